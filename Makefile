@@ -1,0 +1,87 @@
+# `make archive` archives photographs, `make test` is what CI runs. Both install first when needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SAMPLES := build/samples
+
+# The user's own: make archive SOURCE=photos/ STORE=./store PRESET=standard
+SOURCE ?= $(SAMPLES)
+STORE ?= ./archive
+PRESET ?= draft
+ARCHIVE_FLAGS ?=
+
+# A folder with the Kodak images, for the benchmarks.
+IMAGES ?= kodak
+SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
+RD_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install samples archive test lock clean bench-rd bench-jpeg bench-speed bench-pipeline
+
+help:
+	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
+	@echo 'make archive         archive sample photographs into ./archive, or yours: SOURCE=photos/ STORE=./store'
+	@echo 'make test            ruff, mypy and pytest with coverage: everything that CI runs'
+	@echo 'make lock            resolve the dependencies anew and write constraints.txt'
+	@echo 'make bench-rd        rate and distortion against JPEG: IMAGES=folder with the Kodak images'
+	@echo 'make bench-jpeg      the JPEG baseline alone, over every image of IMAGES'
+	@echo 'make bench-speed     encode and decode times of kodim15 in IMAGES'
+	@echo 'make bench-pipeline  what the flow costs over the fits of 50 images'
+	@echo 'make clean           remove .venv, build/ and caches; never an archive'
+
+install: $(STAMP)
+
+# The stamp makes a second `make install` free; pip's own check would cost seconds.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'Python 3.11 or later is needed; $(PYTHON) is:' "$$($(PYTHON) --version 2>&1)"; \
+	  echo 'Name another one: make install PYTHON=python3.11'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'The module venv is missing. On Debian: apt-get install python3-venv'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@
+
+samples: $(SAMPLES)/.made
+
+$(SAMPLES)/.made: benchmarks/samples.py $(STAMP)
+	$(BIN)/python -m benchmarks.samples $(SAMPLES)
+	@touch $@
+
+archive: $(STAMP) $(if $(filter $(SAMPLES),$(SOURCE)),$(SAMPLES)/.made)
+	$(BIN)/inr archive '$(SOURCE)' '$(STORE)' --preset $(PRESET) $(ARCHIVE_FLAGS)
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term
+
+# A fresh environment, so that nothing left over from an older one is locked.
+# torch goes without its build tag (+cpu, +cu130): which build to take is the machine's business.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	{ echo '# Made by `make lock` with Python 3.11: versions that were resolved, installed and tested together.'; \
+	  build/lock/bin/python -m pip freeze --exclude-editable | sed -e 's/+[a-z0-9.]*$$//' \
+	  | grep -v -i -E '^(nvidia-|cuda-|triton)'; } > constraints.txt
+	rm -rf build/lock
+
+bench-rd: $(STAMP)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names $(SEVEN) --out benchmarks/results/rd_mlp_standard $(RD_FLAGS)
+
+bench-jpeg: $(STAMP)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --lambdas --out benchmarks/results/jpeg_kodak
+
+bench-speed: $(STAMP)
+	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --out benchmarks/results/speed_mlp
+
+bench-pipeline: $(STAMP)
+	$(BIN)/python -m benchmarks.pipeline --out benchmarks/results/pipeline
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
