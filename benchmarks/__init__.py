@@ -1,0 +1,1 @@
+"""What README claims, each reproducible with one command: `rd`, `speed`, `pipeline`."""
