@@ -1,0 +1,187 @@
+"""What the flow costs over the fits themselves, in a run of 50 images.
+
+    python -m benchmarks.pipeline --out benchmarks/results/pipeline
+
+Three processes, one after another, each timed from outside:
+
+1. `bare`: the fits alone, in as many threads as the flow has workers; the clock runs around the fits only.
+2. `prefect`: an empty flow, which is Prefect's import and the start and end of its own server.
+3. `archive`: ``inr archive`` of the same images, from the command to its exit.
+
+The overhead is archive − prefect − bare, in seconds and as a share of `bare`. Everything else is in it:
+the interpreter, importing torch, opening, storing, decoding and verifying each image, the records and
+the report. What the flow's own clock and the catalogue say is told beside it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.provenance import headline, n_cores, provenance, result_file
+from benchmarks.rd import limit_threads, read_pixels
+from benchmarks.rd_report import table
+from inr.config import PRESETS, CodecConfig
+
+EMPTY_FLOW = """
+from flows.running import quiet_prefect
+quiet_prefect()
+from prefect import flow
+flow(name="empty")(lambda: None)()
+"""
+
+
+def bare_fits(folder: Path, config: CodecConfig, *, n_workers: int, n_threads: int) -> float:
+    """Seconds to encode every image of `folder`, `n_workers` at a time, imports and reading aside."""
+    from inr import encode
+
+    limit_threads(n_threads)
+    pictures = [read_pixels(path) for path in sorted(folder.glob("*.png"))]
+    started = time.perf_counter()
+    with ThreadPoolExecutor(n_workers, initializer=limit_threads, initargs=(n_threads,)) as pool:
+        list(pool.map(lambda pixels: encode(pixels, config, device="cpu"), pictures))
+    return time.perf_counter() - started
+
+
+def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, str]:
+    """Seconds of a process from start to exit, and what it printed.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    started = time.perf_counter()
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return time.perf_counter() - started, done.stdout
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Runs the three processes on the same images; each with a store and a Prefect home of its own."""
+    work = arguments.work.resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    make_images(arguments, work / "images")
+    environment = {**os.environ, "PREFECT_HOME": str(work / "prefect"), "INR_DEVICE": "cpu"}
+    chosen = ["--preset", arguments.preset, "--workers", str(arguments.workers)]
+    images, store = str(work / "images"), str(work / "store")
+    inr = str(Path(sys.executable).parent / "inr")
+    _, bare = timed([sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen], environment)
+    timed([sys.executable, "-c", EMPTY_FLOW], environment)  # makes Prefect's database, once per machine
+    prefect_seconds, _ = timed([sys.executable, "-c", EMPTY_FLOW], environment)
+    archive_seconds, printed = timed([inr, "archive", images, store, *chosen, "--json"], environment)
+    summary = json.loads(printed)
+    return {
+        **overhead(archive=archive_seconds, prefect=prefect_seconds, bare=float(bare)),
+        "summary": {name: value for name, value in summary.items() if isinstance(value, int | float)},
+        "catalogue": catalogue_seconds(work / "store", arguments.workers),
+    }
+
+
+def make_images(arguments: argparse.Namespace, folder: Path) -> None:
+    """The crops to archive; scikit-image is imported only here."""
+    from benchmarks.samples import make_crops
+
+    make_crops(folder, n_images=arguments.n_images, side=arguments.side)
+
+
+def overhead(*, archive: float, prefect: float, bare: float) -> dict[str, float]:
+    """The three times and what the flow adds, in seconds and as a share of the fits."""
+    added = archive - prefect - bare
+    return {
+        "archive_seconds": archive,
+        "prefect_seconds": prefect,
+        "bare_seconds": bare,
+        "overhead_seconds": added,
+        "overhead_share": added / bare,
+    }
+
+
+def catalogue_seconds(store: Path, n_workers: int) -> dict[str, float]:
+    """Sums over the images of what the catalogue says, divided by the workers: seconds of wall time."""
+    from tasks.catalogue import read_images
+    from tasks.storage import open_store
+
+    names = ("fit_seconds", "encode_seconds", "verify_seconds")
+    rows = read_images(open_store(str(store)), ("status", *names)).to_pylist()
+    return {
+        "n_images": len(rows),
+        **{name: sum(row[name] or 0 for row in rows) / n_workers for name in names},
+    }
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """The report as a page."""
+    found, wall = report["catalogue"], report["summary"]["wall_seconds"]
+    inside = wall - found["encode_seconds"]
+    seconds = [
+        ("`inr archive`, command to exit", report["archive_seconds"]),
+        ("Prefect's own start and end (an empty flow)", report["prefect_seconds"]),
+        ("the fits alone, as many at a time", report["bare_seconds"]),
+        ("**overhead: the first less the other two**", report["overhead_seconds"]),
+        ("the flow by its own clock", wall),
+        ("encodes by the catalogue, over the workers", found["encode_seconds"]),
+        ("verification by the catalogue, over the workers", found["verify_seconds"]),
+    ]
+    rows = [
+        [name, f"{value:.1f}", f"{100 * value / report['bare_seconds']:.1f} %"] for name, value in seconds
+    ]
+    lines = [
+        f"# Pipeline: {found['n_images']} images, {report['side']}x{report['side']}, {report['preset']}",
+        "",
+        *headline(report),
+        f"- {report['workers']} images at a time",
+        *table(("what", "seconds", "of the fits alone"), rows),
+        "",
+        f"Overhead: **{100 * report['overhead_share']:.1f} %** of the fits. By the flow's own clock it spent "
+        f"{inside:.1f} s outside of encodes, {100 * inside / found['encode_seconds']:.1f} % of them, "
+        "verification included.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.pipeline", description="What the flow costs.")
+    parser.add_argument("--n-images", type=int, default=50)
+    parser.add_argument("--side", type=int, default=192, help="side of each image in pixels")
+    parser.add_argument("--preset", default="draft", choices=PRESETS)
+    parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/pipeline"), help="folder to work in; emptied"
+    )
+    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, metavar="NAME", help="writes NAME.json and NAME.md")
+    arguments = parser.parse_args(words)
+    if not (arguments.bare or arguments.out):
+        parser.error("--out is needed")
+    return arguments
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measures and writes the report; with --bare, prints the seconds of the fits alone."""
+    given = sys.argv[1:] if words is None else list(words)
+    arguments = parse(given)
+    if arguments.bare:
+        n_threads = max(1, n_cores() // arguments.workers)
+        config = CodecConfig(preset=arguments.preset)
+        print(bare_fits(arguments.bare, config, n_workers=arguments.workers, n_threads=n_threads))
+        return
+    report = {
+        **provenance("benchmarks.pipeline", given),
+        **{name: getattr(arguments, name) for name in ("side", "preset", "workers")},
+        **measure(arguments),
+    }
+    page = to_markdown(report)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    result_file(arguments.out, ".md").write_text(page, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Real photographs to try the archive on, from the files that the scikit-image wheel ships.
+
+python -m benchmarks.samples build/samples
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import skimage
+from PIL import Image, ImageDraw, ImageFilter
+
+SHIPPED = Path(skimage.__file__).parent / "data"
+
+# Copied byte for byte: four in colour, one of them a JPEG, and one grey.
+AS_THEY_ARE = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png")
+
+
+def make_samples(folder: Path) -> list[Path]:
+    """Writes eight photographs, 150x150 to 640x512: RGB, grey, with a palette and with alpha."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in AS_THEY_ARE:
+        shutil.copyfile(SHIPPED / name, folder / name)
+    _hubble().save(folder / "hubble.png")
+    _retina_palette().save(folder / "retina-palette.png")
+    _portrait_alpha().save(folder / "portrait-alpha.png")
+    return sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
+
+
+def make_crops(folder: Path, *, n_images: int, side: int) -> list[Path]:
+    """Writes `n_images` different square crops of `side` pixels, taken in turn from the photographs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [Image.open(SHIPPED / name).convert("RGB") for name in AS_THEY_ARE]
+    paths = []
+    for index in range(n_images):
+        picture = pictures[index % len(pictures)]
+        left, top = _corner(index // len(pictures), picture.width - side, picture.height - side)
+        path = folder / f"crop-{index:03d}.png"
+        picture.crop((left, top, left + side, top + side)).save(path)
+        paths.append(path)
+    return paths
+
+
+def _corner(index: int, right: int, bottom: int) -> tuple[int, int]:
+    """Corners spread over the picture: multiples of two irrational parts of its width and height."""
+    return int((index * 0.618034 % 1) * right), int((index * 0.754878 % 1) * bottom)
+
+
+def _hubble() -> Image.Image:
+    return Image.open(SHIPPED / "hubble_deep_field.jpg").crop((180, 180, 820, 692))
+
+
+def _retina_palette() -> Image.Image:
+    return Image.open(SHIPPED / "retina.jpg").resize((280, 280), Image.Resampling.LANCZOS).quantize(64)
+
+
+def _portrait_alpha() -> Image.Image:
+    """The astronaut's face in a soft-edged oval."""
+    portrait = Image.open(SHIPPED / "astronaut.png").crop((150, 30, 300, 180))
+    alpha = Image.new("L", portrait.size, 0)
+    ImageDraw.Draw(alpha).ellipse((10, 5, 140, 145), fill=255)
+    portrait.putalpha(alpha.filter(ImageFilter.GaussianBlur(4)))
+    return portrait
+
+
+if __name__ == "__main__":
+    made = make_samples(Path(sys.argv[1]))
+    print(f"{len(made)} photographs in {sys.argv[1]}")

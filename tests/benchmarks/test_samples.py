@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.pipeline import overhead
+from benchmarks.samples import make_crops, make_samples
+
+
+def kind(path: Path) -> tuple[str, str | None, tuple[int, int]]:
+    with Image.open(path) as image:
+        return image.mode, image.format, image.size
+
+
+def test_samples_are_photographs_of_several_kinds(tmp_path: Path) -> None:
+    paths = make_samples(tmp_path)
+    kinds = [kind(path) for path in paths]
+    assert len(paths) >= 6
+    assert {mode for mode, _, _ in kinds} == {"RGB", "L", "P", "RGBA"}
+    assert {format_ for _, format_, _ in kinds} == {"PNG", "JPEG"}
+    assert min(size for _, _, size in kinds) == (150, 150)
+    assert all(width <= 640 and height <= 512 for _, _, (width, height) in kinds)
+
+
+def test_crops_all_differ(tmp_path: Path) -> None:
+    paths = make_crops(tmp_path, n_images=50, side=64)
+    assert len({path.read_bytes() for path in paths}) == 50
+    assert {kind(path) for path in paths} == {("RGB", "PNG", (64, 64))}
+
+
+def test_overhead_is_what_neither_prefect_nor_the_fits_explain() -> None:
+    found = overhead(archive=130.0, prefect=20.0, bare=100.0)
+    assert found["overhead_seconds"] == pytest.approx(10)
+    assert found["overhead_share"] == pytest.approx(0.1)
