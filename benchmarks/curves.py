@@ -28,14 +28,14 @@ class BDRate:
 
     Attributes:
         pchip: With piecewise cubic Hermite interpolation.
-        akima: With Akima interpolation, as a check; NaN where a curve has too few points for it.
+        akima: With Akima interpolation, as a check; None where a curve has too few points for it.
         low_db: Start of the range of PSNR that both curves cover, over which the mean is taken.
         high_db: End of that range.
         share: That range over the range of the tested curve, 0 to 1.
     """
 
     pchip: float
-    akima: float
+    akima: float | None
     low_db: float
     high_db: float
     share: float
@@ -118,7 +118,7 @@ def bd_rate(*, anchor: Sequence[Point], test: Sequence[Point]) -> BDRate | None:
     tested = fronts[1][-1].psnr_db - fronts[1][0].psnr_db
     return BDRate(
         pchip=_bjontegaard(*fronts, method="pchip"),
-        akima=_bjontegaard(*fronts, method="akima"),
+        akima=_bjontegaard(*fronts, method="akima") if min(map(len, fronts)) > 2 else None,
         low_db=low_db,
         high_db=high_db,
         share=(high_db - low_db) / tested,
@@ -126,8 +126,6 @@ def bd_rate(*, anchor: Sequence[Point], test: Sequence[Point]) -> BDRate | None:
 
 
 def _bjontegaard(anchor: list[Point], test: list[Point], *, method: str) -> float:
-    if method == "akima" and min(len(anchor), len(test)) < 3:
-        return math.nan
     value = bjontegaard.bd_rate(
         [point.bpp for point in anchor],
         [point.psnr_db for point in anchor],

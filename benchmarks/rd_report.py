@@ -23,7 +23,7 @@ def write(report: Json, out: Path) -> None:
 
 def to_json(report: Json) -> str:
     """Indented JSON with each pair of numbers on one line."""
-    text = json.dumps(report, indent=1, ensure_ascii=False)
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     return re.sub(r"\[\s+([-\d.e]+),\s+([-\d.e]+)\s+\]", r"[\1, \2]", text) + "\n"
 
 
@@ -53,7 +53,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def number(value: float | None, digits: int, unit: str = "") -> str:
     """The value with so many digits, or a dash where there is none."""
-    return "–" if value is None or value != value else f"{value:.{digits}f}{unit}"
+    return "–" if value is None else f"{value:.{digits}f}{unit}"
 
 
 def _saved(point: Json) -> str:
