@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from benchmarks.jpeg import measure_grid
 from benchmarks.provenance import codec_digest, n_cores, provenance, result_file
 from benchmarks.rd_stats import summarise
 from inr.config import CodecConfig
+
+Device = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LAMBDAS = (0.01, 0.004, 0.0015, 0.0005)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -50,7 +52,7 @@ def limit_threads(n_threads: int) -> None:
     torch.set_num_threads(n_threads)
 
 
-def measure_point(image: Path, config: CodecConfig, device: str, written: Path) -> Result:
+def measure_point(image: Path, config: CodecConfig, device: Device, written: Path) -> Result:
     """Encodes one image to the file `written`, and decodes that file. Times in seconds, imports aside."""
     from inr import decode, encode
     from inr.metrics import bpp, psnr_db
@@ -112,7 +114,7 @@ def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def encode_job(image: Path, config: CodecConfig, *, device: str, n_threads: int, folder: Path) -> Job:
+def encode_job(image: Path, config: CodecConfig, *, device: Device, n_threads: int, folder: Path) -> Job:
     """The measurement of one point of the codec's curve."""
     depends = _digest(codec_digest(), _file_digest(image), config.to_json(), device, str(n_threads))
     written = folder / f"{image.stem}-{depends}.inr"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import headline, n_cores, provenance, result_file
-from benchmarks.rd import limit_threads, measure_point
+from benchmarks.rd import Device, limit_threads, measure_point
 from benchmarks.rd_report import number, table
 from inr.config import PRESETS, CodecConfig
 
@@ -54,7 +54,9 @@ def side_bytes(bitstream: bytes) -> int:
     return found.n_bytes - sum(part.n_bytes for part in found.sections if part.name == "payload")
 
 
-def measure(image: Path, config: CodecConfig, *, device: str, n_runs: int, written: Path) -> dict[str, Any]:
+def measure(
+    image: Path, config: CodecConfig, *, device: Device, n_runs: int, written: Path
+) -> dict[str, Any]:
     """One row of the table."""
     point = measure_point(image, config, device, written)
     bitstream = written.read_bytes()
