@@ -2,9 +2,10 @@
 
     python -m benchmarks.pipeline --out benchmarks/results/pipeline
 
-Three processes, one after another, each timed from outside:
+Three kinds of process, one after another:
 
 1. `bare`: the fits alone, in as many threads as the flow has workers; the clock runs around the fits only.
+   Once before the others and once after them; the mean counts, and both are told.
 2. `prefect`: an empty flow, which is Prefect's import and the start and end of its own server.
 3. `archive`: ``inr archive`` of the same images, from the command to its exit.
 
@@ -70,13 +71,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = ["--preset", arguments.preset, "--workers", str(arguments.workers)]
     images, store = str(work / "images"), str(work / "store")
     inr = str(Path(sys.executable).parent / "inr")
-    _, bare = timed([sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen], environment)
+    bare = [sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen]
+    before = float(timed(bare, environment)[1])
     timed([sys.executable, "-c", EMPTY_FLOW], environment)  # makes Prefect's database, once per machine
     prefect_seconds, _ = timed([sys.executable, "-c", EMPTY_FLOW], environment)
     archive_seconds, printed = timed([inr, "archive", images, store, *chosen, "--json"], environment)
+    after = float(timed(bare, environment)[1])
     summary = json.loads(printed)
     return {
-        **overhead(archive=archive_seconds, prefect=prefect_seconds, bare=float(bare)),
+        **overhead(archive=archive_seconds, prefect=prefect_seconds, bare=(before + after) / 2),
+        "bare_seconds_each": [before, after],
         "summary": {name: value for name, value in summary.items() if isinstance(value, int | float)},
         "catalogue": catalogue_seconds(work / "store", arguments.workers),
     }
@@ -118,6 +122,7 @@ def to_markdown(report: dict[str, Any]) -> str:
     """The report as a page."""
     found, wall = report["catalogue"], report["summary"]["wall_seconds"]
     inside = wall - found["encode_seconds"]
+    before, after = report["bare_seconds_each"]
     seconds = [
         ("`inr archive`, command to exit", report["archive_seconds"]),
         ("Prefect's own start and end (an empty flow)", report["prefect_seconds"]),
@@ -136,6 +141,8 @@ def to_markdown(report: dict[str, Any]) -> str:
         *headline(report),
         f"- {report['workers']} images at a time",
         *table(("what", "seconds", "of the fits alone"), rows),
+        "",
+        f"The fits alone took {before:.1f} s before and {after:.1f} s after.",
         "",
         f"Overhead: **{100 * report['overhead_share']:.1f} %** of the fits. By the flow's own clock it spent "
         f"{inside:.1f} s outside of encodes, {100 * inside / found['encode_seconds']:.1f} % of them, "
