@@ -1,0 +1,274 @@
+"""The container: magic, version, header, four sections, length, CRC-32. Standard library only.
+
+`pack` writes what FORMAT.md describes and `unpack` reads it; neither knows what a model family
+means by its sections. Bytes from outside are hostile: lengths and ranges are checked before
+anything is allocated for them, and each broken rule has its own error.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from inr.errors import (
+    BadMagic,
+    ChecksumMismatch,
+    ConfigError,
+    InvalidField,
+    TrailingData,
+    Truncated,
+    UnsupportedVersion,
+)
+
+MAGIC = b"\x89INR"
+FORMAT_VERSION = 1
+FAMILIES = {1: "mlp"}
+FAMILY_IDS = {name: number for number, name in FAMILIES.items()}
+
+MAX_SIDE = 65535  # pixels
+MAX_METADATA_BYTES = 1 << 24  # each of ICC profile and EXIF, uncompressed
+MAX_SYMBOL = 2047  # magnitude
+SECTIONS = ("architecture", "tensors", "metadata", "payload")
+
+_PREFIX = struct.Struct("<4sBBBI")  # magic, version, family, channels, total length
+_CRC = struct.Struct("<I")
+_MIN_BYTES = _PREFIX.size + 2 + len(SECTIONS) + _CRC.size
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader is willing to allocate.
+
+    Attributes:
+        max_samples: Largest width · height · channels; at one byte each this bounds the image.
+    """
+
+    max_samples: int = 1 << 27
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a photograph carries beside its pixels, byte for byte; None where it carries nothing."""
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+
+
+@dataclass(frozen=True)
+class TensorCoding:
+    """Side information of one tensor.
+
+    Attributes:
+        step_index: Index of the quantisation step in its family's table, 0 to 255.
+        low: Smallest symbol, -2047 to 2047.
+        high: Largest symbol, `low` to 2047.
+        mean_index: Index of the mean magnitude in pmf.SCALES; None for tensors coded uniformly.
+    """
+
+    step_index: int
+    low: int
+    high: int
+    mean_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Container:
+    """A bitstream taken apart.
+
+    Attributes:
+        family: Name of the model family.
+        width: Pixels, 1 to 65535.
+        height: Pixels, 1 to 65535.
+        channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
+        architecture: The family's description of its network.
+        tensors: Side information of the network's tensors.
+        payload: What the range coder wrote, whole 32-bit words.
+        metadata: ICC profile and EXIF.
+        section_bytes: Name and size in the file of every part; the sizes sum to the file's.
+    """
+
+    family: str
+    width: int
+    height: int
+    channels: int
+    architecture: bytes
+    tensors: bytes
+    payload: bytes
+    metadata: Metadata = Metadata()
+    section_bytes: dict[str, int] = field(default_factory=dict, compare=False)
+
+
+class Reader:
+    """Reads integers from a section, in order, and knows where it is when something is wrong.
+
+    Args:
+        data: The section's bytes.
+        where: Its name, for messages.
+    """
+
+    def __init__(self, data: bytes, where: str) -> None:
+        self._data, self._where, self.position = data, where, 0
+
+    def byte(self, name: str, low: int, high: int) -> int:
+        """One unsigned byte within [low, high]."""
+        if self.position >= len(self._data):
+            raise InvalidField(f"{self._where}: ends before {name}, at byte {self.position}")
+        value = self._data[self.position]
+        self.position += 1
+        return self._check(name, value, low, high)
+
+    def varint(self, name: str, low: int, high: int) -> int:
+        """An unsigned LEB128 integer of at most five bytes, shortest form, within [low, high]."""
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.byte(name, 0, 255)
+            value |= (byte & 127) << shift
+            if byte < 128:
+                if byte == 0 and shift:
+                    raise InvalidField(f"{self._where}: {name} is not in its shortest form")
+                return self._check(name, value, low, high)
+        raise InvalidField(f"{self._where}: {name} takes more than five bytes")
+
+    def signed(self, name: str, low: int, high: int) -> int:
+        """A varint holding a signed integer n as 2n (n >= 0) or -2n - 1 (n < 0), within [low, high]."""
+        value = self.varint(name, 0, 2**35 - 1)
+        return self._check(name, (value >> 1) ^ -(value & 1), low, high)
+
+    def take(self, n_bytes: int, name: str) -> bytes:
+        """The next `n_bytes` bytes."""
+        taken = self._data[self.position : self.position + n_bytes]
+        if len(taken) != n_bytes:
+            raise InvalidField(f"{self._where}: {name} expected {n_bytes} bytes, found {len(taken)}")
+        self.position += n_bytes
+        return taken
+
+    def end(self) -> None:
+        """Raise unless everything was read."""
+        if self.position != len(self._data):
+            raise InvalidField(f"{self._where}: expected {self.position} bytes, found {len(self._data)}")
+
+    def _check(self, name: str, value: int, low: int, high: int) -> int:
+        if not low <= value <= high:
+            raise InvalidField(f"{self._where}: {name} expected {low} to {high}, found {value}")
+        return value
+
+
+def varint(value: int) -> bytes:
+    """The unsigned LEB128 form of `value` >= 0."""
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def signed_varint(value: int) -> bytes:
+    """The form that `Reader.signed` reads."""
+    return varint(2 * value if value >= 0 else -2 * value - 1)
+
+
+def _pack_metadata(metadata: Metadata) -> bytes:
+    parts = [metadata.icc_profile or b"", metadata.exif or b""]
+    for name, part in zip(("icc_profile", "exif"), parts, strict=True):
+        if len(part) > MAX_METADATA_BYTES:
+            raise ConfigError(
+                f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {len(part)}"
+            )
+    if not any(parts):
+        return b""
+    return varint(len(parts[0])) + varint(len(parts[1])) + zlib.compress(b"".join(parts), 9)
+
+
+def _unpack_metadata(data: bytes) -> Metadata:
+    if not data:
+        return Metadata()
+    reader = Reader(data, "metadata")
+    n_icc = reader.varint("ICC length", 0, MAX_METADATA_BYTES)
+    n_exif = reader.varint("EXIF length", 0, MAX_METADATA_BYTES)
+    n_bytes = n_icc + n_exif
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(data[reader.position :], n_bytes + 1)
+    except zlib.error as error:
+        raise InvalidField(f"metadata: not a zlib stream ({error})") from None
+    if len(plain) != n_bytes or n_bytes == 0 or not stream.eof or stream.unused_data:
+        raise InvalidField(f"metadata: expected a zlib stream of {n_bytes} > 0 bytes, found another")
+    return Metadata(icc_profile=plain[:n_icc] or None, exif=plain[n_icc:] or None)
+
+
+def pack(container: Container) -> bytes:
+    """Write a container.
+
+    Raises:
+        ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
+    """
+    metadata = _pack_metadata(container.metadata)
+    body = varint(container.width) + varint(container.height)
+    for section in (container.architecture, container.tensors, metadata, container.payload):
+        body += varint(len(section)) + section
+    n_bytes = _PREFIX.size + len(body) + _CRC.size
+    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, FAMILY_IDS[container.family], container.channels, n_bytes)
+    return prefix + body + _CRC.pack(zlib.crc32(prefix + body))
+
+
+def _check_frame(data: bytes) -> tuple[int, int]:
+    """Check magic, version, length and CRC-32; return the family id and the channel count."""
+    head = data[: len(MAGIC)]
+    if head != MAGIC[: len(head)]:
+        raise BadMagic(f"magic: expected {MAGIC!r}, found {head!r}")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] != FORMAT_VERSION:
+        raise UnsupportedVersion(f"version: expected {FORMAT_VERSION}, found {data[len(MAGIC)]}")
+    if len(data) < _PREFIX.size:
+        raise Truncated(f"header: expected {_PREFIX.size} bytes, found {len(data)}")
+    _, _, family, channels, n_bytes = _PREFIX.unpack_from(data)
+    if n_bytes < _MIN_BYTES:
+        raise InvalidField(f"length: expected at least {_MIN_BYTES}, found {n_bytes}")
+    if len(data) < n_bytes:
+        raise Truncated(f"file: expected {n_bytes} bytes, found {len(data)}")
+    if len(data) > n_bytes:
+        raise TrailingData(f"file: expected {n_bytes} bytes, found {len(data)}")
+    expected, found = _CRC.unpack_from(data, n_bytes - _CRC.size)[0], zlib.crc32(data[: -_CRC.size])
+    if expected != found:
+        raise ChecksumMismatch(f"CRC-32: expected {expected:08x}, found {found:08x}")
+    return family, channels
+
+
+def unpack(data: bytes, limits: Limits = Limits()) -> Container:
+    """Read a container and check everything that does not depend on the model family.
+
+    Raises:
+        BitstreamError: One of its subclasses, as errors.py lists them.
+    """
+    family, channels = _check_frame(data)
+    if family not in FAMILIES:
+        raise InvalidField(f"family: expected one of {sorted(FAMILIES)}, found {family}")
+    if not 1 <= channels <= 4:
+        raise InvalidField(f"channels: expected 1 to 4, found {channels}")
+    reader = Reader(data[_PREFIX.size : -_CRC.size], "header")
+    width = reader.varint("width", 1, MAX_SIDE)
+    height = reader.varint("height", 1, MAX_SIDE)
+    if width * height * channels > limits.max_samples:
+        raise InvalidField(
+            f"size: expected at most {limits.max_samples} samples, found {width} x {height} x {channels}"
+        )
+    sizes = {"header": _PREFIX.size + reader.position}
+    sections: dict[str, bytes] = {}
+    for name in SECTIONS:
+        before = reader.position
+        sections[name] = reader.take(reader.varint(f"{name} length", 0, len(data)), name)
+        sizes[name] = reader.position - before
+    reader.end()
+    sizes["crc"] = _CRC.size
+    if len(sections["payload"]) % 4:
+        raise InvalidField(f"payload: expected whole 32-bit words, found {len(sections['payload'])} bytes")
+    return Container(
+        family=FAMILIES[family],
+        width=width,
+        height=height,
+        channels=channels,
+        architecture=sections["architecture"],
+        tensors=sections["tensors"],
+        payload=sections["payload"],
+        metadata=_unpack_metadata(sections["metadata"]),
+        section_bytes=sizes,
+    )

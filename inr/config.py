@@ -1,0 +1,72 @@
+"""What the caller chooses: a model family, a preset, and what to optimise for.
+
+A `CodecConfig` is frozen, and its digest (of its canonical JSON) names it in a store, so two runs
+that would produce the same bytes share a key and two that would not never do.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+
+from inr.errors import ConfigError
+
+MODELS = ("mlp",)
+PRESETS = ("draft", "standard", "best")
+DEFAULT_RD_LAMBDA = 0.002
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig:
+    """One way to encode an image.
+
+    Exactly one of `rd_lambda`, `target_psnr_db` and `target_bpp` is set; if none is given,
+    `rd_lambda` is `DEFAULT_RD_LAMBDA`.
+
+    Attributes:
+        model: Model family, one of `MODELS`.
+        preset: How much time a fit may take, one of `PRESETS`.
+        rd_lambda: λ of Eq. 5, loss = MSE + λ · bpp with pixels in [0, 1]; within [1e-5, 1].
+        target_psnr_db: Quality to reach, in dB, within [10, 60].
+        target_bpp: Size to reach, in bits per pixel of the whole file, within [0.001, 24].
+        seed: Seed of the fit, within [0, 2**32).
+
+    Raises:
+        ConfigError: A value is out of its range, or more than one goal is set.
+    """
+
+    model: str = "mlp"
+    preset: str = "standard"
+    rd_lambda: float | None = None
+    target_psnr_db: float | None = None
+    target_bpp: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ConfigError(f"model: expected one of {', '.join(MODELS)}, found {self.model!r}")
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset: expected one of {', '.join(PRESETS)}, found {self.preset!r}")
+        goals = {"rd_lambda": (1e-5, 1.0), "target_psnr_db": (10.0, 60.0), "target_bpp": (1e-3, 24.0)}
+        given = {name: getattr(self, name) for name in goals if getattr(self, name) is not None}
+        if len(given) > 1:
+            raise ConfigError(
+                f"expected one of rd_lambda, target_psnr_db, target_bpp, found {', '.join(given)}"
+            )
+        if not given:
+            object.__setattr__(self, "rd_lambda", DEFAULT_RD_LAMBDA)
+        for name, value in given.items():
+            low, high = goals[name]
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ConfigError(f"{name}: expected a number from {low:g} to {high:g}, found {value!r}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed: expected 0 to 2**32 - 1, found {self.seed}")
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces, shortest round-trip numbers."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()

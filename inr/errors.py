@@ -1,0 +1,70 @@
+"""The error tree. Every failure this package can name is one of these.
+
+    InrError
+    ├── ConfigError            the caller's: an argument or setting out of range
+    ├── EncodeError            ours: this image could not be encoded
+    │   ├── FitDiverged        NaN, or worse than the image's mean colour, twice
+    │   ├── DeadlineExceeded   the caller's time ran out (raise it from the progress callback)
+    │   └── SelfCheckFailed    the bitstream just written did not decode to what was fitted
+    └── BitstreamError         the data's: these bytes are not a bitstream this version reads
+        ├── BadMagic           not an .inr file at all
+        ├── UnsupportedVersion a format version this decoder does not know
+        ├── Truncated          fewer bytes than the file says it has
+        ├── TrailingData       more bytes than the file says it has
+        ├── InvalidField       a field outside its range, or a limit exceeded
+        └── ChecksumMismatch   the CRC-32 disagrees with the bytes
+
+A message says what, where, what was expected and what was found.
+"""
+
+
+class InrError(Exception):
+    """Root of every error raised by name in this project."""
+
+
+class ConfigError(InrError, ValueError):
+    """An argument or setting is out of its range."""
+
+
+class EncodeError(InrError):
+    """An image could not be encoded."""
+
+
+class FitDiverged(EncodeError):
+    """The fit ended in NaN or below the quality of the image's mean colour, also after a restart."""
+
+
+class DeadlineExceeded(EncodeError):
+    """The caller's time ran out during a fit."""
+
+
+class SelfCheckFailed(EncodeError):
+    """A bitstream just written does not decode to the symbols and pixels it was made from."""
+
+
+class BitstreamError(InrError):
+    """Bytes that are not a bitstream this decoder reads."""
+
+
+class BadMagic(BitstreamError):
+    """The first bytes are not those of an ``.inr`` file."""
+
+
+class UnsupportedVersion(BitstreamError):
+    """A format version that this decoder does not know."""
+
+
+class Truncated(BitstreamError):
+    """The bytes end before the file does."""
+
+
+class TrailingData(BitstreamError):
+    """Bytes follow the end of the file."""
+
+
+class InvalidField(BitstreamError):
+    """A field lies outside of its range, or exceeds a limit."""
+
+
+class ChecksumMismatch(BitstreamError):
+    """The CRC-32 does not match the bytes."""

@@ -1,0 +1,97 @@
+"""Where a bitstream's bytes go."""
+
+from dataclasses import asdict, dataclass
+
+from inr.bitstream import FORMAT_VERSION, Limits, unpack
+from inr.coder import tensor_bits
+from inr.decoder import read_network
+from inr.metrics import bpp
+from inr.quantizer import step_size
+
+
+@dataclass(frozen=True)
+class SectionSize:
+    """A part of the file and its size in bytes, its length prefix included."""
+
+    name: str
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class TensorSize:
+    """One coded tensor.
+
+    Attributes:
+        name: Layer and kind.
+        shape: [out, in] of a matrix, [out] of a vector.
+        step: Quantisation step, in turns for sine layers and full scale for the output.
+        n_symbols: Weights.
+        n_zero: Weights that are zero.
+        bits: Information of the symbols under their integer tables.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    step: float
+    n_symbols: int
+    n_zero: int
+    bits: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found; sizes are in bytes unless the name says otherwise."""
+
+    format_version: int
+    n_bytes: int
+    width: int
+    height: int
+    channels: int
+    model: str
+    architecture: dict[str, int]
+    sections: tuple[SectionSize, ...]
+    tensors: tuple[TensorSize, ...]
+    n_parameters: int
+    rate_bpp: float
+    multiply_adds_per_pixel: int
+    icc_bytes: int
+    exif_bytes: int
+
+
+def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
+    """Take a bitstream apart without rendering it.
+
+    Raises:
+        BitstreamError: One of its subclasses says what is wrong with the bytes.
+    """
+    container = unpack(bitstream, limits)
+    network = read_network(container)
+    tensors = tuple(
+        TensorSize(
+            name=spec.name,
+            shape=spec.shape,
+            step=step_size(coding.step_index),
+            n_symbols=symbols.size,
+            n_zero=int((symbols == 0).sum()),
+            bits=tensor_bits(symbols, coding),
+        )
+        for spec, symbols, coding in zip(
+            network.architecture.specs, network.symbols, network.codings, strict=True
+        )
+    )
+    return Inspection(
+        format_version=FORMAT_VERSION,
+        n_bytes=len(bitstream),
+        width=container.width,
+        height=container.height,
+        channels=container.channels,
+        model=container.family,
+        architecture=asdict(network.architecture),
+        sections=tuple(SectionSize(name, size) for name, size in container.section_bytes.items()),
+        tensors=tensors,
+        n_parameters=network.architecture.n_parameters,
+        rate_bpp=bpp(n_bytes=len(bitstream), width=container.width, height=container.height),
+        multiply_adds_per_pixel=network.architecture.multiply_adds_per_pixel,
+        icc_bytes=len(container.metadata.icc_profile or b""),
+        exif_bytes=len(container.metadata.exif or b""),
+    )

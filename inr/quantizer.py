@@ -1,0 +1,39 @@
+"""Eq. 3: rounding and its surrogates, and the table of quantisation steps.
+
+Θ in units of its step is y; the decoder sees round(y). While fitting, the rate is taken at
+y + u with u ~ U(-1/2, 1/2) (the patent's Φ), and the distortion at the rounded value with the
+gradient passed straight through.
+"""
+
+import math
+
+import torch
+
+N_STEPS = 128
+_SMALLEST_OCTAVE = -14
+
+
+def step_size(index: int) -> float:
+    """Quantisation step of an index: (8 + index mod 8) / 8 · 2**(index div 8 - 14), exact in float32.
+
+    Sine layers measure it in turns, the output layer in units of full scale.
+    """
+    return (8 + index % 8) / 8 * 2.0 ** (index // 8 + _SMALLEST_OCTAVE)
+
+
+STEP_SIZES = tuple(step_size(index) for index in range(N_STEPS))
+
+
+def nearest_step_index(step: float) -> int:
+    """Index of the step nearest to `step` > 0 in ratio."""
+    return min(range(N_STEPS), key=lambda index: abs(math.log(STEP_SIZES[index] / step)))
+
+
+def round_straight_through(y: torch.Tensor) -> torch.Tensor:
+    """round(y), with the gradient of the identity."""
+    return y + (y.round() - y).detach()
+
+
+def add_uniform_noise(y: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Y + u, u ~ U(-1/2, 1/2): Eq. 3's stand-in for rounding."""
+    return y + torch.rand(y.shape, generator=generator, device=y.device) - 0.5

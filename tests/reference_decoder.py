@@ -1,0 +1,202 @@
+"""A second decoder, written from inr/FORMAT.md alone, with nothing but NumPy and the standard library.
+
+It shares no code with `inr`: its tables are parsed from the tables printed in FORMAT.md. What it
+and `inr.decode` agree on is what the page says. Slow on purpose; for small images only.
+"""
+
+import math
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+_FORMAT = (Path(__file__).parent.parent / "inr" / "FORMAT.md").read_text()
+
+
+def _table(heading: str) -> list[int]:
+    block = re.search(rf"^{heading}, [^\n]*:\n\n((?: +[\d ]+\n)+)", _FORMAT, re.MULTILINE)
+    assert block is not None, heading
+    return [int(number) for number in block[1].split()]
+
+
+SCALE = _table("SCALE")
+THRESHOLD = _table("THRESHOLD")
+DECAY = _table("DECAY")
+FREQUENCY = _table("FREQUENCY")
+SINE = [
+    np.float32(text.replace("\N{MINUS SIGN}", "-"))
+    for text in re.search(r"binary32 numbers\n\n +(.*)\n", _FORMAT)[1].split()
+]
+
+
+class _Bytes:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def u8(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.u8()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def signed(self) -> int:
+        value = self.varint()
+        return value // 2 if value % 2 == 0 else -(value + 1) // 2
+
+    def section(self) -> bytes:
+        length = self.varint()
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+
+class _RangeDecoder:
+    def __init__(self, payload: bytes) -> None:
+        self.words = [int.from_bytes(payload[i : i + 4], "little") for i in range(0, len(payload), 4)]
+        self.lower, self.range = 0, 2**64 - 1
+        self.point = self.word() << 32 | self.word()
+
+    def word(self) -> int:
+        return self.words.pop(0) if self.words else 0
+
+    def symbol(self, boundaries: list[int]) -> int:
+        scale = self.range // 2**24
+        quantile = (self.point - self.lower) % 2**64 // scale
+        assert quantile < 2**24
+        j = max(j for j in range(len(boundaries) - 1) if boundaries[j] <= quantile)
+        self.lower = (self.lower + scale * boundaries[j]) % 2**64
+        self.range = scale * (boundaries[j + 1] - boundaries[j])
+        if self.range < 2**32:
+            self.lower = self.lower * 2**32 % 2**64
+            self.range *= 2**32
+            self.point = (self.point * 2**32 % 2**64) + self.word()
+        return j
+
+
+def _boundaries(masses: list[int]) -> list[int]:
+    n, total, sums = len(masses), sum(masses), [0]
+    for mass in masses:
+        sums.append(sums[-1] + mass)
+    return [(m * 2**20 // total) * (2**24 - n) // 2**20 + j for j, m in enumerate(sums[:n])] + [2**24]
+
+
+def _masses(t: int, low: int, high: int) -> list[int]:
+    z = 0 if low <= 0 <= high else min(abs(low), abs(high))
+    g = [2**28]
+    while len(g) <= max(abs(low), abs(high)) - z:
+        g.append(g[-1] * DECAY[t] // 2**16)
+    return [g[abs(q) - z] for q in range(low, high + 1)]
+
+
+def _matrix(coder: _RangeDecoder, shape: tuple[int, int], mean: int, low: int, high: int) -> np.ndarray:
+    q = [[0] * shape[1] for _ in range(shape[0])]
+    if low == high:
+        return np.full(shape, low)
+    mu, tables = SCALE[mean], {}
+    for i in range(shape[0]):
+        column = [(256 * sum(abs(q[k][c]) for k in range(i)) + mu) // (i + 1) for c in range(shape[1])]
+        for j in range(shape[1]):
+            b = j // 16 * 16
+            row = 256 * sum(abs(x) for x in q[i][:b]) + 4 * mu
+            scale = column[j] * row // (sum(column[:b]) + 4 * mu)
+            t = sum(threshold <= scale for threshold in THRESHOLD)
+            tables.setdefault(t, _boundaries(_masses(t, low, high)))
+            q[i][j] = low + coder.symbol(tables[t])
+    return np.array(q)
+
+
+def _vector(coder: _RangeDecoder, n: int, low: int, high: int) -> np.ndarray:
+    if low == high:
+        return np.full(n, low)
+    boundaries = _boundaries([1] * (high - low + 1))
+    return np.array([low + coder.symbol(boundaries) for _ in range(n)])
+
+
+def _sine_table(amplitude_bits: int) -> np.ndarray:
+    e = 14 - amplitude_bits
+    table = [round(2**14 * math.sin(2 * math.pi * p / 2**16)) for p in range(2**16)]
+    return np.array([(value + 2**e // 2) // 2**e for value in table])
+
+
+def _amplitude_bits(matrix: np.ndarray) -> int:
+    return min(14, 23 - int(np.abs(matrix).sum(axis=1).max()).bit_length())
+
+
+def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
+    """Symbols [tensor], pixels uint8 [height, width, channels], inflated metadata."""
+    assert data[:5] == b"\x89INR\x01"
+    assert data[5] == 1
+    channels = data[6]
+    assert int.from_bytes(data[7:11], "little") == len(data)
+    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+    body = _Bytes(data[:-4])
+    body.at = 11
+    width, height = body.varint(), body.varint()
+    architecture, tensors, metadata, payload = (body.section() for _ in range(4))
+    assert body.at == len(data) - 4
+
+    a = _Bytes(architecture)
+    h, d, n_frequencies, spacing = a.varint(), a.u8(), a.u8(), a.u8()
+    sizes = [4 * n_frequencies] + [h] * d + [channels]
+    side, coder = _Bytes(tensors), _RangeDecoder(payload)
+    codings = []
+    for i in range(d + 1):
+        for kind in ("matrix", "vector"):
+            step, mean = side.u8(), side.u8() if kind == "matrix" else None
+            low = side.signed()
+            codings.append((i, kind, step, mean, low, low + side.varint()))
+    symbols, steps = [], []
+    for i, kind, step, mean, low, high in codings:
+        steps.append((8 + step % 8) / 8 * 2.0 ** (step // 8 - 14))
+        if kind == "matrix":
+            symbols.append(_matrix(coder, (sizes[i + 1], sizes[i]), mean, low, high))
+        else:
+            symbols.append(_vector(coder, sizes[i + 1], low, high))
+
+    meta = _Bytes(metadata)
+    inflated = b""
+    if metadata:
+        n = meta.varint() + meta.varint()
+        inflated = zlib.decompress(metadata[meta.at :])
+        assert len(inflated) == n
+    return symbols, _pixels(symbols, steps, width, height, n_frequencies, spacing), inflated
+
+
+def _pixels(
+    symbols: list[np.ndarray], steps: list[float], w: int, h: int, n_frequencies: int, spacing: int
+) -> np.ndarray:
+    f32, longer = np.float32, max(w, h)
+    bits = [_amplitude_bits(matrix) for matrix in symbols[0::2]]
+    table = _sine_table(bits[0])
+
+    def features(n: int) -> np.ndarray:
+        f = np.array(FREQUENCY)[np.arange(n_frequencies) * spacing]
+        p = (2 * np.arange(n)[:, None] + 1 - n) * f // longer
+        return np.concatenate([table[p % 2**16], table[(p + 2**14) % 2**16]], axis=1)
+
+    x, y = features(w), features(h)
+    inputs = np.concatenate(
+        [np.broadcast_to(x[None], (h, w, x.shape[1])), np.broadcast_to(y[:, None], (h, w, y.shape[1]))],
+        axis=2,
+    ).reshape(h * w, -1)
+    depth = len(bits) - 1
+    for i in range(depth):
+        sums = (inputs.astype(np.int64) @ symbols[2 * i].T.astype(np.int64)).astype(f32)
+        beta = (symbols[2 * i + 1] * steps[2 * i + 1]).astype(f32)
+        c0, c1, c2, c3 = (c * f32(2.0 ** bits[i + 1]) for c in SINE)
+        z = sums * f32(steps[2 * i] * 2.0 ** -bits[i]) + beta
+        r = z - np.rint(z)
+        v = r * r
+        out = (((v * c3 + c2) * v + c1) * v + c0) * r
+        inputs = np.rint(out).astype(np.int64)
+    sums = (inputs @ symbols[-2].T.astype(np.int64)).astype(f32)
+    beta = (255 * symbols[-1] * steps[-1]).astype(f32)
+    z = sums * f32(255 * steps[-2] * 2.0 ** -bits[-1]) + beta
+    return np.clip(np.rint(z), 0, 255).astype(np.uint8).reshape(h, w, -1)
