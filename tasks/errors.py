@@ -1,0 +1,79 @@
+"""What can go wrong around the codec, by name. Every class here is an `InrError`.
+
+InrError
+├── SourceError            an original cannot be read, or changed after it was planned
+├── UnsupportedImage       these bytes are not a picture this archive takes
+├── RunCancelled           the run was stopped while this image was being fitted
+├── StorageError           the store refused, and would refuse again
+│   ├── ObjectMissing      there is no object under this key
+│   └── StorageUnavailable the store may answer the next time; the only one that is retried
+├── CatalogueError         a part of the catalogue is damaged, or newer than this program
+├── VerificationMismatch   what is stored is not what was encoded; never retried
+└── ImagesFailed           the run is over, and some images are rows with status ``failed``
+
+Only errors of this tree become rows by their own name and message; each message stands alone.
+"""
+
+from typing import TYPE_CHECKING
+
+from inr.errors import InrError
+
+if TYPE_CHECKING:
+    from tasks.report import RunSummary
+
+__all__ = [
+    "CatalogueError",
+    "ImagesFailed",
+    "InrError",
+    "ObjectMissing",
+    "RunCancelled",
+    "SourceError",
+    "StorageError",
+    "StorageUnavailable",
+    "UnsupportedImage",
+    "VerificationMismatch",
+]
+
+
+class SourceError(InrError):
+    """An original cannot be read, is not a regular file, or changed since it was planned."""
+
+
+class UnsupportedImage(InrError):
+    """Bytes that are not a picture this archive takes; the message names the reason."""
+
+
+class RunCancelled(InrError):
+    """The run was stopped while this image was being fitted."""
+
+
+class StorageError(InrError):
+    """The store refused an operation and would refuse it again."""
+
+
+class ObjectMissing(StorageError):
+    """There is no object under this key."""
+
+
+class StorageUnavailable(StorageError):
+    """The store did not answer properly but may the next time."""
+
+
+class CatalogueError(InrError):
+    """A part of the catalogue is damaged, or was written by a newer program."""
+
+
+class VerificationMismatch(InrError):
+    """What is stored is not what was encoded."""
+
+
+class ImagesFailed(InrError):
+    """A run ended with images that are rows with status ``failed``; `summary` has them."""
+
+    def __init__(self, message: str, summary: "RunSummary") -> None:
+        """Keep the summary beside the message."""
+        super().__init__(message, summary)
+        self.summary = summary
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,0 +1,170 @@
+"""The one place that opens photographs: bytes → 8-bit pixels, metadata, and notes on what was changed.
+
+Grey, grey with alpha, RGB and RGBA of 8 bits pass as they are. Palettes, bilevel, CMYK and YCbCr are
+converted, and a note says so. What would lose more than a note can say is refused by name: more than
+8 bits per sample, floats, animations, several pages. Every limit is checked on the header, before
+pixels are unpacked. EXIF orientation is applied to the pixels and removed from the EXIF block.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from inr.bitstream import Limits, Metadata
+from tasks.errors import UnsupportedImage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+NATIVE_MODES = ("L", "LA", "RGB", "RGBA")
+CONVERTED_MODES = {
+    "1": "L",
+    "P": "RGB",
+    "PA": "RGBA",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+    "RGBX": "RGB",
+    "RGBa": "RGBA",
+    "La": "LA",
+}
+WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An opened image.
+
+    Attributes:
+        pixels: u8 [H, W, C]; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+        metadata: ICC profile and EXIF, as they were but for the orientation.
+        format: The file's format, as Pillow names it.
+        mode: The file's colour mode, as Pillow names it.
+        notes: What was changed or dropped, one sentence each.
+    """
+
+    pixels: NDArray[np.uint8]
+    metadata: Metadata
+    format: str
+    mode: str
+    notes: tuple[str, ...]
+
+
+def open_picture(data: bytes, *, max_pixels: int) -> Picture:
+    """Open an image file of one of `FORMATS`.
+
+    Args:
+        data: The file's bytes, from anywhere.
+        max_pixels: Largest width · height taken.
+
+    Raises:
+        UnsupportedImage: It is no image, is damaged, is too large or of a kind that is refused.
+    """
+    if not data:
+        raise UnsupportedImage("expected an image, found a file of 0 bytes")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _refuse(image, max_pixels)
+            return _picture(image)
+    except UnsupportedImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnsupportedImage(f"expected one of {', '.join(FORMATS)}, found none of them") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnsupportedImage(f"expected at most {max_pixels} pixels: {error}") from error
+    except MemoryError as error:
+        raise UnsupportedImage("does not fit into memory") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes
+        raise UnsupportedImage(f"damaged: {type(error).__name__}: {error}") from error
+
+
+def _refuse(image: Image.Image, max_pixels: int) -> None:
+    """Raise for what the header alone tells is not taken."""
+    width, height = image.size
+    if width < 1 or height < 1 or width * height > max_pixels:
+        raise UnsupportedImage(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedImage(f"{image.format}: expected one picture, found an animation or pages")
+    if bits := _deep_samples(image):
+        raise UnsupportedImage(f"{image.format}: expected 8 bits per sample, found {bits}")
+    if image.mode not in NATIVE_MODES and image.mode not in CONVERTED_MODES:
+        raise UnsupportedImage(f"{image.format}: colour mode {image.mode} is not supported")
+    samples, most = width * height * CHANNELS[_target_mode(image)], Limits().max_samples
+    if samples > most:
+        raise UnsupportedImage(f"expected at most {most} samples, as decoders take, found {samples}")
+
+
+def _deep_samples(image: Image.Image) -> str:
+    """The sample depth if it is above 8 bits, else nothing.
+
+    Pillow opens 16-bit RGB as mode RGB and drops the low half in silence; only the raw mode tells.
+    """
+    if image.mode.startswith(("I", "F")):
+        return f"mode {image.mode}"
+    for tile in image.tile if isinstance(image, ImageFile.ImageFile) else ():
+        for part in tile.args if isinstance(tile.args, tuple) else (tile.args,):
+            if isinstance(part, str) and any(f";{bits}" in part for bits in ("12", "16", "32")):
+                return f"raw mode {part}"
+            if image.format == "PPM" and isinstance(part, int) and part > 255:
+                return f"a maximum of {part}"
+    return ""
+
+
+def _picture(image: Image.Image) -> Picture:
+    format_, mode, notes = image.format or "", image.mode, []
+    image.load()
+    if format_ == "MPO":
+        notes.append("the first of several pictures in an MPO file is kept")
+    profile = image.info.get("icc_profile")
+    oriented, exif = _orient(image, notes)
+    converted = _convert(oriented, notes)
+    if profile and mode in ("CMYK", "YCbCr") and converted.mode != mode:
+        notes.append(f"ICC profile dropped: it described {mode}")
+        profile = None
+    pixels = np.asarray(converted, dtype=np.uint8)
+    _note_dropped(image, notes)
+    return Picture(
+        pixels=np.ascontiguousarray(pixels.reshape(converted.height, converted.width, -1)),
+        metadata=Metadata(icc_profile=profile or None, exif=exif),
+        format=format_,
+        mode=mode,
+        notes=tuple(notes),
+    )
+
+
+def _orient(image: Image.Image, notes: list[str]) -> tuple[Image.Image, bytes | None]:
+    """Apply the EXIF orientation, if any; returns the image and the EXIF block to keep."""
+    kept = image.info.get("exif") or None
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+        if orientation == 1 or orientation not in range(1, 9):
+            return image, kept
+        oriented = ImageOps.exif_transpose(image)
+    except Exception as error:  # EXIF is a format of its own, and damaged blocks are common
+        notes.append(f"EXIF cannot be read ({type(error).__name__}): kept as it is, orientation not applied")
+        return image, kept
+    notes.append(f"EXIF orientation {orientation} applied")
+    return oriented, (oriented.info.get("exif") or None) if kept else None
+
+
+def _target_mode(image: Image.Image) -> str:
+    """The native mode that holds all an image shows."""
+    mode = CONVERTED_MODES.get(image.mode, image.mode)
+    return WITH_ALPHA.get(mode, mode) if "transparency" in image.info else mode
+
+
+def _convert(image: Image.Image, notes: list[str]) -> Image.Image:
+    mode = _target_mode(image)
+    if mode == image.mode:
+        return image
+    notes.append(f"converted from {image.mode} to {mode}")
+    return image.convert(mode)
+
+
+def _note_dropped(image: Image.Image, notes: list[str]) -> None:
+    if image.info.get("xmp") or "XML:com.adobe.xmp" in image.info:
+        notes.append("XMP dropped")
+    if image.format == "TIFF":
+        notes.append("TIFF tags dropped")

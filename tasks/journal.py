@@ -1,0 +1,90 @@
+"""What a run knows of a bitstream before it is in the catalogue, so that a killed run loses no fit.
+
+A claim is written before its bitstream: the row as far as the encoder can fill it, and the fit's
+history. It is named after the bitstream's digest, so runs that race for one key do not disturb each
+other, and it is removed when the record is committed. A claim alone means nothing; with the
+bitstream that it names it saves the fit, and verification still decides.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.errors import ObjectMissing
+from tasks.record import CatalogueRecord, bitstream_key
+from tasks.storage import ObjectStore
+
+MAX_CLAIM_BYTES = 1 << 24
+MAX_BITSTREAM_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One report of a fit, as `inr.Progress` gives it."""
+
+    attempt: int
+    step: int
+    n_steps: int
+    rd_lambda: float
+    estimated_bpp: float
+    psnr_db: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An unverified record and the history of its fit."""
+
+    record: CatalogueRecord
+    history: tuple[HistoryPoint, ...]
+
+
+_CLAIM = TypeAdapter(Claim)
+
+
+def write_claim(store: ObjectStore, claim: Claim) -> None:
+    """Store a claim; one of the same name has the same meaning and stays."""
+    content = _CLAIM.dump_python(claim, mode="json")
+    record = claim.record
+    folder = _folder(record.image_digest or "", record.archive_digest)
+    store.put(f"{folder}/{record.bitstream_digest}.json", json.dumps(content).encode())
+
+
+def read_claim(
+    store: ObjectStore, image_digest: str, archive_digest: str, bitstream_digest: str
+) -> Claim | None:
+    """The claim for a bitstream, or None if there is none that can be used."""
+    key = f"{_folder(image_digest, archive_digest)}/{bitstream_digest}.json"
+    try:
+        claim = _CLAIM.validate_json(store.get(key, max_bytes=MAX_CLAIM_BYTES))
+    except (ObjectMissing, ValidationError):  # damaged is as good as none: the image is fitted again
+        return None
+    record = claim.record
+    names = (record.image_digest, record.archive_digest, record.bitstream_digest)
+    return claim if names == (image_digest, archive_digest, bitstream_digest) else None
+
+
+def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim | None:
+    """The claim for the bitstream that is stored under an image's key, if there are both."""
+    try:
+        stored = store.get(bitstream_key(image_digest, archive_digest), max_bytes=MAX_BITSTREAM_BYTES)
+    except ObjectMissing:
+        return None
+    return read_claim(store, image_digest, archive_digest, hashlib.sha256(stored).hexdigest())
+
+
+def forget(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
+    """Remove every claim for an image's key."""
+    for found in store.objects(_folder(image_digest, archive_digest)):
+        store.delete(found.key)
+
+
+def discard(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
+    """Remove a bitstream that failed verification, and its claims, so that a rerun makes it again."""
+    store.delete(bitstream_key(image_digest, archive_digest))
+    forget(store, image_digest, archive_digest)
+
+
+def _folder(image_digest: str, archive_digest: str) -> str:
+    return f"journal/{image_digest}/{archive_digest}"

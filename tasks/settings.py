@@ -1,0 +1,95 @@
+"""Settings: how a run works, as opposed to what it produces (that is `inr.config.CodecConfig`).
+
+They come, first found first taken, from the caller, the environment (``INR_DEVICE=cpu``), a file
+``.env`` and a file ``inr.toml`` in the working directory. None of them changes which bytes a
+bitstream of this machine consists of, so none is part of a key.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from inr.errors import ConfigError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+MAX_WORKERS = 64
+
+
+class RunOptions(BaseModel):
+    """How one run works.
+
+    Attributes:
+        device: Where fits run. ``auto`` takes CUDA where there is one.
+        workers: Images in flight at once; 0 chooses: one per CPU core, one alone on a GPU.
+        deadline_seconds: Longest time one image may take to fit; none if not given.
+        batch_images: Records per catalogue part.
+        max_pixels: Largest image taken, in pixels.
+        max_file_bytes: Largest file taken, in bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Device = "auto"
+    workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
+    deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    batch_images: int = Field(default=64, ge=1, le=100_000)
+    max_pixels: int = Field(default=2**26, ge=1, le=2**26)
+    max_file_bytes: int = Field(default=2**29, ge=1)
+
+
+class Settings(RunOptions, BaseSettings):
+    """`RunOptions` as the environment, ``.env`` and ``inr.toml`` give them, and the default store.
+
+    Attributes:
+        store: Where archives go when no store is named.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="INR_",
+        env_file=".env",
+        toml_file="inr.toml",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+    )
+
+    store: str | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Caller, environment, ``.env``, ``inr.toml``, in this order."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    def options(self) -> RunOptions:
+        """The part of the settings that a run is given."""
+        return RunOptions(**{name: getattr(self, name) for name in RunOptions.model_fields})
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings with what the caller gave on top; a value of None means not given.
+
+    Raises:
+        ConfigError: A value is out of its range, or ``inr.toml`` is not TOML. Says which.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where}: {first['msg']}, found {first['input']!r}") from error
+    except ValueError as error:  # tomllib.TOMLDecodeError, an .env that is not text
+        raise ConfigError(f"settings: {error}") from error

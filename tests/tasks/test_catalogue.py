@@ -1,0 +1,142 @@
+import contextlib
+import dataclasses
+import math
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tasks.catalogue
+from tasks import catalogue
+from tasks.catalogue import HISTORY_SCHEMA, IMAGES, IMAGES_SCHEMA, append, archived_objects, find
+from tasks.errors import CatalogueError
+from tasks.journal import Claim, HistoryPoint, write_claim
+from tasks.record import CatalogueRecord, failed_record
+from tasks.storage import LocalStore
+from tests.tasks.rows import ARCHIVE, archived, digest, planned
+
+DOCUMENT = Path(tasks.catalogue.__file__).with_name("CATALOGUE.md").read_text()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def documented(table: str) -> list[tuple[str, str, str]]:
+    section = DOCUMENT.split(f"## `{table}`")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (yes|no) \| .+ \|$", section, re.MULTILINE)
+    return [(name, kind.replace("\\", ""), null) for name, kind, null in rows]
+
+
+@pytest.mark.parametrize(("table", "schema"), [("images", IMAGES_SCHEMA), ("history", HISTORY_SCHEMA)])
+def test_the_document_and_the_schema_say_the_same(table: str, schema: pa.Schema):
+    names = {"timestamp[us, tz=UTC]": "timestamp[us, UTC]", "list<item: string>": "list<string>"}
+    assert documented(table) == [
+        (field.name, names.get(str(field.type), str(field.type)), "yes" if field.nullable else "no")
+        for field in schema
+    ]
+    assert f"## `{table}`, version {schema.metadata[b'inr.schema_version'].decode()}" in DOCUMENT
+
+
+def test_the_record_and_the_schema_have_the_same_columns():
+    assert [field.name for field in dataclasses.fields(CatalogueRecord)] == IMAGES_SCHEMA.names
+
+
+def test_a_record_comes_back_as_it_was_written(store: LocalStore):
+    record = archived(also_at=("b.png",), psnr_db=math.inf)
+    append(store, [record])
+    assert find(store, digest("a.png"), ARCHIVE) == record
+    assert find(store, digest("other"), ARCHIVE) is None
+
+
+def test_a_failure_is_a_row_with_its_reason(store: LocalStore):
+    append(store, [failed_record(planned(), ValueError("x" * 5000)), failed_record(planned("b"), KeyError())])
+    long, empty = catalogue.read_images(store).to_pylist()
+    assert (long["status"], long["error_type"], len(long["error_message"])) == ("failed", "ValueError", 2000)
+    assert empty["error_message"] == "KeyError"
+    assert long["key"] is None
+    assert archived_objects(store, ARCHIVE) == {}
+
+
+def test_parts_say_their_version_and_never_share_a_name(store: LocalStore):
+    for _ in range(3):
+        append(store, [archived()])
+    parts = store.objects(IMAGES)
+    assert len(parts) == 3
+    for part in parts:
+        schema = pq.read_schema(store.path(part.key))
+        assert schema.metadata[b"inr.table"] == b"images"
+        assert schema.metadata[b"inr.schema_version"] == b"1"
+        assert schema.equals(IMAGES_SCHEMA)
+
+
+def test_the_latest_record_counts_whatever_the_order_of_parts(store: LocalStore):
+    first, later = archived("a"), archived("b")
+    append(store, [dataclasses.replace(later, recorded_at=later.recorded_at + timedelta(seconds=1))])
+    append(store, [first, failed_record(planned("b"), ValueError("earlier"))])
+    append(store, [failed_record(planned("a"), ValueError("later"))])
+    assert archived_objects(store, ARCHIVE) == {digest("b"): (later.key, later.n_bytes)}
+    assert archived_objects(store, "another config") == {}
+
+
+def test_the_history_is_taken_from_the_claim(store: LocalStore):
+    point = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
+    write_claim(store, Claim(archived(), (point, dataclasses.replace(point, step=200))))
+    append(store, [archived(), archived("without claim"), failed_record(planned("b"), ValueError())])
+    rows = catalogue.read_history(store).to_pylist()
+    assert [row["step"] for row in rows] == [100, 200]
+    assert rows[0]["image_digest"] == digest("a.png")
+    assert catalogue.read_history(store).schema.names == HISTORY_SCHEMA.names
+
+
+def test_a_part_with_other_columns_reads_as_today(store: LocalStore):
+    table = pa.Table.from_pylist([dataclasses.asdict(archived())], schema=IMAGES_SCHEMA)
+    older = table.drop_columns(["ms_ssim", "notes"]).append_column("gone", pa.array([1]))
+    older = older.replace_schema_metadata(IMAGES_SCHEMA.metadata)
+    sink = pa.BufferOutputStream()
+    pq.write_table(older, sink)
+    store.put(f"{IMAGES}/older.parquet", bytes(sink.getvalue()))
+    append(store, [archived("b")])
+    read = catalogue.read_images(store)
+    assert read.schema.names == IMAGES_SCHEMA.names
+    assert read["notes"].to_pylist() == [["converted from P to RGB"], None]
+
+
+def test_parts_of_a_newer_program_and_files_that_are_none_are_refused(store: LocalStore):
+    newer = pa.table({"status": ["archived"]}).replace_schema_metadata({"inr.schema_version": "2"})
+    sink = pa.BufferOutputStream()
+    pq.write_table(newer, sink)
+    for data, reason in (
+        (bytes(sink.getvalue()), "version 1 to 1, found 2"),
+        (b"junk", "not a readable part"),
+    ):
+        store.put(f"{IMAGES}/x.parquet", data)
+        with pytest.raises(CatalogueError, match=reason):
+            catalogue.read_images(store)
+        store.delete(f"{IMAGES}/x.parquet")
+
+
+@given(st.data())
+def test_a_damaged_part_reads_or_raises_the_one_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    store = LocalStore(tmp_path_factory.mktemp("store"))
+    append(store, [archived(str(n)) for n in range(3)])
+    key = store.objects(IMAGES)[0].key
+    part = bytearray(store.get(key, max_bytes=1 << 20))
+    part[data.draw(st.integers(0, len(part) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    store.delete(key)
+    store.put(key, bytes(part))
+    with contextlib.suppress(CatalogueError):
+        assert catalogue.read_images(store).schema.names == IMAGES_SCHEMA.names
+
+
+def test_an_empty_store_has_an_empty_catalogue(store: LocalStore):
+    assert catalogue.read_images(store).num_rows == 0
+    assert archived_objects(store, ARCHIVE) == {}

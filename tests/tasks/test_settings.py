@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from inr.errors import ConfigError
+from tasks.settings import RunOptions, load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_any_settings_the_defaults_hold():
+    assert load_settings().options() == RunOptions()
+    assert load_settings().store is None
+
+
+def test_caller_before_environment_before_env_file_before_toml(monkeypatch: pytest.MonkeyPatch):
+    Path("inr.toml").write_text("workers = 1\nbatch_images = 1\nmax_pixels = 1\nstore = 'a'\n")
+    Path(".env").write_text("INR_BATCH_IMAGES=2\nINR_MAX_PIXELS=2\nINR_STORE=b\nOTHER=x\n")
+    monkeypatch.setenv("INR_MAX_PIXELS", "3")
+    monkeypatch.setenv("INR_STORE", "c")
+    settings = load_settings(store="d", device=None)
+    found = (settings.workers, settings.batch_images, settings.max_pixels, settings.store, settings.device)
+    assert found == (1, 2, 3, "d", "auto")
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"workers": 65}, "workers"),
+        ({"workers": -1}, "workers"),
+        ({"device": "tpu"}, "device"),
+        ({"deadline_seconds": 0}, "deadline_seconds"),
+        ({"deadline_seconds": float("inf")}, "deadline_seconds"),
+        ({"max_pixels": 2**26 + 1}, "max_pixels"),
+    ],
+)
+def test_a_value_out_of_range_is_named(given: dict[str, object], where: str):
+    with pytest.raises(ConfigError, match=f"{where}: .*found"):
+        load_settings(**given)
+
+
+def test_a_toml_file_that_is_none_is_named():
+    Path("inr.toml").write_text("workers = = 1")
+    with pytest.raises(ConfigError, match="settings"):
+        load_settings()
