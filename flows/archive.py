@@ -1,0 +1,197 @@
+"""The flow ``archive``: plan, compress and verify each image, record in batches, report.
+
+At most `workers` tasks are submitted at a time, so threads and memory stay flat however long the
+plan is. Whatever ends an image ends as its row; the run's final state tells if there were failures.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+from prefect import flow, get_run_logger
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.artifacts import ProgressArtifact, publish
+from flows.listening import tell
+from inr import CodecConfig
+from tasks.catalogue import record_batch
+from tasks.compress import ArchiveJob, compress
+from tasks.errors import ImagesFailed
+from tasks.plan import Plan, make_plan
+from tasks.record import STORED, CatalogueRecord, archive_digest, described, failed_record, planned_record
+from tasks.report import RunSummary, store_report
+from tasks.settings import MAX_WORKERS, RunOptions, load_settings
+from tasks.source import SourceImage
+from tasks.storage import open_store
+from tasks.verify import verify
+from tasks.watch import cancel
+
+Future = PrefectFuture[CatalogueRecord]
+
+# A bound that is never reached: `_Window` submits no more than the workers of a run.
+_runner: Any = ThreadPoolTaskRunner(max_workers=MAX_WORKERS)
+
+
+def run_name() -> str:
+    """What a run archives, for Prefect's lists."""
+    given = flow_run.parameters
+    config = given.get("config") or CodecConfig()
+    return f"archive {given['source']} into {given['store']}, {described(config)}"
+
+
+@flow(name="archive", flow_run_name=run_name, task_runner=_runner)
+def archive(
+    source: str, store: str, config: CodecConfig | None = None, options: RunOptions | None = None
+) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
+    """Archive every image of a source that is not in the store under this config yet.
+
+    Args:
+        source: Folder or file, as a path or ``file:`` URI.
+        store: Folder of the archive, as a path or ``file:`` URI; made if it does not exist.
+        config: How to encode; the defaults of `CodecConfig` if not given.
+        options: How to work; the settings of the environment if not given.
+
+    Returns:
+        The `RunSummary`, where every image was archived.
+
+    Raises:
+        ImagesFailed: Some images are rows with status ``failed``; carries the summary.
+        ConfigError, CatalogueError, StorageError: Source or store cannot be used.
+    """
+    started = time.perf_counter()
+    config, options = config or CodecConfig(), options or load_settings().options()
+    target = open_store(store)
+    target.clean()
+    plan = make_plan(source, target, archive_digest(config), max_file_bytes=options.max_file_bytes)
+    get_run_logger().info(plan.describe())
+    job = new_job(target.url, config, options)
+    summary = new_summary(source, job, plan)
+    _work(plan, job, summary)
+    summary.wall_seconds = time.perf_counter() - started
+    store_report(target, summary)
+    publish(summary)
+    if summary.n_failed:
+        return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
+    return summary
+
+
+def new_job(store: str, config: CodecConfig, options: RunOptions) -> ArchiveJob:
+    """What the images of this run have in common; cores are shared out among the workers."""
+    workers = n_workers(options)
+    return ArchiveJob(
+        run_id=str(flow_run.id or uuid.uuid4()),
+        store=store,
+        config=config,
+        options=options.model_copy(update={"workers": workers}),
+        n_threads=max(1, n_cores() // workers),
+    )
+
+
+def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
+    """The summary of a run that has done nothing yet."""
+    return RunSummary(
+        run_id=job.run_id,
+        source=source,
+        store=job.store,
+        config=described(job.config),
+        plan=plan.describe(),
+        n_planned=plan.n_to_do,
+        n_before=plan.n_archived,
+    )
+
+
+def n_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def n_workers(options: RunOptions) -> int:
+    """Images in flight: as told; else one per core, or one alone on a GPU."""
+    if options.workers:
+        return options.workers
+    on_gpu = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
+    return 1 if on_gpu else min(n_cores(), MAX_WORKERS)
+
+
+def _work(plan: Plan, job: ArchiveJob, summary: RunSummary) -> None:
+    """Do what is planned, and commit it batch by batch."""
+    tell(summary)
+    progress = ProgressArtifact(summary.n_planned)
+    batch: list[CatalogueRecord] = []
+    try:
+        for record in _rows(plan, job):
+            batch.append(record)
+            if len(batch) == job.options.batch_images:
+                _commit(job, batch)
+                batch = []
+            summary.add(record)
+            progress.update(summary)
+            tell(summary)
+    except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
+        cancel(job.run_id)
+        raise
+    _commit(job, batch)
+
+
+def _commit(job: ArchiveJob, batch: list[CatalogueRecord]) -> None:
+    if batch:
+        record_batch(job.store, batch, len(batch))
+
+
+def _rows(plan: Plan, job: ArchiveJob) -> Iterator[CatalogueRecord]:
+    """The row of every image, in the order in which they end."""
+    for unreadable, error in plan.unreadable:
+        yield failed_record(planned_record(job.run_id, job.config, unreadable), error)
+    images = iter(plan.images)
+    window = _Window(job)
+    while True:
+        while window.has_room() and (image := next(images, None)) is not None:
+            window.compress(image)
+        if window.is_empty():
+            return
+        if (row := window.next_row()) is not None:
+            yield row
+
+
+@dataclass
+class _Window:
+    """The images in flight: each is one task, first ``compress``, then ``verify``."""
+
+    job: ArchiveJob
+    running: dict[Future, tuple[SourceImage, CatalogueRecord]] = field(default_factory=dict)
+    ended: SimpleQueue[Future] = field(default_factory=SimpleQueue)
+
+    def has_room(self) -> bool:
+        return len(self.running) < self.job.options.workers
+
+    def is_empty(self) -> bool:
+        return not self.running
+
+    def compress(self, image: SourceImage) -> None:
+        known = planned_record(self.job.run_id, self.job.config, image)
+        self._follow(compress.submit(image, self.job), image, known)
+
+    def next_row(self) -> CatalogueRecord | None:
+        """Wait for a task to end: the row of its image, or None if there is more to do for it."""
+        future = self.ended.get()
+        image, known = self.running.pop(future)
+        try:
+            record = future.result()
+        except Exception as error:  # whatever ended the task, it is a row and stops no other (law 4)
+            return failed_record(known, error)
+        if record.status == STORED:
+            self._follow(verify.submit(image, record, self.job), image, record)
+            return None
+        return record
+
+    def _follow(self, future: Future, image: SourceImage, known: CatalogueRecord) -> None:
+        self.running[future] = (image, known)
+        future.add_done_callback(self.ended.put)

@@ -1,0 +1,178 @@
+"""The command line, ``inr``. Declarations only: the work is imported by the command that needs it.
+
+``inr --help`` must answer at once, so nothing imported at the top of this module may import torch,
+Prefect, pyarrow, pydantic or Pillow; a test looks.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import exits
+from inr import __version__
+from inr.config import DEFAULT_RD_LAMBDA, MODELS, PRESETS, CodecConfig
+
+app = typer.Typer(
+    help="Photographs as small neural networks: encode, decode, inspect, and archive whole folders.",
+    epilog=exits.EXPLAINED,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
+Preset = Annotated[str, typer.Option(help=f"How much time a fit may take: {', '.join(PRESETS)}.")]
+RdLambda = Annotated[
+    float | None,
+    typer.Option(help=f"λ: weight of a bit per pixel against the mean squared error. [{DEFAULT_RD_LAMBDA}]"),
+]
+TargetPsnr = Annotated[float | None, typer.Option(help="Quality to reach, in dB, instead of λ.")]
+TargetBpp = Annotated[float | None, typer.Option(help="File size to reach, in bits per pixel, instead of λ.")]
+Seed = Annotated[int, typer.Option(help="Seed of the fit.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE, else auto]")]
+Deadline = Annotated[
+    float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Photographs as small neural networks: encode, decode, inspect, and archive whole folders."""
+
+
+@app.command(epilog=exits.EXPLAINED)
+def encode(
+    image: Annotated[Path, typer.Argument(help="The photograph.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bitstream to write, FILE.inr.")],
+    model: Model = "mlp",
+    preset: Preset = "standard",
+    rd_lambda: RdLambda = None,
+    target_psnr: TargetPsnr = None,
+    target_bpp: TargetBpp = None,
+    seed: Seed = 0,
+    device: Device = None,
+    deadline: Deadline = None,
+    as_json: Json = False,
+) -> None:
+    """Encode one image file."""
+    with exits.told_in_one_line(as_json):
+        config = _config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+        from flows.display import fit_bar, show_encoded
+        from flows.files import encode_file
+        from tasks.settings import load_settings
+
+        options = load_settings(device=device, deadline_seconds=deadline).options()
+        with fit_bar(not as_json) as report:
+            made = encode_file(image, output, config, options, report)
+        _print(made) if as_json else show_encoded(made)
+
+
+@app.command(epilog=exits.EXPLAINED)
+def decode(
+    bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The image to write, IMAGE.png.")],
+    as_json: Json = False,
+) -> None:
+    """Decode a bitstream into a PNG with its ICC profile and EXIF."""
+    with exits.told_in_one_line(as_json):
+        from flows.display import show_decoded
+        from flows.files import decode_file
+
+        made = decode_file(bitstream, output)
+        _print(made) if as_json else show_decoded(made)
+
+
+@app.command(epilog=exits.EXPLAINED)
+def inspect(
+    bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
+    as_json: Json = False,
+) -> None:
+    """Show where the bits of a bitstream go, by section and by tensor."""
+    with exits.told_in_one_line(as_json):
+        from flows.display import show_inspection
+        from flows.files import inspect_file
+
+        found = inspect_file(bitstream)
+        _print(found) if as_json else show_inspection(found)
+
+
+@app.command(epilog=exits.EXPLAINED)
+def archive(
+    source: Annotated[str, typer.Argument(help="A folder of photographs, or one.")],
+    store: Annotated[str | None, typer.Argument(help="The folder of the archive. [INR_STORE]")] = None,
+    model: Model = "mlp",
+    preset: Preset = "standard",
+    rd_lambda: RdLambda = None,
+    target_psnr: TargetPsnr = None,
+    target_bpp: TargetBpp = None,
+    seed: Seed = 0,
+    device: Device = None,
+    deadline: Deadline = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
+    with exits.told_in_one_line(as_json):
+        config = _config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        from flows.display import show_places, show_run
+        from flows.running import location, places, run_archive
+        from tasks.report import as_values
+        from tasks.settings import load_settings
+
+        settings = load_settings(
+            device=device,
+            deadline_seconds=deadline,
+            workers=workers,
+            store=None if store is None else location(store),
+        )
+        summary = run_archive(location(source), settings, config, bar=not as_json)
+        found = places(summary)
+        if as_json:
+            _print({**as_values(summary), "places": found})
+        else:
+            show_run(summary)
+            show_places(found)
+        if summary.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
+
+
+def _config(
+    model: str,
+    preset: str,
+    rd_lambda: float | None,
+    target_psnr: float | None,
+    target_bpp: float | None,
+    seed: int,
+) -> CodecConfig:
+    return CodecConfig(
+        model=model,
+        preset=preset,
+        rd_lambda=rd_lambda,
+        target_psnr_db=target_psnr,
+        target_bpp=target_bpp,
+        seed=seed,
+    )
+
+
+def _print(values: dict[str, Any]) -> None:
+    from flows.files import finite
+
+    typer.echo(json.dumps(finite(values), indent=2, allow_nan=False))

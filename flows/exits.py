@@ -1,0 +1,57 @@
+"""How the command line ends: exit codes, and expected errors as one line instead of a traceback."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from inr.errors import BitstreamError, ConfigError, EncodeError, InrError
+from tasks.errors import CatalogueError, ImagesFailed, SourceError, StorageError, UnsupportedImage
+
+OK = 0
+IMAGES_FAILED = 1
+USAGE = 2
+BITSTREAM = 3
+IMAGE = 4
+ENCODE = 5
+STORAGE = 6
+INTERRUPTED = 130
+
+CODES: tuple[tuple[type[InrError], int], ...] = (
+    (ImagesFailed, IMAGES_FAILED),
+    (ConfigError, USAGE),
+    (BitstreamError, BITSTREAM),
+    (UnsupportedImage, IMAGE),
+    (SourceError, IMAGE),
+    (EncodeError, ENCODE),
+    (StorageError, STORAGE),
+    (CatalogueError, STORAGE),
+)
+
+EXPLAINED = (
+    "Exit codes: 0 done · 1 some images failed, or an error that nobody foresaw · 2 usage or settings · "
+    "3 not a valid bitstream · 4 an image that cannot be read or is not supported · 5 the fit failed or ran "
+    "out of time · 6 store or catalogue · 130 interrupted"
+)
+
+
+@contextmanager
+def told_in_one_line(as_json: bool) -> Iterator[None]:
+    """End the command with a line and an exit code where a named error is raised inside."""
+    try:
+        yield
+    except InrError as error:
+        kind = type(error).__name__
+        if as_json:
+            typer.echo(json.dumps({"error": {"type": kind, "message": str(error)}}))
+        typer.echo(f"inr: {kind}: {error}", err=True)
+        raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        typer.echo("inr: interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def exit_code(error: InrError) -> int:
+    """The exit code of a named error."""
+    return next((code for kind, code in CODES if isinstance(error, kind)), IMAGES_FAILED)

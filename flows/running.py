@@ -1,0 +1,100 @@
+"""The command ``inr archive`` around the flow: Prefect kept quiet, no server where nothing is to do."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from inr.config import CodecConfig
+from inr.errors import ConfigError
+from tasks.errors import ImagesFailed
+from tasks.report import RunSummary
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+
+QUIET = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s is short on a busy machine
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # Prefect's server keeps the log of each run; the terminal is ours.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+}
+
+
+def quiet_prefect() -> None:
+    """Set Prefect's environment where the user has not; takes effect before Prefect is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: bool) -> RunSummary:
+    """Archive a source as `flows.archive` does, with a progress bar on a terminal.
+
+    Where there is nothing to do the flow is not started: the plan is read from the store in a
+    moment, and Prefect's own server takes many seconds to start.
+
+    Returns:
+        What was done; images that failed are counted in it.
+
+    Raises:
+        ConfigError: The source, the store or a setting.
+        CatalogueError, StorageError: The store.
+    """
+    from flows.display import archive_bar
+
+    if settings.store is None:
+        raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
+    if (idle := _nothing_to_do(source, settings.store, settings, config)) is not None:
+        return idle
+    with archive_bar(bar) as listener:
+        from flows.archive import archive
+        from flows.listening import listening
+
+        with listening(listener):
+            try:
+                return cast(RunSummary, archive(source, settings.store, config, settings.options()))
+            except ImagesFailed as failure:
+                return failure.summary
+
+
+def location(path: str) -> str:
+    """A path as a parameter of a flow: itself, or its URI where it is not Unicode text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Path(path).absolute().as_uri()
+    return path
+
+
+def places(summary: RunSummary) -> dict[str, str]:
+    """Where to find what a run left."""
+    found = {"catalogue": f"{summary.store}/catalogue/images/*.parquet"}
+    if summary.n_planned == 0:
+        return found
+    found["report"] = f"{summary.store}/reports/{summary.run_id}.md"
+    page = f"runs/flow-run/{summary.run_id}"
+    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+
+    if PREFECT_API_URL.value():
+        found["Prefect UI"] = f"{PREFECT_UI_URL.value()}/{page}"
+    else:
+        command = Path(sys.executable).with_name("prefect")
+        found["Prefect UI"] = f"{command} server start, then http://127.0.0.1:4200/{page}"
+    return found
+
+
+def _nothing_to_do(source: str, store: str, settings: "Settings", config: CodecConfig) -> RunSummary | None:
+    """The summary of a run with nothing to do, or None if there is something."""
+    from tasks.plan import make_plan
+    from tasks.record import archive_digest, described
+    from tasks.source import list_source
+    from tasks.storage import open_store
+
+    target = open_store(store)
+    if list_source(source).files and not target.objects("catalogue"):
+        return None
+    plan = make_plan(source, target, archive_digest(config), max_file_bytes=settings.max_file_bytes)
+    if plan.n_to_do:
+        return None
+    return RunSummary("", source, target.url, described(config), plan.describe(), n_before=plan.n_archived)

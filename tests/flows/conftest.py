@@ -1,0 +1,93 @@
+"""One Prefect server and one archive for all tests of the flows."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flows.running import quiet_prefect
+from inr.config import CodecConfig
+from tasks.errors import ImagesFailed
+from tasks.report import RunSummary
+from tasks.settings import RunOptions
+from tests.tasks.pictures import file_of, image, png_header
+
+quiet_prefect()  # before any test module imports Prefect
+
+DRAFT = CodecConfig(preset="draft")
+OPTIONS = RunOptions(device="cpu", workers=2)
+
+GOOD = {"grey.png", "alpha.png", "a/turned.jpg", r"new\nline.png", r"not\xffutf8.png"}
+BAD = {
+    "empty.png": "UnsupportedImage",
+    "text.jpg": "UnsupportedImage",
+    "deep.png": "UnsupportedImage",
+    "loop.png": "SourceError",
+}
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A source, a store that it was archived into, and what came of it."""
+
+    source: Path
+    store: Path
+    summary: RunSummary
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server() -> Iterator[str]:
+    """The URL of a Prefect server of our own; subprocesses find it in the environment."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        url = PREFECT_API_URL.value() or ""
+        os.environ["PREFECT_API_URL"] = url
+        yield url
+        del os.environ["PREFECT_API_URL"]
+
+
+def fill(folder: Path) -> Path:
+    """A folder with photographs of most kinds, and most of what else is found among photographs."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (folder / "a").mkdir(parents=True)
+    (folder / "grey.png").write_bytes(file_of(image(16, 16, 1)))
+    (folder / "alpha.png").write_bytes(file_of(image(9, 17, 4)))
+    (folder / "a" / "turned.jpg").write_bytes(file_of(image(16, 24, 3), "JPEG", exif=exif.tobytes()))
+    (folder / "copy.png").write_bytes(file_of(image(9, 17, 4)))
+    (folder / "new\nline.png").write_bytes(file_of(image(1, 1, 3)))
+    (folder / os.fsdecode(b"not\xffutf8.png")).write_bytes(file_of(image(1, 16, 2)))
+    (folder / "empty.png").touch()
+    (folder / "text.jpg").write_text("no photograph")
+    (folder / "deep.png").write_bytes(png_header(8, 8, depth=16, rows=bytes(1000)))
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    (folder / "up").symlink_to(folder)
+    (folder / "notes.txt").write_text("left out")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def archived_once(server: str, tmp_path_factory: pytest.TempPathFactory) -> Archived:
+    """The folder of `fill`, archived; tests must leave it as it is, see `archived`."""
+    from flows.archive import archive
+
+    source = fill(tmp_path_factory.mktemp("once") / "photos")
+    store = source.parent / "store"
+    with pytest.raises(ImagesFailed) as failure:
+        archive(str(source), str(store), DRAFT, OPTIONS)
+    return Archived(source, store, failure.value.summary)
+
+
+@pytest.fixture
+def archived(archived_once: Archived, tmp_path: Path) -> Archived:
+    """A copy of `archived_once` that a test may change."""
+    source, store = tmp_path / "photos", tmp_path / "store"
+    shutil.copytree(archived_once.source, source, symlinks=True)
+    shutil.copytree(archived_once.store, store)
+    return Archived(source, store, archived_once.summary)

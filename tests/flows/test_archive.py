@@ -1,0 +1,156 @@
+import math
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.states import StateType
+
+import inr
+from flows.archive import archive
+from flows.listening import listening
+from inr.metrics import psnr_db
+from tasks import catalogue
+from tasks.errors import ImagesFailed
+from tasks.ingest import open_picture
+from tasks.record import archive_digest
+from tasks.report import RunSummary, markdown
+from tasks.settings import RunOptions
+from tasks.source import read_source
+from tasks.storage import LocalStore
+from tests.flows.conftest import BAD, DRAFT, GOOD, OPTIONS, Archived
+from tests.tasks.pictures import file_of, image
+
+
+def rows_of(store: Path) -> dict[str, catalogue.Row]:
+    rows = catalogue.read_images(LocalStore(store)).to_pylist()
+    return {row["source_path"]: row for row in catalogue.latest(rows)}
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("*") if path.is_file()
+    }
+
+
+def test_every_image_is_a_row_and_failures_stop_no_other(archived_once: Archived):
+    rows = rows_of(archived_once.store)
+    assert {path: row["error_type"] for path, row in rows.items()} == {**dict.fromkeys(GOOD), **BAD}
+    assert {row["status"] for path, row in rows.items() if path in GOOD} == {"archived"}
+    summary = archived_once.summary
+    assert (summary.n_archived, summary.n_failed, summary.n_planned) == (len(GOOD), len(BAD), len(rows))
+
+
+def test_what_a_row_says_is_so(archived_once: Archived):
+    store = LocalStore(archived_once.store)
+    for path, row in rows_of(archived_once.store).items():
+        if path not in GOOD:
+            continue
+        bitstream = store.get(row["key"], max_bytes=1 << 20)
+        original = open_picture(read_source(row["source_uri"], max_bytes=1 << 20), max_pixels=10_000)
+        decoded = inr.decode(bitstream)
+        measured = psnr_db(reference=original.pixels, decoded=decoded.pixels)
+        assert measured == pytest.approx(row["psnr_db"]) or math.isinf(measured)
+        assert decoded.pixels.shape == (row["height"], row["width"], row["channels"])
+        assert decoded.metadata == original.metadata
+        assert len(bitstream) == row["n_bytes"]
+        assert row["rate_bpp"] == 8 * len(bitstream) / (row["width"] * row["height"])
+        assert row["archive_digest"] == archive_digest(DRAFT)
+        seconds = [
+            row[name] for name in ("fit_seconds", "encode_seconds", "decode_seconds", "verify_seconds")
+        ]
+        assert all(value > 0 for value in seconds)
+        assert row["verified_at"] <= row["recorded_at"]
+
+
+def test_a_copy_is_archived_once_and_its_path_is_kept(archived_once: Archived):
+    assert rows_of(archived_once.store)["alpha.png"]["also_at"] == ["copy.png"]
+
+
+def test_the_history_of_each_fit_is_kept(archived_once: Archived):
+    history = catalogue.read_history(LocalStore(archived_once.store)).to_pylist()
+    rows = rows_of(archived_once.store)
+    fitted = {point["image_digest"] for point in history}
+    assert fitted == {rows[path]["image_digest"] for path in GOOD}
+    assert all(point["step"] <= point["n_steps"] for point in history)
+
+
+def test_the_store_holds_nothing_but_what_is_finished(archived_once: Archived):
+    kinds = sorted(key.split("/")[0] for key in files_of(archived_once.store))
+    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 2 + ["reports"]
+
+
+def test_prefect_shows_the_run(archived_once: Archived):
+    run_id = archived_once.summary.run_id
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_id)
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        )
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
+    assert run.state.type is StateType.FAILED
+    assert run.state.message == archived_once.summary.headline()
+    assert run.name.startswith(f"archive {archived_once.source} into ")
+    found = {artifact.key: artifact for artifact in artifacts}
+    assert found["archive-progress"].data == 100.0
+    assert found["archive-summary"].data == markdown(archived_once.summary)
+    assert "FAILED" in found["archive-images"].data.split("}")[0]
+    assert {"compress grey.png", "verify grey.png", r"compress new\nline.png"} < {task.name for task in tasks}
+
+
+def test_the_report_in_the_store_is_the_one_in_prefect(archived_once: Archived):
+    summary = archived_once.summary
+    report = archived_once.store / "reports" / f"{summary.run_id}.md"
+    assert report.read_text() == markdown(summary)
+
+
+def test_a_second_run_does_no_work_but_tries_failures_again(archived: Archived):
+    before = files_of(archived.store)
+    with pytest.raises(
+        ImagesFailed, match=f"0 of {len(BAD)} images archived and verified, {len(GOOD)} archived"
+    ):
+        archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    after = files_of(archived.store)
+    assert before.items() < after.items()
+    assert sorted(key.split("/")[0] for key in after.keys() - before.keys()) == ["catalogue", "reports"]
+
+
+def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived: Archived):
+    for name in BAD:
+        (archived.source / name).unlink()
+    (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))
+    told: list[int] = []
+    with listening(lambda summary: told.append(summary.n_done)):
+        summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    assert summary.headline() == f"1 of 1 images archived and verified, {len(GOOD)} archived before"
+    assert told == [0, 1]
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED
+
+
+def test_a_deadline_ends_as_a_row(tmp_path: Path):
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    (source / "slow.png").write_bytes(file_of(image(16, 16, 3)))
+    options = RunOptions(device="cpu", workers=1, deadline_seconds=1e-3)
+    with pytest.raises(ImagesFailed):
+        archive(str(source), str(store), DRAFT, options)
+    row = rows_of(store)["slow.png"]
+    assert (row["status"], row["error_type"]) == ("failed", "DeadlineExceeded")
+    assert not (store / "bitstreams").exists()
+
+
+def test_rows_are_committed_in_batches(tmp_path: Path):
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    for n in range(25):
+        (source / f"{n}.png").write_text(f"no photograph {n}")
+    with pytest.raises(ImagesFailed, match="0 of 25 images archived and verified, 25 failed"):
+        archive(str(source), str(store), DRAFT, RunOptions(device="cpu", workers=3, batch_images=10))
+    assert len(list((store / "catalogue" / "images").iterdir())) == 3
+    assert len(rows_of(store)) == 25

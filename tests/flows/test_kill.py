@@ -1,0 +1,103 @@
+"""A run that is killed, with SIGKILL and with Ctrl-C, and the run after it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import inr
+from tasks import catalogue
+from tasks.storage import LocalStore
+from tests.flows.test_cli import INR, ROOT
+from tests.tasks.pictures import file_of, image
+
+N_IMAGES = 3
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n in range(N_IMAGES):
+        (folder / f"{n}.png").write_bytes(file_of(image(8, 8 + n, 3)))
+    return folder
+
+
+def start(source: Path, store: Path) -> "subprocess.Popen[str]":
+    arguments = ["archive", str(source), str(store), "--preset", "draft", "--device", "cpu", "--workers", "2"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*INR, *arguments, "--json"], cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def written(store: Path) -> dict[Path, int]:
+    """When each bitstream was written, in nanoseconds."""
+    return {path: path.stat().st_mtime_ns for path in (store / "bitstreams").rglob("*.inr")}
+
+
+def check_whole(store: Path) -> set[str]:
+    """Every visible file is whole; returns the digests of the bitstreams' images."""
+    bitstreams = list((store / "bitstreams").rglob("*.inr"))
+    for path in bitstreams:
+        inr.decode(path.read_bytes())
+    for path in (store / "journal").rglob("*.json"):
+        json.loads(path.read_bytes())
+    catalogue.read_images(LocalStore(store))
+    return {path.parent.name for path in bitstreams}
+
+
+def finish(source: Path, store: Path) -> None:
+    """Run again, and check that every image is archived once and nothing is left over."""
+    process = start(source, store)
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    told = json.loads(stdout)
+    assert told["n_before"] + told["n_archived"] == N_IMAGES
+    rows = catalogue.latest(catalogue.read_images(LocalStore(store)).to_pylist())
+    assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
+    history = catalogue.read_history(LocalStore(store)).to_pylist()
+    assert {point["image_digest"] for point in history} == {row["image_digest"] for row in rows}
+    assert len(check_whole(store)) == N_IMAGES
+    assert not list((store / "journal").rglob("*.json"))
+    assert not list((store / ".tmp").iterdir())
+
+
+def test_a_run_killed_half_way_is_finished_by_the_next_which_repeats_no_fit(source: Path, tmp_path: Path):
+    store = tmp_path / "store"
+    process = start(source, store)
+    wait_for(lambda: len(written(store)) >= 1, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    fitted = check_whole(store)
+    assert 1 <= len(fitted) < N_IMAGES
+    fits = written(store)
+    (store / ".tmp" / "left-behind").write_bytes(b"half")
+    finish(source, store)
+    assert (
+        fits.items()
+        <= {path: path.stat().st_mtime_ns for path in (store / "bitstreams").rglob("*.inr")}.items()
+    )
+
+
+def test_an_interrupted_run_ends_soon_and_is_finished_by_the_next(source: Path, tmp_path: Path):
+    store = tmp_path / "store"
+    process = start(source, store)
+    wait_for(lambda: len(written(store)) >= 1, process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    check_whole(store)
+    finish(source, store)
