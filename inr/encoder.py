@@ -20,9 +20,10 @@ from inr.decoder import Network, decode, digest_pixels, digest_symbols, render
 from inr.errors import ConfigError, FitDiverged, SelfCheckFailed
 from inr.metrics import bpp, mse, psnr_db
 from inr.mlp import CoordinateMLP
+from inr.parameters import OFFSET_STEP
 from inr.pmf import SCALE_BITS, THRESHOLDS
 from inr.presets import choose_architecture, choose_settings
-from inr.quantizer import step_size
+from inr.quantizer import nearest_step_index, step_size
 from inr.trainer import Fit, Progress, fit
 
 MAX_FITS = 4
@@ -153,6 +154,8 @@ class _Encoding:
         Raises:
             FitDiverged: The second fit collapsed too.
         """
+        if self._mean_colour_mse == 0:
+            return self._code(*self._one_colour(rd_lambda), rd_lambda)
         found = []
         for restart in range(2):
             fitted = self._fit(rd_lambda, self.config.seed + (restart << 32))
@@ -188,6 +191,12 @@ class _Encoding:
             self.pixels, network, settings, rd_lambda=rd_lambda, seed=seed, device=self.device, report=report
         )
         return network, fitted
+
+    def _one_colour(self, rd_lambda: float) -> tuple[CoordinateMLP, Fit]:
+        """An image of one colour needs no fit: weights of zero, and offsets that `_centre` sets."""
+        network = choose_architecture(self.pixels, rd_lambda)
+        symbols = [np.zeros(spec.shape, dtype=np.int32) for spec in network.specs]
+        return network, Fit(symbols, [nearest_step_index(OFFSET_STEP)] * len(symbols), 0.0)
 
     def _code(self, architecture: CoordinateMLP, fitted: Fit, rd_lambda: float) -> _Candidate:
         symbols, pixels = self._centre(architecture, fitted)

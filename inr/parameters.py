@@ -14,7 +14,7 @@ from inr.entropy import constant_and_slope, context_scales
 from inr.mlp import CoordinateMLP
 from inr.quantizer import STEP_SIZES, nearest_step_index
 
-_OFFSET_STEP = 2.0**-9  # the output's offsets: half a level of 255
+OFFSET_STEP = 2.0**-9  # the output's offsets: half a level of 255
 
 
 class Parameters:
@@ -49,7 +49,7 @@ class Parameters:
         self.learned_log_steps = torch.full(
             (len(self.specs) - 1,), log_step, device=device, requires_grad=True
         )
-        self._offset_log_step = torch.full((1,), math.log(_OFFSET_STEP), device=device)
+        self._offset_log_step = torch.full((1,), math.log(OFFSET_STEP), device=device)
         self._owner = torch.repeat_interleave(
             torch.arange(len(self.specs), device=device), torch.tensor(self.sizes, device=device)
         )

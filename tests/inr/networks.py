@@ -1,0 +1,55 @@
+"""Networks with made-up symbols: every architecture the format allows, without a fit."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inr.bitstream import Container, Metadata, TensorCoding, pack
+from inr.coder import encode_tensors
+from inr.decoder import Network
+from inr.mlp import CoordinateMLP
+from inr.pmf import SCALE_BITS, THRESHOLDS
+
+
+def coding_of(symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
+    mean = None
+    if symbols.ndim == 2:
+        mean = int(np.searchsorted(THRESHOLDS, np.abs(symbols).mean() * (1 << SCALE_BITS), side="right"))
+    return TensorCoding(step_index, int(symbols.min()), int(symbols.max()), mean)
+
+
+def made_up_network(
+    architecture: CoordinateMLP, *, seed: int, spread: float = 4.0, gain: float = 0.4
+) -> Network:
+    """Heavy-tailed symbols of mean magnitude `spread`; a sine layer's sums spread by `gain` turns."""
+    rng = np.random.default_rng(seed)
+    symbols, codings = [], []
+    for spec in architecture.specs:
+        if spec.is_matrix:
+            scales = spread * rng.gamma(2, 0.5, (1, spec.shape[1]))
+            tensor = np.rint(rng.laplace(0, scales, spec.shape)).clip(-2047, 2047).astype(np.int32)
+            step = (0.3 if spec.name == "output.weight" else gain) / (spread * np.sqrt(spec.shape[1]))
+        else:
+            tensor = rng.integers(-30, 31, spec.shape, dtype=np.int32)
+            step = 2.0**-6
+        symbols.append(tensor)
+        codings.append(coding_of(tensor, max(0, round(8 * (np.log2(step) + 14)))))
+    codings[-1] = TensorCoding(40, codings[-1].low, codings[-1].high)
+    return Network(architecture, symbols, codings)
+
+
+def container_of(network: Network, *, width: int, height: int, metadata: Metadata = Metadata()) -> Container:
+    architecture = network.architecture
+    return Container(
+        family="mlp",
+        width=width,
+        height=height,
+        channels=architecture.channels,
+        architecture=architecture.to_bytes(),
+        tensors=architecture.codings_to_bytes(network.codings),
+        payload=encode_tensors(network.symbols, network.codings),
+        metadata=metadata,
+    )
+
+
+def bitstream_of(network: Network, *, width: int, height: int, metadata: Metadata = Metadata()) -> bytes:
+    return pack(container_of(network, width=width, height=height, metadata=metadata))

@@ -1,0 +1,44 @@
+import dataclasses
+
+import pytest
+
+from inr import CodecConfig, ConfigError
+from inr.config import DEFAULT_RD_LAMBDA
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "gan"}, "model: expected one of mlp, found 'gan'"),
+        ({"preset": "slow"}, "preset: expected one of draft, standard, best"),
+        ({"rd_lambda": 0.0}, "rd_lambda"),
+        ({"rd_lambda": float("nan")}, "rd_lambda"),
+        ({"target_psnr_db": 61.0}, "target_psnr_db: expected a number from 10 to 60, found 61.0"),
+        ({"target_bpp": -1.0}, "target_bpp"),
+        ({"rd_lambda": 0.1, "target_bpp": 1.0}, "expected one of"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+    ],
+)
+def test_values_out_of_range_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        CodecConfig(**arguments)  # type: ignore[arg-type]  # the error under test
+
+
+def test_without_a_goal_lambda_has_its_default() -> None:
+    assert CodecConfig().rd_lambda == DEFAULT_RD_LAMBDA
+    assert CodecConfig(target_psnr_db=30).rd_lambda is None
+
+
+def test_equal_configs_share_a_digest_and_others_do_not() -> None:
+    config = CodecConfig(rd_lambda=0.004)
+    assert config.digest() == CodecConfig(rd_lambda=4e-3).digest()
+    others = [dataclasses.replace(config, **change) for change in ({"seed": 1}, {"preset": "best"})]
+    assert len({config.digest(), CodecConfig().digest(), *(other.digest() for other in others)}) == 4
+
+
+def test_the_canonical_json_is_this() -> None:
+    """Keys in a store hang on it."""
+    assert CodecConfig(preset="draft", target_bpp=0.5).to_json() == (
+        '{"model":"mlp","preset":"draft","rd_lambda":null,"seed":0,"target_bpp":0.5,"target_psnr_db":null}'
+    )
