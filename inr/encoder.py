@@ -120,7 +120,7 @@ def _check_pixels(pixels: NDArray[np.uint8], limits: Limits) -> None:
         )
 
 
-def _coding(symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
+def coding_of(symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
     """Side information of a rounded tensor."""
     mean_index = None
     if symbols.ndim == 2:
@@ -248,7 +248,7 @@ class _Encoding:
 def _network(
     architecture: CoordinateMLP, symbols: list[NDArray[np.int32]], step_indices: list[int]
 ) -> Network:
-    codings = [_coding(tensor, index) for tensor, index in zip(symbols, step_indices, strict=True)]
+    codings = [coding_of(tensor, index) for tensor, index in zip(symbols, step_indices, strict=True)]
     return Network(architecture, symbols, codings)
 
 

@@ -1,20 +1,12 @@
 """Networks with made-up symbols: every architecture the format allows, without a fit."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inr.bitstream import Container, Metadata, TensorCoding, pack
 from inr.coder import encode_tensors
 from inr.decoder import Network
+from inr.encoder import coding_of
 from inr.mlp import CoordinateMLP
-from inr.pmf import SCALE_BITS, THRESHOLDS
-
-
-def coding_of(symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
-    mean = None
-    if symbols.ndim == 2:
-        mean = int(np.searchsorted(THRESHOLDS, np.abs(symbols).mean() * (1 << SCALE_BITS), side="right"))
-    return TensorCoding(step_index, int(symbols.min()), int(symbols.max()), mean)
 
 
 def made_up_network(

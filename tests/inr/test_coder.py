@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from inr.bitstream import TensorCoding
 from inr.coder import decode_tensors, encode_tensors, tensor_bits
+from inr.encoder import coding_of
 from inr.errors import InvalidField
-from tests.inr.networks import coding_of
 
 
 @st.composite

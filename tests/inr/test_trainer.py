@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inr.encoder import _coding
+from inr.encoder import coding_of
 from inr.inspection import tensor_bits
 from inr.mlp import CoordinateMLP
 from inr.muon import _orthogonalize
@@ -96,7 +96,7 @@ def test_the_differentiable_rate_is_what_the_coder_needs() -> None:
     exact = 0.0
     for spec, symbols, index in zip(NETWORK.specs, theta.symbols(), indices, strict=True):
         if spec.is_matrix:
-            exact += tensor_bits(symbols, _coding(symbols, index))
+            exact += tensor_bits(symbols, coding_of(symbols, index))
         elif spec.name != "output.offset":
             exact += symbols.size * np.log2(1 / STEP_SIZES[index])  # uniform over a turn
     exact += 3 * np.log2(2 * np.pi / OFFSET_STEP)
