@@ -22,6 +22,7 @@ DRAFT = CodecConfig(preset="draft")
 OPTIONS = RunOptions(device="cpu", workers=2)
 
 GOOD = {"grey.png", "alpha.png", "a/turned.jpg", r"new\nline.png", r"not\xffutf8.png"}
+ONE_COLOUR = {r"new\nline.png"}  # needs no fit
 BAD = {
     "empty.png": "UnsupportedImage",
     "text.jpg": "UnsupportedImage",

@@ -23,7 +23,7 @@ from tasks.report import RunSummary, markdown
 from tasks.settings import RunOptions
 from tasks.source import read_source
 from tasks.storage import LocalStore
-from tests.flows.conftest import BAD, DRAFT, GOOD, OPTIONS, Archived
+from tests.flows.conftest import BAD, DRAFT, GOOD, ONE_COLOUR, OPTIONS, Archived
 from tests.tasks.pictures import file_of, image
 
 
@@ -64,7 +64,7 @@ def test_what_a_row_says_is_so(archived_once: Archived):
         seconds = [
             row[name] for name in ("fit_seconds", "encode_seconds", "decode_seconds", "verify_seconds")
         ]
-        assert all(value > 0 for value in seconds)
+        assert all(value > 0 for value in seconds[path in ONE_COLOUR :])
         assert row["verified_at"] <= row["recorded_at"]
 
 
@@ -76,7 +76,7 @@ def test_the_history_of_each_fit_is_kept(archived_once: Archived):
     history = catalogue.read_history(LocalStore(archived_once.store)).to_pylist()
     rows = rows_of(archived_once.store)
     fitted = {point["image_digest"] for point in history}
-    assert fitted == {rows[path]["image_digest"] for path in GOOD}
+    assert fitted == {rows[path]["image_digest"] for path in GOOD - ONE_COLOUR}
     assert all(point["step"] <= point["n_steps"] for point in history)
 
 

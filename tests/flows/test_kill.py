@@ -31,7 +31,19 @@ def source(tmp_path: Path) -> Path:
 def start(source: Path, store: Path) -> "subprocess.Popen[str]":
     arguments = ["archive", str(source), str(store), "--preset", "draft", "--device", "cpu", "--workers", "2"]
     pipe = subprocess.PIPE
-    return subprocess.Popen([*INR, *arguments, "--json"], cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        [*INR, *arguments, "--json"],
+        cwd=ROOT,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=_heed_interrupts,
+    )
+
+
+def _heed_interrupts() -> None:
+    """A shell that starts pytest in the background has it, and its children, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
