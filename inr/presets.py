@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from inr.mlp import CoordinateMLP
 from inr.trainer import FitSettings
 
-_STEPS = {"draft": 2000, "standard": 10000, "best": 40000}
+_STEPS = {"draft": 1500, "standard": 20000, "best": 60000}
 _DEPTH = 6
 _N_FREQUENCIES = 16
 _SPACING = 2
