@@ -93,7 +93,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         "",
         *headline(report),
         f"- {report['threads']} threads; decode: median of {report['n_runs']} runs, imports aside",
-        "- bytes / estimate: the whole file over the bits that the fit estimates for the weights alone",
+        "- bytes / estimate: the file over its estimate, the weights' bits as the loss has them and the rest",
         "- side: the file less its payload, that is header, side information and CRC",
     ]
     return "\n".join([*lines, *table(COLUMNS, rows)]) + "\n"

@@ -57,7 +57,7 @@ class Encoded:
         pixels_digest: SHA-256 of `pixels`; the same on every machine.
         psnr_db: Of `pixels` against the original, 8-bit; infinite if equal.
         rate_bpp: 8 · bytes of the file / (width · height).
-        estimated_rate_bits: Eq. 4 of the rounded weights, without header and side information.
+        estimated_rate_bits: Of the file: Eq. 4 of the rounded weights, and what stands around the payload.
         rd_lambda: λ of the fit that was kept.
         n_parameters: Weights coded.
         device: Where it was fitted, "cpu" or "cuda".
@@ -201,6 +201,7 @@ class _Encoding:
     def _code(self, architecture: CoordinateMLP, fitted: Fit, rd_lambda: float) -> _Candidate:
         symbols, pixels = self._centre(architecture, fitted)
         network = _network(architecture, symbols, fitted.step_indices)
+        payload = encode_tensors(symbols, network.codings)
         bitstream = pack(
             Container(
                 family=self.config.model,
@@ -209,7 +210,7 @@ class _Encoding:
                 channels=self.channels,
                 architecture=architecture.to_bytes(),
                 tensors=architecture.codings_to_bytes(network.codings),
-                payload=encode_tensors(symbols, network.codings),
+                payload=payload,
                 metadata=self.metadata,
             )
         )
@@ -219,7 +220,8 @@ class _Encoding:
             psnr_db=psnr_db(reference=self.pixels, decoded=pixels),
             n_bytes=len(bitstream),
         )
-        return _Candidate(bitstream, network, pixels, fitted.estimated_rate_bits, attempt)
+        estimated = fitted.estimated_rate_bits + 8 * (len(bitstream) - len(payload))
+        return _Candidate(bitstream, network, pixels, estimated, attempt)
 
     def _centre(
         self, architecture: CoordinateMLP, fitted: Fit
