@@ -8,6 +8,7 @@ waits for the device except a progress report.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from inr.mlp_gradient import DistortionGradient
 from inr.muon import MatrixOptimizer, Muon
 from inr.parameters import Parameters
 from inr.quantizer import add_uniform_noise, round_straight_through
+
+_VALUES_WORTH_SHARING = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,21 @@ class _Optimizer:
         self._parameters.learned_log_steps.grad = None
 
 
+@contextmanager
+def _threads_for(n_values: int) -> Iterator[None]:
+    """One thread where a layer of a batch is too small to share.
+
+    On a busy machine, threads that wait for each other at every operation slow a small fit down
+    twenty-fold and more; on a quiet one they gain it nothing.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if n_values < _VALUES_WORTH_SHARING else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def fit(
     pixels: NDArray[np.uint8],
     network: CoordinateMLP,
@@ -196,34 +214,35 @@ def fit(
     first_hard_step = settings.n_steps - max(1, round(settings.n_steps * settings.hard_fraction))
     step_indices: list[int] = []
 
-    for index, (top, left) in zip(range(settings.n_steps), _phases(strides, order), strict=False):
-        hard = index >= first_hard_step
-        if index == first_hard_step:
-            step_indices = parameters.freeze_steps()
-        if index % settings.refresh_steps == 0 or index == first_hard_step:
-            parameters.refresh_scales()
-        steps, y = parameters.in_steps()
-        rounded = round_straight_through(y)
-        rate = parameters.rate_bits(rounded if hard else add_uniform_noise(y, generator))
-        optimizer.zero_grad()
-        weights = rounded * steps
-        weight_gradient = torch.zeros_like(parameters.theta)
-        target = image[top :: strides[0], left :: strides[1]].float() / 255
-        distortion = distortion_gradient(
-            parameters.split(weights.detach()),
-            features_x[left :: strides[1]],
-            features_y[top :: strides[0]],
-            target,
-            parameters.split(weight_gradient),
-        )
-        torch.autograd.backward([weights, rd_lambda / (height * width) * rate], [weight_gradient, None])
-        optimizer.step(index)
-        if (index + 1) % settings.report_steps == 0:
-            report(
-                index + 1,
-                float(rate.detach()) / (height * width),
-                -10 * math.log10(max(float(distortion), 1e-10)),
+    with _threads_for(math.ceil(height / strides[0]) * math.ceil(width / strides[1]) * network.width):
+        for index, (top, left) in zip(range(settings.n_steps), _phases(strides, order), strict=False):
+            hard = index >= first_hard_step
+            if index == first_hard_step:
+                step_indices = parameters.freeze_steps()
+            if index % settings.refresh_steps == 0 or index == first_hard_step:
+                parameters.refresh_scales()
+            steps, y = parameters.in_steps()
+            rounded = round_straight_through(y)
+            rate = parameters.rate_bits(rounded if hard else add_uniform_noise(y, generator))
+            optimizer.zero_grad()
+            weights = rounded * steps
+            weight_gradient = torch.zeros_like(parameters.theta)
+            target = image[top :: strides[0], left :: strides[1]].float() / 255
+            distortion = distortion_gradient(
+                parameters.split(weights.detach()),
+                features_x[left :: strides[1]],
+                features_y[top :: strides[0]],
+                target,
+                parameters.split(weight_gradient),
             )
+            torch.autograd.backward([weights, rd_lambda / (height * width) * rate], [weight_gradient, None])
+            optimizer.step(index)
+            if (index + 1) % settings.report_steps == 0:
+                report(
+                    index + 1,
+                    float(rate.detach()) / (height * width),
+                    -10 * math.log10(max(float(distortion), 1e-10)),
+                )
     parameters.refresh_scales()
     bits = float(parameters.rate_bits(parameters.in_steps()[1].round()).detach())
     return Fit(parameters.symbols(), step_indices, bits)

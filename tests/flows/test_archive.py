@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -154,3 +155,10 @@ def test_rows_are_committed_in_batches(tmp_path: Path):
         archive(str(source), str(store), DRAFT, RunOptions(device="cpu", workers=3, batch_images=10))
     assert len(list((store / "catalogue" / "images").iterdir())) == 3
     assert len(rows_of(store)) == 25
+
+
+def test_pandas_reads_the_catalogue_as_the_readme_shows(archived_once: Archived):
+    rows = pd.read_parquet(archived_once.store / "catalogue" / "images")
+    means = rows[rows.status == "archived"].groupby("preset")[["rate_bpp", "psnr_db"]].mean()
+    assert means.rate_bpp["draft"] > 0
+    assert len(rows) == len(GOOD) + len(BAD)
