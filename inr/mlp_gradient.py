@@ -2,7 +2,7 @@
 
 `forward` is the network as one would write it. `DistortionGradient` computes the same function's
 loss and gradient by hand, in cache-sized chunks over buffers that are allocated once: autograd
-over the whole batch took twice the time, much of it on fresh memory pages.
+over the whole batch is slower, much of its time going into fresh memory pages.
 Tests hold the two against each other.
 """
 

@@ -1,4 +1,4 @@
-"""How large a network and how long a fit: rules measured on photographs (benchmarks/results/fit_choices.md)."""
+"""How large a network and how long a fit, as measured (benchmarks/results/fit_choices.md)."""
 
 import math
 
