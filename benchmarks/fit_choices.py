@@ -111,7 +111,10 @@ CHOICES = (
 def write_file(pixels: NDArray[np.uint8], network: CoordinateMLP, fitted: Fit) -> bytes:
     """The bitstream of a fit."""
     height, width, channels = pixels.shape
-    codings = [coding_of(s, index) for s, index in zip(fitted.symbols, fitted.step_indices, strict=True)]
+    codings = [
+        coding_of(spec, tensor, index)
+        for spec, tensor, index in zip(network.specs, fitted.symbols, fitted.step_indices, strict=True)
+    ]
     payload = encode_tensors(fitted.symbols, codings)
     sections = network.to_bytes(), network.codings_to_bytes(codings), payload
     return pack(Container("mlp", width, height, channels, *sections))

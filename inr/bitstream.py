@@ -58,10 +58,12 @@ class TensorCoding:
     """Side information of one tensor.
 
     Attributes:
-        step_index: Index of the quantisation step in its family's table, 0 to 255.
-        low: Smallest symbol, -2047 to 2047.
-        high: Largest symbol, `low` to 2047.
+        step_index: What the quantisation step follows from, by the family's rule.
+        low: Smallest symbol coded, -2047 to 2047.
+        high: Largest symbol coded, `low` to 2047.
         mean_index: Index of the mean magnitude in pmf.SCALES; None for tensors coded uniformly.
+
+    A vector with a mean ascends from 0 on, and its symbols are coded as increments.
     """
 
     step_index: int

@@ -71,8 +71,8 @@ def encode_tensors(tensors: Sequence[NDArray[np.int32]], codings: Sequence[Tenso
     """Code all tensors of a network, in wire order, into one payload.
 
     Args:
-        tensors: int32 arrays; two-dimensional where the coding has a mean, else one-dimensional.
-        codings: Their side information; every symbol lies within its low..high.
+        tensors: int32 matrices and vectors; vectors whose coding has a mean ascend from 0 on.
+        codings: Their side information; every symbol coded lies within its low..high.
 
     Returns:
         Whole little-endian 32-bit words.
@@ -84,6 +84,9 @@ def encode_tensors(tensors: Sequence[NDArray[np.int32]], codings: Sequence[Tenso
         if coding.mean_index is None:
             table = _table(uniform_counts(coding.high - coding.low + 1))
             encoder.encode((symbols - coding.low).astype(np.int32), table)
+        elif symbols.ndim == 1:
+            increments = np.diff(symbols, prepend=np.int32(0))
+            encoder.encode(increments, _geometric(coding.mean_index, 0, coding.high))
         else:
             _encode_matrix(encoder, symbols, coding)
     payload: bytes = encoder.get_compressed().astype("<u4").tobytes()
@@ -107,6 +110,9 @@ def decode_tensors(
             elif coding.mean_index is None:
                 table = _table(uniform_counts(coding.high - coding.low + 1))
                 tensors.append(decoder.decode(table, shape[0]).astype(np.int32) + np.int32(coding.low))
+            elif len(shape) == 1:
+                increments = decoder.decode(_geometric(coding.mean_index, 0, coding.high), shape[0])
+                tensors.append(np.cumsum(increments, dtype=np.int32))
             else:
                 tensors.append(_decode_matrix(decoder, (shape[0], shape[1]), coding))
     except AssertionError as error:  # how constriction reports a word sequence no encoder writes
@@ -120,6 +126,9 @@ def tensor_bits(symbols: NDArray[np.int32], coding: TensorCoding) -> float:
         return 0.0
     if coding.mean_index is None:
         return float(symbols.size * np.log2(coding.high - coding.low + 1))
+    if symbols.ndim == 1:
+        information = _information(coding.mean_index, 0, coding.high)
+        return float(sum(information[increment] for increment in np.diff(symbols, prepend=0)))
     total = 0.0
 
     def code_block(scales: list[int], row: int, start: int) -> NDArray[np.int32]:

@@ -19,7 +19,7 @@ from inr.config import CodecConfig
 from inr.decoder import Network, decode, digest_pixels, digest_symbols, render
 from inr.errors import ConfigError, FitDiverged, SelfCheckFailed
 from inr.metrics import bpp, mse, psnr_db
-from inr.mlp import CoordinateMLP
+from inr.mlp import CoordinateMLP, TensorSpec
 from inr.parameters import OFFSET_STEP
 from inr.pmf import SCALE_BITS, THRESHOLDS
 from inr.presets import choose_architecture, choose_settings
@@ -120,12 +120,19 @@ def _check_pixels(pixels: NDArray[np.uint8], limits: Limits) -> None:
         )
 
 
-def coding_of(symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
+def _scale_index(mean_magnitude: float) -> int:
+    return int(np.searchsorted(THRESHOLDS, mean_magnitude * (1 << SCALE_BITS), side="right"))
+
+
+def coding_of(spec: TensorSpec, symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
     """Side information of a rounded tensor."""
-    mean_index = None
-    if symbols.ndim == 2:
-        mean = float(np.abs(symbols).mean()) * (1 << SCALE_BITS)
-        mean_index = int(np.searchsorted(THRESHOLDS, mean, side="right"))
+    if spec.is_phase:
+        increments = np.diff(symbols, prepend=0)
+        mean = float(increments.mean())
+        # The two-sided law of this mean magnitude falls off as the one-sided law of that mean does.
+        scale_index = _scale_index(2 * mean * (1 + mean) / (1 + 2 * mean))
+        return TensorCoding(step_index, 0, int(increments.max()), scale_index)
+    mean_index = _scale_index(float(np.abs(symbols).mean())) if spec.is_matrix else None
     return TensorCoding(step_index, int(symbols.min()), int(symbols.max()), mean_index)
 
 
@@ -250,7 +257,10 @@ class _Encoding:
 def _network(
     architecture: CoordinateMLP, symbols: list[NDArray[np.int32]], step_indices: list[int]
 ) -> Network:
-    codings = [coding_of(tensor, index) for tensor, index in zip(symbols, step_indices, strict=True)]
+    codings = [
+        coding_of(spec, tensor, index)
+        for spec, tensor, index in zip(architecture.specs, symbols, step_indices, strict=True)
+    ]
     return Network(architecture, symbols, codings)
 
 

@@ -6,9 +6,17 @@ scale that `pmf.ScaleContext` derives for it from the weights before it. While f
 are refreshed every few steps and held between; each is the mean magnitude of its context, the
 maximum-likelihood value, at which the rate's derivative with respect to it vanishes, so holding
 them costs no first-order term.
+
+Phases ascend within a quarter turn (inr/symmetry.py), and their increments follow a one-sided
+geometric law, whose information with the mean m is log2(1 + m) + m · log2(1 + 1 / m) an increment.
 """
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from inr.pmf import BLOCK, COLUMN_PRIOR, ROW_PRIOR, SCALE_BITS, SCALES
 
@@ -28,6 +36,29 @@ def context_scales(symbols: torch.Tensor) -> torch.Tensor:
     expected = (by_column.cumsum(1) - by_column)[:, start]
     scales = by_column * (before + ROW_PRIOR * mean) / (expected + ROW_PRIOR * mean)
     return scales.clamp_min(_SMALLEST_SCALE)
+
+
+def increment_bits(mean: torch.Tensor) -> torch.Tensor:
+    """Bits of an increment of a phase, given the mean increment in steps, > 0."""
+    return torch.log2(1 + mean) + mean * torch.log2(1 + 1 / mean)
+
+
+def estimate_bits(symbols: Sequence[NDArray[np.int32]]) -> float:
+    """Eq. 4: bits of a network's symbols.
+
+    Args:
+        symbols: int32 tensors in wire order: matrices, ascending phases, and the output's offsets last.
+    """
+    offsets = symbols[-1]
+    total = torch.tensor(offsets.size * math.log2(int(offsets.max()) - int(offsets.min()) + 1))
+    for tensor in map(torch.from_numpy, symbols[:-1]):
+        if tensor.ndim == 2:
+            constant, slope = constant_and_slope(context_scales(tensor.float()))
+            total = total + constant.sum() + (slope * tensor.abs()).sum()
+        else:
+            mean = tensor[-1] / len(tensor)
+            total = total + len(tensor) * increment_bits(mean.clamp_min(_SMALLEST_SCALE))
+    return float(total)
 
 
 def constant_and_slope(scales: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,6 @@ from inr.bitstream import FORMAT_VERSION, Limits, unpack
 from inr.coder import tensor_bits
 from inr.decoder import read_network
 from inr.metrics import bpp
-from inr.quantizer import step_size
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
         TensorSize(
             name=spec.name,
             shape=spec.shape,
-            step=step_size(coding.step_index),
+            step=spec.step(coding.step_index),
             n_symbols=symbols.size,
             n_zero=int((symbols == 0).sum()),
             bits=tensor_bits(symbols, coding),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from inr.bitstream import MAX_SYMBOL, Reader, TensorCoding, signed_varint, varint
 from inr.errors import InvalidField
 from inr.pmf import N_SCALES
-from inr.quantizer import N_STEPS, step_size
+from inr.quantizer import MAX_QUARTER_LEVELS, N_STEPS, step_size
 
 MAX_WIDTH = 512
 MAX_DEPTH = 16
@@ -44,7 +44,7 @@ _TILE_PIXELS = 8192  # what fits the cache
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name and shape of a coded tensor; matrices have a mean, vectors are coded uniformly."""
+    """Name and shape of a coded tensor: a matrix of weights, a vector of phases, or the output's offsets."""
 
     name: str
     shape: tuple[int, ...]
@@ -53,6 +53,15 @@ class TensorSpec:
     def is_matrix(self) -> bool:
         """Whether the tensor is a weight matrix."""
         return len(self.shape) == 2
+
+    @property
+    def is_phase(self) -> bool:
+        """Whether the tensor holds a sine layer's phases, which ascend (inr/symmetry.py)."""
+        return self.name.endswith(".phase")
+
+    def step(self, step_index: int) -> float:
+        """Quantisation step, in turns for sine layers and full scale for the output."""
+        return 1 / (4 * step_index) if self.is_phase else step_size(step_index)
 
 
 @dataclass(frozen=True)
@@ -125,14 +134,11 @@ class CoordinateMLP:
     def codings_to_bytes(self, codings: Sequence[TensorCoding]) -> bytes:
         """The tensors section: the side information of each tensor, in wire order."""
         out = b""
-        for coding in codings:
-            means = b"" if coding.mean_index is None else bytes([coding.mean_index])
-            out += (
-                bytes([coding.step_index])
-                + means
-                + signed_varint(coding.low)
-                + varint(coding.high - coding.low)
-            )
+        for spec, coding in zip(self.specs, codings, strict=True):
+            out += varint(coding.step_index) if spec.is_phase else bytes([coding.step_index])
+            out += b"" if coding.mean_index is None else bytes([coding.mean_index])
+            out += b"" if spec.is_phase else signed_varint(coding.low)
+            out += varint(coding.high - coding.low)
         return out
 
     def codings_from_bytes(self, data: bytes) -> list[TensorCoding]:
@@ -144,9 +150,15 @@ class CoordinateMLP:
         reader = Reader(data, "tensors")
         codings = []
         for spec in self.specs:
-            step_index = reader.byte(f"{spec.name} step", 0, N_STEPS - 1)
-            mean_index = reader.byte(f"{spec.name} mean", 0, N_SCALES - 1) if spec.is_matrix else None
-            low = reader.signed(f"{spec.name} low", -MAX_SYMBOL, MAX_SYMBOL)
+            mean_index, low = None, 0
+            if spec.is_phase:
+                step_index = reader.varint(f"{spec.name} levels", 1, MAX_QUARTER_LEVELS)
+            else:
+                step_index = reader.byte(f"{spec.name} step", 0, N_STEPS - 1)
+            if spec.is_phase or spec.is_matrix:
+                mean_index = reader.byte(f"{spec.name} mean", 0, N_SCALES - 1)
+            if not spec.is_phase:
+                low = reader.signed(f"{spec.name} low", -MAX_SYMBOL, MAX_SYMBOL)
             high = low + reader.varint(f"{spec.name} range", 0, MAX_SYMBOL - low)
             codings.append(TensorCoding(step_index, low, high, mean_index))
         reader.end()
@@ -218,15 +230,16 @@ def synthesize(
     Returns:
         uint8 [height, width, channels].
     """
-    steps = [step_size(coding.step_index) for coding in codings]
     weights, biases = symbols[0::2], symbols[1::2]
     bits = [_amplitude_bits(weight) for weight in weights]
-    scales = [step * 2.0**-b for step, b in zip(steps[0::2], bits, strict=True)]
+    scales = [step_size(coding.step_index) * 2.0**-b for coding, b in zip(codings[0::2], bits, strict=True)]
     matrices = [torch.from_numpy(weight.astype(np.float32)).T.contiguous() for weight in weights]
-    offsets = [
-        torch.from_numpy((bias * step).astype(np.float32))
-        for bias, step in zip(biases, steps[1::2], strict=True)
+    # A single float32 division each: phases are fractions of a turn.
+    phases = [
+        torch.from_numpy(phase.astype(np.float32) / np.float32(4 * coding.step_index))
+        for phase, coding in zip(biases[:-1], codings[1:-1:2], strict=True)
     ]
+    offset = torch.from_numpy((biases[-1] * step_size(codings[-1].step_index)).astype(np.float32))
 
     longer = max(width, height)
     half = 2 * network.n_frequencies
@@ -241,8 +254,8 @@ def synthesize(
             rows, columns = by_row[top : top + n_rows], by_column[left : left + n_columns]
             hidden = (rows[:, None] + columns[None]).flatten(0, 1)
             for layer in range(network.depth):
-                hidden = _sine_(hidden, scales[layer], offsets[layer], bits[layer + 1]) @ matrices[layer + 1]
-            levels = hidden.mul_(scales[-1] * 255).add_(offsets[-1] * 255).round_().clamp_(0, 255)
+                hidden = _sine_(hidden, scales[layer], phases[layer], bits[layer + 1]) @ matrices[layer + 1]
+            levels = hidden.mul_(scales[-1] * 255).add_(offset * 255).round_().clamp_(0, 255)
             tile = levels.to(torch.uint8).view(len(rows), len(columns), network.channels)
             pixels[top : top + n_rows, left : left + n_columns] = tile.numpy()
     return pixels

@@ -4,15 +4,17 @@ One vector makes Eq. 2 to 4 a handful of operations a step, whatever the depth.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import MAX_SYMBOL
-from inr.entropy import constant_and_slope, context_scales
+from inr.entropy import constant_and_slope, context_scales, increment_bits
 from inr.mlp import CoordinateMLP
-from inr.quantizer import STEP_SIZES, nearest_step_index
+from inr.quantizer import nearest_quarter_levels, nearest_step_index
+from inr.symmetry import canonicalize
 
 OFFSET_STEP = 2.0**-9  # the output's offsets: half a level of 255
 _FIRST_GAIN, _HIDDEN_GAIN = 0.5, 0.7
@@ -54,10 +56,6 @@ class Parameters:
         self._owner = torch.repeat_interleave(
             torch.arange(len(self.specs), device=device), torch.tensor(self.sizes, device=device)
         )
-        is_matrix = torch.tensor([spec.is_matrix for spec in self.specs], device=device)
-        # Vectors are coded uniformly over the turn: log2(2π / step) bits for each element.
-        n_elements = torch.tensor(self.sizes, device=device, dtype=torch.float32)
-        self._vector_sizes = torch.where(is_matrix, 0.0, n_elements)
         self._constant = torch.zeros((), device=device)
         self._slope = torch.zeros_like(self.theta.detach())
 
@@ -104,30 +102,40 @@ class Parameters:
         self._slope = torch.cat(slopes)
 
     def rate_bits(self, y: torch.Tensor) -> torch.Tensor:
-        """Eq. 4: bits of weights `y` in units of their steps, under the current laws."""
-        vector_bits = self._vector_sizes * (math.log(2 * math.pi) - self.log_steps) / math.log(2)
-        return self._constant + (self._slope * y.abs()).sum() + vector_bits.sum()
+        """Eq. 4: bits of weights `y` in units of their steps, under the current laws.
+
+        Those of phases depend on their step alone: sorted, they divide a quarter turn.
+        """
+        width = self.network.width
+        quarter_levels = (math.pi / 2) * (-self.learned_log_steps[1::2]).exp()
+        phase_bits = width * increment_bits(quarter_levels / width)
+        return self._constant + (self._slope * y.abs()).sum() + phase_bits.sum()
 
     @torch.no_grad()
     def freeze_steps(self) -> list[int]:
-        """Snap every step to the table, and return the indices."""
-        turn = [2 * math.pi] * (len(self.specs) - 2) + [1.0, 1.0]
-        steps = self.log_steps.detach().exp().tolist()
-        indices = [nearest_step_index(step / unit) for step, unit in zip(steps, turn, strict=True)]
-        snapped = [STEP_SIZES[index] * unit for index, unit in zip(indices, turn, strict=True)]
+        """Snap every step to one that the format has, and return what stands for each in the file."""
+        units = [2 * math.pi] * (len(self.specs) - 2) + [1.0, 1.0]
+        indices, snapped = [], []
+        for spec, unit, step in zip(self.specs, units, self.log_steps.exp().tolist(), strict=True):
+            nearest = nearest_quarter_levels if spec.is_phase else nearest_step_index
+            indices.append(nearest(step / unit))
+            snapped.append(spec.step(indices[-1]) * unit)
         self.learned_log_steps.copy_(torch.tensor(snapped[:-1]).log())
         self.learned_log_steps.requires_grad_(False)
         return indices
 
     @torch.no_grad()
-    def symbols(self) -> list[NDArray[np.int32]]:
-        """The rounded weights, in wire order."""
+    def symbols(self, step_indices: Sequence[int]) -> list[NDArray[np.int32]]:
+        """The rounded weights, in wire order and canonical form, for the frozen steps."""
         steps = self.log_steps.exp()
         tensors = []
-        for tensor, step in zip(self.split(self.theta.detach()), steps, strict=True):
-            rounded = (tensor / step).round().clamp(-MAX_SYMBOL, MAX_SYMBOL)
+        for spec, tensor, step, index in zip(
+            self.specs, self.split(self.theta.detach()), steps, step_indices, strict=True
+        ):
+            rounded = (tensor / step).round()
+            rounded = rounded % (4 * index) if spec.is_phase else rounded.clamp(-MAX_SYMBOL, MAX_SYMBOL)
             tensors.append(rounded.to(torch.int32).cpu().numpy())
-        return tensors
+        return canonicalize(tensors, step_indices[1:-1:2])
 
 
 def _initial_tensors(

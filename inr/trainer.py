@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inr.entropy import estimate_bits
 from inr.mlp import CoordinateMLP
 from inr.mlp_gradient import DistortionGradient
 from inr.muon import MatrixOptimizer, Muon
@@ -80,8 +81,8 @@ class Fit:
 
     Attributes:
         symbols: int32 tensors in wire order.
-        step_indices: Index of each tensor's quantisation step.
-        estimated_rate_bits: Eq. 4 for these symbols.
+        step_indices: What stands for each tensor's quantisation step in the file.
+        estimated_rate_bits: Eq. 4 for these symbols; NaN if the fit diverged.
     """
 
     symbols: list[NDArray[np.int32]]
@@ -243,6 +244,6 @@ def fit(
                     float(rate.detach()) / (height * width),
                     -10 * math.log10(max(float(distortion), 1e-10)),
                 )
-    parameters.refresh_scales()
-    bits = float(parameters.rate_bits(parameters.in_steps()[1].round()).detach())
-    return Fit(parameters.symbols(), step_indices, bits)
+    symbols = parameters.symbols(step_indices)
+    bits = estimate_bits(symbols) if bool(parameters.theta.isfinite().all()) else math.nan
+    return Fit(symbols, step_indices, bits)

@@ -112,7 +112,14 @@ def _matrix(coder: _RangeDecoder, shape: tuple[int, int], mean: int, low: int, h
     return np.array(q)
 
 
-def _vector(coder: _RangeDecoder, n: int, low: int, high: int) -> np.ndarray:
+def _phases(coder: _RangeDecoder, n: int, mean: int, high: int) -> np.ndarray:
+    if high == 0:
+        return np.zeros(n, dtype=int)
+    boundaries = _boundaries(_masses(mean, 0, high))
+    return np.cumsum([coder.symbol(boundaries) for _ in range(n)])
+
+
+def _offsets(coder: _RangeDecoder, n: int, low: int, high: int) -> np.ndarray:
     if low == high:
         return np.full(n, low)
     boundaries = _boundaries([1] * (high - low + 1))
@@ -148,17 +155,20 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
     side, coder = _Bytes(tensors), _RangeDecoder(payload)
     codings = []
     for i in range(d + 1):
-        for kind in ("matrix", "vector"):
-            step, mean = side.u8(), side.u8() if kind == "matrix" else None
-            low = side.signed()
+        for kind in ("matrix", "phase" if i < d else "offset"):
+            step = side.varint() if kind == "phase" else side.u8()
+            mean = side.u8() if kind != "offset" else None
+            low = side.signed() if kind != "phase" else 0
             codings.append((i, kind, step, mean, low, low + side.varint()))
     symbols, steps = [], []
     for i, kind, step, mean, low, high in codings:
-        steps.append((8 + step % 8) / 8 * 2.0 ** (step // 8 - 14))
+        steps.append(4 * step if kind == "phase" else (8 + step % 8) / 8 * 2.0 ** (step // 8 - 14))
         if kind == "matrix":
             symbols.append(_matrix(coder, (sizes[i + 1], sizes[i]), mean, low, high))
+        elif kind == "phase":
+            symbols.append(_phases(coder, sizes[i + 1], mean, high))
         else:
-            symbols.append(_vector(coder, sizes[i + 1], low, high))
+            symbols.append(_offsets(coder, sizes[i + 1], low, high))
 
     meta = _Bytes(metadata)
     inflated = b""
@@ -189,7 +199,7 @@ def _pixels(
     depth = len(bits) - 1
     for i in range(depth):
         sums = (inputs.astype(np.int64) @ symbols[2 * i].T.astype(np.int64)).astype(f32)
-        beta = (symbols[2 * i + 1] * steps[2 * i + 1]).astype(f32)
+        beta = symbols[2 * i + 1].astype(f32) / f32(steps[2 * i + 1])
         c0, c1, c2, c3 = (c * f32(2.0 ** bits[i + 1]) for c in SINE)
         z = sums * f32(steps[2 * i] * 2.0 ** -bits[i]) + beta
         r = z - np.rint(z)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from inr.bitstream import Container, Metadata, TensorCoding, pack
+from inr.bitstream import Container, Metadata, pack
 from inr.coder import encode_tensors
 from inr.decoder import Network
 from inr.encoder import coding_of
@@ -20,12 +20,14 @@ def made_up_network(
             scales = spread * rng.gamma(2, 0.5, (1, spec.shape[1]))
             tensor = np.rint(rng.laplace(0, scales, spec.shape)).clip(-2047, 2047).astype(np.int32)
             step = (0.3 if spec.name == "output.weight" else gain) / (spread * np.sqrt(spec.shape[1]))
+            step_index = max(0, round(8 * (np.log2(step) + 14)))
+        elif spec.is_phase:
+            tensor = np.cumsum(rng.integers(0, 7, spec.shape), dtype=np.int32)
+            step_index = int(rng.integers(1, 150))
         else:
-            tensor = rng.integers(-30, 31, spec.shape, dtype=np.int32)
-            step = 2.0**-6
+            tensor, step_index = rng.integers(-30, 31, spec.shape, dtype=np.int32), 40
         symbols.append(tensor)
-        codings.append(coding_of(tensor, max(0, round(8 * (np.log2(step) + 14)))))
-    codings[-1] = TensorCoding(40, codings[-1].low, codings[-1].high)
+        codings.append(coding_of(spec, tensor, step_index))
     return Network(architecture, symbols, codings)
 
 

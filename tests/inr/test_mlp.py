@@ -6,7 +6,6 @@ from inr.decoder import render
 from inr.errors import InvalidField
 from inr.mlp import MAX_DEPTH, MAX_FREQUENCIES, MAX_WIDTH, CoordinateMLP, _sine_table
 from inr.mlp_gradient import DistortionGradient, forward
-from inr.quantizer import step_size
 from tests.inr.networks import made_up_network
 
 NETWORK = CoordinateMLP(3, 20, 4, 5, 2)
@@ -17,7 +16,7 @@ def float_parameters(network) -> list[torch.Tensor]:
     specs = network.architecture.specs
     return [
         torch.from_numpy(symbols).float()
-        * step_size(coding.step_index)
+        * spec.step(coding.step_index)
         * (1.0 if spec.name.startswith("output") else 2 * np.pi)
         for spec, symbols, coding in zip(specs, network.symbols, network.codings, strict=True)
     ]

@@ -2,16 +2,18 @@ import numpy as np
 import pytest
 import torch
 
+from inr.coder import tensor_bits
 from inr.encoder import coding_of
-from inr.inspection import tensor_bits
+from inr.entropy import estimate_bits
 from inr.mlp import CoordinateMLP
 from inr.muon import _orthogonalize
-from inr.parameters import OFFSET_STEP, Parameters
+from inr.parameters import Parameters
 from inr.presets import choose_architecture, complexity
 from inr.quantizer import (
     N_STEPS,
     STEP_SIZES,
     add_uniform_noise,
+    nearest_quarter_levels,
     nearest_step_index,
     round_straight_through,
 )
@@ -41,6 +43,13 @@ def test_steps_are_exact_and_ascend() -> None:
     assert all(float(np.float32(step)) == step for step in STEP_SIZES)
     assert [nearest_step_index(step) for step in STEP_SIZES] == list(range(N_STEPS))
     assert (STEP_SIZES[0], STEP_SIZES[9], STEP_SIZES[-1]) == (2.0**-14, 1.125 * 2.0**-13, 3.75)
+
+
+def test_phases_divide_a_quarter_turn() -> None:
+    assert [nearest_quarter_levels(1 / (4 * levels)) for levels in (1, 2, 77, 2047)] == [1, 2, 77, 2047]
+    assert nearest_quarter_levels(3.0) == 1
+    assert nearest_quarter_levels(1e-9) == 2047
+    assert nearest_quarter_levels(float("nan")) == 2047
 
 
 def test_rounding_passes_gradients_straight_through() -> None:
@@ -89,18 +98,17 @@ def test_the_differentiable_rate_is_what_the_coder_needs() -> None:
     torch.manual_seed(0)
     with torch.no_grad():
         theta.theta.copy_(law.sample(theta.theta.shape))
+        theta.theta[-NETWORK.channels :] = 0.5
     indices = theta.freeze_steps()
     theta.refresh_scales()
     _, y = theta.in_steps()
-    estimated = float(theta.rate_bits(y.round()).detach())
-    exact = 0.0
-    for spec, symbols, index in zip(NETWORK.specs, theta.symbols(), indices, strict=True):
-        if spec.is_matrix:
-            exact += tensor_bits(symbols, coding_of(symbols, index))
-        elif spec.name != "output.offset":
-            exact += symbols.size * np.log2(1 / STEP_SIZES[index])  # uniform over a turn
-    exact += 3 * np.log2(2 * np.pi / OFFSET_STEP)
-    assert estimated == pytest.approx(exact, rel=0.01)
+    symbols = theta.symbols(indices)
+    exact = sum(
+        tensor_bits(tensor, coding_of(spec, tensor, index))
+        for spec, tensor, index in zip(NETWORK.specs, symbols, indices, strict=True)
+    )
+    assert float(theta.rate_bits(y.round()).detach()) == pytest.approx(exact, rel=0.01)
+    assert estimate_bits(symbols) == pytest.approx(exact, rel=0.01)
 
 
 def test_a_fit_lowers_the_loss_and_reports(photograph: np.ndarray) -> None:
@@ -119,6 +127,10 @@ def test_a_fit_lowers_the_loss_and_reports(photograph: np.ndarray) -> None:
     assert reports[-1][2] > reports[0][2] + 3
     assert [tensor.shape for tensor in fitted.symbols] == [spec.shape for spec in NETWORK.specs]
     assert all(np.abs(tensor).max() <= 2047 for tensor in fitted.symbols)
+    for phases, levels in zip(fitted.symbols[1:-1:2], fitted.step_indices[1:-1:2], strict=True):
+        assert phases.tolist() == sorted(phases.tolist())
+        assert phases.min() >= 0
+        assert phases.max() <= levels
 
 
 @pytest.mark.usefixtures("quick_fits")
