@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from inr.bitstream import Limits, Metadata
     from inr.config import CodecConfig
     from inr.decoder import Decoded, decode
-    from inr.encoder import Attempt, Encoded, encode
+    from inr.encoder import Encoded, encode
     from inr.errors import (
         BadMagic,
         BitstreamError,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         UnsupportedVersion,
     )
     from inr.inspection import Inspection, inspect
+    from inr.search import Attempt
     from inr.trainer import Progress
 
 __version__ = "0.1.0"
@@ -38,7 +39,7 @@ _HOME = {
     "CodecConfig": "config",
     "Decoded": "decoder",
     "decode": "decoder",
-    "Attempt": "encoder",
+    "Attempt": "search",
     "Encoded": "encoder",
     "encode": "encoder",
     "Inspection": "inspection",

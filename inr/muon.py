@@ -13,14 +13,15 @@ import torch
 
 def _orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
     """Nearest semi-orthogonal matrices, [..., rows, columns], by Muon's quintic Newton-Schulz iteration."""
-    x = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
+    x = matrices.reshape(-1, *matrices.shape[-2:])
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
     transposed = x.shape[-2] > x.shape[-1]
     x = x.mT if transposed else x
     for _ in range(5):
         gram = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    result: torch.Tensor = x.mT if transposed else x
-    return result
+        polynomial = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        x = torch.baddbmm(x, polynomial, x, beta=3.4445)
+    return (x.mT if transposed else x).view_as(matrices)
 
 
 class MatrixOptimizer(Protocol):

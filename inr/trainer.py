@@ -136,6 +136,7 @@ class _Optimizer:
                 {"params": [parameters.learned_log_steps], "lr": settings.step_rate},
             ],
             betas=(0.9, 0.99),
+            fused=True,
         )
 
     def step(self, index: int) -> None:

@@ -21,6 +21,7 @@ from inr import (
 from inr import encoder as encoder_module
 from inr.bitstream import Limits
 from inr.metrics import psnr_db
+from inr.search import MAX_FITS
 from inr.trainer import FitSettings
 
 DRAFT = CodecConfig(preset="draft", rd_lambda=5e-4)
@@ -126,7 +127,7 @@ def test_a_bitstream_that_decodes_otherwise_is_never_returned(
 @pytest.mark.parametrize("target", [20.0, 26.0])
 def test_a_target_psnr_is_met_or_its_miss_reported(photograph: np.ndarray, target: float) -> None:
     encoded = encode(photograph, CodecConfig(preset="draft", target_psnr_db=target), device="cpu")
-    assert 1 <= len(encoded.attempts) <= encoder_module.MAX_FITS
+    assert 1 <= len(encoded.attempts) <= MAX_FITS
     reached = [attempt for attempt in encoded.attempts if attempt.psnr_db >= target]
     if reached:
         assert encoded.psnr_db == min(attempt.psnr_db for attempt in reached)
@@ -136,7 +137,7 @@ def test_a_target_psnr_is_met_or_its_miss_reported(photograph: np.ndarray, targe
 
 def test_a_target_bpp_is_not_exceeded_where_it_can_be_met(photograph: np.ndarray) -> None:
     encoded = encode(photograph, CodecConfig(preset="draft", target_bpp=2.0), device="cpu")
-    assert 1 <= len(encoded.attempts) <= encoder_module.MAX_FITS
+    assert 1 <= len(encoded.attempts) <= MAX_FITS
     fitting = [attempt for attempt in encoded.attempts if attempt.rate_bpp <= 2.0]
     if fitting:
         assert encoded.rate_bpp == max(attempt.rate_bpp for attempt in fitting)
