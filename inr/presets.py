@@ -10,8 +10,8 @@ from inr.trainer import FitSettings
 
 _STEPS = {"draft": 1500, "standard": 20000, "best": 60000}
 _DEPTH = 6
-_N_FREQUENCIES = 16
-_SPACING = 2
+_SPACING = 2  # half octaves
+_MAX_FREQUENCIES = 25
 _BLOCK = 8
 _SQUARED_WIDTH_PER_NAT = 0.0128  # of `complexity`, summed over pixels
 _MIN_WIDTH, _MAX_WIDTH = 8, 256
@@ -38,6 +38,8 @@ def complexity(pixels: NDArray[np.uint8], rd_lambda: float) -> float:
 def choose_architecture(pixels: NDArray[np.uint8], rd_lambda: float) -> CoordinateMLP:
     """The network for an image at a λ: as many weights as its complexity asks for, in six layers.
 
+    Frequencies go in half octaves up to the Nyquist frequency of the longer side.
+
     Args:
         pixels: uint8 [height, width, channels].
         rd_lambda: λ of Eq. 5, for pixels in [0, 1].
@@ -45,9 +47,8 @@ def choose_architecture(pixels: NDArray[np.uint8], rd_lambda: float) -> Coordina
     height, width, channels = pixels.shape
     squared_width = _SQUARED_WIDTH_PER_NAT * height * width * complexity(pixels, rd_lambda)
     neurons = 8 * round(math.sqrt(squared_width) / 8)
-    return CoordinateMLP(
-        channels, min(max(neurons, _MIN_WIDTH), _MAX_WIDTH), _DEPTH, _N_FREQUENCIES, _SPACING
-    )
+    n_frequencies = min((max(height, width) ** 2).bit_length(), _MAX_FREQUENCIES)
+    return CoordinateMLP(channels, min(max(neurons, _MIN_WIDTH), _MAX_WIDTH), _DEPTH, n_frequencies, _SPACING)
 
 
 def choose_settings(preset: str) -> FitSettings:

@@ -47,7 +47,7 @@ class FitSettings:
     matrix_rate: float = 0.04
     vector_rate: float = 1e-3
     step_rate: float = 3e-2
-    hard_fraction: float = 0.1
+    hard_fraction: float = 0.25
     initial_step: float = 0.05
     warmup_steps: int = 100
     refresh_steps: int = 10
