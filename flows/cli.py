@@ -111,8 +111,10 @@ def inspect(
 
 @app.command(epilog=exits.EXPLAINED)
 def archive(
-    source: Annotated[str, typer.Argument(help="A folder of photographs, or one.")],
-    store: Annotated[str | None, typer.Argument(help="The folder of the archive. [INR_STORE]")] = None,
+    source: Annotated[str, typer.Argument(help="A folder of photographs, or one; or s3://bucket/prefix.")],
+    store: Annotated[
+        str | None, typer.Argument(help="The folder of the archive, or s3://bucket/prefix. [INR_STORE]")
+    ] = None,
     model: Model = "mlp",
     preset: Preset = "standard",
     rd_lambda: RdLambda = None,

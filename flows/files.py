@@ -15,10 +15,10 @@ from tasks.compress import fit
 from tasks.export import to_png
 from tasks.ingest import open_picture
 from tasks.journal import MAX_BITSTREAM_BYTES
+from tasks.local_store import replace_file
 from tasks.record import goal
 from tasks.settings import RunOptions
 from tasks.source import read_source
-from tasks.storage import replace_file
 from tasks.watch import FitWatch
 
 

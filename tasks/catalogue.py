@@ -18,8 +18,9 @@ from prefect import task
 from tasks import journal
 from tasks.errors import CatalogueError, StorageUnavailable
 from tasks.journal import HistoryPoint
+from tasks.objects import ObjectStore
 from tasks.record import ARCHIVED, IMAGES_SCHEMA_VERSION, CatalogueRecord, now
-from tasks.storage import ObjectStore, open_store
+from tasks.storage import open_store
 
 HISTORY_SCHEMA_VERSION = 1
 IMAGES = "catalogue/images"

@@ -20,10 +20,11 @@ from tasks import catalogue, journal
 from tasks.errors import SourceError, StorageError
 from tasks.ingest import Picture, open_picture
 from tasks.journal import Claim, HistoryPoint
+from tasks.objects import ObjectStore
 from tasks.record import STORED, CatalogueRecord, bitstream_key, now, planned_record
 from tasks.settings import Device, RunOptions
 from tasks.source import SourceImage, read_source
-from tasks.storage import ObjectStore, open_store
+from tasks.storage import open_store
 from tasks.watch import FitWatch, at_most_every
 
 SECONDS_BETWEEN_LOG_LINES = 30.0

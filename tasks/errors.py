@@ -7,6 +7,7 @@ InrError
 ├── StorageError           the store refused, and would refuse again
 │   ├── ObjectMissing      there is no object under this key
 │   └── StorageUnavailable the store may answer the next time; the only one that is retried
+│       └── ChecksumFailed what came over the wire, time and again, is not what was stored
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
 └── ImagesFailed           the run is over, and some images are rows with status ``failed``
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CatalogueError",
+    "ChecksumFailed",
     "ImagesFailed",
     "InrError",
     "ObjectMissing",
@@ -57,6 +59,10 @@ class ObjectMissing(StorageError):
 
 class StorageUnavailable(StorageError):
     """The store did not answer properly but may the next time."""
+
+
+class ChecksumFailed(StorageUnavailable):
+    """What a store sent does not have the checksum that it was stored with."""
 
 
 class CatalogueError(InrError):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import ObjectMissing
+from tasks.objects import ObjectStore
 from tasks.record import CatalogueRecord, bitstream_key
-from tasks.storage import ObjectStore
 
 MAX_CLAIM_BYTES = 1 << 24
 MAX_BITSTREAM_BYTES = 1 << 28

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from tasks import catalogue
 from tasks.errors import SourceError
+from tasks.objects import ObjectStore
 from tasks.source import SourceImage, digest_source, list_source
-from tasks.storage import ObjectStore
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from tasks.objects import ObjectStore
 from tasks.record import ARCHIVED, CatalogueRecord
-from tasks.storage import ObjectStore
 
 KEPT_ROWS = 500
 COLUMNS = ("image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified")

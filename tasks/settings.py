@@ -44,11 +44,30 @@ class RunOptions(BaseModel):
     max_file_bytes: int = Field(default=2**29, ge=1)
 
 
+class S3Options(BaseModel):
+    """How objects are written to S3; each as the bucket has it by default if not given.
+
+    Attributes:
+        storage_class: ``STANDARD_IA``, ``GLACIER_IR``, ...
+        encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``.
+        kms_key_id: The key, where encryption is KMS's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    storage_class: str | None = None
+    encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
+    kms_key_id: str | None = None
+
+
 class Settings(RunOptions, BaseSettings):
-    """`RunOptions` as the environment, ``.env`` and ``inr.toml`` give them, and the default store.
+    """`RunOptions` as the environment, ``.env`` and ``inr.toml`` give them, and those of the store.
 
     Attributes:
         store: Where archives go when no store is named.
+        s3_storage_class: See `S3Options`.
+        s3_encryption: See `S3Options`.
+        s3_kms_key_id: See `S3Options`.
     """
 
     model_config = SettingsConfigDict(
@@ -61,6 +80,9 @@ class Settings(RunOptions, BaseSettings):
     )
 
     store: str | None = None
+    s3_storage_class: str | None = None
+    s3_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
+    s3_kms_key_id: str | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -77,6 +99,10 @@ class Settings(RunOptions, BaseSettings):
     def options(self) -> RunOptions:
         """The part of the settings that a run is given."""
         return RunOptions(**{name: getattr(self, name) for name in RunOptions.model_fields})
+
+    def s3(self) -> S3Options:
+        """How this process writes to S3."""
+        return S3Options(**{name: getattr(self, f"s3_{name}") for name in S3Options.model_fields})
 
 
 def load_settings(**given: Any) -> Settings:

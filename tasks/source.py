@@ -1,9 +1,10 @@
-"""Where originals come from: list a folder, name each file, read it within limits.
+"""Where originals come from: list a folder or a prefix in S3, name each file, read it within limits.
 
 The rule for what is an original: a file whose suffix is one of `SUFFIXES`, in any case, at any depth,
 in any state; a file that cannot be read is listed, and becomes a row that says so. Left out are
 names that begin with a dot, and every other suffix, which is counted. Links to files are followed,
-links to folders are not, so there are no loops. Originals are only ever read.
+links to folders are not, so there are no loops. In S3 the same holds for the parts of a key, and keys
+that end in a slash are folders. Originals are only ever read.
 """
 
 import errno
@@ -14,12 +15,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from inr.errors import ConfigError
-from tasks.errors import SourceError
-from tasks.storage import local_path
+from tasks.errors import SourceError, StorageError
+from tasks.local_store import local_path
+from tasks.storage import S3_SCHEME
 
 SUFFIXES = frozenset(
     {
@@ -66,11 +68,14 @@ class Listing:
 
 
 def list_source(source: str) -> Listing:
-    """List a folder, or a single file, given as a path or ``file:`` URI.
+    """List a folder, or a single file, given as a path, ``file:`` URI, or ``s3://bucket/prefix``.
 
     Raises:
-        ConfigError: There is nothing there, or it cannot be listed.
+        ConfigError: There is nothing there, or the folder cannot be listed.
+        StorageError: The bucket cannot be listed.
     """
+    if source.startswith(S3_SCHEME):
+        return _list_s3(source)
     root = local_path(source).absolute()
     if root.is_file():
         return Listing((SourceFile(root.as_uri(), printable(root.name)),), {})
@@ -94,6 +99,11 @@ def read_source(uri: str, *, max_bytes: int) -> bytes:
     Raises:
         SourceError: It cannot be read, is not a regular file, or is larger than `max_bytes`.
     """
+    if uri.startswith(S3_SCHEME):
+        from tasks import s3
+
+        with _about_a_source():
+            return s3.read_url(uri, max_bytes=max_bytes)
     with _opened(uri, max_bytes) as (file, _):
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
@@ -103,6 +113,11 @@ def read_source(uri: str, *, max_bytes: int) -> bytes:
 
 def digest_source(uri: str, *, max_bytes: int) -> tuple[str, int]:
     """SHA-256 and size of a file, in a megabyte of memory. Raises as `read_source`."""
+    if uri.startswith(S3_SCHEME):
+        from tasks import s3
+
+        with _about_a_source():
+            return s3.digest_url(uri, max_bytes=max_bytes)
     digest, n_bytes = hashlib.sha256(), 0
     with _opened(uri, max_bytes) as (file, _):
         while chunk := file.read(CHUNK):
@@ -115,6 +130,36 @@ def printable(name: str) -> str:
     """A file name as text that can be shown and stored; what cannot is written as an escape."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _list_s3(source: str) -> Listing:
+    from tasks import s3
+
+    root = s3.parse_url(source)
+    found = {key[len(root.key("")) :]: key for key, _ in s3.list_keys(root)}
+    if not found and s3.exists(root):
+        return Listing((SourceFile(root.url, printable(PurePosixPath(root.prefix).name)),), {})
+    if not found:
+        raise ConfigError(f"source {source}: there is nothing there")
+    files: list[SourceFile] = []
+    left_out: Counter[str] = Counter()
+    for name, key in found.items():
+        suffix = PurePosixPath(name).suffix.lower()
+        if name.endswith("/") or any(part.startswith(".") for part in name.split("/")):
+            continue
+        if suffix in SUFFIXES:
+            files.append(SourceFile(s3.Location(root.bucket, key).url, printable(name)))
+        else:
+            left_out[printable(suffix) or "no suffix"] += 1
+    return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))
+
+
+@contextmanager
+def _about_a_source() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise SourceError(str(error)) from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:

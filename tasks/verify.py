@@ -20,9 +20,10 @@ from tasks import journal
 from tasks.compress import ArchiveJob, read_picture
 from tasks.errors import ObjectMissing, VerificationMismatch
 from tasks.ingest import Picture
+from tasks.objects import ObjectStore
 from tasks.record import ARCHIVED, CatalogueRecord, now
 from tasks.source import SourceImage
-from tasks.storage import ObjectStore, open_store
+from tasks.storage import open_store
 
 PSNR_TOLERANCE_DB = 1e-6
 

@@ -1,7 +1,12 @@
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.s3_server import Access, Server
 
 # CI draws the same examples every time, so that a red run is about the change; elsewhere they vary.
 # No deadlines: an example that imports or compiles something is slow once, and that proves nothing.
@@ -23,3 +28,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
+    """An S3 server with the bucket ``archive``, one for all tests that want one."""
+    from tests.s3_server import running_server
+
+    with running_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_access(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Access]":
+    """Access of this process to the server, straight, with the credentials of its owner."""
+    from tasks import objects, s3
+    from tests.s3_server import Access
+
+    monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.01)
+    access = Access(monkeypatch)
+    access.through(s3_server.endpoint)
+    yield access
+    s3._client.cache_clear()

@@ -28,8 +28,8 @@ FOREIGN_TO_INR = {
 }
 SOLE_IMPORTERS = {
     "constriction": "inr.coder",
-    "boto3": "tasks.storage",
-    "botocore": "tasks.storage",
+    "boto3": "tasks.s3",
+    "botocore": "tasks.s3",
     "pyarrow": "tasks.catalogue",
 }
 HOSTILE_INPUT = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

@@ -1,4 +1,5 @@
 import math
+import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -19,12 +20,14 @@ from inr.metrics import psnr_db
 from tasks import catalogue
 from tasks.errors import ImagesFailed
 from tasks.ingest import open_picture
+from tasks.local_store import LocalStore
 from tasks.record import archive_digest
 from tasks.report import RunSummary, markdown
 from tasks.settings import RunOptions
 from tasks.source import read_source
-from tasks.storage import LocalStore
+from tasks.storage import open_store
 from tests.flows.conftest import BAD, DRAFT, GOOD, ONE_COLOUR, OPTIONS, Archived
+from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
 
@@ -155,6 +158,30 @@ def test_rows_are_committed_in_batches(tmp_path: Path):
         archive(str(source), str(store), DRAFT, RunOptions(device="cpu", workers=3, batch_images=10))
     assert len(list((store / "catalogue" / "images").iterdir())) == 3
     assert len(rows_of(store)) == 25
+
+
+def test_from_s3_into_s3(s3_access: Access):
+    """Every step of a run with both ends in a bucket, and a second run that finds nothing to do."""
+    place = f"s3://archive/{uuid.uuid4().hex}"
+    photos = open_store(f"{place}/photos")
+    photos.put("a/grey.png", file_of(image(8, 12, 1)))
+    photos.put("rgb.png", file_of(image(10, 8, 3)))
+    photos.put("empty.png", b"")
+    for n_before in (0, 2):
+        with pytest.raises(ImagesFailed) as failure:
+            archive(f"{place}/photos", f"{place}/store", DRAFT, OPTIONS)
+        summary = failure.value.summary
+        assert (summary.n_archived, summary.n_failed, summary.n_before) == (2 - n_before, 1, n_before)
+    store = open_store(f"{place}/store")
+    rows = catalogue.latest(catalogue.read_images(store).to_pylist())
+    assert {row["source_path"]: row["status"] for row in rows} == {
+        **dict.fromkeys(["a/grey.png", "rgb.png"], "archived"),
+        "empty.png": "failed",
+    }
+    assert {row["source_uri"] for row in rows} == {
+        f"{place}/photos/{name}" for name in ("a/grey.png", "rgb.png", "empty.png")
+    }
+    assert store.objects("journal") == []
 
 
 def test_pandas_reads_the_catalogue_as_the_readme_shows(archived_once: Archived):

@@ -12,7 +12,7 @@ import pytest
 
 import inr
 from tasks import catalogue
-from tasks.storage import LocalStore
+from tasks.local_store import LocalStore
 from tests.flows.test_cli import INR, ROOT
 from tests.tasks.pictures import file_of, image
 

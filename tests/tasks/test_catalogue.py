@@ -16,8 +16,8 @@ from tasks import catalogue
 from tasks.catalogue import HISTORY_SCHEMA, IMAGES, IMAGES_SCHEMA, append, archived_objects, find
 from tasks.errors import CatalogueError
 from tasks.journal import Claim, HistoryPoint, write_claim
+from tasks.local_store import LocalStore
 from tasks.record import CatalogueRecord, failed_record
-from tasks.storage import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest, planned
 
 DOCUMENT = Path(tasks.catalogue.__file__).with_name("CATALOGUE.md").read_text()

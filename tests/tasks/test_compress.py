@@ -15,10 +15,11 @@ from tasks.compress import ArchiveJob, compress_image, read_picture, store_claim
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
 from tasks.ingest import Picture
 from tasks.journal import Claim
+from tasks.local_store import LocalStore
+from tasks.objects import ObjectStore
 from tasks.record import ARCHIVED, STORED, CatalogueRecord
 from tasks.settings import RunOptions
 from tasks.source import SourceImage, digest_source
-from tasks.storage import LocalStore, ObjectStore
 from tasks.verify import verify_bitstream, verify_image
 from tasks.watch import FitWatch, at_most_every, cancel
 from tests.tasks.pictures import file_of, image

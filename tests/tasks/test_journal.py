@@ -7,8 +7,8 @@ import pytest
 
 from tasks import journal
 from tasks.journal import Claim, HistoryPoint, claimed, discard, forget, read_claim, write_claim
+from tasks.local_store import LocalStore
 from tasks.record import STORED
-from tasks.storage import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest
 
 BITSTREAM = b"bitstream"

@@ -6,10 +6,10 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks import catalogue
+from tasks.local_store import LocalStore
 from tasks.plan import Plan, make_plan
 from tasks.record import ARCHIVED, archive_digest, bitstream_key, failed_record, planned_record
 from tasks.source import SourceImage
-from tasks.storage import LocalStore
 from tests.tasks.rows import ARCHIVE, CONFIG
 
 

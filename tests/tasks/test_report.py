@@ -3,9 +3,9 @@ import math
 from pathlib import Path
 
 from tasks import report
+from tasks.local_store import LocalStore
 from tasks.record import failed_record
 from tasks.report import RunSummary, as_values, markdown, reason, store_report, table_row
-from tasks.storage import LocalStore
 from tests.tasks.rows import archived, planned
 
 

@@ -1,12 +1,16 @@
 import hashlib
 import os
+import uuid
 from pathlib import Path
 
 import pytest
 
 from inr.errors import ConfigError
+from tasks import s3
 from tasks.errors import SourceError
+from tasks.s3 import S3Store, parse_url
 from tasks.source import digest_source, list_source, printable, read_source
+from tests.s3_server import Access
 
 
 def paths(folder: Path) -> list[str]:
@@ -89,6 +93,50 @@ def test_what_may_not_be_read_is_listed(tmp_path: Path):
     (tmp_path / "closed").mkdir(mode=0)
     assert paths(tmp_path) == ["closed", "secret.png"]
     (tmp_path / "closed").chmod(0o700)
+
+
+@pytest.fixture
+def bucket(s3_access: Access) -> S3Store:
+    return S3Store(f"s3://archive/{uuid.uuid4().hex}")
+
+
+def put(bucket: S3Store, name: str, data: bytes) -> None:
+    place = parse_url(bucket.url)
+    s3._client().put_object(Bucket=place.bucket, Key=place.key(name), Body=data)
+
+
+def test_a_prefix_is_listed_and_read_like_a_folder(bucket: S3Store):
+    names = ["a/z.JPG", "a/b/c.TiFF", "a b/\u00e4 100%?#.png", "line\nfeed.png"]
+    for name in (*names, "notes.txt", ".hidden.png", ".git/logo.png", "folder.png/"):
+        put(bucket, name, name.encode())
+    listing = list_source(bucket.url)
+    assert listing.left_out == {".txt": 1}
+    assert sorted(file.path for file in listing.files) == sorted(map(printable, names))
+    contents = [read_source(file.uri, max_bytes=100) for file in listing.files]
+    assert sorted(contents) == sorted(name.encode() for name in names)
+    assert all(file.uri.isascii() for file in listing.files)
+    assert [digest_source(file.uri, max_bytes=100) for file in listing.files] == [
+        (hashlib.sha256(content).hexdigest(), len(content)) for content in contents
+    ]
+
+
+def test_one_object_can_be_a_source_and_a_neighbour_of_its_name_is_not(bucket: S3Store):
+    put(bucket, "photo", b"x")
+    put(bucket, "photos/a.png", b"y")
+    listing = list_source(f"{bucket.url}/photo")
+    assert [(file.path, file.uri) for file in listing.files] == [("photo", f"{bucket.url}/photo")]
+    assert [file.path for file in list_source(f"{bucket.url}/photos/").files] == ["a.png"]
+
+
+def test_what_cannot_be_had_from_s3_has_a_name(bucket: S3Store):
+    with pytest.raises(ConfigError, match="nothing there"):
+        list_source(bucket.url)
+    put(bucket, "a.png", b"12345")
+    for read in (read_source, digest_source):
+        with pytest.raises(SourceError, match=r"a\.png.*at most 4 bytes, found 5"):
+            read(f"{bucket.url}/a.png", max_bytes=4)
+        with pytest.raises(SourceError, match="no such object"):
+            read(f"{bucket.url}/b.png", max_bytes=4)
 
 
 def test_printable_escapes_what_a_terminal_would_obey():

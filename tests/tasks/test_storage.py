@@ -1,38 +1,41 @@
-import errno
-import fcntl
-import os
-import subprocess
-import sys
-import textwrap
+"""What every store promises, for each kind of store."""
+
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
 
 from inr.errors import ConfigError
-from tasks import storage
-from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
-from tasks.storage import LocalStore, open_store, replace_file
+from tasks.errors import ObjectMissing, StorageError
+from tasks.objects import ObjectStore
+from tasks.storage import open_store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "store")
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_store(str(tmp_path / "store"))
+    request.getfixturevalue("s3_access")
+    return open_store(f"s3://archive/{uuid.uuid4().hex}/a place")
 
 
-def test_an_object_comes_back_as_it_was_put(store: LocalStore):
+def test_an_object_comes_back_as_it_was_put(store: ObjectStore):
     assert store.put("a/b.bin", b"123")
+    assert store.put("a/empty", b"")
     assert store.get("a/b.bin", max_bytes=3) == b"123"
-    assert [(found.key, found.n_bytes) for found in store.objects("a")] == [("a/b.bin", 3)]
+    assert store.get("a/empty", max_bytes=0) == b""
+    assert [(found.key, found.n_bytes) for found in store.objects("a")] == [("a/b.bin", 3), ("a/empty", 0)]
 
 
-def test_a_key_is_created_once(store: LocalStore):
+def test_a_key_is_created_once(store: ObjectStore):
     assert store.put("key", b"first")
     assert not store.put("key", b"second")
+    assert not store.put("key", b"first")
     assert store.get("key", max_bytes=10) == b"first"
 
 
-def test_of_many_writers_one_creates_the_key_and_its_object_is_whole(store: LocalStore):
+def test_of_many_writers_one_creates_the_key_and_its_object_is_whole(store: ObjectStore):
     won = []
     start = threading.Barrier(16)
 
@@ -48,103 +51,46 @@ def test_of_many_writers_one_creates_the_key_and_its_object_is_whole(store: Loca
     for thread in threads:
         thread.join()
     assert [store.get("key", max_bytes=100_000)] == won
-    assert list((store.root / ".tmp").iterdir()) == []
 
 
-def test_missing_objects_have_their_own_error_and_can_be_deleted(store: LocalStore):
+def test_missing_objects_have_their_own_error_and_can_be_deleted(store: ObjectStore):
     with pytest.raises(ObjectMissing, match="read nothing"):
         store.get("nothing", max_bytes=1)
     store.delete("nothing")
     assert store.objects("nothing") == []
 
 
-def test_an_object_above_the_limit_is_not_read(store: LocalStore):
+def test_a_deleted_key_is_free_again(store: ObjectStore):
+    store.put("key", b"1")
+    store.delete("key")
+    assert store.put("key", b"2")
+
+
+def test_an_object_above_the_limit_is_not_read(store: ObjectStore):
     store.put("key", b"12345")
-    with pytest.raises(StorageError, match="at most 4 bytes"):
+    with pytest.raises(StorageError, match=r"read key.*at most 4 bytes"):
         store.get("key", max_bytes=4)
 
 
+def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(store: ObjectStore):
+    for key in ("a/1", "a/b/2", "ab/3", "a.4"):
+        store.put(key, b"x")
+    assert [found.key for found in store.objects("a")] == ["a/1", "a/b/2"]
+
+
 @pytest.mark.parametrize("key", ["../up", "a/../b", "/root", "a//b", ".hidden", "a/.hidden", "", "a b", "a/"])
-def test_keys_that_could_leave_the_store_are_refused(store: LocalStore, key: str):
-    with pytest.raises(StorageError, match="key"):
-        store.put(key, b"")
+def test_keys_that_could_leave_the_store_are_refused(store: ObjectStore, key: str):
+    for use in (lambda: store.put(key, b""), lambda: store.get(key, max_bytes=1), lambda: store.delete(key)):
+        with pytest.raises(StorageError, match="key"):
+            use()
 
 
-def test_listing_leaves_out_links_and_temporary_files(store: LocalStore):
-    store.put("a/1", b"x")
-    (store.root / "a" / "loop").symlink_to(store.root)
-    assert [found.key for found in store.objects("a")] == ["a/1"]
-
-
-def test_a_killed_writer_leaves_nothing_visible_and_is_cleaned_up_after(store: LocalStore):
-    code = f"""
-        import os, signal
-        from pathlib import Path
-        from tasks import storage
-        storage.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        storage.LocalStore(Path({str(store.root)!r})).put("a/key", b"half")
-    """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    assert subprocess.run(command, check=False).returncode == -9
-    assert store.objects("a") == []
-    assert len(list((store.root / ".tmp").iterdir())) == 1
-    assert store.clean() == 1
-    assert list((store.root / ".tmp").iterdir()) == []
-
-
-def test_the_temporary_file_of_a_living_writer_is_left_alone(store: LocalStore):
-    (store.root / ".tmp").mkdir(parents=True)
-    path = store.root / ".tmp" / "busy"
-    with path.open("xb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert store.clean() == 0
-        assert path.exists()
-    assert store.clean() == 1
-
-
-def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(storage, "FIRST_PAUSE_SECONDS", 0.0)
-    link, failures = os.link, [errno.EIO, errno.ESTALE, errno.ENOSPC]
-
-    def failing(*args: Path) -> None:
-        if failures:
-            code = failures.pop(0)
-            raise OSError(code, os.strerror(code))
-        link(*args)
-
-    monkeypatch.setattr(storage.os, "link", failing)
-    with pytest.raises(StorageError, match="No space left"):
-        store.put("key", b"1")
-    failures += [errno.EIO] * 3
-    assert store.put("key", b"1")
-    failures += [errno.EIO] * 4
-    with pytest.raises(StorageUnavailable, match="write other"):
-        store.put("other", b"1")
-
-
-def test_a_store_opens_from_path_and_uri_and_from_nothing_else(tmp_path: Path):
-    assert open_store(str(tmp_path)).url == str(tmp_path)
-    assert open_store((tmp_path / "a b").as_uri()).url == str(tmp_path / "a b")
-    for url in ("s3://bucket/prefix", "https://host/x", ""):
-        with pytest.raises(ConfigError, match="location"):
-            open_store(url)
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="found a file"):
-        open_store(str(tmp_path / "file"))
-
-
-def test_a_store_whose_path_is_not_text_has_a_uri(tmp_path: Path):
-    store = LocalStore(tmp_path / os.fsdecode(b"\xff"))
+def test_a_store_opens_from_its_own_url(store: ObjectStore):
     store.put("key", b"1")
-    assert store.url.isascii()
     assert open_store(store.url).get("key", max_bytes=1) == b"1"
 
 
-def test_replacing_a_file_is_all_or_nothing(tmp_path: Path):
-    path = tmp_path / "out"
-    path.write_bytes(b"old")
-    replace_file(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(StorageError, match="write"):
-        replace_file(tmp_path / "nowhere" / "out", b"new")
+@pytest.mark.parametrize("url", ["https://host/x", "", "ftp://host", "s3:///prefix", "s3://bucket/a?b=c"])
+def test_other_urls_are_refused(url: str):
+    with pytest.raises(ConfigError, match="location"):
+        open_store(url)
