@@ -156,6 +156,23 @@ def archive(
             raise typer.Exit(exits.IMAGES_FAILED)
 
 
+@app.command(epilog=exits.EXPLAINED)
+def query(
+    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    sql: Annotated[str, typer.Argument(help="SQL over the tables images, all_images and history.")],
+    as_json: Json = False,
+) -> None:
+    """Ask the catalogue of an archive, in SQL: "select model, avg(psnr_db) from images group by 1"."""
+    with exits.told_in_one_line(as_json):
+        from flows.display import show_answer
+        from flows.running import location
+        from tasks.query import query as ask
+        from tasks.storage import open_store
+
+        answer = ask(open_store(location(store)), sql)
+        _print({"columns": answer.columns, "rows": answer.rows}) if as_json else show_answer(answer)
+
+
 def _config(
     model: str,
     preset: str,
@@ -177,4 +194,4 @@ def _config(
 def _print(values: dict[str, Any]) -> None:
     from flows.files import finite
 
-    typer.echo(json.dumps(finite(values), indent=2, allow_nan=False))
+    typer.echo(json.dumps(finite(values), indent=2, allow_nan=False, default=str))

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -12,6 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.report import COLUMNS, RunSummary, number, reason, table_row
+from tasks.source import printable
+
+if TYPE_CHECKING:
+    from tasks.query import Answer
 
 WIDTH_OF_A_PIPE = 160
 
@@ -132,6 +136,26 @@ def show_run(summary: RunSummary) -> None:
             f"{summary.rate_bpp:.3f} bpp, "
             f"mean PSNR {number(summary.mean_psnr_db, '.2f')} dB, {summary.wall_seconds:.1f} s"
         )
+
+
+def show_answer(answer: "Answer") -> None:
+    """The rows of a query."""
+    columns = zip(*answer.rows, strict=True) if answer.rows else [()] * len(answer.columns)
+    texts = [name for name, cells in zip(answer.columns, columns, strict=True) if not _are_numbers(cells)]
+    table = _table(*answer.columns, left=tuple(texts))
+    for row in answer.rows:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    out.print(table)
+
+
+def _are_numbers(cells: Iterable[Any]) -> bool:
+    return all(isinstance(cell, int | float | None) for cell in cells)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def show_places(places: dict[str, str]) -> None:

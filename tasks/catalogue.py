@@ -7,11 +7,13 @@ are bytes from outside: their size is bounded, and what is not a part raises `Ca
 
 import dataclasses
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from prefect import task
 
@@ -151,6 +153,35 @@ def read_history(store: ObjectStore, columns: Sequence[str] | None = None) -> pa
     return _read(store, HISTORY, HISTORY_SCHEMA, columns)
 
 
+def dataset(store: ObjectStore, prefix: str, schema: pa.Schema) -> ds.Dataset:
+    """A table that is unpacked column by column as it is scanned; its parts are held as they are stored.
+
+    Times are UTC, without a zone.
+
+    Args:
+        store: Where the parts are.
+        prefix: `IMAGES` or `HISTORY`.
+        schema: Its schema today; what a part lacks is null.
+
+    Raises:
+        CatalogueError: A part is damaged, or newer than this program.
+        StorageError: The store cannot be read.
+    """
+    layout = ds.ParquetFileFormat(
+        default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    )
+    fragments = []
+    for key in _parts(store, prefix):
+        data = store.get(key, max_bytes=MAX_PART_BYTES)
+        with _readable(key):
+            _opened(data, key, schema)
+            fragments.append(layout.make_fragment(pa.BufferReader(data)))
+    without_zone = [
+        pa.field(field.name, pa.timestamp("us") if field.type == _TIME else field.type) for field in schema
+    ]
+    return ds.FileSystemDataset(fragments, pa.schema(without_zone), layout)
+
+
 def latest(rows: Iterable[Row]) -> list[Row]:
     """The latest row of each (image, archive digest); files without a digest stand for themselves."""
     newest: dict[tuple[str, str], Row] = {}
@@ -209,32 +240,49 @@ def _history_row(record: CatalogueRecord, point: HistoryPoint) -> Row:
 def _part(rows: list[Row], schema: pa.Schema) -> bytes:
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=schema)
-    pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP)
+    pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_checksum=True)
     return bytes(sink.getvalue())
 
 
 def _read(store: ObjectStore, prefix: str, schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
     fields = [schema.field(name) for name in columns or schema.names]
-    parts = [found.key for found in store.objects(prefix) if found.key.endswith(".parquet")]
-    tables = [_read_part(store.get(key, max_bytes=MAX_PART_BYTES), key, schema, fields) for key in parts]
+    tables = [
+        _read_part(store.get(key, max_bytes=MAX_PART_BYTES), key, schema, fields)
+        for key in _parts(store, prefix)
+    ]
     return pa.concat_tables(tables) if tables else pa.schema(fields).empty_table()
 
 
 def _read_part(data: bytes, key: str, schema: pa.Schema, fields: list[pa.Field]) -> pa.Table:
     """One part in today's columns: those it lacks are null, those it has beyond ours are left out."""
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-        found = (file.schema_arrow.metadata or {}).get(b"inr.schema_version", b"0")
-        newest = int(schema.metadata[b"inr.schema_version"])
-        if not 1 <= int(found) <= newest:
-            raise CatalogueError(f"{key}: expected schema version 1 to {newest}, found {found.decode()}")
-        table = file.read(columns=[field.name for field in fields])
+    with _readable(key):
+        table = _opened(data, key, schema).read(columns=[field.name for field in fields])
         arrays = [
             table[field.name].cast(field.type)
             if field.name in table.column_names
             else pa.nulls(table.num_rows, field.type)
             for field in fields
         ]
+    return pa.table(arrays, schema=pa.schema([field.with_nullable(True) for field in fields]))
+
+
+def _parts(store: ObjectStore, prefix: str) -> list[str]:
+    return [found.key for found in store.objects(prefix) if found.key.endswith(".parquet")]
+
+
+def _opened(data: bytes, key: str, schema: pa.Schema) -> pq.ParquetFile:
+    """A part of a version that this program knows."""
+    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    found = (file.schema_arrow.metadata or {}).get(b"inr.schema_version", b"0")
+    newest = int(schema.metadata[b"inr.schema_version"])
+    if not 1 <= int(found) <= newest:
+        raise CatalogueError(f"{key}: expected schema version 1 to {newest}, found {found.decode()}")
+    return file
+
+
+@contextmanager
+def _readable(key: str) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CatalogueError(f"{key}: is not a readable part: {error}") from error
-    return pa.table(arrays, schema=pa.schema([field.with_nullable(True) for field in fields]))

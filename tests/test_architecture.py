@@ -30,6 +30,7 @@ SOLE_IMPORTERS = {
     "constriction": "inr.coder",
     "boto3": "tasks.s3",
     "botocore": "tasks.s3",
+    "duckdb": "tasks.query",
     "pyarrow": "tasks.catalogue",
 }
 HOSTILE_INPUT = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

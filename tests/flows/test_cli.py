@@ -82,7 +82,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert not HEAVY & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "archive"])
+@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "archive", "query"])
 def test_every_command_explains_its_exit_codes(command: str):
     help_text = " ".join(invoke(command, "--help").output.split())
     for code in ("0 done", "1 some images failed", "2 usage", "3 not a valid bitstream", "130 interrupted"):
@@ -190,6 +190,18 @@ def test_archive_shows_a_table_failures_first_and_where_to_look(archived: Archiv
     assert Path(lines[-2].removeprefix("report: ")).read_text().startswith("# 0 of 4 images")
     assert result.stderr == ""
     assert not {"\x1b", "\r"} & set(result.stdout)
+
+
+def test_query_answers_as_a_table_and_as_json(archived_once: Archived):
+    sql = "select status, count(*) as n, avg(psnr_db) as psnr, max(recorded_at) as at from images group by 1"
+    shown = invoke("query", archived_once.store, sql)
+    assert shown.exit_code == exits.OK, shown.output
+    assert shown.output.splitlines()[0].split() == ["status", "n", "psnr", "at"]
+    assert len(shown.output.splitlines()) == 3
+    found = json.loads(invoke("query", archived_once.store, sql, "--json").output)
+    assert found["columns"] == ["status", "n", "psnr", "at"]
+    assert {row[0]: row[1] for row in found["rows"]} == {"archived": len(GOOD), "failed": len(BAD)}
+    assert invoke("query", archived_once.store, "select").exit_code == exits.USAGE
 
 
 def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):

@@ -122,6 +122,15 @@ def test_parts_of_a_newer_program_and_files_that_are_none_are_refused(store: Loc
         store.delete(f"{IMAGES}/x.parquet")
 
 
+def test_a_flipped_bit_in_a_value_is_found(store: LocalStore):
+    append(store, [archived(str(n)) for n in range(3)])
+    path = store.path(store.objects(IMAGES)[0].key)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:150] + bytes([whole[150] ^ 1]) + whole[151:])
+    with pytest.raises(CatalogueError):
+        catalogue.read_images(store)
+
+
 @given(st.data())
 def test_a_damaged_part_reads_or_raises_the_one_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -130,7 +139,7 @@ def test_a_damaged_part_reads_or_raises_the_one_error(
     append(store, [archived(str(n)) for n in range(3)])
     key = store.objects(IMAGES)[0].key
     part = bytearray(store.get(key, max_bytes=1 << 20))
-    part[data.draw(st.integers(0, len(part) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    part[data.draw(st.integers(0, 1 << 20)) % len(part)] ^= 1 << data.draw(st.integers(0, 7))
     store.delete(key)
     store.put(key, bytes(part))
     with contextlib.suppress(CatalogueError):

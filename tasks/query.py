@@ -1,0 +1,65 @@
+"""SQL over a catalogue. The only importer of duckdb.
+
+Three tables: ``images``, the latest row of each image under each config; ``all_images``, every row;
+``history``. Times are UTC, without a zone, since DuckDB leaves zones to an extension. Parts are
+fetched through the store, so a folder and S3 are alike, and unpacked as far as a query asks: memory
+holds the compressed parts and what the query keeps. Nothing outside can be reached from a query,
+neither files nor extensions, and nothing is written.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from inr.errors import ConfigError
+from tasks import catalogue
+from tasks.errors import CatalogueError
+from tasks.objects import ObjectStore
+
+# As `catalogue.latest` has it.
+_LATEST = """
+create view images as select * from all_images qualify
+row_number() over (
+    partition by coalesce(image_digest, source_uri), archive_digest order by recorded_at desc
+) = 1
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a query's answer, and the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def query(store: ObjectStore, sql: str) -> Answer:
+    """The answer to one or more statements, of which the last one counts.
+
+    Args:
+        store: Whose catalogue.
+        sql: In DuckDB's dialect, over ``images``, ``all_images`` and ``history``.
+
+    Raises:
+        ConfigError: The query is wrong, or wants what is not allowed.
+        CatalogueError, StorageError: The catalogue cannot be read.
+    """
+    tables = {
+        "all_images": catalogue.dataset(store, catalogue.IMAGES, catalogue.IMAGES_SCHEMA),
+        "history": catalogue.dataset(store, catalogue.HISTORY, catalogue.HISTORY_SCHEMA),
+    }
+    with duckdb.connect(config={"enable_external_access": False}) as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        connection.execute(_LATEST)
+        connection.execute("set lock_configuration = true")
+        try:
+            answer = connection.execute(sql)
+            columns = tuple(column[0] for column in answer.description or ())
+            return Answer(columns, answer.fetchall())
+        except duckdb.Error as error:
+            # Of its errors only the text tells that Arrow could not go on reading a part.
+            if "reading the stream registered as" in str(error):
+                raise CatalogueError(f"{store.url}: a part is damaged: {error}") from error
+            raise ConfigError(f"query: {error}") from error
