@@ -4,23 +4,18 @@ At most `workers` tasks are submitted at a time, so threads and memory stay flat
 plan is. Whatever ends an image ends as its row; the run's final state tells if there were failures.
 """
 
-import os
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any
 
-import torch
 from prefect import flow, get_run_logger
-from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish
 from flows.listening import tell
+from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
 from inr import CodecConfig
 from tasks.catalogue import record_batch
 from tasks.compress import ArchiveJob, compress
@@ -28,16 +23,11 @@ from tasks.errors import ImagesFailed
 from tasks.plan import Plan, make_plan
 from tasks.record import STORED, CatalogueRecord, archive_digest, described, failed_record, planned_record
 from tasks.report import RunSummary, store_report
-from tasks.settings import MAX_WORKERS, RunOptions, load_settings
+from tasks.settings import RunOptions, load_settings
 from tasks.source import SourceImage
 from tasks.storage import open_store
 from tasks.verify import verify
 from tasks.watch import cancel
-
-Future = PrefectFuture[CatalogueRecord]
-
-# A bound that is never reached: `_Window` submits no more than the workers of a run.
-_runner: Any = ThreadPoolTaskRunner(max_workers=MAX_WORKERS)
 
 
 def run_name() -> str:
@@ -47,7 +37,7 @@ def run_name() -> str:
     return f"archive {given['source']} into {given['store']}, {described(config)}"
 
 
-@flow(name="archive", flow_run_name=run_name, task_runner=_runner)
+@flow(name="archive", flow_run_name=run_name, task_runner=TASK_RUNNER)
 def archive(
     source: str, store: str, config: CodecConfig | None = None, options: RunOptions | None = None
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
@@ -91,7 +81,7 @@ def new_job(store: str, config: CodecConfig, options: RunOptions) -> ArchiveJob:
         store=store,
         config=config,
         options=options.model_copy(update={"workers": workers}),
-        n_threads=max(1, n_cores() // workers),
+        n_threads=n_threads(workers),
     )
 
 
@@ -106,19 +96,6 @@ def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
     )
-
-
-def n_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def n_workers(options: RunOptions) -> int:
-    """Images in flight: as told; else one per core, or one alone on a GPU."""
-    if options.workers:
-        return options.workers
-    on_gpu = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
-    return 1 if on_gpu else min(n_cores(), MAX_WORKERS)
 
 
 def _work(plan: Plan, job: ArchiveJob, summary: RunSummary) -> None:
@@ -151,47 +128,20 @@ def _rows(plan: Plan, job: ArchiveJob) -> Iterator[CatalogueRecord]:
     for unreadable, error in plan.unreadable:
         yield failed_record(planned_record(job.run_id, job.config, unreadable), error)
     images = iter(plan.images)
-    window = _Window(job)
+    window: Window[CatalogueRecord, tuple[SourceImage, CatalogueRecord]] = Window(job.options.workers)
     while True:
         while window.has_room() and (image := next(images, None)) is not None:
-            window.compress(image)
+            known = planned_record(job.run_id, job.config, image)
+            window.follow(compress.submit(image, job), (image, known))
         if window.is_empty():
             return
-        if (row := window.next_row()) is not None:
-            yield row
-
-
-@dataclass
-class _Window:
-    """The images in flight: each is one task, first ``compress``, then ``verify``."""
-
-    job: ArchiveJob
-    running: dict[Future, tuple[SourceImage, CatalogueRecord]] = field(default_factory=dict)
-    ended: SimpleQueue[Future] = field(default_factory=SimpleQueue)
-
-    def has_room(self) -> bool:
-        return len(self.running) < self.job.options.workers
-
-    def is_empty(self) -> bool:
-        return not self.running
-
-    def compress(self, image: SourceImage) -> None:
-        known = planned_record(self.job.run_id, self.job.config, image)
-        self._follow(compress.submit(image, self.job), image, known)
-
-    def next_row(self) -> CatalogueRecord | None:
-        """Wait for a task to end: the row of its image, or None if there is more to do for it."""
-        future = self.ended.get()
-        image, known = self.running.pop(future)
+        future, (image, known) = window.next_ended()
         try:
             record = future.result()
         except Exception as error:  # whatever ended the task, it is a row and stops no other (law 4)
-            return failed_record(known, error)
+            yield failed_record(known, error)
+            continue
         if record.status == STORED:
-            self._follow(verify.submit(image, record, self.job), image, record)
-            return None
-        return record
-
-    def _follow(self, future: Future, image: SourceImage, known: CatalogueRecord) -> None:
-        self.running[future] = (image, known)
-        future.add_done_callback(self.ended.put)
+            window.follow(verify.submit(image, record, job), (image, record))
+        else:
+            yield record

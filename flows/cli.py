@@ -35,6 +35,9 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE
 Deadline = Annotated[
     float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
 ]
+Workers = Annotated[
+    int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -123,9 +126,7 @@ def archive(
     seed: Seed = 0,
     device: Device = None,
     deadline: Deadline = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
-    ] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
@@ -171,6 +172,35 @@ def query(
 
         answer = ask(open_store(location(store)), sql)
         _print({"columns": answer.columns, "rows": answer.rows}) if as_json else show_answer(answer)
+
+
+@app.command(epilog=exits.EXPLAINED)
+def restore(
+    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    target: Annotated[str, typer.Argument(help="The folder to write into. Nothing in it is replaced.")],
+    where: Annotated[
+        str, typer.Option(help="Which images: a condition in SQL on the columns of images.")
+    ] = "true",
+    format_: Annotated[str, typer.Option("--format", help="png or webp (lossless).")] = "png",
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Write archived images as lossless files, each compared with its record on the way."""
+    with exits.told_in_one_line(as_json):
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        import dataclasses
+
+        from flows.display import show_restored
+        from flows.running import location, run_restore
+        from tasks.settings import load_settings
+
+        settings = load_settings(workers=workers)
+        summary = run_restore(location(store), location(target), where, format_, settings, bar=not as_json)
+        _print(dataclasses.asdict(summary)) if as_json else show_restored(summary)
+        if summary.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
 
 
 def _config(

@@ -16,6 +16,7 @@ from tasks.source import printable
 
 if TYPE_CHECKING:
     from tasks.query import Answer
+    from tasks.restore import RestoreSummary
 
 WIDTH_OF_A_PIPE = 160
 
@@ -46,7 +47,7 @@ def fit_bar(wanted: bool) -> Iterator[Callable[[Any], None] | None]:
 
 
 @contextmanager
-def archive_bar(wanted: bool) -> Iterator[Callable[[RunSummary], None]]:
+def run_bar(wanted: bool) -> Iterator[Callable[[Any], None]]:
     """A bar for a run, on standard error if that is a terminal; gives the listener that moves it."""
     if not (wanted and err.is_terminal):
         yield lambda summary: None
@@ -54,7 +55,7 @@ def archive_bar(wanted: bool) -> Iterator[Callable[[RunSummary], None]]:
     with _bars() as bars:
         bar = bars.add_task("starting Prefect", total=None)
 
-        def report(summary: RunSummary) -> None:
+        def report(summary: Any) -> None:
             failed = f", {summary.n_failed} failed" if summary.n_failed else ""
             state = f"{summary.n_done} of {summary.n_planned} images{failed}"
             bars.update(bar, total=summary.n_planned, completed=summary.n_done, description=state)
@@ -136,6 +137,15 @@ def show_run(summary: RunSummary) -> None:
             f"{summary.rate_bpp:.3f} bpp, "
             f"mean PSNR {number(summary.mean_psnr_db, '.2f')} dB, {summary.wall_seconds:.1f} s"
         )
+
+
+def show_restored(summary: "RestoreSummary") -> None:
+    """What a run of ``inr restore`` did."""
+    for path, why in summary.failures:
+        _line(f"{path}: {why}")
+    _line(summary.headline())
+    if summary.n_done:
+        _line(f"{summary.n_bytes} bytes in {summary.target}, {summary.wall_seconds:.1f} s")
 
 
 def show_answer(answer: "Answer") -> None:

@@ -6,10 +6,13 @@ Parameters of a flow are JSON and go to Prefect's server; a progress bar does ne
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
-from tasks.report import RunSummary
+if TYPE_CHECKING:
+    from tasks.report import RunSummary
+    from tasks.restore import RestoreSummary
 
-Listener = Callable[[RunSummary], None]
+Listener = Callable[[Any], None]  # of a run's summary, whatever the flow
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
@@ -24,7 +27,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def tell(summary: RunSummary) -> None:
+def tell(summary: "RunSummary | RestoreSummary") -> None:
     """Pass the summary on to whoever listens."""
     if (listener := _listener.get()) is not None:
         listener(summary)

@@ -1,4 +1,4 @@
-"""The command ``inr archive`` around the flow: Prefect kept quiet, no server where nothing is to do."""
+"""Commands around their flows: Prefect kept quiet, no server where nothing is to do."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ from tasks.errors import ImagesFailed
 from tasks.report import RunSummary
 
 if TYPE_CHECKING:
+    from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
 
 QUIET = {
@@ -41,13 +42,13 @@ def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: 
         ConfigError: The source, the store or a setting.
         CatalogueError, StorageError: The store.
     """
-    from flows.display import archive_bar
+    from flows.display import run_bar
 
     if settings.store is None:
         raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
     if (idle := _nothing_to_do(source, settings.store, settings, config)) is not None:
         return idle
-    with archive_bar(bar) as listener:
+    with run_bar(bar) as listener:
         from flows.archive import archive
         from flows.listening import listening
 
@@ -55,7 +56,42 @@ def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: 
             try:
                 return cast(RunSummary, archive(source, settings.store, config, settings.options()))
             except ImagesFailed as failure:
-                return failure.summary
+                return cast(RunSummary, failure.summary)
+
+
+def run_restore(
+    store: str, target: str, where: str, format_: str, settings: "Settings", *, bar: bool
+) -> "RestoreSummary":
+    """Restore from a store as `flows.restore` does; where nothing is selected the flow is not started.
+
+    Returns:
+        What was done; images that failed are counted in it.
+
+    Raises:
+        ConfigError: The store, the predicate or a setting.
+        CatalogueError, StorageError: The store.
+    """
+    from tasks.export import FORMATS
+    from tasks.restore import RestoreSummary, select
+    from tasks.storage import open_store
+
+    if format_ not in FORMATS:
+        raise ConfigError(f"format: expected {' or '.join(FORMATS)}, found {format_!r}")
+    if not select(open_store(store), where):
+        return RestoreSummary("", store, target)
+    from flows.display import run_bar
+
+    with run_bar(bar) as listener:
+        from flows.listening import listening
+        from flows.restore import restore
+
+        with listening(listener):
+            try:
+                return cast(
+                    RestoreSummary, restore(store, target, where, cast("Format", format_), settings.options())
+                )
+            except ImagesFailed as failure:
+                return cast(RestoreSummary, failure.summary)
 
 
 def location(path: str) -> str:

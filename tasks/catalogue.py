@@ -9,6 +9,7 @@ import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from typing import Any
 
 import pyarrow as pa
@@ -212,8 +213,18 @@ def find(store: ObjectStore, image_digest: str, archive_digest: str) -> Catalogu
     rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == ARCHIVED]
     if not rows:
         return None
-    lists = {name: tuple(rows[0][name]) for name in ("also_at", "notes")}
-    return CatalogueRecord(**{**rows[0], **lists})
+    return record_of(rows[0])
+
+
+def record_of(row: Row) -> CatalogueRecord:
+    """A row of ``images`` as a record; times without a zone are UTC."""
+    lists = {name: tuple(row[name] or ()) for name in ("also_at", "notes")}
+    times = {
+        name: row[name].replace(tzinfo=UTC)
+        for name in ("recorded_at", "verified_at")
+        if row[name] is not None
+    }
+    return CatalogueRecord(**{**row, **lists, **times})
 
 
 def _history_rows(store: ObjectStore, records: Iterable[CatalogueRecord]) -> Iterable[Row]:

@@ -1,4 +1,4 @@
-"""Decoded pixels → an image file that any program opens, with its ICC profile and EXIF block."""
+"""Decoded pixels → a lossless image file that any program opens, with its ICC profile and EXIF block."""
 
 import io
 
@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inr.bitstream import Metadata
-
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+from tasks.errors import UnsupportedImage
 
 
 def to_png(pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
@@ -17,3 +16,25 @@ def to_png(pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG", icc_profile=metadata.icc_profile, exif=metadata.exif or b"")
     return file.getvalue()
+
+
+def to_webp(pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
+    """A lossless WebP file of u8 [H, W, C] pixels, C from 1 to 4; grey as RGB, since WebP has no grey.
+
+    Raises:
+        UnsupportedImage: WebP cannot hold it: more than 16383 pixels a side.
+    """
+    height, width, n_channels = pixels.shape
+    if n_channels < 3:
+        pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
+    profile, exif = metadata.icc_profile or b"", metadata.exif or b""
+    file = io.BytesIO()
+    try:
+        # `exact`: colours under transparent pixels are part of the image.
+        Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, icc_profile=profile, exif=exif)
+    except (OSError, ValueError) as error:
+        raise UnsupportedImage(f"WebP cannot hold {width}x{height} pixels: {error}") from error
+    return file.getvalue()
+
+
+FORMATS = {"png": to_png, "webp": to_webp}

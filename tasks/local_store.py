@@ -153,6 +153,28 @@ def local_path(url: str) -> Path:
     return Path(url)
 
 
+def create_file(path: Path, data: bytes) -> bool:
+    """Write a file that appears whole, and the folders above it; False, changing nothing, if there is one.
+
+    Raises:
+        StorageError: It could not be written.
+    """
+    temporary = path.with_name(f".inr-{uuid.uuid4().hex}.tmp")
+    with _named(f"write {path}"):
+        if path.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                _write_through(file, data)
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+    return True
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that appears whole, replacing one that was there.
 

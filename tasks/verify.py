@@ -95,9 +95,7 @@ def verify_bitstream(
         VerificationMismatch: Any of digest, container, symbols, pixels, metadata, PSNR disagrees.
         StorageError: The store cannot be read.
     """
-    decoded, decode_seconds = _decoded(_stored(store, record), record)
-    _equal(record, "symbols digest", record.symbols_digest, decoded.symbols_digest)
-    _equal(record, "pixels digest", record.pixels_digest, decoded.pixels_digest)
+    decoded, decode_seconds = read_intact(store, record)
     _equal(record, "image size", original.pixels.shape, decoded.pixels.shape)
     _equal(record, "metadata", original.metadata, decoded.metadata)
     measured = psnr_db(reference=original.pixels, decoded=decoded.pixels)
@@ -106,6 +104,19 @@ def verify_bitstream(
         _mismatch(record, "PSNR in dB", claimed, measured)
     quality = ms_ssim(reference=original.pixels, decoded=decoded.pixels)
     return VerificationReport(measured, quality, decode_seconds, time.perf_counter() - started, now())
+
+
+def read_intact(store: ObjectStore, record: CatalogueRecord) -> tuple[Decoded, float]:
+    """What a row's stored bitstream decodes to, and the seconds that decoding took.
+
+    Raises:
+        VerificationMismatch: Digest, size, container, symbols or pixels are not the row's, or it is missing.
+        StorageError: The store cannot be read.
+    """
+    decoded, decode_seconds = _decoded(_stored(store, record), record)
+    _equal(record, "symbols digest", record.symbols_digest, decoded.symbols_digest)
+    _equal(record, "pixels digest", record.pixels_digest, decoded.pixels_digest)
+    return decoded, decode_seconds
 
 
 def _stored(store: ObjectStore, record: CatalogueRecord) -> bytes:

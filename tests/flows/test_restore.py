@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+import inr
+from flows import exits
+from flows.restore import restore
+from tasks import catalogue
+from tasks.errors import ImagesFailed
+from tasks.ingest import open_picture
+from tasks.local_store import LocalStore
+from tasks.restore import RestoreSummary
+from tests.flows.conftest import GOOD, OPTIONS, Archived
+from tests.flows.test_cli import invoke
+
+
+def stored(archive: Archived) -> dict[str, catalogue.Row]:
+    rows = catalogue.latest(catalogue.read_images(LocalStore(archive.store)).to_pylist())
+    return {row["source_path"]: row for row in rows if row["status"] == "archived"}
+
+
+def restored_name(name: str, format_: str) -> str:
+    return name if name.endswith(f".{format_}") else f"{name}.{format_}"
+
+
+@pytest.mark.parametrize("format_", ["png", "webp"])
+def test_every_image_comes_back_with_its_pixels_and_metadata(
+    archived_once: Archived, tmp_path: Path, format_: str
+):
+    summary: RestoreSummary = restore(
+        str(archived_once.store), str(tmp_path), format=format_, options=OPTIONS
+    )
+    rows = stored(archived_once)
+    names = {restored_name(name, format_) for name in (*GOOD, "copy.png")}
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == names
+    assert (summary.n_restored, summary.n_written, summary.n_failed) == (len(GOOD), len(names), 0)
+    for name, row in rows.items():
+        decoded = inr.decode(LocalStore(archived_once.store).get(row["key"], max_bytes=1 << 20))
+        opened = open_picture((tmp_path / restored_name(name, format_)).read_bytes(), max_pixels=10_000)
+        shown = opened.pixels
+        if shown.shape[2] - decoded.pixels.shape[2] == 2:  # WebP has no grey
+            shown = np.concatenate([shown[:, :, :1], shown[:, :, 3:]], axis=2)
+        np.testing.assert_array_equal(shown, decoded.pixels)
+        assert opened.metadata.icc_profile == decoded.metadata.icc_profile
+        assert (opened.metadata.exif or b"") in (decoded.metadata.exif or b"")  # less JPEG's own header
+        assert bool(opened.metadata.exif) == bool(decoded.metadata.exif)
+
+
+def test_prefect_shows_what_failed_and_a_second_run_goes_on(archived: Archived, tmp_path: Path):
+    target = tmp_path / "out"
+    rows = stored(archived)
+    (archived.store / rows["grey.png"]["key"]).write_bytes(b"damaged")
+    (archived.store / rows["alpha.png"]["key"]).unlink()
+    with pytest.raises(ImagesFailed, match=f"{len(GOOD) - 2} of {len(GOOD)} images restored") as failure:
+        restore(str(archived.store), str(target), options=OPTIONS)
+    summary = failure.value.summary
+    reasons = dict(summary.failures)
+    assert set(reasons) == {"grey.png", "alpha.png"}
+    assert "VerificationMismatch" in reasons["grey.png"]
+    assert "no such object" in reasons["alpha.png"]
+    assert not (target / "grey.png").exists()
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(summary.run_id)
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[summary.run_id]))
+        )
+    assert run.name == f"restore {archived.store} into {target}, where true"
+    assert {row["image"] for row in json.loads(found[0].data)} == {"grey.png", "alpha.png"}
+    with pytest.raises(ImagesFailed, match=f"0 files written, {len(GOOD) - 2} were there, 2 failed"):
+        restore(str(archived.store), str(target), options=OPTIONS)
+
+
+def test_the_command_selects_and_never_replaces(archived_once: Archived, tmp_path: Path):
+    taken = tmp_path / "alpha.png"
+    Image.new("RGB", (2, 2)).save(taken)
+    before = taken.read_bytes()
+    where = "source_path in ('alpha.png', 'grey.png')"
+    result = invoke("restore", archived_once.store, tmp_path, "--where", where, "--workers", 2)
+    assert result.exit_code == exits.IMAGES_FAILED
+    assert "alpha.png: StorageError: alpha.png: a different file is at" in result.output
+    assert "1 of 2 images restored: 1 files written, 1 failed" in result.output
+    assert taken.read_bytes() == before
+    assert (tmp_path / "grey.png").exists()
+
+
+def test_the_command_with_nothing_to_restore_says_so(archived_once: Archived, tmp_path: Path):
+    result = invoke("restore", archived_once.store, tmp_path, "--where", "psnr_db < 0", "--json")
+    assert result.exit_code == exits.OK, result.output
+    assert json.loads(result.output)["n_planned"] == 0
+    for arguments in (("--where", "nonsense"), ("--format", "gif")):
+        assert invoke("restore", archived_once.store, tmp_path, *arguments).exit_code == exits.USAGE
