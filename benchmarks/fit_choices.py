@@ -98,13 +98,13 @@ CHOICES = (
     Choice("batches of 16384, half the steps", {"batch_pixels": 16384, "halved": True}),
     Choice("step rate 0.01", {"step_rate": 0.01}),
     Choice("hard tail 2 %", {"hard_fraction": 0.02}),
-    Choice("hard tail 25 %", {"hard_fraction": 0.25}),
+    Choice("hard tail 10 %", {"hard_fraction": 0.1}),
     Choice("width x 0.8", width_factor=0.8),
     Choice("width x 1.25", width_factor=1.25),
     Choice("4 layers, as many weights", network={"depth": 4}, width_factor=math.sqrt(5 / 3)),
     Choice("8 layers, as many weights", network={"depth": 8}, width_factor=math.sqrt(5 / 7)),
     Choice("12 frequencies", network={"n_frequencies": 12}),
-    Choice("20 frequencies", network={"n_frequencies": 20}),
+    Choice("16 frequencies", network={"n_frequencies": 16}),
 )
 
 
