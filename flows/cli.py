@@ -160,7 +160,7 @@ def archive(
 @app.command(epilog=exits.EXPLAINED)
 def query(
     store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
-    sql: Annotated[str, typer.Argument(help="SQL over the tables images, all_images and history.")],
+    sql: Annotated[str, typer.Argument(help="SQL over the tables images, all_images, history and audits.")],
     as_json: Json = False,
 ) -> None:
     """Ask the catalogue of an archive, in SQL: "select model, avg(psnr_db) from images group by 1"."""
@@ -172,6 +172,34 @@ def query(
 
         answer = ask(open_store(location(store)), sql)
         _print({"columns": answer.columns, "rows": answer.rows}) if as_json else show_answer(answer)
+
+
+@app.command(epilog=exits.EXPLAINED)
+def verify(
+    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    sample: Annotated[int | None, typer.Option(min=1, help="So many bitstreams at random. [all]")] = None,
+    unread_days: Annotated[
+        float | None, typer.Option(min=0, help="Only what was not verified or audited for so many days.")
+    ] = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Read and decode what an archive stores, compare it with the records, and record what was found."""
+    with exits.told_in_one_line(as_json):
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        import dataclasses
+
+        from flows.display import show_audit
+        from flows.running import location, run_verify
+        from tasks.settings import load_settings
+
+        settings = load_settings(workers=workers)
+        summary = run_verify(location(store), sample, unread_days, settings, bar=not as_json)
+        _print(dataclasses.asdict(summary)) if as_json else show_audit(summary)
+        if summary.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
 
 
 @app.command(epilog=exits.EXPLAINED)

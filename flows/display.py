@@ -15,6 +15,7 @@ from tasks.report import COLUMNS, RunSummary, number, reason, table_row
 from tasks.source import printable
 
 if TYPE_CHECKING:
+    from tasks.audit import AuditSummary
     from tasks.query import Answer
     from tasks.restore import RestoreSummary
 
@@ -146,6 +147,13 @@ def show_restored(summary: "RestoreSummary") -> None:
     _line(summary.headline())
     if summary.n_done:
         _line(f"{summary.n_bytes} bytes in {summary.target}, {summary.wall_seconds:.1f} s")
+
+
+def show_audit(summary: "AuditSummary") -> None:
+    """What a run of ``inr verify`` found."""
+    for row in summary.findings:
+        _line(f"{row.status}: {row.error_message or row.key}")
+    _line(f"{summary.headline()}; {summary.wall_seconds:.1f} s")
 
 
 def show_answer(answer: "Answer") -> None:

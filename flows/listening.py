@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tasks.audit import AuditSummary
     from tasks.report import RunSummary
     from tasks.restore import RestoreSummary
 
@@ -27,7 +28,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def tell(summary: "RunSummary | RestoreSummary") -> None:
+def tell(summary: "RunSummary | RestoreSummary | AuditSummary") -> None:
     """Pass the summary on to whoever listens."""
     if (listener := _listener.get()) is not None:
         listener(summary)

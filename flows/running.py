@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from inr.config import CodecConfig
 from inr.errors import ConfigError
@@ -11,6 +12,7 @@ from tasks.errors import ImagesFailed
 from tasks.report import RunSummary
 
 if TYPE_CHECKING:
+    from tasks.audit import AuditSummary
     from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
 
@@ -42,21 +44,17 @@ def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: 
         ConfigError: The source, the store or a setting.
         CatalogueError, StorageError: The store.
     """
-    from flows.display import run_bar
-
     if settings.store is None:
         raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
     if (idle := _nothing_to_do(source, settings.store, settings, config)) is not None:
         return idle
-    with run_bar(bar) as listener:
-        from flows.archive import archive
-        from flows.listening import listening
 
-        with listening(listener):
-            try:
-                return cast(RunSummary, archive(source, settings.store, config, settings.options()))
-            except ImagesFailed as failure:
-                return cast(RunSummary, failure.summary)
+    def run() -> Any:
+        from flows.archive import archive
+
+        return archive(source, settings.store or "", config, settings.options())
+
+    return cast(RunSummary, _watched(run, bar))
 
 
 def run_restore(
@@ -79,19 +77,46 @@ def run_restore(
         raise ConfigError(f"format: expected {' or '.join(FORMATS)}, found {format_!r}")
     if not select(open_store(store), where):
         return RestoreSummary("", store, target)
-    from flows.display import run_bar
 
-    with run_bar(bar) as listener:
-        from flows.listening import listening
+    def run() -> Any:
         from flows.restore import restore
 
-        with listening(listener):
-            try:
-                return cast(
-                    RestoreSummary, restore(store, target, where, cast("Format", format_), settings.options())
-                )
-            except ImagesFailed as failure:
-                return cast(RestoreSummary, failure.summary)
+        return restore(store, target, where, cast("Format", format_), settings.options())
+
+    return cast(RestoreSummary, _watched(run, bar))
+
+
+def run_verify(
+    store: str, sample: int | None, unread_days: float | None, settings: "Settings", *, bar: bool
+) -> "AuditSummary":
+    """Audit a store as `flows.verify` does.
+
+    Returns:
+        What was found; bitstreams that are not intact are counted in it.
+
+    Raises:
+        ConfigError: The store or a setting.
+        CatalogueError, StorageError: The store.
+    """
+
+    def run() -> Any:
+        from flows.verify import verify
+
+        return verify(store, sample, unread_days, settings.options())
+
+    return cast("AuditSummary", _watched(run, bar))
+
+
+def _watched(run: Callable[[], Any], bar: bool) -> Any:
+    """The summary of a flow, with a progress bar on a terminal; also that of a flow with failures."""
+    from flows.display import run_bar
+    from flows.listening import listening
+
+    with run_bar(bar) as listener, listening(listener):
+        try:
+            return run()
+        except ImagesFailed as failure:
+            return failure.summary
 
 
 def location(path: str) -> str:

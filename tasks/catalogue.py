@@ -1,4 +1,4 @@
-"""The catalogue: Parquet parts of two tables, ``images`` and ``history``. The only importer of pyarrow.
+"""The catalogue: Parquet parts of ``images``, ``history`` and ``audits``. The only importer of pyarrow.
 
 CATALOGUE.md describes the columns, and what will not change. A part is written once, under a name
 of its own, and never changed. Readers take the latest record of each (image, archive digest). Parts
@@ -9,7 +9,7 @@ import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -22,12 +22,21 @@ from tasks import journal
 from tasks.errors import CatalogueError, StorageUnavailable
 from tasks.journal import HistoryPoint
 from tasks.objects import ObjectStore
-from tasks.record import ARCHIVED, IMAGES_SCHEMA_VERSION, CatalogueRecord, now
+from tasks.record import (
+    ARCHIVED,
+    AUDITS_SCHEMA_VERSION,
+    IMAGES_SCHEMA_VERSION,
+    LOST,
+    AuditRow,
+    CatalogueRecord,
+    now,
+)
 from tasks.storage import open_store
 
 HISTORY_SCHEMA_VERSION = 1
 IMAGES = "catalogue/images"
 HISTORY = "catalogue/history"
+AUDITS = "catalogue/audits"
 MAX_PART_BYTES = 1 << 30
 ROWS_PER_GROUP = 65_536
 
@@ -120,6 +129,25 @@ HISTORY_SCHEMA = _schema(
 )
 
 
+AUDITS_SCHEMA = _schema(
+    "audits",
+    AUDITS_SCHEMA_VERSION,
+    [
+        ("schema_version", pa.int16(), False),
+        ("run_id", pa.string(), False),
+        ("checked_at", _TIME, False),
+        ("key", pa.string(), False),
+        ("image_digest", pa.string(), True),
+        ("archive_digest", pa.string(), True),
+        ("status", pa.string(), False),
+        ("error_type", pa.string(), True),
+        ("error_message", pa.string(), True),
+        ("n_bytes", pa.int64(), True),
+        ("decode_seconds", pa.float64(), True),
+    ],
+)
+
+
 @task(
     task_run_name="record {n_records} images",
     retries=2,
@@ -138,10 +166,31 @@ def record_batch(store_url: str, records: Sequence[CatalogueRecord], n_records: 
 def append(store: ObjectStore, records: Sequence[CatalogueRecord]) -> None:
     """Write one part of each table; the history first, because a record is the commit."""
     history = list(_history_rows(store, records))
-    name = f"{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex}.parquet"
+    name = _part_name()
     if history:
         store.put(f"{HISTORY}/{name}", _part(history, HISTORY_SCHEMA))
     store.put(f"{IMAGES}/{name}", _part([dataclasses.asdict(record) for record in records], IMAGES_SCHEMA))
+
+
+def append_audits(store: ObjectStore, rows: Sequence[AuditRow]) -> None:
+    """Write one part of ``audits``."""
+    part = _part([dataclasses.asdict(row) for row in rows], AUDITS_SCHEMA)
+    store.put(f"{AUDITS}/{_part_name()}", part)
+
+
+def read_audits(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
+    """Every row of ``audits``."""
+    return _read(store, AUDITS, AUDITS_SCHEMA, columns)
+
+
+def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
+    """The latest audit of each key."""
+    newest: dict[str, AuditRow] = {}
+    for values in read_audits(store).to_pylist():
+        row = AuditRow(**values)
+        if row.key not in newest or row.checked_at >= newest[row.key].checked_at:
+            newest[row.key] = row
+    return newest
 
 
 def read_images(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
@@ -194,13 +243,23 @@ def latest(rows: Iterable[Row]) -> list[Row]:
 
 
 def archived_objects(store: ObjectStore, archive_digest: str) -> dict[str, tuple[str, int]]:
-    """Image digest → (key, size in bytes) of each image whose latest record says ``archived``."""
+    """Image digest → (key, size in bytes) of each image whose latest record says ``archived``.
+
+    Left out are those that an audit later found damaged or missing.
+    """
     columns = ("image_digest", "archive_digest", "source_uri", "recorded_at", "status", "key", "n_bytes")
     table = read_images(store, columns)
     rows = table.filter(pc.equal(table["archive_digest"], archive_digest)).to_pylist()
+    audits = last_audits(store)
     return {
-        row["image_digest"]: (row["key"], row["n_bytes"]) for row in latest(rows) if row["status"] == ARCHIVED
+        row["image_digest"]: (row["key"], row["n_bytes"])
+        for row in latest(rows)
+        if row["status"] == ARCHIVED and not _lost(audits.get(row["key"]), row["recorded_at"])
     }
+
+
+def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
+    return audit is not None and audit.status in LOST and audit.checked_at > recorded_at
 
 
 def find(store: ObjectStore, image_digest: str, archive_digest: str) -> CatalogueRecord | None:
@@ -246,6 +305,10 @@ def _history_row(record: CatalogueRecord, point: HistoryPoint) -> Row:
         "config_digest": record.config_digest,
         **dataclasses.asdict(point),
     }
+
+
+def _part_name() -> str:
+    return f"{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex}.parquet"
 
 
 def _part(rows: list[Row], schema: pa.Schema) -> bytes:

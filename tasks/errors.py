@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from inr.errors import InrError
 
 if TYPE_CHECKING:
+    from tasks.audit import AuditSummary
     from tasks.report import RunSummary
     from tasks.restore import RestoreSummary
 
@@ -77,7 +78,7 @@ class VerificationMismatch(InrError):
 class ImagesFailed(InrError):
     """A run ended, and some images failed; `summary` has them."""
 
-    def __init__(self, message: str, summary: "RunSummary | RestoreSummary") -> None:
+    def __init__(self, message: str, summary: "RunSummary | RestoreSummary | AuditSummary") -> None:
         """Keep the summary beside the message."""
         super().__init__(message, summary)
         self.summary = summary

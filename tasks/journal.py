@@ -16,6 +16,7 @@ from tasks.errors import ObjectMissing
 from tasks.objects import ObjectStore
 from tasks.record import CatalogueRecord, bitstream_key
 
+FOLDER = "journal"
 MAX_CLAIM_BYTES = 1 << 24
 MAX_BITSTREAM_BYTES = 1 << 28
 
@@ -87,4 +88,4 @@ def discard(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
 
 
 def _folder(image_digest: str, archive_digest: str) -> str:
-    return f"journal/{image_digest}/{archive_digest}"
+    return f"{FOLDER}/{image_digest}/{archive_digest}"

@@ -1,7 +1,7 @@
 """SQL over a catalogue. The only importer of duckdb.
 
-Three tables: ``images``, the latest row of each image under each config; ``all_images``, every row;
-``history``. Times are UTC, without a zone, since DuckDB leaves zones to an extension. Parts are
+Four tables: ``images``, the latest row of each image under each config; ``all_images``, every row;
+``history``; ``audits``. Times are UTC, without a zone, since DuckDB leaves zones to an extension. Parts are
 fetched through the store, so a folder and S3 are alike, and unpacked as far as a query asks: memory
 holds the compressed parts and what the query keeps. Nothing outside can be reached from a query,
 neither files nor extensions, and nothing is written.
@@ -39,7 +39,7 @@ def query(store: ObjectStore, sql: str) -> Answer:
 
     Args:
         store: Whose catalogue.
-        sql: In DuckDB's dialect, over ``images``, ``all_images`` and ``history``.
+        sql: In DuckDB's dialect, over ``images``, ``all_images``, ``history`` and ``audits``.
 
     Raises:
         ConfigError: The query is wrong, or wants what is not allowed.
@@ -48,6 +48,7 @@ def query(store: ObjectStore, sql: str) -> Answer:
     tables = {
         "all_images": catalogue.dataset(store, catalogue.IMAGES, catalogue.IMAGES_SCHEMA),
         "history": catalogue.dataset(store, catalogue.HISTORY, catalogue.HISTORY_SCHEMA),
+        "audits": catalogue.dataset(store, catalogue.AUDITS, catalogue.AUDITS_SCHEMA),
     }
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for name, table in tables.items():

@@ -19,9 +19,16 @@ from inr.errors import ConfigError
 from tasks.source import SourceImage
 
 IMAGES_SCHEMA_VERSION = 1
+AUDITS_SCHEMA_VERSION = 1
 ARCHIVED = "archived"
 FAILED = "failed"
 STORED = "stored"
+INTACT = "intact"
+DAMAGED = "damaged"
+MISSING = "missing"
+ORPHAN = "orphan"
+UNAVAILABLE = "unavailable"
+LOST = frozenset({DAMAGED, MISSING})
 GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
 
 
@@ -81,6 +88,23 @@ class CatalogueRecord:
     torch_version: str
     python_version: str
     machine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRow:
+    """What an audit found of one stored bitstream; see CATALOGUE.md for each field."""
+
+    schema_version: int = AUDITS_SCHEMA_VERSION
+    run_id: str
+    checked_at: datetime
+    key: str
+    image_digest: str | None = None
+    archive_digest: str | None = None
+    status: str
+    error_type: str | None = None
+    error_message: str | None = None
+    n_bytes: int | None = None
+    decode_seconds: float | None = None
 
 
 def archive_digest(config: CodecConfig) -> str:

@@ -83,7 +83,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert not HEAVY & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "archive", "restore", "query"])
+@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "archive", "restore", "query", "verify"])
 def test_every_command_explains_its_exit_codes(command: str):
     help_text = " ".join(invoke(command, "--help").output.split())
     for code in ("0 done", "1 some images failed", "2 usage", "3 not a valid bitstream", "130 interrupted"):

@@ -13,11 +13,19 @@ from hypothesis import strategies as st
 
 import tasks.catalogue
 from tasks import catalogue
-from tasks.catalogue import HISTORY_SCHEMA, IMAGES, IMAGES_SCHEMA, append, archived_objects, find
+from tasks.catalogue import (
+    AUDITS_SCHEMA,
+    HISTORY_SCHEMA,
+    IMAGES,
+    IMAGES_SCHEMA,
+    append,
+    archived_objects,
+    find,
+)
 from tasks.errors import CatalogueError
 from tasks.journal import Claim, HistoryPoint, write_claim
 from tasks.local_store import LocalStore
-from tasks.record import CatalogueRecord, failed_record
+from tasks.record import AuditRow, CatalogueRecord, failed_record
 from tests.tasks.rows import ARCHIVE, archived, digest, planned
 
 DOCUMENT = Path(tasks.catalogue.__file__).with_name("CATALOGUE.md").read_text()
@@ -34,7 +42,9 @@ def documented(table: str) -> list[tuple[str, str, str]]:
     return [(name, kind.replace("\\", ""), null) for name, kind, null in rows]
 
 
-@pytest.mark.parametrize(("table", "schema"), [("images", IMAGES_SCHEMA), ("history", HISTORY_SCHEMA)])
+@pytest.mark.parametrize(
+    ("table", "schema"), [("images", IMAGES_SCHEMA), ("history", HISTORY_SCHEMA), ("audits", AUDITS_SCHEMA)]
+)
 def test_the_document_and_the_schema_say_the_same(table: str, schema: pa.Schema):
     names = {"timestamp[us, tz=UTC]": "timestamp[us, UTC]", "list<item: string>": "list<string>"}
     assert documented(table) == [
@@ -46,6 +56,7 @@ def test_the_document_and_the_schema_say_the_same(table: str, schema: pa.Schema)
 
 def test_the_record_and_the_schema_have_the_same_columns():
     assert [field.name for field in dataclasses.fields(CatalogueRecord)] == IMAGES_SCHEMA.names
+    assert [field.name for field in dataclasses.fields(AuditRow)] == AUDITS_SCHEMA.names
 
 
 def test_a_record_comes_back_as_it_was_written(store: LocalStore):

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from flows import exits
+from flows.archive import archive
+from flows.verify import verify
+from tasks import catalogue
+from tasks.audit import AuditSummary
+from tasks.errors import ImagesFailed
+from tasks.local_store import LocalStore
+from tests.flows.conftest import BAD, DRAFT, GOOD, OPTIONS, Archived
+from tests.flows.test_cli import invoke
+from tests.flows.test_restore import stored
+
+
+def test_a_sound_archive_is_intact_and_the_audit_is_recorded(archived: Archived):
+    summary: AuditSummary = verify(str(archived.store), options=OPTIONS)
+    assert summary.counts == {"intact": len(GOOD)}
+    rows = catalogue.read_audits(LocalStore(archived.store)).to_pylist()
+    assert {row["key"] for row in rows} == {row["key"] for row in stored(archived).values()}
+    assert {row["run_id"] for row in rows} == {summary.run_id}
+    sampled: AuditSummary = verify(str(archived.store), sample=2, options=OPTIONS)
+    assert sampled.headline() == f"2 of 2 bitstreams intact; {len(GOOD)} in the archive"
+
+
+def test_damage_is_found_shown_and_mended_by_the_next_archive(archived: Archived):
+    rows, store = stored(archived), LocalStore(archived.store)
+    flipped = store.path(rows["grey.png"]["key"])
+    whole = flipped.read_bytes()
+    flipped.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    store.delete(rows["alpha.png"]["key"])
+    store.put("bitstreams/ff/stray.inr", b"x")
+
+    result = invoke("verify", archived.store, "--workers", 2)
+    assert result.exit_code == exits.IMAGES_FAILED
+    told = result.output.splitlines()
+    assert any(line.startswith("damaged: ") and "SHA-256" in line for line in told)
+    assert any(line.startswith("missing: ") and rows["alpha.png"]["key"] in line for line in told)
+    assert "orphan: bitstreams/ff/stray.inr" in told
+    headline = f"{len(GOOD) - 2} of {len(GOOD)} bitstreams intact, 1 damaged, 1 missing, 1 orphan"
+    assert told[-1].startswith(headline)
+
+    for name in BAD:
+        (archived.source / name).unlink()
+    summary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    assert (summary.n_archived, summary.n_before) == (2, len(GOOD) - 2)
+    assert flipped.read_bytes() == whole
+    found = json.loads(invoke("verify", archived.store, "--workers", 2, "--json").output)
+    assert found["counts"] == {"intact": len(GOOD), "orphan": 1}
+
+
+def test_prefect_shows_the_findings(archived: Archived):
+    LocalStore(archived.store).delete(stored(archived)["grey.png"]["key"])
+    with pytest.raises(ImagesFailed, match="1 missing") as failure:
+        verify(str(archived.store), unread_days=0, options=OPTIONS)
+    run_id = failure.value.summary.run_id
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_id)
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        )
+    assert run.name == f"verify {archived.store}, unread for 0 days"
+    assert [row["status"] for row in json.loads(found[0].data)] == ["missing"]
