@@ -18,7 +18,7 @@ SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-jpeg bench-speed bench-pipeline
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -26,6 +26,7 @@ help:
 	@echo 'make test            ruff, mypy and pytest with coverage: everything that CI runs'
 	@echo 'make lock            resolve the dependencies anew and write constraints.txt'
 	@echo 'make bench-rd        rate and distortion against JPEG: IMAGES=folder with the Kodak images'
+	@echo 'make bench-kodak24   the same over every image of IMAGES at two λ'
 	@echo 'make bench-jpeg      the JPEG baseline alone, over every image of IMAGES'
 	@echo 'make bench-speed     encode and decode times of kodim15 in IMAGES'
 	@echo 'make bench-pipeline  what the flow costs over the fits of 50 images'
@@ -72,7 +73,11 @@ lock:
 	rm -rf build/lock
 
 bench-rd: $(STAMP)
-	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names $(SEVEN) --out benchmarks/results/rd_mlp_standard $(RD_FLAGS)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names $(SEVEN) --lambdas 0.0015 0.006 0.01 0.025 \
+	  --out benchmarks/results/rd_mlp_standard $(RD_FLAGS)
+
+bench-kodak24: $(STAMP)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --lambdas 0.006 0.025 --out benchmarks/results/rd_mlp_kodak24 $(RD_FLAGS)
 
 bench-jpeg: $(STAMP)
 	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --lambdas --out benchmarks/results/jpeg_kodak
