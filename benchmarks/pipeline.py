@@ -41,6 +41,7 @@ flow(name="empty")(lambda: None)()
 
 def bare_fits(folder: Path, config: CodecConfig, *, n_workers: int, n_threads: int) -> float:
     """Seconds to encode every image of `folder`, `n_workers` at a time, imports and reading aside."""
+    import flows.workers  # noqa: F401, so that Python switches threads as it does in the flow
     from inr import encode
 
     limit_threads(n_threads)
