@@ -44,8 +44,9 @@ def archive(
     """Archive every image of a source that is not in the store under this config yet.
 
     Args:
-        source: Folder or file, as a path or ``file:`` URI.
-        store: Folder of the archive, as a path or ``file:`` URI; made if it does not exist.
+        source: Folder or file, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
+        store: Folder of the archive, as a path or ``file:`` URI, made if it does not exist; or
+            ``s3://bucket/prefix``, in a bucket that exists.
         config: How to encode; the defaults of `CodecConfig` if not given.
         options: How to work; the settings of the environment if not given.
 

@@ -98,6 +98,9 @@ def run_verify(
         ConfigError: The store or a setting.
         CatalogueError, StorageError: The store.
     """
+    from tasks.storage import open_store
+
+    open_store(store)  # refuses a URL with credentials before it can become a parameter of a run
 
     def run() -> Any:
         from flows.verify import verify

@@ -145,6 +145,9 @@ def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path
         (["archive", "{photo}", "{photo}"], 2, "expected a folder"),
         (["archive", "{photo}", "ftp://host/x"], 2, "location: expected a path"),
         (["archive", "{photo}", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
+        (["verify", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
+        (["restore", "s3://name:secret@bucket/x", "{out}"], 2, "found credentials or a port"),
+        (["archive", "s3://name:secret@bucket/x", "{out}.store"], 2, "found credentials or a port"),
         (["query", "{photo}", "select 1"], 2, "expected a folder"),
         (["restore", "{out}", "{out}", "--format", "gif"], 2, "format: expected png or webp"),
     ],
@@ -160,6 +163,7 @@ def test_expected_errors_are_a_line_and_a_code(
     assert result.stderr.count("\n") == 1
     assert reason in result.stderr
     assert result.stdout == ""
+    assert "secret" not in result.stderr
     assert list(tmp_path.iterdir()) == []
     told = json.loads(invoke(*filled, "--json").stdout)["error"]
     seconds = re.compile(r"\d+\.\d s")  # a deadline tells how long it took, which is another time each time
