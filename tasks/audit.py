@@ -6,6 +6,7 @@ image whose bitstream is damaged or missing counts as not archived from then on,
 ``archive`` over its original makes it again.
 """
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -119,15 +120,14 @@ def plan_audit(
     Raises:
         CatalogueError, StorageError: The store cannot be read.
     """
+    # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
+    stored = [found.key for found in store.objects("bitstreams")]
+    claimed = journal.claimed_keys(store)
     rows = catalogue.latest(catalogue.read_images(store).to_pylist())
     records = [catalogue.record_of(row) for row in rows if row["status"] == ARCHIVED]
-    audits = catalogue.last_audits(store)
     known = {record.key for record in records}
-    orphans = tuple(
-        found.key
-        for found in store.objects("bitstreams")
-        if found.key not in known and not _claimed(store, found.key)
-    )
+    orphans = tuple(key for key in stored if key not in known and key not in claimed)
+    audits = catalogue.last_audits(store)
     read_at = {
         record.key: max(record.recorded_at, audits[record.key].checked_at)
         if record.key in audits and audits[record.key].status not in LOST
@@ -150,15 +150,19 @@ def orphan_row(run_id: str, key: str) -> AuditRow:
 
 def unavailable_row(run_id: str, record: CatalogueRecord, error: BaseException) -> AuditRow:
     """What a summary shows of a bitstream that could not be read. It is no finding, and not recorded."""
+    return _row(run_id, record, UNAVAILABLE, error)
+
+
+def _row(run_id: str, record: CatalogueRecord, status: str, error: BaseException | None = None) -> AuditRow:
     return AuditRow(
         run_id=run_id,
         checked_at=now(),
         key=record.key or "",
         image_digest=record.image_digest,
         archive_digest=record.archive_digest,
-        status=UNAVAILABLE,
-        error_type=type(error).__name__,
-        error_message=str(error)[:2000],
+        status=status,
+        error_type=None if error is None else type(error).__name__,
+        error_message=None if error is None else str(error)[:2000],
     )
 
 
@@ -177,21 +181,13 @@ def audit_object(record: CatalogueRecord, job: AuditJob) -> AuditRow:
     """
     store = open_store(job.store)
     torch.set_num_threads(job.n_threads)
-    found: dict[str, object]
     try:
         _, decode_seconds = read_intact(store, record)
-        found = {"status": INTACT, "n_bytes": record.n_bytes, "decode_seconds": decode_seconds}
     except (VerificationMismatch, ChecksumFailed) as error:
         status = MISSING if isinstance(error.__cause__, ObjectMissing) else DAMAGED
-        found = {"status": status, "error_type": type(error).__name__, "error_message": str(error)[:2000]}
-    return AuditRow(
-        run_id=job.run_id,
-        checked_at=now(),
-        key=record.key or "",
-        image_digest=record.image_digest,
-        archive_digest=record.archive_digest,
-        **found,  # type: ignore[arg-type]
-    )
+        return _row(job.run_id, record, status, error)
+    row = _row(job.run_id, record, INTACT)
+    return dataclasses.replace(row, n_bytes=record.n_bytes, decode_seconds=decode_seconds)
 
 
 @task(
@@ -203,10 +199,3 @@ def audit_object(record: CatalogueRecord, job: AuditJob) -> AuditRow:
 def record_audits(store_url: str, rows: Sequence[AuditRow], n_rows: int) -> None:
     """Commit a batch of rows."""
     catalogue.append_audits(open_store(store_url), rows)
-
-
-def _claimed(store: ObjectStore, key: str) -> bool:
-    """Whether a run that is not over, or was killed, knows the object."""
-    parts = key.split("/")
-    folder = f"{journal.FOLDER}/{parts[-2]}/{parts[-1].removesuffix('.inr')}"
-    return len(parts) == 4 and bool(store.objects(folder))

@@ -75,6 +75,12 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
     return read_claim(store, image_digest, archive_digest, hashlib.sha256(stored).hexdigest())
 
 
+def claimed_keys(store: ObjectStore) -> set[str]:
+    """Keys of the bitstreams that a run that is not over, or was killed, has claimed."""
+    names = (found.key.split("/") for found in store.objects(FOLDER))
+    return {bitstream_key(parts[1], parts[2]) for parts in names if len(parts) == 4}
+
+
 def forget(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
     """Remove every claim for an image's key."""
     for found in store.objects(_folder(image_digest, archive_digest)):

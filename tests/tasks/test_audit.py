@@ -11,7 +11,7 @@ from tasks.audit import AuditJob, AuditSummary, audit_object, plan_audit
 from tasks.catalogue import append, append_audits
 from tasks.errors import StorageUnavailable
 from tasks.local_store import LocalStore
-from tasks.objects import ObjectStore
+from tasks.objects import ObjectStore, StoredObject
 from tasks.record import AuditRow, CatalogueRecord, now
 from tasks.storage import open_store
 from tests.inr.conftest import VECTORS
@@ -86,12 +86,40 @@ def test_objects_that_nothing_knows_are_orphans(store: LocalStore):
     record = record_in(store)
     for key in ("bitstreams/ff/stray.inr", f"bitstreams/ff/{'f' * 64}/{ARCHIVE}.inr"):
         store.put(key, b"x")
+    named_by_hand = store.root / "bitstreams" / "ff" / "by hand" / "a b.inr"
+    named_by_hand.parent.mkdir()
+    named_by_hand.touch()
     in_flight = f"{'e' * 64}/{ARCHIVE}"
     store.put(f"bitstreams/ee/{in_flight}.inr", b"x")
     store.put(f"{journal.FOLDER}/{in_flight}/claim.json", b"{}")
     plan = plan_audit(store)
     assert plan.records == (record,)
-    assert plan.orphans == (f"bitstreams/ff/{'f' * 64}/{ARCHIVE}.inr", "bitstreams/ff/stray.inr")
+    assert plan.orphans == (
+        "bitstreams/ff/by hand/a b.inr",
+        f"bitstreams/ff/{'f' * 64}/{ARCHIVE}.inr",
+        "bitstreams/ff/stray.inr",
+    )
+
+
+def test_an_image_recorded_while_the_audit_is_planned_is_no_orphan(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    in_flight = archived("a.png", BITSTREAM)
+    claim = f"{journal.FOLDER}/{in_flight.image_digest}/{ARCHIVE}/claim.json"
+    store.put(in_flight.key or "", BITSTREAM)
+    store.put(claim, b"{}")
+    listed = LocalStore.objects
+
+    def commits_after_the_first_listing(self: LocalStore, prefix: str) -> list[StoredObject]:
+        found = listed(self, prefix)
+        if prefix == "bitstreams":
+            append(self, [in_flight])
+            self.delete(claim)
+        return found
+
+    monkeypatch.setattr(LocalStore, "objects", commits_after_the_first_listing)
+    plan = plan_audit(store)
+    assert (plan.records, plan.orphans) == ((in_flight,), ())
 
 
 def test_what_was_read_longest_ago_comes_first_and_what_was_read_lately_can_be_left_out(store: LocalStore):
