@@ -1,8 +1,9 @@
 """Row → stored bitstream → image file, compared at every step of the way back.
 
 A row's path below its source becomes a path below the target, with the suffix of the format after
-its own if that is another one: two originals never become one file. Files are made whole, never
-replaced, and read again before they count.
+its own if that is another one. Two images of one name are refused; where a name is taken in another
+way, by ``a.jpg.png`` beside ``a.jpg``, the second one fails. Files are made whole and never replaced,
+and what is to be written is read back first.
 """
 
 from collections.abc import Iterable
@@ -137,12 +138,14 @@ def select(store: ObjectStore, where: str) -> list[CatalogueRecord]:
 
 def _refuse_clashes(records: Iterable[CatalogueRecord]) -> None:
     seen: dict[str, CatalogueRecord] = {}
-    for record in records:
-        other = seen.setdefault(record.source_path, record)
+    for record, name in (
+        (record, name) for record in records for name in (record.source_path, *record.also_at)
+    ):
+        other = seen.setdefault(name, record)
         if other is not record:
             differ = "config_digest" if other.image_digest == record.image_digest else "source_uri"
             raise ConfigError(
-                f"where: two images are named {record.source_path}: choose by {differ}, "
+                f"where: two images are named {name}: choose by {differ}, "
                 f"{getattr(other, differ)} or {getattr(record, differ)}"
             )
 

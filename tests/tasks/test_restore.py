@@ -51,6 +51,12 @@ def test_two_images_of_one_name_are_refused_with_what_tells_them_apart(
         select(store, "true")
 
 
+def test_a_copy_of_another_images_name_is_refused_too(store: LocalStore):
+    append(store, [archived("a.png"), archived("b.png", also_at=("a.png",))])
+    with pytest.raises(ConfigError, match="two images are named a.png: choose by source_uri"):
+        select(store, "true")
+
+
 @pytest.mark.parametrize("where", ["nonsense", "true; drop table images", "exists (select 1"])
 def test_a_wrong_predicate_is_the_callers_error(store: LocalStore, where: str):
     append(store, [archived("a.png")])
