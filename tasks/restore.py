@@ -138,9 +138,8 @@ def select(store: ObjectStore, where: str) -> list[CatalogueRecord]:
 
 def _refuse_clashes(records: Iterable[CatalogueRecord]) -> None:
     seen: dict[str, CatalogueRecord] = {}
-    for record, name in (
-        (record, name) for record in records for name in (record.source_path, *record.also_at)
-    ):
+    named = [(name, record) for record in records for name in (record.source_path, *record.also_at)]
+    for name, record in named:
         other = seen.setdefault(name, record)
         if other is not record:
             differ = "config_digest" if other.image_digest == record.image_digest else "source_uri"

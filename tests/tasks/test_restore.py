@@ -53,7 +53,7 @@ def test_two_images_of_one_name_are_refused_with_what_tells_them_apart(
 
 def test_a_copy_of_another_images_name_is_refused_too(store: LocalStore):
     append(store, [archived("a.png"), archived("b.png", also_at=("a.png",))])
-    with pytest.raises(ConfigError, match="two images are named a.png: choose by source_uri"):
+    with pytest.raises(ConfigError, match=r"two images are named a\.png: choose by source_uri"):
         select(store, "true")
 
 
