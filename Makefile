@@ -83,10 +83,11 @@ bench-jpeg: $(STAMP)
 	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --lambdas --out benchmarks/results/jpeg_kodak
 
 bench-speed: $(STAMP)
-	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --out benchmarks/results/speed_mlp
+	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --presets standard --rd-lambda 0.005 \
+	  --out benchmarks/results/speed_mlp
 
 bench-pipeline: $(STAMP)
-	$(BIN)/python -m benchmarks.pipeline --out benchmarks/results/pipeline
+	$(BIN)/python -m benchmarks.pipeline --side 96 --out benchmarks/results/pipeline
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

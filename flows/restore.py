@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -11,9 +10,8 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.listening import tell
-from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
+from flows.workers import TASK_RUNNER, n_threads, n_workers, outcomes
 from tasks.errors import ImagesFailed
-from tasks.record import CatalogueRecord
 from tasks.restore import Format, Restored, RestoreJob, RestoreSummary, select
 from tasks.restore import restore as restore_task
 from tasks.settings import RunOptions, load_settings
@@ -55,7 +53,7 @@ def restore(
     job = RestoreJob(source.url, target, format, n_threads(workers))
     summary = RestoreSummary(str(flow_run.id or uuid.uuid4()), source.url, target, len(records))
     tell(summary)
-    for record, outcome in _outcomes(records, job, workers):
+    for record, outcome in outcomes(lambda record: restore_task.submit(record, job), records, workers):
         if isinstance(outcome, Restored):
             summary.add(outcome)
         else:
@@ -67,21 +65,3 @@ def restore(
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
-
-
-def _outcomes(
-    records: list[CatalogueRecord], job: RestoreJob, workers: int
-) -> Iterator[tuple[CatalogueRecord, Restored | Exception]]:
-    """Each image with what came of it, in the order in which they end."""
-    window: Window[Restored, CatalogueRecord] = Window(workers)
-    waiting = iter(records)
-    while True:
-        while window.has_room() and (record := next(waiting, None)) is not None:
-            window.follow(restore_task.submit(record, job), record)
-        if window.is_empty():
-            return
-        future, record = window.next_ended()
-        try:
-            yield record, future.result()
-        except Exception as error:  # whatever ended the task, it stops no other
-            yield record, error

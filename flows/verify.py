@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -11,7 +10,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.listening import tell
-from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
+from flows.workers import TASK_RUNNER, n_threads, n_workers, outcomes
 from tasks.audit import (
     AuditJob,
     AuditSummary,
@@ -22,7 +21,7 @@ from tasks.audit import (
     unavailable_row,
 )
 from tasks.errors import ImagesFailed
-from tasks.record import UNAVAILABLE, AuditRow, CatalogueRecord
+from tasks.record import UNAVAILABLE, AuditRow
 from tasks.settings import RunOptions, load_settings
 from tasks.storage import open_store
 
@@ -70,7 +69,9 @@ def verify(
     batch = [orphan_row(run_id, key) for key in plan.orphans]
     for row in batch:
         summary.add(row)
-    for row in _rows(plan.records, job, workers):
+    for record, outcome in outcomes(lambda record: audit.submit(record, job), plan.records, workers):
+        # that an object could not be had says nothing about it
+        row = outcome if isinstance(outcome, AuditRow) else unavailable_row(run_id, record, outcome)
         summary.add(row)
         if row.status != UNAVAILABLE:
             batch.append(row)
@@ -86,19 +87,3 @@ def verify(
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
-
-
-def _rows(records: tuple[CatalogueRecord, ...], job: AuditJob, workers: int) -> Iterator[AuditRow]:
-    """The row of each record, in the order in which the tasks end."""
-    window: Window[AuditRow, CatalogueRecord] = Window(workers)
-    waiting = iter(records)
-    while True:
-        while window.has_room() and (record := next(waiting, None)) is not None:
-            window.follow(audit.submit(record, job), record)
-        if window.is_empty():
-            return
-        future, record = window.next_ended()
-        try:
-            yield future.result()
-        except Exception as error:  # that an object could not be had says nothing about it
-            yield unavailable_row(job.run_id, record, error)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -70,3 +71,22 @@ class Window(Generic[Result, Context]):
         """Wait for any task to end."""
         future = self._ended.get()
         return future, self._running.pop(future)
+
+
+def outcomes(
+    submit: Callable[[Context], PrefectFuture[Result]], items: Iterable[Context], size: int
+) -> Iterator[tuple[Context, Result | Exception]]:
+    """Submit a task per item, at most `size` at a time; each item with what came of it, as they end."""
+    window: Window[Result, Context] = Window(size)
+    waiting = iter(items)
+    while True:
+        while window.has_room() and (item := next(waiting, None)) is not None:
+            window.follow(submit(item), item)
+        if window.is_empty():
+            return
+        future, item = window.next_ended()
+        try:
+            outcome: Result | Exception = future.result()
+        except Exception as error:  # whatever ended the task, it stops no other
+            outcome = error
+        yield item, outcome

@@ -154,25 +154,24 @@ def local_path(url: str) -> Path:
 
 
 def create_file(path: Path, data: bytes) -> bool:
-    """Write a file that appears whole, and the folders above it; False, changing nothing, if there is one.
+    """Write a file that appears whole, and the folders above it; False if there is that very file already.
 
     Raises:
-        StorageError: It could not be written.
+        StorageError: It could not be written, or a different file is there.
     """
-    temporary = path.with_name(f".inr-{uuid.uuid4().hex}.tmp")
     with _named(f"write {path}"):
-        if path.exists():
-            return False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("xb") as file:
-                _write_through(file, data)
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
-    return True
+            if not path.exists():
+                with _beside(path, data) as temporary:
+                    os.link(temporary, path)
+                _sync_folder(path.parent)
+                return True
+        except FileExistsError:  # made between the two lines
+            pass
+        if path.read_bytes() != data:
+            raise StorageError(f"write {path}: a different file is there")
+    return False
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -181,14 +180,20 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         StorageError: It could not be written; the former file is still there.
     """
+    with _named(f"write {path}"), _beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A file with the data in the folder of `path`, removed at the end if it still has that name."""
     temporary = path.with_name(f".inr-{uuid.uuid4().hex}.tmp")
-    with _named(f"write {path}"):
-        try:
-            with temporary.open("xb") as file:
-                _write_through(file, data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            _write_through(file, data)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _write_through(file: BinaryIO, data: bytes) -> None:

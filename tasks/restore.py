@@ -174,10 +174,8 @@ def restore_image(record: CatalogueRecord, job: RestoreJob) -> Restored:
         path = target_path(Path(job.target), name, job.format)
         if create_file(path, data):
             n_written += 1
-        elif path.read_bytes() == data:
-            n_present += 1
         else:
-            raise StorageError(f"{name}: a different file is at {path}")
+            n_present += 1
     return Restored(n_written, n_present, len(data) * (n_written + n_present))
 
 

@@ -142,9 +142,23 @@ class S3Store:
             except ClientError as error:
                 if _code(error) not in TAKEN_CODES:
                     raise
-                found: dict[str, str] = _client().head_object(**target)["Metadata"]
-                return found.get("inr-writer") == writer
+                return self._writer_of(target) == writer
         return True
+
+    @staticmethod
+    def _writer_of(target: dict[str, str]) -> str | None:
+        """Who wrote the object that was in the way a moment ago.
+
+        Raises:
+            StorageUnavailable: It has gone since, so the write is worth another attempt.
+        """
+        try:
+            metadata: dict[str, str] = _client().head_object(**target)["Metadata"]
+        except ClientError as error:
+            if _code(error) in MISSING_CODES:
+                raise StorageUnavailable("the object in the way was deleted meanwhile") from error
+            raise
+        return metadata.get("inr-writer")
 
     @retried
     def get(self, key: str, *, max_bytes: int) -> bytes:

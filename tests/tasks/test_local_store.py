@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 from pathlib import Path
 
 import pytest
@@ -19,25 +18,6 @@ from tasks.storage import open_store
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
-
-
-def test_racing_writers_leave_no_temporary_file(store: LocalStore):
-    won = []
-    start = threading.Barrier(16)
-
-    def write(n: int) -> None:
-        data = bytes([n]) * 100_000
-        start.wait()
-        if store.put("key", data):
-            won.append(data)
-
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert list((store.root / ".tmp").iterdir()) == []
 
 
 def test_listing_leaves_out_links_and_temporary_files(store: LocalStore):

@@ -101,6 +101,17 @@ def test_a_bucket_that_is_not_there(s3_access: Access):
         S3Store("s3://nowhere/x").objects("a")
 
 
+def test_a_key_that_is_deleted_just_after_it_was_in_the_way_is_created_after_all(store: S3Store):
+    def delete(**_: object) -> None:
+        s3._client().meta.events.unregister("before-call.s3.HeadObject", delete)
+        store.delete("a")
+
+    store.put("a", b"1")
+    s3._client().meta.events.register("before-call.s3.HeadObject", delete)
+    assert store.put("a", b"2")
+    assert store.get("a", max_bytes=1) == b"2"
+
+
 def test_a_body_that_is_not_its_checksum_is_not_stored(store: S3Store, monkeypatch: pytest.MonkeyPatch):
     other = base64.b64encode(bytes(32)).decode()
     monkeypatch.setattr(s3, "_sha256", lambda _: other)

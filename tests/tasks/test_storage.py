@@ -8,6 +8,7 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks.errors import ObjectMissing, StorageError
+from tasks.local_store import LocalStore
 from tasks.objects import ObjectStore
 from tasks.storage import open_store
 
@@ -51,6 +52,8 @@ def test_of_many_writers_one_creates_the_key_and_its_object_is_whole(store: Obje
     for thread in threads:
         thread.join()
     assert [store.get("key", max_bytes=100_000)] == won
+    if isinstance(store, LocalStore):
+        assert list((store.root / ".tmp").iterdir()) == []
 
 
 def test_missing_objects_have_their_own_error_and_can_be_deleted(store: ObjectStore):
