@@ -30,9 +30,9 @@ from benchmarks.rd_report import number, table
 from inr.bitstream import Container, pack
 from inr.coder import encode_tensors
 from inr.decoder import decode
-from inr.encoder import coding_of
 from inr.metrics import bpp, mse
 from inr.mlp import CoordinateMLP
+from inr.mlp_encoder import coding_of
 from inr.muon import MatrixOptimizer, Muon
 from inr.presets import choose_architecture
 from inr.trainer import Fit, FitSettings, fit

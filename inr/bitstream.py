@@ -21,7 +21,7 @@ from inr.errors import (
 
 MAGIC = b"\x89INR"
 FORMAT_VERSION = 1
-FAMILIES = {1: "mlp"}
+FAMILIES = {1: "mlp", 2: "cnn"}
 FAMILY_IDS = {name: number for number, name in FAMILIES.items()}
 
 MAX_SIDE = 65535  # pixels

@@ -5,7 +5,9 @@ of the format: with counts that sum to a power of two its float64 arithmetic is 
 boundaries it derives are the integers that FORMAT.md gives.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 
 import constriction
@@ -15,6 +17,11 @@ from numpy.typing import NDArray
 from inr.bitstream import TensorCoding
 from inr.errors import InvalidField
 from inr.pmf import BLOCK, COUNT_BITS, ScaleContext, geometric_counts, uniform_counts
+
+_ANY_TABLE = constriction.stream.model.Categorical(perfect=False)  # counts come with the symbols, in float64
+_COUNTS_AT_ONCE = 1 << 20  # of the tables that are gathered together
+
+Symbols = NDArray[np.int32] | NDArray[np.int16]  # of one tensor
 
 
 def _table(counts: NDArray[np.int64]) -> "constriction.stream.model.Categorical":
@@ -29,7 +36,7 @@ def _geometric(scale_index: int, low: int, high: int) -> "constriction.stream.mo
 def _walk(
     shape: tuple[int, int],
     coding: TensorCoding,
-    code_block: Callable[[list[int], int, int], NDArray[np.int32]],
+    code_block: Callable[[list[int], int, int], Symbols],
 ) -> None:
     """Visit a matrix's blocks in wire order; `code_block(scales, row, start)` returns the symbols there."""
     n_rows, n_columns = shape
@@ -40,87 +47,160 @@ def _walk(
             context.add(start, code_block(context.scale_indices(start), row, start))
 
 
-def _encode_matrix(
-    encoder: "constriction.stream.queue.RangeEncoder", symbols: NDArray[np.int32], coding: TensorCoding
-) -> None:
-    def code_block(scales: list[int], row: int, start: int) -> NDArray[np.int32]:
-        block = symbols[row, start : start + BLOCK]
-        for scale, symbol in zip(scales, block.tolist(), strict=True):
-            encoder.encode(symbol - coding.low, _geometric(scale, coding.low, coding.high))
-        return block
+class PayloadWriter:
+    """Writes a payload: one range coder over all symbols."""
 
-    _walk((symbols.shape[0], symbols.shape[1]), coding, code_block)
+    def __init__(self) -> None:
+        self._encoder = constriction.stream.queue.RangeEncoder()
 
+    def tensor(self, symbols: Symbols, coding: TensorCoding) -> None:
+        """Code a tensor of weights.
 
-def _decode_matrix(
-    decoder: "constriction.stream.queue.RangeDecoder", shape: tuple[int, int], coding: TensorCoding
-) -> NDArray[np.int32]:
-    symbols = np.empty(shape, dtype=np.int32)
-
-    def code_block(scales: list[int], row: int, start: int) -> NDArray[np.int32]:
-        block = symbols[row, start : start + BLOCK]
-        block[:] = [decoder.decode(_geometric(scale, coding.low, coding.high)) for scale in scales]
-        block += coding.low
-        return block
-
-    _walk(shape, coding, code_block)
-    return symbols
-
-
-def encode_tensors(tensors: Sequence[NDArray[np.int32]], codings: Sequence[TensorCoding]) -> bytes:
-    """Code all tensors of a network, in wire order, into one payload.
-
-    Args:
-        tensors: int32 matrices and vectors; vectors whose coding has a mean ascend from 0 on.
-        codings: Their side information; every symbol coded lies within its low..high.
-
-    Returns:
-        Whole little-endian 32-bit words.
-    """
-    encoder = constriction.stream.queue.RangeEncoder()
-    for symbols, coding in zip(tensors, codings, strict=True):
+        Args:
+            symbols: int32 matrix or vector within the coding's low..high; vectors whose coding has a
+                mean ascend from 0 on, and their increments are within.
+            coding: Its side information.
+        """
         if coding.low == coding.high:
-            continue
+            return
         if coding.mean_index is None:
             table = _table(uniform_counts(coding.high - coding.low + 1))
-            encoder.encode((symbols - coding.low).astype(np.int32), table)
+            self._encoder.encode((symbols - coding.low).astype(np.int32), table)
         elif symbols.ndim == 1:
             increments = np.diff(symbols, prepend=np.int32(0))
-            encoder.encode(increments, _geometric(coding.mean_index, 0, coding.high))
+            self._encoder.encode(increments, _geometric(coding.mean_index, 0, coding.high))
         else:
-            _encode_matrix(encoder, symbols, coding)
-    payload: bytes = encoder.get_compressed().astype("<u4").tobytes()
-    return payload
+            self._matrix(symbols, coding)
+
+    def _matrix(self, symbols: Symbols, coding: TensorCoding) -> None:
+        def code_block(scales: list[int], row: int, start: int) -> Symbols:
+            block = symbols[row, start : start + BLOCK]
+            for scale, symbol in zip(scales, block.tolist(), strict=True):
+                self._encoder.encode(symbol - coding.low, _geometric(scale, coding.low, coding.high))
+            return block
+
+        _walk((symbols.shape[0], symbols.shape[1]), coding, code_block)
+
+    def under(self, symbols: NDArray[np.int32], tables: NDArray[np.float64], laws: NDArray[np.int32]) -> None:
+        """Code symbols, int32 [n] from 0 on, each under the table of its law.
+
+        Args:
+            symbols: What to code.
+            tables: float64 [laws, symbols], counts as `pmf` makes them.
+            laws: int32 [n], which table codes which symbol.
+        """
+        for part in _parts(len(laws), tables.shape[1]):
+            self._encoder.encode(symbols[part].astype(np.int32), _ANY_TABLE, tables[laws[part]])
+
+    def to_bytes(self) -> bytes:
+        """Whole little-endian 32-bit words."""
+        payload: bytes = self._encoder.get_compressed().astype("<u4").tobytes()
+        return payload
+
+
+class PayloadReader:
+    """Reads what `PayloadWriter` wrote, in the same order; each method is the inverse of its namesake.
+
+    Raises:
+        InvalidField: From any method: the payload is not one that the writer writes.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        words = np.frombuffer(payload, dtype="<u4").astype(np.uint32)
+        self._decoder = constriction.stream.queue.RangeDecoder(words)
+
+    def tensor(self, shape: tuple[int, ...], coding: TensorCoding) -> NDArray[np.int32]:
+        """A tensor of that shape."""
+        if coding.low == coding.high:
+            return np.full(shape, coding.low, dtype=np.int32)
+        with _named_errors():
+            if coding.mean_index is None:
+                table = _table(uniform_counts(coding.high - coding.low + 1))
+                offsets: NDArray[np.int32] = self._decoder.decode(table, shape[0])
+                return offsets + np.int32(coding.low)
+            if len(shape) == 1:
+                increments = self._decoder.decode(_geometric(coding.mean_index, 0, coding.high), shape[0])
+                ascending: NDArray[np.int32] = np.cumsum(increments, dtype=np.int32)
+                return ascending
+            return self._matrix((shape[0], shape[1]), coding)
+
+    def _matrix(self, shape: tuple[int, int], coding: TensorCoding) -> NDArray[np.int32]:
+        symbols = np.empty(shape, dtype=np.int32)
+
+        def code_block(scales: list[int], row: int, start: int) -> Symbols:
+            block = symbols[row, start : start + BLOCK]
+            block[:] = [self._decoder.decode(_geometric(scale, coding.low, coding.high)) for scale in scales]
+            block += coding.low
+            return block
+
+        _walk(shape, coding, code_block)
+        return symbols
+
+    def under(self, tables: NDArray[np.float64], laws: NDArray[np.int32]) -> NDArray[np.int32]:
+        """As many symbols as there are laws."""
+        symbols = np.empty(len(laws), dtype=np.int32)
+        with _named_errors():
+            for part in _parts(len(laws), tables.shape[1]):
+                symbols[part] = self._decoder.decode(_ANY_TABLE, tables[laws[part]])
+        return symbols
+
+
+def _parts(n_symbols: int, n_counts: int) -> Iterator[slice]:
+    """Slices of the symbols whose tables are gathered together."""
+    size = max(1, _COUNTS_AT_ONCE // n_counts)
+    return (slice(start, start + size) for start in range(0, n_symbols, size))
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except AssertionError as error:  # how constriction reports a word sequence no encoder writes
+        raise InvalidField(f"payload: not decodable ({error})") from None
+
+
+def encode_tensors(tensors: Sequence[Symbols], codings: Sequence[TensorCoding]) -> bytes:
+    """The payload of a network that is nothing but weights: its tensors, in wire order."""
+    writer = PayloadWriter()
+    for symbols, coding in zip(tensors, codings, strict=True):
+        writer.tensor(symbols, coding)
+    return writer.to_bytes()
 
 
 def decode_tensors(
     payload: bytes, shapes: Sequence[tuple[int, ...]], codings: Sequence[TensorCoding]
-) -> list[NDArray[np.int32]]:
+) -> list[Symbols]:
     """The inverse of `encode_tensors`.
 
     Raises:
         InvalidField: The payload is not one that the encoder writes.
     """
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, dtype="<u4").astype(np.uint32))
-    tensors = []
-    try:
-        for shape, coding in zip(shapes, codings, strict=True):
-            if coding.low == coding.high:
-                tensors.append(np.full(shape, coding.low, dtype=np.int32))
-            elif coding.mean_index is None:
-                table = _table(uniform_counts(coding.high - coding.low + 1))
-                tensors.append(decoder.decode(table, shape[0]).astype(np.int32) + np.int32(coding.low))
-            elif len(shape) == 1:
-                increments = decoder.decode(_geometric(coding.mean_index, 0, coding.high), shape[0])
-                tensors.append(np.cumsum(increments, dtype=np.int32))
-            else:
-                tensors.append(_decode_matrix(decoder, (shape[0], shape[1]), coding))
-    except AssertionError as error:  # how constriction reports a word sequence no encoder writes
-        raise InvalidField(f"payload: not decodable ({error})") from None
-    return tensors
+    reader = PayloadReader(payload)
+    return [reader.tensor(shape, coding) for shape, coding in zip(shapes, codings, strict=True)]
 
 
-def tensor_bits(symbols: NDArray[np.int32], coding: TensorCoding) -> float:
+@dataclass(frozen=True)
+class TensorSize:
+    """What one coded tensor takes.
+
+    Attributes:
+        name: Layer and kind, or level.
+        shape: [out, in] of a matrix, [out] of a vector, [height, width] of a level of latents.
+        step: Quantisation step; in turns for sine layers, full scale for the output of `mlp`.
+        n_symbols: Weights or latents.
+        n_zero: Those that are zero.
+        bits: Information of the symbols under their integer tables.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    step: float
+    n_symbols: int
+    n_zero: int
+    bits: float
+
+
+def tensor_bits(symbols: Symbols, coding: TensorCoding) -> float:
     """Information of a tensor's symbols under the tables that code them, in bits."""
     if coding.low == coding.high:
         return 0.0
@@ -131,7 +211,7 @@ def tensor_bits(symbols: NDArray[np.int32], coding: TensorCoding) -> float:
         return float(sum(information[increment] for increment in np.diff(symbols, prepend=0)))
     total = 0.0
 
-    def code_block(scales: list[int], row: int, start: int) -> NDArray[np.int32]:
+    def code_block(scales: list[int], row: int, start: int) -> Symbols:
         nonlocal total
         block = symbols[row, start : start + BLOCK]
         for scale, symbol in zip(scales, (block - coding.low).tolist(), strict=True):
@@ -144,11 +224,15 @@ def tensor_bits(symbols: NDArray[np.int32], coding: TensorCoding) -> float:
 
 @lru_cache(maxsize=1024)
 def _information(scale_index: int, low: int, high: int) -> list[float]:
-    """Bits of each symbol low..high, with the boundaries that the range coder uses (24 bits)."""
-    counts = geometric_counts(scale_index, low, high)
-    edges = np.concatenate([[0], np.cumsum(counts)])
-    free = (1 << 24) - len(counts)
-    boundaries = (edges * free >> COUNT_BITS) + np.arange(len(edges))
-    boundaries[-1] = 1 << 24
-    bits: list[float] = (24 - np.log2(np.diff(boundaries))).tolist()
+    bits: list[float] = information(geometric_counts(scale_index, low, high)).tolist()
+    return bits
+
+
+def information(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Bits of each symbol, with the boundaries that the range coder uses (24 bits): the shape of `counts`."""
+    n_symbols = counts.shape[-1]
+    edges = np.cumsum(counts, axis=-1)
+    boundaries = (edges * ((1 << 24) - n_symbols) >> COUNT_BITS) + np.arange(1, n_symbols + 1)
+    boundaries[..., -1] = 1 << 24
+    bits: NDArray[np.float64] = 24 - np.log2(np.diff(boundaries, axis=-1, prepend=0))
     return bits

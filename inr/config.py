@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from inr.errors import ConfigError
 
-MODELS = ("mlp",)
+MODELS = ("mlp", "cnn")
 PRESETS = ("draft", "standard", "best")
 DEFAULT_RD_LAMBDA = 0.002
 

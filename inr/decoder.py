@@ -10,8 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import Container, Limits, Metadata, TensorCoding, unpack
-from inr.coder import decode_tensors
-from inr.mlp import CoordinateMLP, synthesize
+from inr.cnn import LatentPyramid
+from inr.coder import Symbols
+from inr.mlp import CoordinateMLP
+
+Architecture = CoordinateMLP | LatentPyramid
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Decoded:
     Attributes:
         pixels: uint8 [height, width, channels].
         metadata: ICC profile and EXIF, byte for byte.
-        symbols_digest: SHA-256 of the weights' symbols, see `digest_symbols`.
+        symbols_digest: SHA-256 of the network's symbols, see `digest_symbols`.
         pixels_digest: SHA-256 of the pixels, row by row, channels interleaved.
     """
 
@@ -35,16 +38,17 @@ class Decoded:
 class Network:
     """A bitstream's network: its architecture, symbols and side information, all exact integers."""
 
-    architecture: CoordinateMLP
-    symbols: list[NDArray[np.int32]]
+    architecture: Architecture
+    symbols: Sequence[Symbols]
     codings: list[TensorCoding]
 
 
-def digest_symbols(symbols: Sequence[NDArray[np.int32]]) -> str:
+def digest_symbols(symbols: Sequence[Symbols]) -> str:
     """SHA-256 of all tensors in wire order, each symbol as a little-endian int32, in hexadecimal."""
     digest = hashlib.sha256()
     for tensor in symbols:
-        digest.update(tensor.astype("<i4").tobytes())
+        for row in tensor.reshape(-1, tensor.shape[-1]):
+            digest.update(row.astype("<i4").tobytes())
     return digest.hexdigest()
 
 
@@ -59,10 +63,17 @@ def read_network(container: Container) -> Network:
     Raises:
         InvalidField: A field of its sections is out of range, or the payload is not decodable.
     """
-    architecture = CoordinateMLP.from_bytes(container.architecture, container.channels)
+    architecture = _read_architecture(container)
     codings = architecture.codings_from_bytes(container.tensors)
-    shapes = [spec.shape for spec in architecture.specs]
-    return Network(architecture, decode_tensors(container.payload, shapes, codings), codings)
+    return Network(architecture, architecture.read_payload(container.payload, codings), codings)
+
+
+def _read_architecture(container: Container) -> Architecture:
+    if container.family == "mlp":
+        return CoordinateMLP.from_bytes(container.architecture, container.channels)
+    return LatentPyramid.from_bytes(
+        container.architecture, channels=container.channels, width=container.width, height=container.height
+    )
 
 
 @contextmanager
@@ -79,7 +90,7 @@ def _exact_float32() -> Iterator[None]:
 def render(network: Network, *, width: int, height: int) -> NDArray[np.uint8]:
     """Evaluate a decoded network: uint8 [height, width, channels]."""
     with torch.no_grad(), _exact_float32():
-        return synthesize(network.architecture, network.symbols, network.codings, width=width, height=height)
+        return network.architecture.render(network.symbols, network.codings, width=width, height=height)
 
 
 def decode(bitstream: bytes, *, limits: Limits = Limits()) -> Decoded:

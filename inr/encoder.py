@@ -3,27 +3,54 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inr.bitstream import MAX_SIDE, MAX_SYMBOL, Container, Limits, Metadata, TensorCoding, pack
-from inr.coder import encode_tensors
+from inr.bitstream import MAX_SIDE, Container, Limits, Metadata, pack
+from inr.cnn import MAX_PIXELS
+from inr.cnn_trainer import fit_cnn, one_colour_cnn
 from inr.config import CodecConfig
 from inr.decoder import Network, decode, digest_pixels, digest_symbols, render
 from inr.errors import ConfigError, FitDiverged, SelfCheckFailed
 from inr.metrics import bpp, mse, psnr_db
-from inr.mlp import CoordinateMLP, TensorSpec
-from inr.parameters import OFFSET_STEP
-from inr.pmf import SCALE_BITS, THRESHOLDS
-from inr.presets import choose_architecture, choose_settings
-from inr.quantizer import nearest_step_index, step_size
+from inr.mlp_encoder import fit_mlp, one_colour_mlp
 from inr.search import Attempt, reach_goal
-from inr.trainer import Fit, Progress, fit
+from inr.trainer import Progress
 
 Device = Literal["auto", "cpu", "cuda"]
+
+
+class _Fit(Protocol):
+    def __call__(
+        self,
+        pixels: NDArray[np.uint8],
+        preset: str,
+        *,
+        rd_lambda: float,
+        seed: int,
+        device: str,
+        report: Callable[[int, int, float, float], None],
+    ) -> tuple[Network, float]: ...
+
+
+@dataclass(frozen=True)
+class _Family:
+    """What a model family gives to encode with.
+
+    Attributes:
+        fit: Fits a network to an image, see `mlp_encoder.fit_mlp`.
+        one_colour: The network of an image of one colour, at a λ.
+    """
+
+    fit: _Fit
+    one_colour: Callable[[NDArray[np.uint8], float], Network]
+
+
+_FAMILIES = {"mlp": _Family(fit_mlp, one_colour_mlp), "cnn": _Family(fit_cnn, one_colour_cnn)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +66,7 @@ class Encoded:
         rate_bpp: 8 · bytes of the file / (width · height).
         estimated_rate_bits: Of the file: Eq. 4 of the rounded weights, and what stands around the payload.
         rd_lambda: λ of the fit that was kept.
-        n_parameters: Weights coded.
+        n_parameters: Weights and latents coded.
         device: Where it was fitted, "cpu" or "cuda".
         restarts: Fits that collapsed and were begun again with another seed.
         attempts: Every fit that was coded, in order; more than one if a target was searched for.
@@ -84,7 +111,7 @@ def resolve_device(device: Device) -> str:
     return "cuda" if available and device != "cpu" else "cpu"
 
 
-def _check_pixels(pixels: NDArray[np.uint8], limits: Limits) -> None:
+def _check_pixels(pixels: NDArray[np.uint8], limits: Limits, model: str) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
         raise ConfigError(
             "pixels: expected uint8 [height, width, 1 to 4 channels], "
@@ -98,22 +125,8 @@ def _check_pixels(pixels: NDArray[np.uint8], limits: Limits) -> None:
             f"pixels: expected sides from 1 to {MAX_SIDE} and at most {limits.max_samples} samples, "
             f"found {list(pixels.shape)}"
         )
-
-
-def _scale_index(mean_magnitude: float) -> int:
-    return int(np.searchsorted(THRESHOLDS, mean_magnitude * (1 << SCALE_BITS), side="right"))
-
-
-def coding_of(spec: TensorSpec, symbols: NDArray[np.int32], step_index: int) -> TensorCoding:
-    """Side information of a rounded tensor."""
-    if spec.is_phase:
-        increments = np.diff(symbols, prepend=0)
-        mean = float(increments.mean())
-        # The two-sided law of this mean magnitude falls off as the one-sided law of that mean does.
-        scale_index = _scale_index(2 * mean * (1 + mean) / (1 + 2 * mean))
-        return TensorCoding(step_index, 0, int(increments.max()), scale_index)
-    mean_index = _scale_index(float(np.abs(symbols).mean())) if spec.is_matrix else None
-    return TensorCoding(step_index, int(symbols.min()), int(symbols.max()), mean_index)
+    if model == "cnn" and pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        raise ConfigError(f"pixels: cnn expected at most {MAX_PIXELS} of them, found {list(pixels.shape)}")
 
 
 class _Encoding:
@@ -141,13 +154,22 @@ class _Encoding:
         Raises:
             FitDiverged: The second fit collapsed too.
         """
+        family = _FAMILIES[self.config.model]
         if self._mean_colour_mse == 0:
-            return self._code(*self._one_colour(rd_lambda), rd_lambda)
+            return self._code(family.one_colour(self.pixels, rd_lambda), 0.0, rd_lambda)
         found = []
         for restart in range(2):
-            fitted = self._fit(rd_lambda, self.config.seed + (restart << 32))
-            if math.isfinite(fitted[1].estimated_rate_bits):
-                candidate = self._code(*fitted, rd_lambda)
+            self.n_fits += 1
+            network, bits = family.fit(
+                self.pixels,
+                self.config.preset,
+                rd_lambda=rd_lambda,
+                seed=self.config.seed + (restart << 32),
+                device=self.device,
+                report=partial(self._report, self.n_fits, rd_lambda),
+            )
+            if math.isfinite(bits):
+                candidate = self._code(network, bits, rd_lambda)
                 error = mse(reference=self.pixels, decoded=candidate.pixels)
                 # An image of nearly one colour may lose a level to rounding; that is no collapse.
                 if error <= 1.02 * self._mean_colour_mse + 255**-2:
@@ -162,33 +184,18 @@ class _Encoding:
             f"{floor:.2f} dB of the image's mean colour, found {' and '.join(found)}"
         )
 
-    def _fit(self, rd_lambda: float, seed: int) -> tuple[CoordinateMLP, Fit]:
-        self.n_fits += 1
-        attempt = self.n_fits
-        network = choose_architecture(self.pixels, rd_lambda)
-        settings = choose_settings(self.config.preset)
+    def _report(
+        self, attempt: int, rd_lambda: float, step: int, n_steps: int, estimated_bpp: float, psnr: float
+    ) -> None:
+        progress = Progress(attempt, step, n_steps, rd_lambda, estimated_bpp, psnr)
+        self.history.append(progress)
+        if self._on_progress is not None:
+            self._on_progress(progress)
 
-        def report(step: int, estimated_bpp: float, psnr: float) -> None:
-            progress = Progress(attempt, step, settings.n_steps, rd_lambda, estimated_bpp, psnr)
-            self.history.append(progress)
-            if self._on_progress is not None:
-                self._on_progress(progress)
-
-        fitted = fit(
-            self.pixels, network, settings, rd_lambda=rd_lambda, seed=seed, device=self.device, report=report
-        )
-        return network, fitted
-
-    def _one_colour(self, rd_lambda: float) -> tuple[CoordinateMLP, Fit]:
-        """An image of one colour needs no fit: weights of zero, and offsets that `_centre` sets."""
-        network = choose_architecture(self.pixels, rd_lambda)
-        symbols = [np.zeros(spec.shape, dtype=np.int32) for spec in network.specs]
-        return network, Fit(symbols, [nearest_step_index(OFFSET_STEP)] * len(symbols), 0.0)
-
-    def _code(self, architecture: CoordinateMLP, fitted: Fit, rd_lambda: float) -> _Candidate:
-        symbols, pixels = self._centre(architecture, fitted)
-        network = _network(architecture, symbols, fitted.step_indices)
-        payload = encode_tensors(symbols, network.codings)
+    def _code(self, network: Network, estimated_bits: float, rd_lambda: float) -> _Candidate:
+        architecture = network.architecture
+        payload = architecture.write_payload(network.symbols, network.codings)
+        pixels = render(network, width=self.width, height=self.height)
         bitstream = pack(
             Container(
                 family=self.config.model,
@@ -207,41 +214,8 @@ class _Encoding:
             psnr_db=psnr_db(reference=self.pixels, decoded=pixels),
             n_bytes=len(bitstream),
         )
-        estimated = fitted.estimated_rate_bits + 8 * (len(bitstream) - len(payload))
+        estimated = estimated_bits + 8 * (len(bitstream) - len(payload))
         return _Candidate(bitstream, network, pixels, estimated, attempt)
-
-    def _centre(
-        self, architecture: CoordinateMLP, fitted: Fit
-    ) -> tuple[list[NDArray[np.int32]], NDArray[np.uint8]]:
-        """Set the output's offsets to what leaves no mean error, which the fit only nears; render.
-
-        An image of one colour becomes exact by it, others gain a little.
-        """
-        symbols, before = fitted.symbols, self._render(architecture, fitted.symbols, fitted.step_indices)
-        error = np.mean(self.pixels, axis=(0, 1), dtype=np.float64) - np.mean(
-            before, axis=(0, 1), dtype=np.float64
-        )
-        shift = np.rint(error / 255 / step_size(fitted.step_indices[-1])).astype(np.int32)
-        centred = [*symbols[:-1], np.clip(symbols[-1] + shift, -MAX_SYMBOL, MAX_SYMBOL)]
-        after = self._render(architecture, centred, fitted.step_indices) if shift.any() else before
-        if mse(reference=self.pixels, decoded=after) < mse(reference=self.pixels, decoded=before):
-            return centred, after
-        return symbols, before
-
-    def _render(
-        self, architecture: CoordinateMLP, symbols: list[NDArray[np.int32]], step_indices: list[int]
-    ) -> NDArray[np.uint8]:
-        return render(_network(architecture, symbols, step_indices), width=self.width, height=self.height)
-
-
-def _network(
-    architecture: CoordinateMLP, symbols: list[NDArray[np.int32]], step_indices: list[int]
-) -> Network:
-    codings = [
-        coding_of(spec, tensor, index)
-        for spec, tensor, index in zip(architecture.specs, symbols, step_indices, strict=True)
-    ]
-    return Network(architecture, symbols, codings)
 
 
 def encode(
@@ -267,7 +241,7 @@ def encode(
         FitDiverged: Two fits ended below the quality of the image's mean colour.
         SelfCheckFailed: The bitstream does not decode to what was fitted.
     """
-    _check_pixels(pixels, Limits())
+    _check_pixels(pixels, Limits(), config.model)
     encoding = _Encoding(pixels, config, metadata, resolve_device(device), on_progress)
     candidate, attempts = reach_goal(config, encoding.candidate)
     expected = (digest_symbols(candidate.network.symbols), digest_pixels(candidate.pixels))

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from inr.bitstream import FORMAT_VERSION, Limits, unpack
-from inr.coder import tensor_bits
+from inr.coder import TensorSize
 from inr.decoder import read_network
 from inr.metrics import bpp
 
@@ -14,27 +14,6 @@ class SectionSize:
 
     name: str
     n_bytes: int
-
-
-@dataclass(frozen=True)
-class TensorSize:
-    """One coded tensor.
-
-    Attributes:
-        name: Layer and kind.
-        shape: [out, in] of a matrix, [out] of a vector.
-        step: Quantisation step, in turns for sine layers and full scale for the output.
-        n_symbols: Weights.
-        n_zero: Weights that are zero.
-        bits: Information of the symbols under their integer tables.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    step: float
-    n_symbols: int
-    n_zero: int
-    bits: float
 
 
 @dataclass(frozen=True)
@@ -65,19 +44,6 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
     """
     container = unpack(bitstream, limits)
     network = read_network(container)
-    tensors = tuple(
-        TensorSize(
-            name=spec.name,
-            shape=spec.shape,
-            step=spec.step(coding.step_index),
-            n_symbols=symbols.size,
-            n_zero=int((symbols == 0).sum()),
-            bits=tensor_bits(symbols, coding),
-        )
-        for spec, symbols, coding in zip(
-            network.architecture.specs, network.symbols, network.codings, strict=True
-        )
-    )
     return Inspection(
         format_version=FORMAT_VERSION,
         n_bytes=len(bitstream),
@@ -87,7 +53,7 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
         model=container.family,
         architecture=asdict(network.architecture),
         sections=tuple(SectionSize(name, size) for name, size in container.section_bytes.items()),
-        tensors=tensors,
+        tensors=tuple(network.architecture.sizes(network.symbols, network.codings)),
         n_parameters=network.architecture.n_parameters,
         rate_bpp=bpp(n_bytes=len(bitstream), width=container.width, height=container.height),
         multiply_adds_per_pixel=network.architecture.multiply_adds_per_pixel,

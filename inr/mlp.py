@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import MAX_SYMBOL, Reader, TensorCoding, signed_varint, varint
+from inr.coder import Symbols, TensorSize, decode_tensors, encode_tensors, tensor_bits
 from inr.errors import InvalidField
 from inr.pmf import N_SCALES
 from inr.quantizer import MAX_QUARTER_LEVELS, N_STEPS, step_size
@@ -164,6 +165,43 @@ class CoordinateMLP:
         reader.end()
         return codings
 
+    def write_payload(self, symbols: Sequence[Symbols], codings: Sequence[TensorCoding]) -> bytes:
+        """Code all symbols, in wire order."""
+        return encode_tensors(symbols, codings)
+
+    def read_payload(self, payload: bytes, codings: Sequence[TensorCoding]) -> list[Symbols]:
+        """The inverse of `write_payload`.
+
+        Raises:
+            InvalidField: The payload is not one that an encoder writes.
+        """
+        return decode_tensors(payload, [spec.shape for spec in self.specs], codings)
+
+    def render(
+        self,
+        symbols: Sequence[Symbols],
+        codings: Sequence[TensorCoding],
+        *,
+        width: int,
+        height: int,
+    ) -> NDArray[np.uint8]:
+        """Pixels of the symbols: uint8 [height, width, channels]."""
+        return synthesize(self, symbols, codings, width=width, height=height)
+
+    def sizes(self, symbols: Sequence[Symbols], codings: Sequence[TensorCoding]) -> list[TensorSize]:
+        """What each tensor takes in the payload."""
+        return [
+            TensorSize(
+                name=spec.name,
+                shape=spec.shape,
+                step=spec.step(coding.step_index),
+                n_symbols=tensor.size,
+                n_zero=int((tensor == 0).sum()),
+                bits=tensor_bits(tensor, coding),
+            )
+            for spec, tensor, coding in zip(self.specs, symbols, codings, strict=True)
+        ]
+
     def axis_phases(self, n_pixels: int, longer_side: int) -> NDArray[np.int64]:
         """Phases of an axis's Fourier features, int64 [n_pixels, n_frequencies], in units of 2**-16 turn.
 
@@ -193,7 +231,7 @@ def _integer_features(phases: NDArray[np.int64], amplitude_bits: int) -> torch.T
     return torch.from_numpy(table[both].astype(np.float32))
 
 
-def _amplitude_bits(weight: NDArray[np.int32]) -> int:
+def _amplitude_bits(weight: Symbols) -> int:
     """Bits of the activations that a matrix meets, so that no sum can leave float32's exact integers."""
     largest_row = int(np.abs(weight.astype(np.int64)).sum(axis=1).max())
     return min(_MAX_AMPLITUDE_BITS, _EXACT_BITS - largest_row.bit_length())
@@ -212,7 +250,7 @@ def _sine_(sums: torch.Tensor, scale: float, phase: torch.Tensor, amplitude_bits
 
 def synthesize(
     network: CoordinateMLP,
-    symbols: Sequence[NDArray[np.int32]],
+    symbols: Sequence[Symbols],
     codings: Sequence[TensorCoding],
     *,
     width: int,

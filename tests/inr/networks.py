@@ -5,8 +5,8 @@ import numpy as np
 from inr.bitstream import Container, Metadata, pack
 from inr.coder import encode_tensors
 from inr.decoder import Network
-from inr.encoder import coding_of
 from inr.mlp import CoordinateMLP
+from inr.mlp_encoder import coding_of
 
 
 def made_up_network(

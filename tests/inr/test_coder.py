@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from inr.bitstream import TensorCoding
 from inr.coder import decode_tensors, encode_tensors, tensor_bits
-from inr.encoder import coding_of
 from inr.errors import InvalidField
 from inr.mlp import TensorSpec
+from inr.mlp_encoder import coding_of
 
 
 def coding(symbols: np.ndarray, name: str = "sine1.weight") -> TensorCoding:

@@ -9,7 +9,7 @@ from inr.config import DEFAULT_RD_LAMBDA
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"model": "gan"}, "model: expected one of mlp, found 'gan'"),
+        ({"model": "gan"}, "model: expected one of mlp, cnn, found 'gan'"),
         ({"preset": "slow"}, "preset: expected one of draft, standard, best"),
         ({"rd_lambda": 0.0}, "rd_lambda"),
         ({"rd_lambda": float("nan")}, "rd_lambda"),

@@ -16,6 +16,7 @@ from inr import (
     decode,
     encode,
     inspect,
+    mlp_encoder,
     presets,
 )
 from inr import encoder as encoder_module
@@ -94,7 +95,7 @@ def test_a_collapsed_fit_is_begun_again_once_and_then_named(
 ) -> None:
     """Rates that throw any fit off: the real loop diverges, twice."""
     broken = FitSettings(n_steps=60, matrix_rate=rate, vector_rate=rate, warmup_steps=1, report_steps=30)
-    monkeypatch.setattr(encoder_module, "choose_settings", lambda _: broken)
+    monkeypatch.setattr(mlp_encoder, "choose_settings", lambda _: broken)
     seen: list[Progress] = []
     with pytest.raises(FitDiverged, match=r"expected at least the .* dB of the image's mean colour"):
         encode(photograph, DRAFT, device="cpu", on_progress=seen.append)
@@ -106,7 +107,7 @@ def test_a_restart_is_counted_and_can_succeed(
 ) -> None:
     broken = FitSettings(n_steps=60, matrix_rate=50.0, vector_rate=50.0, warmup_steps=1)
     settings = iter([broken, FitSettings(n_steps=200)])
-    monkeypatch.setattr(encoder_module, "choose_settings", lambda _: next(settings))
+    monkeypatch.setattr(mlp_encoder, "choose_settings", lambda _: next(settings))
     assert encode(photograph, DRAFT, device="cpu").restarts == 1
 
 

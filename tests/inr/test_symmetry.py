@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inr.decoder import Network, render
-from inr.encoder import coding_of
 from inr.mlp import CoordinateMLP
+from inr.mlp_encoder import coding_of
 from inr.symmetry import canonicalize
 from tests.inr.networks import made_up_network
 

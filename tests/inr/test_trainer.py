@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from inr.coder import tensor_bits
-from inr.encoder import coding_of
 from inr.entropy import estimate_bits
 from inr.mlp import CoordinateMLP
+from inr.mlp_encoder import coding_of
 from inr.muon import _orthogonalize
 from inr.parameters import Parameters
 from inr.presets import choose_architecture, complexity

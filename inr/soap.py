@@ -1,0 +1,91 @@
+"""SOAP: Adam in the slowly turning eigenbasis of Shampoo's preconditioners (arXiv 2409.11321, algorithm 3).
+
+For the few small matrices of family `cnn`, where the bases are worked out anew by an exact
+eigendecomposition; second moments are carried over into the new basis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+_FIRST_STEPS = 10  # in which bases are refreshed every time
+
+
+@dataclass
+class _State:
+    momentum: torch.Tensor
+    left: torch.Tensor
+    right: torch.Tensor
+    left_basis: torch.Tensor
+    right_basis: torch.Tensor
+    second: torch.Tensor
+
+
+class Soap:
+    """An optimiser of matrices.
+
+    Args:
+        matrices: What to change; their `grad` is read.
+        decay: Of momentum, second moments and preconditioners.
+        refresh_steps: Steps between changes of basis.
+        damping: Added to the root of second moments, as a share of the root of their mean.
+    """
+
+    def __init__(
+        self,
+        matrices: Sequence[torch.Tensor],
+        *,
+        decay: float = 0.95,
+        refresh_steps: int = 5,
+        damping: float = 1e-2,
+    ) -> None:
+        self._matrices, self._decay, self._refresh_steps = list(matrices), decay, refresh_steps
+        self._damping, self._n_steps = damping, 0
+        self._states: list[_State | None] = [None] * len(self._matrices)
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Apply the gradients: each weight moves by about `rate`."""
+        self._n_steps += 1
+        refresh = self._n_steps % self._refresh_steps == 0 or self._n_steps < _FIRST_STEPS
+        for n, matrix in enumerate(self._matrices):
+            assert matrix.grad is not None
+            gradient = matrix.grad.double()
+            state = self._states[n]
+            if state is None:
+                state = self._states[n] = _first_state(gradient)
+            else:
+                self._turn(state, gradient, refresh=refresh)
+            matrix -= (rate * self._update(state, gradient)).to(matrix.dtype)
+
+    def _turn(self, state: _State, gradient: torch.Tensor, *, refresh: bool) -> None:
+        state.left.lerp_(gradient @ gradient.T, 1 - self._decay)
+        state.right.lerp_(gradient.T @ gradient, 1 - self._decay)
+        if refresh:
+            left, right = torch.linalg.eigh(state.left)[1], torch.linalg.eigh(state.right)[1]
+            turned = (left.T @ state.left_basis).square() @ state.second
+            state.second = turned @ (state.right_basis.T @ right).square()
+            state.left_basis, state.right_basis = left, right
+
+    def _update(self, state: _State, gradient: torch.Tensor) -> torch.Tensor:
+        state.momentum.lerp_(gradient, 1 - self._decay)
+        in_basis = state.left_basis.T @ gradient @ state.right_basis
+        state.second.lerp_(in_basis.square(), 1 - self._decay)
+        correction = 1 - self._decay**self._n_steps
+        second = state.second / correction
+        scale = second.sqrt() + self._damping * second.mean().sqrt() + 1e-30
+        turned = state.left_basis.T @ state.momentum @ state.right_basis / correction / scale
+        return state.left_basis @ turned @ state.right_basis.T
+
+
+def _first_state(gradient: torch.Tensor) -> _State:
+    left, right = gradient @ gradient.T, gradient.T @ gradient
+    return _State(
+        momentum=torch.zeros_like(gradient),
+        left=left,
+        right=right,
+        left_basis=torch.linalg.eigh(left)[1],
+        right_basis=torch.linalg.eigh(right)[1],
+        second=torch.zeros_like(gradient),
+    )
