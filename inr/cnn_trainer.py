@@ -228,7 +228,7 @@ class _Fit:
             bits += float(_weight_bits(rounded))
             weights.append(rounded / 2.0**exponent)
             symbols.append(rounded.to(torch.int32).cpu().numpy())
-            codings.append(matrix_coding(exponent, _mean_index(symbols[-1])))
+            codings.append(matrix_coding(exponent, mean_index(symbols[-1])))
         bits += float(self._losses.bits(self._latents, weights))
         finite = bool(self._latents.isfinite().all()) and all(
             bool(m.isfinite().all()) for m in self._matrices
@@ -278,7 +278,7 @@ def _initial_matrices(
     return matrices
 
 
-def _mean_index(symbols: NDArray[np.int32]) -> int:
+def mean_index(symbols: NDArray[np.int32]) -> int:
     """Index of the scale that codes a matrix: that of its mean, or of one that reaches its largest."""
     magnitudes = np.abs(symbols)
     index = int(np.searchsorted(THRESHOLDS, float(magnitudes.mean()) * (1 << SCALE_BITS), side="right"))
@@ -345,7 +345,7 @@ def one_colour_cnn(pixels: NDArray[np.uint8], rd_lambda: float) -> Network:
     matrices[-1][:, -1] = np.rint(pixels.mean((0, 1)) / 255 * 2**_COLOUR_EXPONENT)
     exponents = [MIN_EXPONENT] * (len(matrices) - 1) + [_COLOUR_EXPONENT]
     codings = [
-        matrix_coding(exponent, _mean_index(matrix))
+        matrix_coding(exponent, mean_index(matrix))
         for matrix, exponent in zip(matrices, exponents, strict=True)
     ]
     latents = np.zeros((height, width), dtype=np.int16)

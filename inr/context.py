@@ -107,6 +107,8 @@ def walk_level(
     predict = kernels.FrontPredictor(model, height, width) if kernels else _Predictor(model)
     for front in range(width + SLOPE * (height - 1)):
         top, bottom = max(0, -(-(front - width + 1) // SLOPE)), min(height - 1, front // SLOPE) + 1
+        if top == bottom:  # a level narrower than SLOPE has none in some
+            continue
         rows = np.arange(top, bottom)
         columns = front - SLOPE * rows
         law, whole = predict(padded, front, rows)

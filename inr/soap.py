@@ -63,7 +63,9 @@ class Soap:
         state.left.lerp_(gradient @ gradient.T, 1 - self._decay)
         state.right.lerp_(gradient.T @ gradient, 1 - self._decay)
         if refresh:
-            left, right = torch.linalg.eigh(state.left)[1], torch.linalg.eigh(state.right)[1]
+            # A fit that came apart is named at its end: NaN must not raise here.
+            left = torch.linalg.eigh(state.left.nan_to_num())[1]
+            right = torch.linalg.eigh(state.right.nan_to_num())[1]
             turned = (left.T @ state.left_basis).square() @ state.second
             state.second = turned @ (state.right_basis.T @ right).square()
             state.left_basis, state.right_basis = left, right
@@ -85,7 +87,7 @@ def _first_state(gradient: torch.Tensor) -> _State:
         momentum=torch.zeros_like(gradient),
         left=left,
         right=right,
-        left_basis=torch.linalg.eigh(left)[1],
-        right_basis=torch.linalg.eigh(right)[1],
+        left_basis=torch.linalg.eigh(left.nan_to_num())[1],
+        right_basis=torch.linalg.eigh(right.nan_to_num())[1],
         second=torch.zeros_like(gradient),
     )

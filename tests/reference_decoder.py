@@ -24,6 +24,11 @@ SCALE = _table("SCALE")
 THRESHOLD = _table("THRESHOLD")
 DECAY = _table("DECAY")
 FREQUENCY = _table("FREQUENCY")
+FALL = _table("FALL")
+NEIGHBOURS = [
+    tuple(map(int, pair.split(",")))
+    for pair in re.search(r"outside of the grid:\n\n((?: +[-\d, ]+\n)+)", _FORMAT)[1].split()
+]
 SINE = [
     np.float32(text.replace("\N{MINUS SIGN}", "-"))
     for text in re.search(r"binary32 numbers\n\n +(.*)\n", _FORMAT)[1].split()
@@ -139,7 +144,7 @@ def _amplitude_bits(matrix: np.ndarray) -> int:
 def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
     """Symbols [tensor], pixels uint8 [height, width, channels], inflated metadata."""
     assert data[:5] == b"\x89INR\x01"
-    assert data[5] == 1
+    assert data[5] in (1, 2)
     channels = data[6]
     assert int.from_bytes(data[7:11], "little") == len(data)
     assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
@@ -149,10 +154,25 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
     assert body.at == len(data) - 4
 
-    a = _Bytes(architecture)
+    family = _mlp if data[5] == 1 else _cnn
+    symbols, pixels = family(
+        _Bytes(architecture), _Bytes(tensors), _RangeDecoder(payload), channels, width, height
+    )
+
+    meta = _Bytes(metadata)
+    inflated = b""
+    if metadata:
+        n = meta.varint() + meta.varint()
+        inflated = zlib.decompress(metadata[meta.at :])
+        assert len(inflated) == n
+    return symbols, pixels, inflated
+
+
+def _mlp(
+    a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int
+) -> tuple[list[np.ndarray], np.ndarray]:
     h, d, n_frequencies, spacing = a.varint(), a.u8(), a.u8(), a.u8()
     sizes = [4 * n_frequencies] + [h] * d + [channels]
-    side, coder = _Bytes(tensors), _RangeDecoder(payload)
     codings = []
     for i in range(d + 1):
         for kind in ("matrix", "phase" if i < d else "offset"):
@@ -169,14 +189,7 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
             symbols.append(_phases(coder, sizes[i + 1], mean, high))
         else:
             symbols.append(_offsets(coder, sizes[i + 1], low, high))
-
-    meta = _Bytes(metadata)
-    inflated = b""
-    if metadata:
-        n = meta.varint() + meta.varint()
-        inflated = zlib.decompress(metadata[meta.at :])
-        assert len(inflated) == n
-    return symbols, _pixels(symbols, steps, width, height, n_frequencies, spacing), inflated
+    return symbols, _pixels(symbols, steps, width, height, n_frequencies, spacing)
 
 
 def _pixels(
@@ -210,3 +223,110 @@ def _pixels(
     beta = (255 * symbols[-1] * steps[-1]).astype(f32)
     z = sums * f32(255 * steps[-2] * 2.0 ** -bits[-1]) + beta
     return np.clip(np.rint(z), 0, 255).astype(np.uint8).reshape(h, w, -1)
+
+
+def _shift(x: np.ndarray, s: int) -> np.ndarray:
+    return (x + 2 ** (s - 1)) // 2**s if s > 0 else x * 2**-s
+
+
+def _cnn(
+    a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    n_levels, w, h, n_residuals = a.u8(), a.u8(), a.u8(), a.u8()
+    shapes = {"context0": (w, 17), "context1": (w, w + 1), "context2": (2, w + 1)}
+    if n_levels > 1:
+        shapes["upsampling"] = (n_levels - 1, 4)
+    shapes |= {"synthesis0": (h, n_levels + 1), "synthesis1": (channels, h + 1)}
+    shapes |= {f"residual{n}": (channels, 9 * channels + 1) for n in range(n_residuals)}
+    sides = {name: (side.u8(), side.u8()) for name in shapes}
+    reaches = [side.varint() for _ in range(n_levels)]
+    matrices, exponents = {}, {name: k for name, (k, _) in sides.items()}
+    for name, shape in shapes.items():
+        largest = min(2047, 16 + SCALE[sides[name][1]] // 16)
+        matrices[name] = _matrix(coder, shape, sides[name][1], -largest, largest).astype(np.int64)
+    levels = []
+    for n in reversed(range(n_levels)):
+        shape = (-(-height // 2**n), -(-width // 2**n))
+        levels.insert(0, _level(coder, shape, reaches[n], matrices, exponents))
+    return [*matrices.values(), *levels], _samples(levels, matrices, exponents, n_residuals)
+
+
+def _level(
+    coder: _RangeDecoder,
+    shape: tuple[int, int],
+    reach: int,
+    matrices: dict[str, np.ndarray],
+    exponents: dict[str, int],
+) -> np.ndarray:
+    height, width = shape
+    level, tables = np.zeros(shape, dtype=np.int64), {}
+    for y, x in sorted(np.ndindex(shape), key=lambda place: (place[1] + 3 * place[0], place[0])):
+        places = [(y + dy, x + dx) for dy, dx in NEIGHBOURS]
+        inputs = [level[p] if 0 <= p[0] < height and 0 <= p[1] < width else 0 for p in places]
+        u = matrices["context0"] @ [*inputs, 1]
+        u = np.clip(_shift(u, exponents["context0"] - 7), 0, 2**15 - 1)
+        v = np.clip(_shift(matrices["context1"] @ [*u, 2**7], exponents["context1"]), 0, 2**15 - 1)
+        o = matrices["context2"] @ [*v, 2**7]
+        centre = int(np.clip(_shift(o[0], exponents["context2"] + 3), -2047 * 16, 2047 * 16)) + 8
+        t = int(np.clip(_shift(o[1], exponents["context2"] + 4) + 32, 0, 80))
+        whole, part = centre // 16, centre % 16
+        d = 0
+        if reach:
+            if (t, part) not in tables:
+                tables[t, part] = _boundaries(_laplace_masses(t, part, reach))
+            d = coder.symbol(tables[t, part]) - reach
+        level[y, x] = whole + d
+        assert abs(level[y, x]) <= 2047
+    return level
+
+
+def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
+    g = [2**30]
+    while len(g) <= 16 * (reach + 1):
+        g.append(g[-1] * FALL[t] // 2**30)
+
+    def up_to(e: int) -> int:
+        return g[-e] if e < 0 else 2**31 - g[e]
+
+    edges = [16 * d - part for d in range(-reach, reach + 1)]
+    return [up_to(e + 16) - up_to(e) for e in edges]
+
+
+def _doubled(plane: np.ndarray, taps: np.ndarray, k: int) -> np.ndarray:
+    n = plane.shape[0]
+    out = np.empty((2 * n, plane.shape[1]), dtype=np.int64)
+    for p in range(2 * n):
+        reads = [p // 2 - 2 + j if p % 2 == 0 else p // 2 + 2 - j for j in range(4)]
+        out[p] = sum(taps[j] * plane[min(max(reads[j], 0), n - 1)] for j in range(4))
+    return np.clip(_shift(out, k), -(2**19 - 1), 2**19 - 1)
+
+
+def _samples(
+    levels: list[np.ndarray], matrices: dict[str, np.ndarray], exponents: dict[str, int], n_residuals: int
+) -> np.ndarray:
+    stack: list[np.ndarray] = []
+    for n in reversed(range(len(levels))):
+        rows, columns = levels[n].shape
+        if stack:
+            taps, k = matrices["upsampling"][n], exponents["upsampling"]
+            stack = [_doubled(_doubled(plane, taps, k).T, taps, k).T[:rows, :columns] for plane in stack]
+        stack.insert(0, levels[n] * 2**8)
+    most = 2**15 - 1
+    x = np.clip(_shift(np.array(stack), 2), -most, most)
+    ones = np.ones((1, *x.shape[1:]), dtype=np.int64)
+    g = np.tensordot(matrices["synthesis0"], np.concatenate([x, ones * 2**6]), 1)
+    g = np.clip(_shift(g, exponents["synthesis0"] - 3), 0, most)
+    y = np.tensordot(matrices["synthesis1"], np.concatenate([g, ones * 2**9]), 1)
+    y = np.clip(_shift(y, exponents["synthesis1"] - 3), -most, most)
+    for n in range(n_residuals):
+        around = np.pad(y, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        rows, columns = y.shape[1:]
+        views = [
+            around[j, a : a + rows, b : b + columns]
+            for j in range(len(y))
+            for a in range(3)
+            for b in range(3)
+        ]
+        z = np.tensordot(matrices[f"residual{n}"], np.array([*views, ones[0] * 2**12]), 1)
+        y = np.clip(y + _shift(z, exponents[f"residual{n}"]), -most if n == n_residuals - 1 else 0, most)
+    return np.moveaxis(np.clip((255 * y + 2**11) // 2**12, 0, 255).astype(np.uint8), 0, -1)

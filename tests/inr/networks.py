@@ -3,7 +3,8 @@
 import numpy as np
 
 from inr.bitstream import Container, Metadata, pack
-from inr.coder import encode_tensors
+from inr.cnn import LatentPyramid, level_coding, level_laws, matrix_coding
+from inr.cnn_trainer import mean_index
 from inr.decoder import Network
 from inr.mlp import CoordinateMLP
 from inr.mlp_encoder import coding_of
@@ -31,16 +32,36 @@ def made_up_network(
     return Network(architecture, symbols, codings)
 
 
+def made_up_pyramid(architecture: LatentPyramid, *, seed: int, spread: float = 3.0) -> Network:
+    """Matrices of weights near one and latents of mean magnitude `spread`, coarser ones larger."""
+    rng = np.random.default_rng(seed)
+    symbols: list[np.ndarray] = []
+    codings = []
+    for name, shape in architecture.matrices.items():
+        exponent = 8 if name == "upsampling" else int(rng.integers(5, 9))
+        unit = 2**exponent * (0.4 if name == "upsampling" else 0.7 / np.sqrt(shape[1]))
+        if name.startswith("synthesis"):
+            unit /= 1 + spread / 8
+        symbols.append(np.rint(rng.normal(0, unit, shape)).clip(-500, 500).astype(np.int32))
+        codings.append(matrix_coding(exponent, mean_index(symbols[-1])))
+    context, _ = architecture.networks(symbols, codings)
+    for n, shape in enumerate(architecture.level_shapes):
+        latents = np.rint(rng.laplace(0, spread * (1 + n), shape)).clip(-900, 900).astype(np.int16)
+        codings.append(level_coding(int(np.abs(level_laws(context, latents)[1]).max())))
+        symbols.append(latents)
+    return Network(architecture, symbols, codings)
+
+
 def container_of(network: Network, *, width: int, height: int, metadata: Metadata = Metadata()) -> Container:
     architecture = network.architecture
     return Container(
-        family="mlp",
+        family="cnn" if isinstance(architecture, LatentPyramid) else "mlp",
         width=width,
         height=height,
         channels=architecture.channels,
         architecture=architecture.to_bytes(),
         tensors=architecture.codings_to_bytes(network.codings),
-        payload=encode_tensors(network.symbols, network.codings),
+        payload=architecture.write_payload(network.symbols, network.codings),
         metadata=metadata,
     )
 

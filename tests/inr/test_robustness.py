@@ -1,17 +1,22 @@
 """Hostile bytes: a named error or a correct decode, and never much memory."""
 
+import dataclasses
 import random
 import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 
 import pytest
 
 from inr import BitstreamError, Limits, decode
+from inr.bitstream import Container, pack
+from inr.cnn import LatentPyramid, level_coding
+from inr.coder import encode_tensors
 from inr.mlp import CoordinateMLP
 from tests.inr.conftest import VECTORS
-from tests.inr.networks import bitstream_of, made_up_network
+from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
 
 NAMES = sorted(path.stem for path in VECTORS.glob("*.inr"))
 SMALL = Limits(max_samples=1 << 14)
@@ -58,7 +63,7 @@ def generated(rng: random.Random) -> bytes:
     if kind == 0:
         return body
     if kind == 1:
-        return sealed(b"\x89INR\x01\x01" + bytes([rng.randrange(1, 5)]) + bytes(4) + body)
+        return sealed(b"\x89INR\x01" + bytes([rng.randrange(1, 3), rng.randrange(1, 5)]) + bytes(4) + body)
     golden = bytearray((VECTORS / f"{rng.choice(NAMES)}.inr").read_bytes()[:-4])
     fields = min(len(golden), 90 if kind == 2 else len(golden))
     for _ in range(rng.randrange(1, 4)):
@@ -74,32 +79,56 @@ def test_generated_bytes_decode_or_are_refused(seed: int) -> None:
     assert not all(outcomes)
 
 
-def test_a_small_file_cannot_ask_for_much_memory() -> None:
-    """The largest image that the default limits admit, from 60 bytes, in a process of its own."""
+def _largest_mlp() -> tuple[bytes, bytes]:
     network = made_up_network(CoordinateMLP(1, 1, 1, 1, 1), seed=0)
-    largest = bitstream_of(network, width=65535, height=2048)
-    too_large = bitstream_of(network, width=65535, height=2049)
-    assert len(largest) < 1000
+    return tuple(bitstream_of(network, width=65535, height=rows) for rows in (2048, 2049))
+
+
+def _largest_cnn() -> tuple[bytes, bytes]:
+    """Latents of zero that take no part; the second with a size that its family does not admit."""
+    made_up = made_up_pyramid(LatentPyramid(3, 1, 1, 8, 32, 64, 2), seed=0)
+    codings = [*made_up.codings[:8], *[level_coding(0)] * 8]
+    architecture = LatentPyramid(3, 8192, 4096, 8, 32, 64, 2)
+    payload = encode_tensors(made_up.symbols[:8], made_up.codings[:8])
+    container = Container(
+        family="cnn",
+        width=8192,
+        height=4096,
+        channels=3,
+        architecture=architecture.to_bytes(),
+        tensors=architecture.codings_to_bytes(codings),
+        payload=payload,
+    )
+    return pack(container), pack(dataclasses.replace(container, height=4097))
+
+
+@pytest.mark.parametrize(("largest", "told"), [(_largest_mlp, "samples"), (_largest_cnn, "pixels")])
+def test_a_small_file_cannot_ask_for_much_memory(
+    largest: Callable[[], tuple[bytes, bytes]], told: str
+) -> None:
+    """The largest image that a family admits, from a small file, in a process of its own."""
+    admitted, too_large = largest()
+    assert len(admitted) < 5000
     program = """
 import resource, sys
 from inr import BitstreamError, decode
-largest, too_large = (bytes.fromhex(line) for line in sys.stdin.read().split())
-decode(bytes.fromhex(sys.argv[1]))
+warm_up, admitted, too_large = (bytes.fromhex(line) for line in sys.stdin.read().split())
+decode(warm_up)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-assert decode(largest).pixels.size == 65535 * 2048
+decode(admitted)
 try:
     decode(too_large)
 except BitstreamError as error:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
 """
-    warm_up = bitstream_of(network, width=8, height=8).hex()
+    warm_up = (VECTORS / ("rgb.inr" if told == "samples" else "cnn_wide.inr")).read_bytes()
     done = subprocess.run(
-        [sys.executable, "-c", program, warm_up],
-        input=f"{largest.hex()}\n{too_large.hex()}",
+        [sys.executable, "-c", program],
+        input="\n".join(data.hex() for data in (warm_up, admitted, too_large)),
         capture_output=True,
         text=True,
         check=True,
     )
     mebibytes, message = done.stdout.split(maxsplit=1)
     assert int(mebibytes) <= 256
-    assert "samples" in message
+    assert told in message

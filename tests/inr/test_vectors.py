@@ -51,7 +51,7 @@ def test_pixels_do_not_depend_on_threads_or_on_the_process_preferences(
     try:
         torch.set_num_threads(n_threads)
         torch.set_float32_matmul_precision(precision)
-        for name in ("rgb_fine", "wide_layers", "wide_symbols"):
+        for name in ("rgb_fine", "wide_layers", "wide_symbols", "cnn_rgb"):
             decoded = decode((VECTORS / f"{name}.inr").read_bytes())
             assert decoded.pixels_digest == INDEX[name]["pixels_sha256"]
         assert torch.get_float32_matmul_precision() == precision
@@ -65,4 +65,4 @@ def test_the_format_page_names_what_the_vectors_hold() -> None:
     page = (Path(__file__).parents[2] / "inr" / "FORMAT.md").read_text()
     assert "| 1 | 2026-11 | first |" in page
     symbols = hashlib.sha256("".join(INDEX[name]["symbols_sha256"] for name in sorted(INDEX)).encode())
-    assert symbols.hexdigest() == "417262ac323fa9071f4d275c0cd046acf8a6098dd4062668fefe23f53bbc501e"
+    assert symbols.hexdigest() == "6c049ff80f4b18bec7232af525559753e099479f6da060e785f72a96222f5b1e"

@@ -15,16 +15,28 @@ import numpy as np
 from skimage import data
 
 from inr import CodecConfig, Metadata, decode, encode
+from inr.cnn import LatentPyramid
 from inr.mlp import CoordinateMLP
-from tests.inr.networks import bitstream_of, made_up_network
+from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
 
 HERE = Path(__file__).parent
 INDEX = HERE / "vectors.json"
 
 
-def _fitted(pixels: np.ndarray, rd_lambda: float = 5e-4, metadata: Metadata = Metadata()) -> bytes:
-    config = CodecConfig(preset="draft", rd_lambda=rd_lambda)
+def _fitted(
+    pixels: np.ndarray, rd_lambda: float = 5e-4, metadata: Metadata = Metadata(), model: str = "mlp"
+) -> bytes:
+    config = CodecConfig(model=model, preset="draft", rd_lambda=rd_lambda)
     return encode(np.ascontiguousarray(pixels), config, metadata=metadata, device="cpu").bitstream
+
+
+def _pyramid(pixels: np.ndarray, rd_lambda: float = 5e-4) -> bytes:
+    return _fitted(pixels, rd_lambda, model="cnn")
+
+
+def _made_up_pyramid(architecture: LatentPyramid, spread: float = 3.0) -> bytes:
+    network = made_up_pyramid(architecture, seed=architecture.n_parameters, spread=spread)
+    return bitstream_of(network, width=architecture.width, height=architecture.height)
 
 
 def _made_up(architecture: CoordinateMLP, width: int, height: int, spread: float = 4.0) -> bytes:
@@ -59,6 +71,19 @@ FILES: dict[str, Callable[[], bytes]] = {
     "sixteen_layers": lambda: _made_up(CoordinateMLP(3, 9, 16, 3, 2), 24, 18),
     "all_frequencies": lambda: _made_up(CoordinateMLP(4, 20, 3, 32, 1), 20, 30),
     "wide_symbols": lambda: _made_up(CoordinateMLP(2, 16, 2, 16, 3), 26, 15, spread=300.0),
+    "cnn_grey": lambda: _pyramid(GREY),
+    "cnn_grey_alpha": lambda: _pyramid(_alpha(GREY[:17, :11])),
+    "cnn_rgb": lambda: _pyramid(data.astronaut()[20:172, 150:278]),
+    "cnn_rgb_fine": lambda: _pyramid(RGB, 3e-5),
+    "cnn_rgb_alpha": lambda: _pyramid(_alpha(RGB[:24, :19])),
+    "cnn_1x1": lambda: _pyramid(RGB[3:4, 4:5]),
+    "cnn_1x77": lambda: _pyramid(data.camera()[100:101, 120:197, None], 1e-5),
+    "cnn_63x1": lambda: _pyramid(RGB.reshape(-1, 1, 3)[:63], 1e-5),
+    "cnn_flat": lambda: _pyramid(np.full((40, 70, 3), (12, 200, 255), dtype=np.uint8)),
+    "cnn_one_level": lambda: _made_up_pyramid(LatentPyramid(1, 9, 14, 1, 2, 2, 0)),
+    "cnn_eight_levels": lambda: _made_up_pyramid(LatentPyramid(3, 23, 17, 8, 5, 7, 1)),
+    "cnn_wide": lambda: _made_up_pyramid(LatentPyramid(4, 18, 25, 3, 32, 64, 2)),
+    "cnn_large_latents": lambda: _made_up_pyramid(LatentPyramid(2, 21, 16, 4, 8, 8, 2), spread=300.0),
     "wide_layers": lambda: _made_up(CoordinateMLP(3, 72, 2, 8, 2), 19, 21, spread=1.0),
 }
 
