@@ -53,6 +53,8 @@ class PyramidSettings:
     Attributes:
         n_steps: Optimiser steps, tail included.
         tail_fraction: Share of them in which the latents are rounded for good.
+        n_candidates: Starts from different seeds, the best of which goes on.
+        candidate_steps: Steps of each before it is chosen.
         latent_rate: Of Adam on the latents, in latents a step.
         network_rate: Of SOAP on the networks' matrices, in units of weights a step.
         tail_rate: The same in the tail, as a share.
@@ -62,18 +64,25 @@ class PyramidSettings:
 
     n_steps: int
     tail_fraction: float = 0.1
+    n_candidates: int = 5
+    candidate_steps: int = 50
     latent_rate: float = 0.11
-    network_rate: float = 5e-3
-    tail_rate: float = 0.1
+    network_rate: float = 1e-2
+    tail_rate: float = 0.3
     warmest: float = 0.3
     coldest: float = 0.1
     report_steps: int = 50
 
+    @property
+    def n_together(self) -> int:
+        """Steps before the tail."""
+        return round(self.n_steps * (1 - self.tail_fraction))
+
 
 _SETTINGS = {
-    "draft": PyramidSettings(600),
-    "standard": PyramidSettings(3000),
-    "best": PyramidSettings(10000),
+    "draft": PyramidSettings(1000),
+    "standard": PyramidSettings(5000),
+    "best": PyramidSettings(20000),
 }
 
 Losses = PlainLosses | CompiledLosses
@@ -114,7 +123,6 @@ class _Fit:
         architecture: LatentPyramid,
         settings: PyramidSettings,
         losses: Losses,
-        *,
         rd_lambda: float,
         generator: torch.Generator,
         report: Report,
@@ -129,7 +137,8 @@ class _Fit:
         self._latents = torch.zeros(n_latents, device=device, requires_grad=True)
         self._matrices = _initial_matrices(architecture, self._target.mean((1, 2)), rd_lambda, generator)
         self._adam = torch.optim.Adam([self._latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
-        self._soap = Soap(self._matrices)
+        shares = [0.1 if name == "upsampling" else 1.0 for name in architecture.matrices]
+        self._soap = Soap(self._matrices, rates=shares)
 
     def _surrogate(self, progress: float) -> torch.Tensor:
         """Latents as the decoder might see them, `progress` of the way to rounding."""
@@ -161,18 +170,26 @@ class _Fit:
         if self._latents.requires_grad:
             self._adam.param_groups[0]["lr"] = rate * self._settings.latent_rate
             self._adam.step()
-        if (index + 1) % self._settings.report_steps == 0:
+        if (index + 1) % self._settings.report_steps == 0 and index >= self._settings.candidate_steps:
             n_pixels = self._architecture.width * self._architecture.height
             estimated_bpp = float(bits.detach() + weight_bits.detach()) / n_pixels
             self._report(index + 1, estimated_bpp, -10 * math.log10(max(float(distortion.detach()), 1e-10)))
 
-    def together(self, n_steps: int) -> None:
+    def together(self, steps: range) -> None:
         """Fit latents and networks; the rate decays along a cosine."""
         none = torch.zeros((), device=self._latents.device)
-        for index in range(n_steps):
+        n_steps = self._settings.n_together
+        for index in steps:
             progress = index / n_steps
             rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
             self._step(index, self._surrogate(progress), self._matrices, rate, none)
+
+    @torch.no_grad()
+    def cost(self) -> float:
+        """Eq. 5 with rounded latents, the networks' bits aside."""
+        rounded = self._latents.round()
+        bits = self._losses.bits(rounded, self._matrices)
+        return float(self._distortion(rounded, self._matrices) + self._per_bit * bits)
 
     @torch.no_grad()
     def round_latents(self) -> None:
@@ -386,14 +403,17 @@ def fit_pyramid(
     Returns:
         The rounded network, and its bits; they are not finite if the fit diverged.
     """
-    generator = torch.Generator(device).manual_seed(seed)
     with _losses(architecture, device) as losses:
-        fit = _Fit(
-            pixels, architecture, settings, losses, rd_lambda=rd_lambda, generator=generator, report=report
-        )
-        n_together = round(settings.n_steps * (1 - settings.tail_fraction))
-        fit.together(n_together)
+
+        def start(candidate: int) -> _Fit:
+            generator = torch.Generator(device).manual_seed(seed + (candidate << 40))
+            fit = _Fit(pixels, architecture, settings, losses, rd_lambda, generator, report)
+            fit.together(range(settings.candidate_steps))
+            return fit
+
+        fit = min(map(start, range(settings.n_candidates)), key=_Fit.cost)
+        fit.together(range(settings.candidate_steps, settings.n_together))
         fit.round_latents()
         exponents = fit.choose_exponents()
-        fit.networks_alone(n_together, exponents)
+        fit.networks_alone(settings.n_together, exponents)
         return fit.finish(exponents)

@@ -27,7 +27,9 @@ class Soap:
 
     Args:
         matrices: What to change; their `grad` is read.
-        decay: Of momentum, second moments and preconditioners.
+        rates: Of each, as a share of the rate of a step.
+        momentum_decay: Of momentum.
+        decay: Of second moments and preconditioners.
         refresh_steps: Steps between changes of basis.
         damping: Added to the root of second moments, as a share of the root of their mean.
     """
@@ -36,11 +38,15 @@ class Soap:
         self,
         matrices: Sequence[torch.Tensor],
         *,
-        decay: float = 0.95,
+        rates: Sequence[float] | None = None,
+        momentum_decay: float = 0.9,
+        decay: float = 0.97,
         refresh_steps: int = 5,
         damping: float = 1e-2,
     ) -> None:
-        self._matrices, self._decay, self._refresh_steps = list(matrices), decay, refresh_steps
+        self._matrices, self._refresh_steps = list(matrices), refresh_steps
+        self._rates = rates or [1.0] * len(self._matrices)
+        self._momentum_decay, self._decay = momentum_decay, decay
         self._damping, self._n_steps = damping, 0
         self._states: list[_State | None] = [None] * len(self._matrices)
 
@@ -57,7 +63,7 @@ class Soap:
                 state = self._states[n] = _first_state(gradient)
             else:
                 self._turn(state, gradient, refresh=refresh)
-            matrix -= (rate * self._update(state, gradient)).to(matrix.dtype)
+            matrix -= (rate * self._rates[n] * self._update(state, gradient)).to(matrix.dtype)
 
     def _turn(self, state: _State, gradient: torch.Tensor, *, refresh: bool) -> None:
         state.left.lerp_(gradient @ gradient.T, 1 - self._decay)
@@ -71,13 +77,14 @@ class Soap:
             state.left_basis, state.right_basis = left, right
 
     def _update(self, state: _State, gradient: torch.Tensor) -> torch.Tensor:
-        state.momentum.lerp_(gradient, 1 - self._decay)
+        state.momentum.lerp_(gradient, 1 - self._momentum_decay)
         in_basis = state.left_basis.T @ gradient @ state.right_basis
         state.second.lerp_(in_basis.square(), 1 - self._decay)
         correction = 1 - self._decay**self._n_steps
         second = state.second / correction
         scale = second.sqrt() + self._damping * second.mean().sqrt() + 1e-30
-        turned = state.left_basis.T @ state.momentum @ state.right_basis / correction / scale
+        momentum = state.momentum / (1 - self._momentum_decay**self._n_steps)
+        turned = state.left_basis.T @ momentum @ state.right_basis / scale
         return state.left_basis @ turned @ state.right_basis.T
 
 
