@@ -17,7 +17,7 @@ from flows.artifacts import ProgressArtifact, publish
 from flows.listening import tell
 from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
 from inr import CodecConfig
-from tasks.catalogue import record_batch
+from tasks.commit import record_batch
 from tasks.compress import ArchiveJob, compress
 from tasks.errors import ImagesFailed
 from tasks.plan import Plan, make_plan

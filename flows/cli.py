@@ -231,6 +231,27 @@ def restore(
             raise typer.Exit(exits.IMAGES_FAILED)
 
 
+@app.command(epilog=exits.EXPLAINED)
+def compact(
+    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    as_json: Json = False,
+) -> None:
+    """Make one Parquet part of the many of each day; archives and queries may run meanwhile."""
+    with exits.told_in_one_line(as_json):
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        import dataclasses
+
+        from flows.display import show_compacted
+        from flows.running import location, run_compact
+
+        summary = run_compact(location(store))
+        _print(dataclasses.asdict(summary)) if as_json else show_compacted(summary)
+        if summary.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
+
+
 def _config(
     model: str,
     preset: str,

@@ -16,6 +16,7 @@ from tasks.source import printable
 
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
+    from tasks.compact import CompactSummary
     from tasks.query import Answer
     from tasks.restore import RestoreSummary
 
@@ -154,6 +155,13 @@ def show_audit(summary: "AuditSummary") -> None:
     for row in summary.findings:
         _line(f"{row.status}: {row.error_message or row.key}")
     _line(f"{summary.headline()}; {summary.wall_seconds:.1f} s")
+
+
+def show_compacted(summary: "CompactSummary") -> None:
+    """What a run of ``inr compact`` did."""
+    for day, why in summary.failures:
+        _line(f"{day}: {why}")
+    _line(summary.headline())
 
 
 def show_answer(answer: "Answer") -> None:

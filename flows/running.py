@@ -13,6 +13,7 @@ from tasks.report import RunSummary
 
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
+    from tasks.compact import CompactSummary
     from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
 
@@ -108,6 +109,30 @@ def run_verify(
         return verify(store, sample, unread_days, settings.options())
 
     return cast("AuditSummary", _watched(run, bar))
+
+
+def run_compact(store: str) -> "CompactSummary":
+    """Compact a catalogue as `flows.compact` does; where no day has many parts the flow is not started.
+
+    Returns:
+        What was done; days that failed are counted in it.
+
+    Raises:
+        ConfigError: The store.
+        StorageError: The store.
+    """
+    from tasks.compact import CompactSummary, plan_compaction
+    from tasks.storage import open_store
+
+    if not plan_compaction(open_store(store)):
+        return CompactSummary("", store)
+
+    def run() -> Any:
+        from flows.compact import compact
+
+        return compact(store)
+
+    return cast(CompactSummary, _watched(run, bar=False))
 
 
 def _watched(run: Callable[[], Any], bar: bool) -> Any:

@@ -10,7 +10,7 @@ InrError
 │       └── ChecksumFailed what came over the wire, time and again, is not what was stored
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
-└── ImagesFailed           the run is over, and some images failed
+└── ImagesFailed           the run is over, and some images, or days of the catalogue, failed
 
 Only errors of this tree become rows by their own name and message; each message stands alone.
 """
@@ -21,6 +21,7 @@ from inr.errors import InrError
 
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
+    from tasks.compact import CompactSummary
     from tasks.report import RunSummary
     from tasks.restore import RestoreSummary
 
@@ -76,9 +77,11 @@ class VerificationMismatch(InrError):
 
 
 class ImagesFailed(InrError):
-    """A run ended, and some images failed; `summary` has them."""
+    """A run ended, and some of its images or days failed; `summary` has them."""
 
-    def __init__(self, message: str, summary: "RunSummary | RestoreSummary | AuditSummary") -> None:
+    def __init__(
+        self, message: str, summary: "RunSummary | RestoreSummary | AuditSummary | CompactSummary"
+    ) -> None:
         """Keep the summary beside the message."""
         super().__init__(message, summary)
         self.summary = summary

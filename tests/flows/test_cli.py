@@ -83,7 +83,9 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert not HEAVY & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "archive", "restore", "query", "verify"])
+@pytest.mark.parametrize(
+    "command", ["encode", "decode", "inspect", "archive", "restore", "query", "verify", "compact"]
+)
 def test_every_command_explains_its_exit_codes(command: str):
     help_text = " ".join(invoke(command, "--help").output.split())
     for code in ("0 done", "1 some images failed", "2 usage", "3 not a valid bitstream", "130 interrupted"):
@@ -146,6 +148,7 @@ def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path
         (["archive", "{photo}", "ftp://host/x"], 2, "location: expected a path"),
         (["archive", "{photo}", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
         (["verify", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
+        (["compact", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
         (["restore", "s3://name:secret@bucket/x", "{out}"], 2, "found credentials or a port"),
         (["archive", "s3://name:secret@bucket/x", "{out}.store"], 2, "found credentials or a port"),
         (["query", "{photo}", "select 1"], 2, "expected a folder"),

@@ -10,7 +10,7 @@ import pytest
 
 from inr import CodecConfig, DeadlineExceeded, Progress
 from inr.bitstream import Metadata
-from tasks import catalogue, journal
+from tasks import catalogue, commit, journal
 from tasks.compress import ArchiveJob, compress_image, read_picture, store_claimed
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
 from tasks.ingest import Picture
@@ -179,7 +179,7 @@ def test_the_loser_of_a_race_takes_over_the_winners_claim(stored: Stored):
 
 def test_the_loser_of_a_race_takes_over_the_winners_record(stored: Stored):
     archived = verify_image(stored.image, stored.record, stored.job)
-    catalogue.append(stored.store, [archived])
+    commit.append(stored.store, [archived])
     journal.forget(stored.store, stored.image.digest, archived.archive_digest)
     record = store_claimed(stored.store, other_claim(stored, b"late"), b"late")
     assert record == dataclasses.replace(archived, run_id="late", status=STORED)
