@@ -19,6 +19,7 @@ from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
 from inr import CodecConfig
 from tasks.commit import record_batch
 from tasks.compress import ArchiveJob, compress
+from tasks.contract import Contract
 from tasks.errors import ImagesFailed
 from tasks.plan import Plan, make_plan
 from tasks.record import STORED, CatalogueRecord, archive_digest, described, failed_record, planned_record
@@ -34,12 +35,16 @@ def run_name() -> str:
     """What a run archives, for Prefect's lists."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    return f"archive {given['source']} into {given['store']}, {described(config)}"
+    return f"archive {given['source']} into {given['store']}, {described(config, given.get('contract'))}"
 
 
 @flow(name="archive", flow_run_name=run_name, task_runner=TASK_RUNNER)
 def archive(
-    source: str, store: str, config: CodecConfig | None = None, options: RunOptions | None = None
+    source: str,
+    store: str,
+    config: CodecConfig | None = None,
+    options: RunOptions | None = None,
+    contract: Contract | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -49,6 +54,7 @@ def archive(
             ``s3://bucket/prefix``, in a bucket that exists.
         config: How to encode; the defaults of `CodecConfig` if not given.
         options: How to work; the settings of the environment if not given.
+        contract: What every image must reach, if anything.
 
     Returns:
         The `RunSummary`, where every image was archived.
@@ -61,9 +67,9 @@ def archive(
     config, options = config or CodecConfig(), options or load_settings().options()
     target = open_store(store)
     target.clean()
-    plan = make_plan(source, target, archive_digest(config), max_file_bytes=options.max_file_bytes)
+    plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=options.max_file_bytes)
     get_run_logger().info(plan.describe())
-    job = new_job(target.url, config, options)
+    job = new_job(target.url, config, options, contract)
     summary = new_summary(source, job, plan)
     _work(plan, job, summary)
     summary.wall_seconds = time.perf_counter() - started
@@ -74,7 +80,9 @@ def archive(
     return summary
 
 
-def new_job(store: str, config: CodecConfig, options: RunOptions) -> ArchiveJob:
+def new_job(
+    store: str, config: CodecConfig, options: RunOptions, contract: Contract | None = None
+) -> ArchiveJob:
     """What the images of this run have in common; cores are shared out among the workers."""
     workers = n_workers(options)
     return ArchiveJob(
@@ -83,6 +91,7 @@ def new_job(store: str, config: CodecConfig, options: RunOptions) -> ArchiveJob:
         config=config,
         options=options.model_copy(update={"workers": workers}),
         n_threads=n_threads(workers),
+        contract=contract,
     )
 
 
@@ -92,7 +101,7 @@ def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
         run_id=job.run_id,
         source=source,
         store=job.store,
-        config=described(job.config),
+        config=described(job.config, job.contract),
         plan=plan.describe(),
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
@@ -127,12 +136,12 @@ def _commit(job: ArchiveJob, batch: list[CatalogueRecord]) -> None:
 def _rows(plan: Plan, job: ArchiveJob) -> Iterator[CatalogueRecord]:
     """The row of every image, in the order in which they end."""
     for unreadable, error in plan.unreadable:
-        yield failed_record(planned_record(job.run_id, job.config, unreadable), error)
+        yield failed_record(planned_record(job.run_id, job.config, unreadable, job.contract), error)
     images = iter(plan.images)
     window: Window[CatalogueRecord, tuple[SourceImage, CatalogueRecord]] = Window(job.options.workers)
     while True:
         while window.has_room() and (image := next(images, None)) is not None:
-            known = planned_record(job.run_id, job.config, image)
+            known = planned_record(job.run_id, job.config, image, job.contract)
             window.follow(compress.submit(image, job), (image, known))
         if window.is_empty():
             return

@@ -123,6 +123,11 @@ def archive(
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
+    min_psnr: Annotated[
+        float | None,
+        typer.Option(help="Contract: least PSNR, in dB; what no fit brings there is stored losslessly."),
+    ] = None,
+    max_refits: Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")] = 3,
     seed: Seed = 0,
     device: Device = None,
     deadline: Deadline = None,
@@ -137,6 +142,7 @@ def archive(
         quiet_prefect()
         from flows.display import show_places, show_run
         from flows.running import location, places, run_archive
+        from tasks.contract import Contract
         from tasks.report import as_values
         from tasks.settings import load_settings
 
@@ -146,7 +152,8 @@ def archive(
             workers=workers,
             store=None if store is None else location(store),
         )
-        summary = run_archive(location(source), settings, config, bar=not as_json)
+        contract = None if min_psnr is None else Contract(min_psnr, max_refits)
+        summary = run_archive(location(source), settings, config, contract, bar=not as_json)
         found = places(summary)
         if as_json:
             _print({**as_values(summary), "places": found})

@@ -14,6 +14,7 @@ from tasks.report import RunSummary
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
     from tasks.compact import CompactSummary
+    from tasks.contract import Contract
     from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
 
@@ -32,7 +33,14 @@ def quiet_prefect() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: bool) -> RunSummary:
+def run_archive(
+    source: str,
+    settings: "Settings",
+    config: CodecConfig,
+    contract: "Contract | None" = None,
+    *,
+    bar: bool,
+) -> RunSummary:
     """Archive a source as `flows.archive` does, with a progress bar on a terminal.
 
     Where there is nothing to do the flow is not started: the plan is read from the store in a
@@ -47,13 +55,13 @@ def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: 
     """
     if settings.store is None:
         raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
-    if (idle := _nothing_to_do(source, settings.store, settings, config)) is not None:
+    if (idle := _nothing_to_do(source, settings.store, settings, config, contract)) is not None:
         return idle
 
     def run() -> Any:
         from flows.archive import archive
 
-        return archive(source, settings.store or "", config, settings.options())
+        return archive(source, settings.store or "", config, settings.options(), contract)
 
     return cast(RunSummary, _watched(run, bar))
 
@@ -173,7 +181,9 @@ def places(summary: RunSummary) -> dict[str, str]:
     return found
 
 
-def _nothing_to_do(source: str, store: str, settings: "Settings", config: CodecConfig) -> RunSummary | None:
+def _nothing_to_do(
+    source: str, store: str, settings: "Settings", config: CodecConfig, contract: "Contract | None"
+) -> RunSummary | None:
     """The summary of a run with nothing to do, or None if there is something."""
     from tasks.plan import make_plan
     from tasks.record import archive_digest, described
@@ -183,7 +193,8 @@ def _nothing_to_do(source: str, store: str, settings: "Settings", config: CodecC
     target = open_store(store)
     if list_source(source).files and not target.objects("catalogue"):
         return None
-    plan = make_plan(source, target, archive_digest(config), max_file_bytes=settings.max_file_bytes)
+    plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=settings.max_file_bytes)
     if plan.n_to_do:
         return None
-    return RunSummary("", source, target.url, described(config), plan.describe(), n_before=plan.n_archived)
+    how = described(config, contract)
+    return RunSummary("", source, target.url, how, plan.describe(), n_before=plan.n_archived)

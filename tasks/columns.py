@@ -75,6 +75,8 @@ IMAGES_COLUMNS = TableColumns(
         ("torch_version", "string", False),
         ("python_version", "string", False),
         ("machine", "string", False),
+        ("min_psnr_db", "double", True),
+        ("refits", "int32", True),
     ),
 )
 

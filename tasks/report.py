@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.objects import ObjectStore
-from tasks.record import ARCHIVED, CatalogueRecord
+from tasks.record import ARCHIVED, LOSSLESS, CatalogueRecord
 
 KEPT_ROWS = 500
 COLUMNS = ("image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified")
@@ -30,6 +30,7 @@ class RunSummary:
         n_before: Images that were archived already.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
+        n_stored_lossless: Images that no fit brought up to the contract.
         n_pixels: Pixels of the images archived.
         source_n_bytes: Size of their originals.
         n_bytes: Size of their bitstreams.
@@ -48,6 +49,7 @@ class RunSummary:
     n_before: int = 0
     n_archived: int = 0
     n_failed: int = 0
+    n_stored_lossless: int = 0
     n_lossless: int = 0
     n_pixels: int = 0
     source_n_bytes: int = 0
@@ -66,6 +68,7 @@ class RunSummary:
             self.n_failed += 1
             return
         self.n_archived += 1
+        self.n_stored_lossless += record.model == LOSSLESS
         self.n_pixels += (record.width or 0) * (record.height or 0)
         self.source_n_bytes += record.source_n_bytes or 0
         self.n_bytes += record.n_bytes or 0
@@ -104,7 +107,8 @@ class RunSummary:
             return f"nothing to do: {self.n_before} images are archived already"
         done = f"{self.n_archived} of {self.n_planned} images archived and verified"
         before = f", {self.n_before} archived before" if self.n_before else ""
-        return f"{done}{before}" + (f", {self.n_failed} failed" if self.n_failed else "")
+        lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
+        return f"{done}{lossless}{before}" + (f", {self.n_failed} failed" if self.n_failed else "")
 
 
 def table_row(record: CatalogueRecord) -> dict[str, str]:
@@ -113,7 +117,7 @@ def table_row(record: CatalogueRecord) -> dict[str, str]:
     return {
         "image": record.source_path,
         "size": f"{record.width}x{record.height}x{record.channels}" if record.width else "",
-        "model": f"{record.model} {record.preset}",
+        "model": LOSSLESS if record.model == LOSSLESS else f"{record.model} {record.preset}",
         "λ": number(record.rd_lambda, ".4g"),
         "bpp": number(record.rate_bpp, ".3f"),
         "PSNR": number(record.psnr_db, ".2f"),

@@ -1,9 +1,12 @@
+import json
 import math
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -27,6 +30,7 @@ from tasks.settings import RunOptions
 from tasks.source import read_source
 from tasks.storage import open_store
 from tests.flows.conftest import BAD, DRAFT, GOOD, ONE_COLOUR, OPTIONS, Archived
+from tests.flows.test_cli import invoke
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
@@ -147,6 +151,37 @@ def test_a_deadline_ends_as_a_row(tmp_path: Path):
     row = rows_of(store)["slow.png"]
     assert (row["status"], row["error_type"]) == ("failed", "DeadlineExceeded")
     assert not (store / "bitstreams").exists()
+
+
+def test_nothing_below_its_contract_is_archived(tmp_path: Path):
+    """What no fit brings there is kept without loss, and audited, restored and queried like the rest."""
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
+    (source / "noise.png").write_bytes(file_of(Image.fromarray(noise)))
+    (source / "smooth.png").write_bytes(file_of(image(16, 16, 3)))
+    words = ("archive", source, store, "--preset", "draft", "--device", "cpu", "--rd-lambda", 0.004)
+    contract = ("--min-psnr", 24, "--max-refits", 0)
+    for n_before in (0, 2):
+        told = json.loads(invoke(*words, *contract, "--json").output)
+        assert (told["n_archived"], told["n_before"]) == (2 - n_before, n_before)
+        assert told["n_stored_lossless"] == (n_before == 0)
+    sql = "select source_path, model, psnr_db >= min_psnr_db, refits from images order by 1"
+    assert json.loads(invoke("query", store, sql, "--json").output)["rows"] == [
+        ["noise.png", "lossless", True, 0],
+        ["smooth.png", "mlp", True, 0],
+    ]
+    assert json.loads(invoke("verify", store, "--json").output)["counts"] == {"intact": 2}
+    assert invoke("restore", store, tmp_path / "back").exit_code == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "back" / "noise.png")), noise)
+    flipped = store / rows_of(store)["noise.png"]["key"]
+    data = bytearray(flipped.read_bytes())
+    data[40] ^= 1
+    flipped.write_bytes(data)
+    assert json.loads(invoke("verify", store, "--json").output)["counts"] == {"intact": 1, "damaged": 1}
+    told = json.loads(invoke(*words, *contract, "--json").output)
+    assert (told["n_archived"], told["n_stored_lossless"], told["n_before"]) == (1, 1, 1)
+    assert told["config"] == "mlp draft, rd_lambda = 0.004, at least 24 dB"
 
 
 def test_rows_are_committed_in_batches(tmp_path: Path):

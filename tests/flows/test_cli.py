@@ -145,6 +145,8 @@ def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path
         (["inspect", "{out}"], 4, "SourceError"),
         (["archive", "{out}", "{out}.store"], 2, "No such file"),
         (["archive", "{photo}", "{photo}"], 2, "expected a folder"),
+        (["archive", "{photo}", "{out}", "--min-psnr", "5"], 2, "min_psnr: expected a number from 10"),
+        (["archive", "{photo}", "{out}", "--min-psnr", "30", "--max-refits", "99"], 2, "max_refits"),
         (["archive", "{photo}", "ftp://host/x"], 2, "location: expected a path"),
         (["archive", "{photo}", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
         (["verify", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
