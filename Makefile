@@ -18,7 +18,7 @@ SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -30,6 +30,7 @@ help:
 	@echo 'make bench-jpeg      the JPEG baseline alone, over every image of IMAGES'
 	@echo 'make bench-speed     encode and decode times of kodim15 in IMAGES'
 	@echo 'make bench-pipeline  what the flow costs over the fits of 50 images'
+	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
 install: $(STAMP)
@@ -85,6 +86,9 @@ bench-jpeg: $(STAMP)
 bench-speed: $(STAMP)
 	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --presets standard --rd-lambda 0.005 \
 	  --out benchmarks/results/speed_mlp
+
+bench-rates: $(STAMP)
+	$(BIN)/python -m benchmarks.rates --out tasks/rates
 
 bench-pipeline: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline --side 96 --out benchmarks/results/pipeline

@@ -17,6 +17,7 @@ from tasks.source import printable
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
     from tasks.compact import CompactSummary
+    from tasks.estimate import Estimate
     from tasks.query import Answer
     from tasks.restore import RestoreSummary
 
@@ -139,6 +140,26 @@ def show_run(summary: RunSummary) -> None:
             f"{summary.rate_bpp:.3f} bpp, "
             f"mean PSNR {number(summary.mean_psnr_db, '.2f')} dB, {summary.wall_seconds:.1f} s"
         )
+
+
+def show_estimate(found: "Estimate") -> None:
+    """What ``inr plan`` found."""
+    _line(f"plan: {found.plan}")
+    if found.n_refused:
+        _line(f"{found.n_refused} of them cannot be archived, by their headers alone")
+    _line(f"{found.n_pixels / 1e6:.1f} megapixels in {found.source_n_bytes} bytes")
+    if found.hours is not None and found.n_bytes is not None:
+        time, at_a_time = duration(found.hours), f"{found.n_workers} at a time"
+        _line(f"about {time} with {at_a_time}, and {found.n_bytes} bytes")
+    _line(f"by {found.origin}")
+
+
+def duration(hours: float) -> str:
+    """A length of time for people, in seconds, minutes or hours."""
+    for unit, limit in ((3600.0, "s"), (60.0, "min")):
+        if hours * unit < 120:
+            return f"{hours * unit:.0f} {limit}"
+    return f"{hours:.1f} h"
 
 
 def show_restored(summary: "RestoreSummary") -> None:

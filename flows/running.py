@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tasks.audit import AuditSummary
     from tasks.compact import CompactSummary
     from tasks.contract import Contract
+    from tasks.estimate import Estimate
     from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
 
@@ -53,17 +54,38 @@ def run_archive(
         ConfigError: The source, the store or a setting.
         CatalogueError, StorageError: The store.
     """
-    if settings.store is None:
-        raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
-    if (idle := _nothing_to_do(source, settings.store, settings, config, contract)) is not None:
+    store = _named_store(settings)
+    if (idle := _nothing_to_do(source, store, settings, config, contract)) is not None:
         return idle
 
     def run() -> Any:
         from flows.archive import archive
 
-        return archive(source, settings.store or "", config, settings.options(), contract)
+        return archive(source, store, config, settings.options(), contract)
 
     return cast(RunSummary, _watched(run, bar))
+
+
+def run_plan(
+    source: str, settings: "Settings", config: CodecConfig, contract: "Contract | None" = None
+) -> "Estimate":
+    """What `run_archive` would do, and what it would take. Writes nothing and starts no flow.
+
+    Raises:
+        ConfigError: The source, the store or a setting.
+        CatalogueError, StorageError: The store.
+    """
+    from flows.workers import n_workers
+    from tasks.estimate import estimate
+    from tasks.plan import make_plan
+    from tasks.record import archive_digest
+    from tasks.storage import open_store
+
+    target = open_store(_named_store(settings))
+    options = settings.options()
+    digest = archive_digest(config, contract)
+    plan = make_plan(source, target, digest, max_file_bytes=options.max_file_bytes)
+    return estimate(plan, target, config, options, n_workers(options))
 
 
 def run_restore(
@@ -153,6 +175,12 @@ def _watched(run: Callable[[], Any], bar: bool) -> Any:
             return run()
         except ImagesFailed as failure:
             return failure.summary
+
+
+def _named_store(settings: "Settings") -> str:
+    if settings.store is None:
+        raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
+    return settings.store
 
 
 def location(path: str) -> str:
