@@ -1,34 +1,28 @@
 """The flow ``archive``: plan, compress and verify each image, record in batches, report.
 
-At most `workers` tasks are submitted at a time, so threads and memory stay flat however long the
-plan is. Whatever ends an image ends as its row; the run's final state tells if there were failures.
+Whatever ends an image ends as its row; the run's final state tells if there were failures.
 """
 
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import ProgressArtifact, publish
-from flows.listening import tell
-from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
+from flows.artifacts import publish
+from flows.images import archive_all, unreadable_rows
+from flows.workers import TASK_RUNNER, n_threads, n_workers
 from inr import CodecConfig
-from tasks.commit import record_batch
-from tasks.compress import ArchiveJob, compress
+from tasks.compress import ArchiveJob
 from tasks.contract import Contract
 from tasks.errors import ImagesFailed
 from tasks.plan import Plan, make_plan
-from tasks.record import STORED, CatalogueRecord, archive_digest, described, failed_record, planned_record
+from tasks.record import archive_digest, described
 from tasks.report import RunSummary, store_report
 from tasks.settings import RunOptions, load_settings
-from tasks.source import SourceImage
 from tasks.storage import open_store
-from tasks.verify import verify
-from tasks.watch import cancel
 
 
 def run_name() -> str:
@@ -71,7 +65,7 @@ def archive(
     get_run_logger().info(plan.describe())
     job = new_job(target.url, config, options, contract)
     summary = new_summary(source, job, plan)
-    _work(plan, job, summary)
+    archive_all(((image, job) for image in plan.images), unreadable_rows(plan, job), summary, job.options)
     summary.wall_seconds = time.perf_counter() - started
     store_report(target, summary)
     publish(summary)
@@ -81,12 +75,16 @@ def archive(
 
 
 def new_job(
-    store: str, config: CodecConfig, options: RunOptions, contract: Contract | None = None
+    store: str,
+    config: CodecConfig,
+    options: RunOptions,
+    contract: Contract | None = None,
+    run_id: str | None = None,
 ) -> ArchiveJob:
     """What the images of this run have in common; cores are shared out among the workers."""
     workers = n_workers(options)
     return ArchiveJob(
-        run_id=str(flow_run.id or uuid.uuid4()),
+        run_id=run_id or str(flow_run.id or uuid.uuid4()),
         store=store,
         config=config,
         options=options.model_copy(update={"workers": workers}),
@@ -106,52 +104,3 @@ def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
     )
-
-
-def _work(plan: Plan, job: ArchiveJob, summary: RunSummary) -> None:
-    """Do what is planned, and commit it batch by batch."""
-    tell(summary)
-    progress = ProgressArtifact(summary.n_planned)
-    batch: list[CatalogueRecord] = []
-    try:
-        for record in _rows(plan, job):
-            batch.append(record)
-            if len(batch) == job.options.batch_images:
-                _commit(job, batch)
-                batch = []
-            summary.add(record)
-            progress.update(summary)
-            tell(summary)
-    except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
-        cancel(job.run_id)
-        raise
-    _commit(job, batch)
-
-
-def _commit(job: ArchiveJob, batch: list[CatalogueRecord]) -> None:
-    if batch:
-        record_batch(job.store, batch, len(batch))
-
-
-def _rows(plan: Plan, job: ArchiveJob) -> Iterator[CatalogueRecord]:
-    """The row of every image, in the order in which they end."""
-    for unreadable, error in plan.unreadable:
-        yield failed_record(planned_record(job.run_id, job.config, unreadable, job.contract), error)
-    images = iter(plan.images)
-    window: Window[CatalogueRecord, tuple[SourceImage, CatalogueRecord]] = Window(job.options.workers)
-    while True:
-        while window.has_room() and (image := next(images, None)) is not None:
-            known = planned_record(job.run_id, job.config, image, job.contract)
-            window.follow(compress.submit(image, job), (image, known))
-        if window.is_empty():
-            return
-        future, (image, known) = window.next_ended()
-        try:
-            record = future.result()
-        except Exception as error:  # whatever ended the task, it is a row and stops no other (law 4)
-            yield failed_record(known, error)
-            continue
-        if record.status == STORED:
-            window.follow(verify.submit(image, record, job), (image, record))
-        else:
-            yield record

@@ -30,6 +30,7 @@ from flows.options import (
     codec_config,
 )
 from inr import __version__
+from inr.config import MODELS
 
 app = typer.Typer(
     help="Photographs as small neural networks: encode, decode, inspect, and archive whole folders.",
@@ -195,6 +196,40 @@ def plan(
         dry_run=True,
         as_json=as_json,
     )
+
+
+@app.command(epilog=exits.EXPLAINED)
+def sweep(
+    source: Source,
+    store: StoreOrSetting = None,
+    rd_lambda: Annotated[list[float], typer.Option(help="λ to try; give it several times.")] = [],  # noqa: B006
+    model: Annotated[
+        list[str], typer.Option(help=f"Model families to try, of {', '.join(MODELS)}. [all]")
+    ] = [],  # noqa: B006
+    preset: Preset = "standard",
+    sample: Annotated[int, typer.Option(min=1, help="So many images of the source.")] = 20,
+    device: Device = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Compare models and λ on a sample of a folder: the rate-distortion curve of this collection."""
+    with exits.told_in_one_line(as_json):
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        from flows.display import show_sweep
+        from flows.running import location, run_sweep
+        from tasks.settings import load_settings
+
+        settings = load_settings(
+            device=device, workers=workers, store=None if store is None else location(store)
+        )
+        report = run_sweep(
+            location(source), settings, model or None, preset, rd_lambda, sample, bar=not as_json
+        )
+        _print(report.as_values()) if as_json else show_sweep(report)
+        if report.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
 
 
 @app.command(epilog=exits.EXPLAINED)

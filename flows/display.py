@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.estimate import Estimate
     from tasks.query import Answer
     from tasks.restore import RestoreSummary
+    from tasks.sweep import SweepReport
 
 WIDTH_OF_A_PIPE = 160
 
@@ -183,6 +184,21 @@ def show_compacted(summary: "CompactSummary") -> None:
     for day, why in summary.failures:
         _line(f"{day}: {why}")
     _line(summary.headline())
+
+
+def show_sweep(report: "SweepReport") -> None:
+    """The RD curve that a run of ``inr sweep`` measured."""
+    from tasks import sweep  # brings pyarrow, which no other display needs
+
+    table = _table(*sweep.COLUMNS)
+    for point in report.points:
+        table.add_row(*sweep.point_cells(point))
+    out.print(table)
+    for record in report.summary.records():
+        if why := reason(record):
+            _line(f"{record.source_path} at λ {record.goal_value:g}: {why}")
+    _line(report.headline())
+    _line(f"report: {report.summary.store}/reports/{report.summary.run_id}.md, and .json")
 
 
 def show_answer(answer: "Answer") -> None:

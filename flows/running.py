@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.estimate import Estimate
     from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
+    from tasks.sweep import SweepReport
 
 QUIET = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s is short on a busy machine
@@ -86,6 +87,41 @@ def run_plan(
     digest = archive_digest(config, contract)
     plan = make_plan(source, target, digest, max_file_bytes=options.max_file_bytes)
     return estimate(plan, target, config, options, n_workers(options))
+
+
+def run_sweep(
+    source: str,
+    settings: "Settings",
+    models: list[str] | None,
+    preset: str,
+    rd_lambdas: list[float],
+    sample: int,
+    *,
+    bar: bool,
+) -> "SweepReport":
+    """Compare settings on a sample of a source as `flows.sweep` does.
+
+    Returns:
+        What was measured; images that failed are counted in it.
+
+    Raises:
+        ConfigError: The source, the store or a setting.
+        CatalogueError, StorageError: The store.
+    """
+    from tasks.storage import open_store
+    from tasks.sweep import configs_of, sample_images
+
+    # Refused here, in a moment, is what the flow would refuse once Prefect's server is up.
+    store = open_store(_named_store(settings)).url
+    configs_of(models, preset, rd_lambdas)
+    sample_images(source, 1, settings.options())
+
+    def run() -> Any:
+        from flows.sweep import sweep
+
+        return sweep(source, store, rd_lambdas, models, preset, sample, settings.options())
+
+    return cast("SweepReport", _watched(run, bar))
 
 
 def run_restore(

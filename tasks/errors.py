@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.compact import CompactSummary
     from tasks.report import RunSummary
     from tasks.restore import RestoreSummary
+    from tasks.sweep import SweepReport
 
 __all__ = [
     "CatalogueError",
@@ -80,7 +81,9 @@ class ImagesFailed(InrError):
     """A run ended, and some of its images or days failed; `summary` has them."""
 
     def __init__(
-        self, message: str, summary: "RunSummary | RestoreSummary | AuditSummary | CompactSummary"
+        self,
+        message: str,
+        summary: "RunSummary | RestoreSummary | AuditSummary | CompactSummary | SweepReport",
     ) -> None:
         """Keep the summary beside the message."""
         super().__init__(message, summary)

@@ -5,6 +5,7 @@ the memory of a run must not grow with it. The catalogue has every row.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -158,10 +159,10 @@ def markdown(summary: RunSummary) -> str:
     lines = [
         f"# {summary.headline()}",
         "",
-        f"- source: {_cell(summary.source)}",
-        f"- store: {_cell(summary.store)}",
+        f"- source: {markdown_cell(summary.source)}",
+        f"- store: {markdown_cell(summary.store)}",
         f"- config: {summary.config}",
-        f"- plan: {_cell(summary.plan)}",
+        f"- plan: {markdown_cell(summary.plan)}",
         f"- run: `{summary.run_id}`, {summary.wall_seconds:.1f} s, of which fits took "
         f"{summary.fit_seconds:.1f} s over all workers",
     ]
@@ -171,10 +172,8 @@ def markdown(summary: RunSummary) -> str:
             f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
         )
     if rows:
-        columns = (*COLUMNS, "reason")
-        lines += ["", _line(columns), _line(["---"] * len(columns))]
         cells = [(*table_row(record).values(), reason(record)) for record in rows]
-        lines += [_line([_cell(value) for value in row]) for row in cells]
+        lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
     if len(rows) < summary.n_done:
         lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]
     return "\n".join(lines) + "\n"
@@ -187,11 +186,13 @@ def store_report(store: ObjectStore, summary: RunSummary) -> str:
     return key
 
 
-def _line(cells: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    cells = [columns, ["---"] * len(columns), *([markdown_cell(value) for value in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in cells]
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """File names and messages come from outside: nothing in them may be Markdown or HTML."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
     return "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in escaped)
