@@ -43,7 +43,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'The module venv is missing. On Debian: apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench,dask]'
 	@touch $@
 
 samples: $(SAMPLES)/.made
@@ -67,7 +67,7 @@ lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench,dask,ray]'
 	{ echo '# Made by `make lock` with Python 3.11: versions that were resolved, installed and tested together.'; \
 	  build/lock/bin/python -m pip freeze --exclude-editable | sed -e 's/+[a-z0-9.]*$$//' \
 	  | grep -v -i -E '^(nvidia-|cuda-|triton)'; } > constraints.txt

@@ -1,28 +1,44 @@
-"""The flow ``archive``: plan, compress and verify each image, record in batches, report.
+"""The flow ``archive``: plan, cut into batches, have each done, report.
 
-Whatever ends an image ends as its row; the run's final state tells if there were failures.
+A batch is a run of `flows.batch`, in this process or on another host. Whatever ends an image ends as
+its row; the run's final state tells if there were failures.
 """
 
 import time
-import uuid
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import publish
-from flows.images import archive_all, unreadable_rows
-from flows.workers import TASK_RUNNER, n_threads, n_workers
+from flows.artifacts import ProgressArtifact, publish
+from flows.dispatch import done_batches
+from flows.images import commit, new_job, unreadable_rows
+from flows.listening import relaying
+from flows.workers import TASK_RUNNER
 from inr import CodecConfig
+from tasks.batches import (
+    forget_batches,
+    forget_old_batches,
+    new_folder,
+    read_batch,
+    read_outcome,
+    write_batches,
+)
 from tasks.compress import ArchiveJob
 from tasks.contract import Contract
-from tasks.errors import ImagesFailed
-from tasks.plan import Plan, make_plan
-from tasks.record import archive_digest, described
+from tasks.errors import BatchLost, ImagesFailed
+from tasks.objects import ObjectStore
+from tasks.plan import Plan, archived_in, make_plan
+from tasks.record import CatalogueRecord, archive_digest, described, failed_record, planned_record
 from tasks.report import RunSummary, store_report
 from tasks.settings import RunOptions, load_settings
 from tasks.storage import open_store
+
+ROUNDS = 32
 
 
 def run_name() -> str:
@@ -61,36 +77,18 @@ def archive(
     config, options = config or CodecConfig(), options or load_settings().options()
     target = open_store(store)
     target.clean()
+    forget_old_batches(target)
     plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=options.max_file_bytes)
     get_run_logger().info(plan.describe())
     job = new_job(target.url, config, options, contract)
     summary = new_summary(source, job, plan)
-    archive_all(((image, job) for image in plan.images), unreadable_rows(plan, job), summary, job.options)
+    _work(target, plan, job, options, summary)
     summary.wall_seconds = time.perf_counter() - started
     store_report(target, summary)
     publish(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
-
-
-def new_job(
-    store: str,
-    config: CodecConfig,
-    options: RunOptions,
-    contract: Contract | None = None,
-    run_id: str | None = None,
-) -> ArchiveJob:
-    """What the images of this run have in common; cores are shared out among the workers."""
-    workers = n_workers(options)
-    return ArchiveJob(
-        run_id=run_id or str(flow_run.id or uuid.uuid4()),
-        store=store,
-        config=config,
-        options=options.model_copy(update={"workers": workers}),
-        n_threads=n_threads(workers),
-        contract=contract,
-    )
 
 
 def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
@@ -104,3 +102,63 @@ def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
     )
+
+
+def _work(store: ObjectStore, plan: Plan, job: ArchiveJob, options: RunOptions, summary: RunSummary) -> None:
+    """Have the plan done, batch by batch."""
+    with relaying(summary, ProgressArtifact(summary.n_planned).update) as tell_all:
+        tell_all()
+        for rows in unreadable_rows(plan, job):
+            commit(store.url, rows)
+            _count(rows, summary)
+            tell_all()
+        folder = new_folder(job.run_id)
+        n_batches = write_batches(store, folder, plan.images, _batch_size(job.options))
+        parameters = partial(_parameters, job, options, folder, n_batches)
+        for number, ending in done_batches(n_batches, parameters, options.deployment):
+            found = read_outcome(store, folder, number)
+            if found is None:
+                found = _rows_of_a_lost_batch(store, folder, number, job, ending)
+                commit(store.url, found)
+            _count(found, summary)
+            tell_all()
+    forget_batches(store, folder)
+
+
+def _count(rows: Iterable[CatalogueRecord], summary: RunSummary) -> None:
+    for record in rows:
+        summary.add(record)
+
+
+def _batch_size(options: RunOptions) -> int:
+    """Images of a batch; here enough for its end, when workers run out of work, to be a small part of it."""
+    return options.batch_images if options.deployment else max(options.batch_images, ROUNDS * options.workers)
+
+
+def _parameters(
+    job: ArchiveJob, options: RunOptions, folder: str, n_batches: int, number: int
+) -> dict[str, Any]:
+    """Those of `archive_batch`, as JSON has them."""
+    return {
+        "store": job.store,
+        "folder": folder,
+        "number": number,
+        "n_batches": n_batches,
+        "run_id": job.run_id,
+        "config": asdict(job.config),
+        "options": options.model_copy(update={"deployment": None}).model_dump(),
+        "contract": asdict(job.contract) if job.contract else None,
+    }
+
+
+def _rows_of_a_lost_batch(
+    store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
+) -> list[CatalogueRecord]:
+    """Rows of those images of a batch that are not archived, where its run did not come to its end."""
+    done = archived_in(store, archive_digest(job.config, job.contract))
+    error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
+    return [
+        failed_record(planned_record(job.run_id, job.config, image, job.contract), error)
+        for image in read_batch(store, folder, number)
+        if image.digest not in done
+    ]

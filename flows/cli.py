@@ -20,6 +20,7 @@ from flows.options import (
     Model,
     Preset,
     RdLambda,
+    Runner,
     Seed,
     Source,
     Store,
@@ -127,6 +128,10 @@ def archive(
     device: Device = None,
     deadline: Deadline = None,
     workers: Workers = None,
+    runner: Runner = None,
+    deployment: Annotated[
+        str | None, typer.Option(help="Submit batches to this deployment, FLOW/NAME. [INR_DEPLOYMENT]")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -146,6 +151,8 @@ def archive(
             device=device,
             deadline_seconds=deadline,
             workers=workers,
+            runner=runner,
+            deployment=deployment,
             store=None if store is None else location(store),
         )
         contract = None if min_psnr is None else Contract(min_psnr, max_refits)

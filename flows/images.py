@@ -4,13 +4,21 @@ At most `workers` tasks are submitted at a time, so threads and memory stay flat
 to do. Whatever ends an image ends as its row.
 """
 
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from prefect.runtime import flow_run
+from prefect.task_runners import TaskRunner
 
 from flows.artifacts import ProgressArtifact
 from flows.listening import tell
-from flows.workers import Window
+from flows.workers import Window, n_threads, n_workers, task_runner
+from inr import CodecConfig
 from tasks.commit import record_batch
 from tasks.compress import ArchiveJob, compress
+from tasks.contract import Contract
 from tasks.plan import Plan
 from tasks.record import STORED, CatalogueRecord, failed_record, planned_record
 from tasks.report import RunSummary
@@ -22,60 +30,79 @@ from tasks.watch import cancel
 Work = tuple[SourceImage, ArchiveJob]
 
 
-def archive_all(
-    work: Iterable[Work], failed: Iterable[CatalogueRecord], summary: RunSummary, options: RunOptions
-) -> None:
-    """Do the work, commit it batch by batch, and tell the summary as it goes.
+def new_job(
+    store: str,
+    config: CodecConfig,
+    options: RunOptions,
+    contract: Contract | None = None,
+    run_id: str | None = None,
+) -> ArchiveJob:
+    """What the images of this run have in common; cores are shared out among the workers."""
+    workers = n_workers(options)
+    return ArchiveJob(
+        run_id=run_id or str(flow_run.id or uuid.uuid4()),
+        store=store,
+        config=config,
+        options=options.model_copy(update={"workers": workers}),
+        n_threads=n_threads(workers),
+        contract=contract,
+    )
+
+
+def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) -> list[CatalogueRecord]:
+    """Do the work, commit it in parts, and tell the summary as it goes; returns the rows.
 
     Args:
         work: Images, each with what its run wants of it; all of one run and one store, the summary's.
-        failed: Rows of what failed before there was anything to do.
         summary: Counts every row.
-        options: How many at a time, and how many rows a batch has.
+        options: How many at a time, on which engine, and how many rows a part has.
     """
     tell(summary)
     progress = ProgressArtifact(summary.n_planned)
-    batch: list[CatalogueRecord] = []
+    rows: list[CatalogueRecord] = []
+    n_committed = 0
     try:
-        for record in _rows(work, failed, options.workers):
-            batch.append(record)
-            if len(batch) == options.batch_images:
-                _commit(summary.store, batch)
-                batch = []
-            summary.add(record)
-            progress.update(summary)
-            tell(summary)
+        with task_runner(options) as runner:
+            for record in _rows(work, runner, options.workers):
+                rows.append(record)
+                if len(rows) - n_committed == options.batch_images:
+                    commit(summary.store, rows[n_committed:])
+                    n_committed = len(rows)
+                summary.add(record)
+                progress.update(summary)
+                tell(summary)
     except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
         cancel(summary.run_id)
         raise
-    _commit(summary.store, batch)
+    commit(summary.store, rows[n_committed:])
+    return rows
 
 
-def unreadable_rows(plan: Plan, job: ArchiveJob) -> list[CatalogueRecord]:
-    """The rows of the files of a plan that could not be read."""
-    return [
+def commit(store: str, rows: Sequence[CatalogueRecord]) -> None:
+    """Write a part of the catalogue, if there is anything to write."""
+    if rows:
+        record_batch(store, rows, len(rows))
+
+
+def unreadable_rows(plan: Plan, job: ArchiveJob) -> Iterator[list[CatalogueRecord]]:
+    """The rows of the files of a plan that could not be read, part by part."""
+    rows = (
         failed_record(planned_record(job.run_id, job.config, image, job.contract), error)
         for image, error in plan.unreadable
-    ]
+    )
+    while part := list(islice(rows, job.options.batch_images)):
+        yield part
 
 
-def _commit(store: str, batch: list[CatalogueRecord]) -> None:
-    if batch:
-        record_batch(store, batch, len(batch))
-
-
-def _rows(
-    work: Iterable[Work], failed: Iterable[CatalogueRecord], n_workers: int
-) -> Iterator[CatalogueRecord]:
+def _rows(work: Iterable[Work], runner: TaskRunner[Any], n_at_once: int) -> Iterator[CatalogueRecord]:
     """The row of every image, in the order in which they end."""
-    yield from failed
     waiting = iter(work)
-    window: Window[CatalogueRecord, tuple[SourceImage, ArchiveJob, CatalogueRecord]] = Window(n_workers)
+    window: Window[CatalogueRecord, tuple[SourceImage, ArchiveJob, CatalogueRecord]] = Window(n_at_once)
     while True:
         while window.has_room() and (item := next(waiting, None)) is not None:
             image, job = item
             known = planned_record(job.run_id, job.config, image, job.contract)
-            window.follow(compress.submit(image, job), (image, job, known))
+            window.follow(runner.submit(compress, {"image": image, "job": job}), (image, job, known))
         if window.is_empty():
             return
         future, (image, job, known) = window.next_ended()
@@ -85,6 +112,7 @@ def _rows(
             yield failed_record(known, error)
             continue
         if record.status == STORED:
-            window.follow(verify.submit(image, record, job), (image, job, record))
+            task = {"image": image, "record": record, "job": job}
+            window.follow(runner.submit(verify, task), (image, job, record))
         else:
             yield record

@@ -9,8 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.archive import new_job
-from flows.images import Work, archive_all
+from flows.images import Work, archive_all, new_job
 from flows.workers import TASK_RUNNER
 from inr import CodecConfig
 from tasks.errors import ImagesFailed
@@ -78,7 +77,7 @@ def sweep(
         n_planned=len(work),
         n_before=len(images) * len(configs) - len(work),
     )
-    archive_all(work, [], summary, job.options)
+    archive_all(work, summary, job.options)
     summary.wall_seconds = time.perf_counter() - started
     report = SweepReport(summary, len(images), rd_points(target, images, configs))
     store_sweep(target, report)

@@ -9,6 +9,7 @@ InrError
 │   └── StorageUnavailable the store may answer the next time; the only one that is retried
 │       └── ChecksumFailed what came over the wire, time and again, is not what was stored
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
+├── BatchLost              a batch of a run ended without saying what became of its images
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
 └── ImagesFailed           the run is over, and some images, or days of the catalogue, failed
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tasks.sweep import SweepReport
 
 __all__ = [
+    "BatchLost",
     "CatalogueError",
     "ChecksumFailed",
     "ImagesFailed",
@@ -71,6 +73,10 @@ class ChecksumFailed(StorageUnavailable):
 
 class CatalogueError(InrError):
     """A part of the catalogue is damaged, or was written by a newer program."""
+
+
+class BatchLost(InrError):
+    """The run of a batch ended without saying what became of its images."""
 
 
 class VerificationMismatch(InrError):

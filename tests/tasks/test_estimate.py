@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inr import CodecConfig
-from inr.config import MODELS
+from inr.config import MODELS, PRESETS
 from tasks import estimate as module
 from tasks.commit import append
 from tasks.estimate import Estimate, Measured, Rates, estimate, predicted, rates_of, typical_lambda
@@ -144,7 +144,7 @@ def test_the_limits_of_the_run_hold(tmp_path: Path, store: LocalStore, table: No
         assert estimate(plan, store, CONFIG, options, 2).n_refused == 1
 
 
-@pytest.mark.parametrize("preset", ["draft"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_the_table_that_the_package_carries_tells_of_every_preset(preset: str):
     measured = module._of_table(CodecConfig(model=MODELS[0], preset=preset))
     assert len({made.rd_lambda for made in measured}) >= 3
