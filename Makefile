@@ -18,7 +18,7 @@ SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -30,6 +30,8 @@ help:
 	@echo 'make bench-jpeg      the JPEG baseline alone, over every image of IMAGES'
 	@echo 'make bench-speed     encode and decode times of kodim15 in IMAGES'
 	@echo 'make bench-pipeline  what the flow costs over the fits of 50 images'
+	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
+	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
 install: $(STAMP)
@@ -42,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'The module venv is missing. On Debian: apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench,dask]'
 	@touch $@
 
 samples: $(SAMPLES)/.made
@@ -66,7 +68,7 @@ lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench,dask,ray]'
 	{ echo '# Made by `make lock` with Python 3.11: versions that were resolved, installed and tested together.'; \
 	  build/lock/bin/python -m pip freeze --exclude-editable | sed -e 's/+[a-z0-9.]*$$//' \
 	  | grep -v -i -E '^(nvidia-|cuda-|triton)'; } > constraints.txt
@@ -85,6 +87,12 @@ bench-jpeg: $(STAMP)
 bench-speed: $(STAMP)
 	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --presets standard --rd-lambda 0.005 \
 	  --out benchmarks/results/speed_mlp
+
+bench-crops: $(STAMP)
+	$(BIN)/python -m benchmarks.crops --images '$(IMAGES)' --out benchmarks/results/cnn_crops $(RD_FLAGS)
+
+bench-rates: $(STAMP)
+	$(BIN)/python -m benchmarks.rates --out tasks/rates
 
 bench-pipeline: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline --side 96 --out benchmarks/results/pipeline

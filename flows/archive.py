@@ -1,12 +1,13 @@
-"""The flow ``archive``: plan, compress and verify each image, record in batches, report.
+"""The flow ``archive``: plan, cut into batches, have each done, report.
 
-At most `workers` tasks are submitted at a time, so threads and memory stay flat however long the
-plan is. Whatever ends an image ends as its row; the run's final state tells if there were failures.
+A batch is a run of `flows.batch`, in this process or on another host. Whatever ends an image ends as
+its row; the run's final state tells if there were failures.
 """
 
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -14,32 +15,46 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.artifacts import ProgressArtifact, publish
-from flows.listening import tell
-from flows.workers import TASK_RUNNER, Window, n_threads, n_workers
+from flows.dispatch import done_batches
+from flows.images import commit, new_job, unreadable_rows
+from flows.listening import relaying
+from flows.workers import TASK_RUNNER
 from inr import CodecConfig
-from tasks.catalogue import record_batch
-from tasks.compress import ArchiveJob, compress
-from tasks.errors import ImagesFailed
-from tasks.plan import Plan, make_plan
-from tasks.record import STORED, CatalogueRecord, archive_digest, described, failed_record, planned_record
+from tasks.batches import (
+    forget_batches,
+    forget_old_batches,
+    new_folder,
+    read_batch,
+    read_outcome,
+    write_batches,
+)
+from tasks.compress import ArchiveJob
+from tasks.contract import Contract
+from tasks.errors import BatchLost, ImagesFailed
+from tasks.objects import ObjectStore
+from tasks.plan import Plan, archived_in, make_plan
+from tasks.record import CatalogueRecord, archive_digest, described, failed_record, planned_record
 from tasks.report import RunSummary, store_report
 from tasks.settings import RunOptions, load_settings
-from tasks.source import SourceImage
 from tasks.storage import open_store
-from tasks.verify import verify
-from tasks.watch import cancel
+
+ROUNDS = 32
 
 
 def run_name() -> str:
     """What a run archives, for Prefect's lists."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    return f"archive {given['source']} into {given['store']}, {described(config)}"
+    return f"archive {given['source']} into {given['store']}, {described(config, given.get('contract'))}"
 
 
 @flow(name="archive", flow_run_name=run_name, task_runner=TASK_RUNNER)
 def archive(
-    source: str, store: str, config: CodecConfig | None = None, options: RunOptions | None = None
+    source: str,
+    store: str,
+    config: CodecConfig | None = None,
+    options: RunOptions | None = None,
+    contract: Contract | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -49,6 +64,7 @@ def archive(
             ``s3://bucket/prefix``, in a bucket that exists.
         config: How to encode; the defaults of `CodecConfig` if not given.
         options: How to work; the settings of the environment if not given.
+        contract: What every image must reach, if anything.
 
     Returns:
         The `RunSummary`, where every image was archived.
@@ -61,11 +77,12 @@ def archive(
     config, options = config or CodecConfig(), options or load_settings().options()
     target = open_store(store)
     target.clean()
-    plan = make_plan(source, target, archive_digest(config), max_file_bytes=options.max_file_bytes)
+    forget_old_batches(target)
+    plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=options.max_file_bytes)
     get_run_logger().info(plan.describe())
-    job = new_job(target.url, config, options)
+    job = new_job(target.url, config, options, contract)
     summary = new_summary(source, job, plan)
-    _work(plan, job, summary)
+    _work(target, plan, job, options, summary)
     summary.wall_seconds = time.perf_counter() - started
     store_report(target, summary)
     publish(summary)
@@ -74,75 +91,74 @@ def archive(
     return summary
 
 
-def new_job(store: str, config: CodecConfig, options: RunOptions) -> ArchiveJob:
-    """What the images of this run have in common; cores are shared out among the workers."""
-    workers = n_workers(options)
-    return ArchiveJob(
-        run_id=str(flow_run.id or uuid.uuid4()),
-        store=store,
-        config=config,
-        options=options.model_copy(update={"workers": workers}),
-        n_threads=n_threads(workers),
-    )
-
-
 def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
     """The summary of a run that has done nothing yet."""
     return RunSummary(
         run_id=job.run_id,
         source=source,
         store=job.store,
-        config=described(job.config),
+        config=described(job.config, job.contract),
         plan=plan.describe(),
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
     )
 
 
-def _work(plan: Plan, job: ArchiveJob, summary: RunSummary) -> None:
-    """Do what is planned, and commit it batch by batch."""
-    tell(summary)
-    progress = ProgressArtifact(summary.n_planned)
-    batch: list[CatalogueRecord] = []
-    try:
-        for record in _rows(plan, job):
-            batch.append(record)
-            if len(batch) == job.options.batch_images:
-                _commit(job, batch)
-                batch = []
-            summary.add(record)
-            progress.update(summary)
-            tell(summary)
-    except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
-        cancel(job.run_id)
-        raise
-    _commit(job, batch)
+def _work(store: ObjectStore, plan: Plan, job: ArchiveJob, options: RunOptions, summary: RunSummary) -> None:
+    """Have the plan done, batch by batch."""
+    with relaying(summary, ProgressArtifact(summary.n_planned).update) as tell_all:
+        tell_all()
+        for rows in unreadable_rows(plan, job):
+            commit(store.url, rows)
+            _count(rows, summary)
+            tell_all()
+        folder = new_folder(job.run_id)
+        n_batches = write_batches(store, folder, plan.images, _batch_size(job.options))
+        parameters = partial(_parameters, job, options, folder, n_batches)
+        for number, ending in done_batches(n_batches, parameters, options.deployment):
+            found = read_outcome(store, folder, number)
+            if found is None:
+                found = _rows_of_a_lost_batch(store, folder, number, job, ending)
+                commit(store.url, found)
+            _count(found, summary)
+            tell_all()
+    forget_batches(store, folder)
 
 
-def _commit(job: ArchiveJob, batch: list[CatalogueRecord]) -> None:
-    if batch:
-        record_batch(job.store, batch, len(batch))
+def _count(rows: Iterable[CatalogueRecord], summary: RunSummary) -> None:
+    for record in rows:
+        summary.add(record)
 
 
-def _rows(plan: Plan, job: ArchiveJob) -> Iterator[CatalogueRecord]:
-    """The row of every image, in the order in which they end."""
-    for unreadable, error in plan.unreadable:
-        yield failed_record(planned_record(job.run_id, job.config, unreadable), error)
-    images = iter(plan.images)
-    window: Window[CatalogueRecord, tuple[SourceImage, CatalogueRecord]] = Window(job.options.workers)
-    while True:
-        while window.has_room() and (image := next(images, None)) is not None:
-            known = planned_record(job.run_id, job.config, image)
-            window.follow(compress.submit(image, job), (image, known))
-        if window.is_empty():
-            return
-        future, (image, known) = window.next_ended()
-        try:
-            record = future.result()
-        except Exception as error:  # whatever ended the task, it is a row and stops no other (law 4)
-            yield failed_record(known, error)
-            continue
-        if record.status == STORED:
-            window.follow(verify.submit(image, record, job), (image, record))
-        else:
-            yield record
+def _batch_size(options: RunOptions) -> int:
+    """Images of a batch; here enough for its end, when workers run out of work, to be a small part of it."""
+    return options.batch_images if options.deployment else max(options.batch_images, ROUNDS * options.workers)
+
+
+def _parameters(
+    job: ArchiveJob, options: RunOptions, folder: str, n_batches: int, number: int
+) -> dict[str, Any]:
+    """Those of `archive_batch`, as JSON has them."""
+    return {
+        "store": job.store,
+        "folder": folder,
+        "number": number,
+        "n_batches": n_batches,
+        "run_id": job.run_id,
+        "config": asdict(job.config),
+        "options": options.model_copy(update={"deployment": None}).model_dump(),
+        "contract": asdict(job.contract) if job.contract else None,
+    }
+
+
+def _rows_of_a_lost_batch(
+    store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
+) -> list[CatalogueRecord]:
+    """Rows of those images of a batch that are not archived, where its run did not come to its end."""
+    done = archived_in(store, archive_digest(job.config, job.contract))
+    error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
+    return [
+        failed_record(planned_record(job.run_id, job.config, image, job.contract), error)
+        for image in read_batch(store, folder, number)
+        if image.digest not in done
+    ]

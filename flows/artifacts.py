@@ -11,6 +11,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.listening import Counted
 from tasks.report import RunSummary, markdown, reason, table_row
 
 SECONDS_BETWEEN_UPDATES = 2.0
@@ -28,7 +29,7 @@ class ProgressArtifact:
         )
         self._id = cast("UUID", created)  # a coroutine only where an event loop runs
 
-    def update(self, summary: RunSummary) -> None:
+    def update(self, summary: RunSummary | Counted) -> None:
         """Show how far a run is."""
         ended = summary.n_done >= self._n_planned
         if ended or time.perf_counter() - self._updated >= SECONDS_BETWEEN_UPDATES:

@@ -11,8 +11,27 @@ from typing import Annotated, Any
 import typer
 
 from flows import exits
+from flows.options import (
+    Deadline,
+    Device,
+    Json,
+    MaxRefits,
+    MinPsnr,
+    Model,
+    Preset,
+    RdLambda,
+    Runner,
+    Seed,
+    Source,
+    Store,
+    StoreOrSetting,
+    TargetBpp,
+    TargetPsnr,
+    Workers,
+    codec_config,
+)
 from inr import __version__
-from inr.config import DEFAULT_RD_LAMBDA, MODELS, PRESETS, CodecConfig
+from inr.config import MODELS
 
 app = typer.Typer(
     help="Photographs as small neural networks: encode, decode, inspect, and archive whole folders.",
@@ -21,24 +40,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
-Preset = Annotated[str, typer.Option(help=f"How much time a fit may take: {', '.join(PRESETS)}.")]
-RdLambda = Annotated[
-    float | None,
-    typer.Option(help=f"λ: weight of a bit per pixel against the mean squared error. [{DEFAULT_RD_LAMBDA}]"),
-]
-TargetPsnr = Annotated[float | None, typer.Option(help="Quality to reach, in dB, instead of λ.")]
-TargetBpp = Annotated[float | None, typer.Option(help="File size to reach, in bits per pixel, instead of λ.")]
-Seed = Annotated[int, typer.Option(help="Seed of the fit.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE, else auto]")]
-Deadline = Annotated[
-    float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
-]
-Workers = Annotated[
-    int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def _version(wanted: bool) -> None:
@@ -72,7 +73,7 @@ def encode(
 ) -> None:
     """Encode one image file."""
     with exits.told_in_one_line(as_json):
-        config = _config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+        config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
         from flows.display import fit_bar, show_encoded
         from flows.files import encode_file
         from tasks.settings import load_settings
@@ -114,29 +115,35 @@ def inspect(
 
 @app.command(epilog=exits.EXPLAINED)
 def archive(
-    source: Annotated[str, typer.Argument(help="A folder of photographs, or one; or s3://bucket/prefix.")],
-    store: Annotated[
-        str | None, typer.Argument(help="The folder of the archive, or s3://bucket/prefix. [INR_STORE]")
-    ] = None,
+    source: Source,
+    store: StoreOrSetting = None,
     model: Model = "mlp",
     preset: Preset = "standard",
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
+    min_psnr: MinPsnr = None,
+    max_refits: MaxRefits = 3,
     seed: Seed = 0,
     device: Device = None,
     deadline: Deadline = None,
     workers: Workers = None,
+    runner: Runner = None,
+    deployment: Annotated[
+        str | None, typer.Option(help="Submit batches to this deployment, FLOW/NAME. [INR_DEPLOYMENT]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
     """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
     with exits.told_in_one_line(as_json):
-        config = _config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+        config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
         from flows.running import quiet_prefect
 
         quiet_prefect()
         from flows.display import show_places, show_run
         from flows.running import location, places, run_archive
+        from tasks.contract import Contract
         from tasks.report import as_values
         from tasks.settings import load_settings
 
@@ -144,9 +151,15 @@ def archive(
             device=device,
             deadline_seconds=deadline,
             workers=workers,
+            runner=runner,
+            deployment=deployment,
             store=None if store is None else location(store),
         )
-        summary = run_archive(location(source), settings, config, bar=not as_json)
+        contract = None if min_psnr is None else Contract(min_psnr, max_refits)
+        if dry_run:
+            _show_plan(location(source), settings, config, contract, as_json)
+            return
+        summary = run_archive(location(source), settings, config, contract, bar=not as_json)
         found = places(summary)
         if as_json:
             _print({**as_values(summary), "places": found})
@@ -158,8 +171,77 @@ def archive(
 
 
 @app.command(epilog=exits.EXPLAINED)
+def plan(
+    source: Source,
+    store: StoreOrSetting = None,
+    model: Model = "mlp",
+    preset: Preset = "standard",
+    rd_lambda: RdLambda = None,
+    target_psnr: TargetPsnr = None,
+    target_bpp: TargetBpp = None,
+    min_psnr: MinPsnr = None,
+    max_refits: MaxRefits = 3,
+    seed: Seed = 0,
+    device: Device = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Say what `archive` would do with the same words: images, pixels, and estimated hours and bytes."""
+    archive(
+        source=source,
+        store=store,
+        model=model,
+        preset=preset,
+        rd_lambda=rd_lambda,
+        target_psnr=target_psnr,
+        target_bpp=target_bpp,
+        min_psnr=min_psnr,
+        max_refits=max_refits,
+        seed=seed,
+        device=device,
+        workers=workers,
+        dry_run=True,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog=exits.EXPLAINED)
+def sweep(
+    source: Source,
+    store: StoreOrSetting = None,
+    rd_lambda: Annotated[list[float], typer.Option(help="λ to try; give it several times.")] = [],  # noqa: B006
+    model: Annotated[
+        list[str], typer.Option(help=f"Model families to try, of {', '.join(MODELS)}. [all]")
+    ] = [],  # noqa: B006
+    preset: Preset = "standard",
+    sample: Annotated[int, typer.Option(min=1, help="So many images of the source.")] = 20,
+    device: Device = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Compare models and λ on a sample of a folder: the rate-distortion curve of this collection."""
+    with exits.told_in_one_line(as_json):
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        from flows.display import show_sweep
+        from flows.running import location, run_sweep
+        from tasks.settings import load_settings
+
+        settings = load_settings(
+            device=device, workers=workers, store=None if store is None else location(store)
+        )
+        report = run_sweep(
+            location(source), settings, model or None, preset, rd_lambda, sample, bar=not as_json
+        )
+        _print(report.as_values()) if as_json else show_sweep(report)
+        if report.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
+
+
+@app.command(epilog=exits.EXPLAINED)
 def query(
-    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    store: Store,
     sql: Annotated[str, typer.Argument(help="SQL over the tables images, all_images, history and audits.")],
     as_json: Json = False,
 ) -> None:
@@ -176,7 +258,7 @@ def query(
 
 @app.command(epilog=exits.EXPLAINED)
 def verify(
-    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    store: Store,
     sample: Annotated[int | None, typer.Option(min=1, help="So many bitstreams at random. [all]")] = None,
     unread_days: Annotated[
         float | None, typer.Option(min=0, help="Only what was not verified or audited for so many days.")
@@ -204,7 +286,7 @@ def verify(
 
 @app.command(epilog=exits.EXPLAINED)
 def restore(
-    store: Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")],
+    store: Store,
     target: Annotated[str, typer.Argument(help="The folder to write into. Nothing in it is replaced.")],
     where: Annotated[
         str, typer.Option(help="Which images: a condition in SQL on the columns of images.")
@@ -231,22 +313,35 @@ def restore(
             raise typer.Exit(exits.IMAGES_FAILED)
 
 
-def _config(
-    model: str,
-    preset: str,
-    rd_lambda: float | None,
-    target_psnr: float | None,
-    target_bpp: float | None,
-    seed: int,
-) -> CodecConfig:
-    return CodecConfig(
-        model=model,
-        preset=preset,
-        rd_lambda=rd_lambda,
-        target_psnr_db=target_psnr,
-        target_bpp=target_bpp,
-        seed=seed,
-    )
+@app.command(epilog=exits.EXPLAINED)
+def compact(
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Make one Parquet part of the many of each day; archives and queries may run meanwhile."""
+    with exits.told_in_one_line(as_json):
+        from flows.running import quiet_prefect
+
+        quiet_prefect()
+        import dataclasses
+
+        from flows.display import show_compacted
+        from flows.running import location, run_compact
+
+        summary = run_compact(location(store))
+        _print(dataclasses.asdict(summary)) if as_json else show_compacted(summary)
+        if summary.n_failed:
+            raise typer.Exit(exits.IMAGES_FAILED)
+
+
+def _show_plan(source: str, settings: Any, config: Any, contract: Any, as_json: bool) -> None:
+    import dataclasses
+
+    from flows.display import show_estimate
+    from flows.running import run_plan
+
+    found = run_plan(source, settings, config, contract)
+    _print(dataclasses.asdict(found)) if as_json else show_estimate(found)
 
 
 def _print(values: dict[str, Any]) -> None:

@@ -16,8 +16,11 @@ from tasks.source import printable
 
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
+    from tasks.compact import CompactSummary
+    from tasks.estimate import Estimate
     from tasks.query import Answer
     from tasks.restore import RestoreSummary
+    from tasks.sweep import SweepReport
 
 WIDTH_OF_A_PIPE = 160
 
@@ -140,6 +143,26 @@ def show_run(summary: RunSummary) -> None:
         )
 
 
+def show_estimate(found: "Estimate") -> None:
+    """What ``inr plan`` found."""
+    _line(f"plan: {found.plan}")
+    if found.n_refused:
+        _line(f"{found.n_refused} of them cannot be archived, by their headers alone")
+    _line(f"{found.n_pixels / 1e6:.1f} megapixels in {found.source_n_bytes} bytes")
+    if found.hours is not None and found.n_bytes is not None:
+        time, at_a_time = duration(found.hours), f"{found.n_workers} at a time"
+        _line(f"about {time} with {at_a_time}, and {found.n_bytes} bytes")
+    _line(f"by {found.origin}")
+
+
+def duration(hours: float) -> str:
+    """A length of time for people, in seconds, minutes or hours."""
+    for unit, limit in ((3600.0, "s"), (60.0, "min")):
+        if hours * unit < 120:
+            return f"{hours * unit:.0f} {limit}"
+    return f"{hours:.1f} h"
+
+
 def show_restored(summary: "RestoreSummary") -> None:
     """What a run of ``inr restore`` did."""
     for path, why in summary.failures:
@@ -154,6 +177,28 @@ def show_audit(summary: "AuditSummary") -> None:
     for row in summary.findings:
         _line(f"{row.status}: {row.error_message or row.key}")
     _line(f"{summary.headline()}; {summary.wall_seconds:.1f} s")
+
+
+def show_compacted(summary: "CompactSummary") -> None:
+    """What a run of ``inr compact`` did."""
+    for day, why in summary.failures:
+        _line(f"{day}: {why}")
+    _line(summary.headline())
+
+
+def show_sweep(report: "SweepReport") -> None:
+    """The RD curve that a run of ``inr sweep`` measured."""
+    from tasks import sweep  # brings pyarrow, which no other display needs
+
+    table = _table(*sweep.COLUMNS)
+    for point in report.points:
+        table.add_row(*sweep.point_cells(point))
+    out.print(table)
+    for record in report.summary.records():
+        if why := reason(record):
+            _line(f"{record.source_path} at λ {record.goal_value:g}: {why}")
+    _line(report.headline())
+    _line(f"report: {report.summary.store}/reports/{report.summary.run_id}.md, and .json")
 
 
 def show_answer(answer: "Answer") -> None:

@@ -13,8 +13,12 @@ from tasks.report import RunSummary
 
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
+    from tasks.compact import CompactSummary
+    from tasks.contract import Contract
+    from tasks.estimate import Estimate
     from tasks.restore import Format, RestoreSummary
     from tasks.settings import Settings
+    from tasks.sweep import SweepReport
 
 QUIET = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s is short on a busy machine
@@ -31,7 +35,14 @@ def quiet_prefect() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: bool) -> RunSummary:
+def run_archive(
+    source: str,
+    settings: "Settings",
+    config: CodecConfig,
+    contract: "Contract | None" = None,
+    *,
+    bar: bool,
+) -> RunSummary:
     """Archive a source as `flows.archive` does, with a progress bar on a terminal.
 
     Where there is nothing to do the flow is not started: the plan is read from the store in a
@@ -44,17 +55,73 @@ def run_archive(source: str, settings: "Settings", config: CodecConfig, *, bar: 
         ConfigError: The source, the store or a setting.
         CatalogueError, StorageError: The store.
     """
-    if settings.store is None:
-        raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
-    if (idle := _nothing_to_do(source, settings.store, settings, config)) is not None:
+    store = _named_store(settings)
+    if (idle := _nothing_to_do(source, store, settings, config, contract)) is not None:
         return idle
 
     def run() -> Any:
         from flows.archive import archive
 
-        return archive(source, settings.store or "", config, settings.options())
+        return archive(source, store, config, settings.options(), contract)
 
     return cast(RunSummary, _watched(run, bar))
+
+
+def run_plan(
+    source: str, settings: "Settings", config: CodecConfig, contract: "Contract | None" = None
+) -> "Estimate":
+    """What `run_archive` would do, and what it would take. Writes nothing and starts no flow.
+
+    Raises:
+        ConfigError: The source, the store or a setting.
+        CatalogueError, StorageError: The store.
+    """
+    from flows.workers import n_workers
+    from tasks.estimate import estimate
+    from tasks.plan import make_plan
+    from tasks.record import archive_digest
+    from tasks.storage import open_store
+
+    target = open_store(_named_store(settings))
+    options = settings.options()
+    digest = archive_digest(config, contract)
+    plan = make_plan(source, target, digest, max_file_bytes=options.max_file_bytes)
+    return estimate(plan, target, config, options, n_workers(options))
+
+
+def run_sweep(
+    source: str,
+    settings: "Settings",
+    models: list[str] | None,
+    preset: str,
+    rd_lambdas: list[float],
+    sample: int,
+    *,
+    bar: bool,
+) -> "SweepReport":
+    """Compare settings on a sample of a source as `flows.sweep` does.
+
+    Returns:
+        What was measured; images that failed are counted in it.
+
+    Raises:
+        ConfigError: The source, the store or a setting.
+        CatalogueError, StorageError: The store.
+    """
+    from tasks.storage import open_store
+    from tasks.sweep import configs_of, sample_images
+
+    # Refused here, in a moment, is what the flow would refuse once Prefect's server is up.
+    store = open_store(_named_store(settings)).url
+    configs_of(models, preset, rd_lambdas)
+    sample_images(source, 1, settings.options())
+
+    def run() -> Any:
+        from flows.sweep import sweep
+
+        return sweep(source, store, rd_lambdas, models, preset, sample, settings.options())
+
+    return cast("SweepReport", _watched(run, bar))
 
 
 def run_restore(
@@ -110,6 +177,30 @@ def run_verify(
     return cast("AuditSummary", _watched(run, bar))
 
 
+def run_compact(store: str) -> "CompactSummary":
+    """Compact a catalogue as `flows.compact` does; where no day has many parts the flow is not started.
+
+    Returns:
+        What was done; days that failed are counted in it.
+
+    Raises:
+        ConfigError: The store.
+        StorageError: The store.
+    """
+    from tasks.compact import CompactSummary, plan_compaction
+    from tasks.storage import open_store
+
+    if not plan_compaction(open_store(store)):
+        return CompactSummary("", store)
+
+    def run() -> Any:
+        from flows.compact import compact
+
+        return compact(store)
+
+    return cast(CompactSummary, _watched(run, bar=False))
+
+
 def _watched(run: Callable[[], Any], bar: bool) -> Any:
     """The summary of a flow, with a progress bar on a terminal; also that of a flow with failures."""
     from flows.display import run_bar
@@ -120,6 +211,12 @@ def _watched(run: Callable[[], Any], bar: bool) -> Any:
             return run()
         except ImagesFailed as failure:
             return failure.summary
+
+
+def _named_store(settings: "Settings") -> str:
+    if settings.store is None:
+        raise ConfigError("store: expected a folder, as the second argument or as INR_STORE, found none")
+    return settings.store
 
 
 def location(path: str) -> str:
@@ -148,7 +245,9 @@ def places(summary: RunSummary) -> dict[str, str]:
     return found
 
 
-def _nothing_to_do(source: str, store: str, settings: "Settings", config: CodecConfig) -> RunSummary | None:
+def _nothing_to_do(
+    source: str, store: str, settings: "Settings", config: CodecConfig, contract: "Contract | None"
+) -> RunSummary | None:
     """The summary of a run with nothing to do, or None if there is something."""
     from tasks.plan import make_plan
     from tasks.record import archive_digest, described
@@ -158,7 +257,8 @@ def _nothing_to_do(source: str, store: str, settings: "Settings", config: CodecC
     target = open_store(store)
     if list_source(source).files and not target.objects("catalogue"):
         return None
-    plan = make_plan(source, target, archive_digest(config), max_file_bytes=settings.max_file_bytes)
+    plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=settings.max_file_bytes)
     if plan.n_to_do:
         return None
-    return RunSummary("", source, target.url, described(config), plan.describe(), n_before=plan.n_archived)
+    how = described(config, contract)
+    return RunSummary("", source, target.url, how, plan.describe(), n_before=plan.n_archived)

@@ -1,16 +1,19 @@
-"""Bounded fan-out: how many tasks a flow has in flight, and a window over them."""
+"""Bounded fan-out: how many tasks a flow has in flight, on which engine, and a window over them."""
 
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
+from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from inr.errors import ConfigError
 from tasks.settings import MAX_WORKERS, RunOptions
 
 Result = TypeVar("Result")
@@ -22,6 +25,59 @@ sys.setswitchinterval(1e-4)
 
 # A bound that is never reached: flows submit through a `Window`, no more than the workers of a run.
 TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=MAX_WORKERS)
+
+
+@contextmanager
+def task_runner(options: RunOptions) -> Iterator[TaskRunner[Any]]:
+    """The engine that a run's tasks go to, started; `options.workers` is how many at a time.
+
+    Raises:
+        ConfigError: The extra of the engine is not installed.
+    """
+    if options.runner == "threads":
+        with cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=MAX_WORKERS)) as engine:
+            yield engine
+        return
+    try:
+        made = _dask(options) if options.runner == "dask" else _ray(options)
+    except ImportError as error:
+        extra = f"pip install 'inr-archive[{options.runner}]'"
+        raise ConfigError(f"runner: {options.runner} is not installed: {extra}") from error
+    with _server_for_children(), made as engine:
+        yield engine
+
+
+def _dask(options: RunOptions) -> TaskRunner[Any]:
+    from prefect_dask.task_runners import DaskTaskRunner
+
+    if options.runner_address:
+        return cast("TaskRunner[Any]", DaskTaskRunner(address=options.runner_address))
+    cluster = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
+    return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=cluster))
+
+
+def _ray(options: RunOptions) -> TaskRunner[Any]:
+    from prefect_ray.task_runners import RayTaskRunner
+
+    if options.runner_address:
+        return cast("TaskRunner[Any]", RayTaskRunner(address=options.runner_address))
+    started = {"num_cpus": options.workers, "include_dashboard": False}
+    return cast("TaskRunner[Any]", RayTaskRunner(init_kwargs=started))
+
+
+@contextmanager
+def _server_for_children() -> Iterator[None]:
+    """Processes started inside report to the server of this run; else each would start one of its own."""
+    before = os.environ.get("PREFECT_API_URL")
+    with get_client(sync_client=True) as client:
+        os.environ["PREFECT_API_URL"] = str(client.api_url)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PREFECT_API_URL"]
+        else:
+            os.environ["PREFECT_API_URL"] = before
 
 
 def n_cores() -> int:

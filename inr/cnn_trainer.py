@@ -136,7 +136,7 @@ class _Fit:
         n_latents = architecture.n_parameters - architecture.n_weights
         self._latents = torch.zeros(n_latents, device=device, requires_grad=True)
         self._matrices = _initial_matrices(architecture, self._target.mean((1, 2)), rd_lambda, generator)
-        self._adam = torch.optim.Adam([self._latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
+        self._adam = torch.optim.Adam([self._latents], betas=(0.7, 0.97), eps=1e-10, fused=True)
         shares = [0.1 if name == "upsampling" else 1.0 for name in architecture.matrices]
         self._soap = Soap(self._matrices, rates=shares)
 

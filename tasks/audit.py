@@ -15,7 +15,7 @@ from datetime import timedelta
 import torch
 from prefect import task
 
-from tasks import catalogue, journal
+from tasks import catalogue, commit, journal
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageUnavailable, VerificationMismatch
 from tasks.objects import ObjectStore
 from tasks.record import (
@@ -198,4 +198,4 @@ def audit_object(record: CatalogueRecord, job: AuditJob) -> AuditRow:
 )
 def record_audits(store_url: str, rows: Sequence[AuditRow], n_rows: int) -> None:
     """Commit a batch of rows."""
-    catalogue.append_audits(open_store(store_url), rows)
+    commit.append_audits(open_store(store_url), rows)

@@ -1,186 +1,87 @@
 """The catalogue: Parquet parts of ``images``, ``history`` and ``audits``. The only importer of pyarrow.
 
 CATALOGUE.md describes the columns, and what will not change. A part is written once, under a name
-of its own, and never changed. Readers take the latest record of each (image, archive digest). Parts
-are bytes from outside: their size is bounded, and what is not a part raises `CatalogueError`.
+of its own, and never changed. Readers take the latest record of each (image, archive digest), and
+leave out parts that a compacted one replaces. Parts are bytes from outside: their size is bounded,
+and what is not a part raises `CatalogueError`.
 """
 
-import dataclasses
+import functools
+import json
+import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from prefect import task
 
-from tasks import journal
-from tasks.errors import CatalogueError, StorageUnavailable
-from tasks.journal import HistoryPoint
-from tasks.objects import ObjectStore
-from tasks.record import (
-    ARCHIVED,
-    AUDITS_SCHEMA_VERSION,
-    IMAGES_SCHEMA_VERSION,
-    LOST,
-    AuditRow,
-    CatalogueRecord,
-    now,
+from tasks.columns import (
+    AUDITS_COLUMNS,
+    HISTORY_COLUMNS,
+    IMAGES_COLUMNS,
+    TableColumns,
 )
-from tasks.storage import open_store
+from tasks.errors import CatalogueError, ObjectMissing
+from tasks.objects import ObjectStore
+from tasks.record import ARCHIVED, LOST, AuditRow, CatalogueRecord, now
 
-HISTORY_SCHEMA_VERSION = 1
 IMAGES = "catalogue/images"
 HISTORY = "catalogue/history"
 AUDITS = "catalogue/audits"
 MAX_PART_BYTES = 1 << 30
 ROWS_PER_GROUP = 65_536
+READS = 5  # of a table, where compactions come between
 
 Row = dict[str, Any]
+Read = TypeVar("Read")
+P = ParamSpec("P")
 
+_REPLACES = b"inr.replaces"
+_COMPACTED = re.compile(r"\d{8}Z-\d{6}\.parquet")
 _TIME = pa.timestamp("us", tz="UTC")
-_TEXTS = pa.list_(pa.string())
+_TYPES = {
+    "timestamp[us, UTC]": _TIME,
+    "list<string>": pa.list_(pa.string()),
+    "string": pa.string(),
+    "double": pa.float64(),
+    **{f"int{bits}": getattr(pa, f"int{bits}")() for bits in (8, 16, 32, 64)},
+}
 
 
-def _schema(table: str, version: int, fields: list[tuple[str, pa.DataType, bool]]) -> pa.Schema:
-    columns = [pa.field(name, type_, nullable=nullable) for name, type_, nullable in fields]
-    return pa.schema(columns, metadata={"inr.table": table, "inr.schema_version": str(version)})
+def _schema(table: str, known: TableColumns) -> pa.Schema:
+    fields = [pa.field(name, _TYPES[type_], nullable=nullable) for name, type_, nullable in known.columns]
+    return pa.schema(fields, metadata={"inr.table": table, "inr.schema_version": str(known.version)})
 
 
-IMAGES_SCHEMA = _schema(
-    "images",
-    IMAGES_SCHEMA_VERSION,
-    [
-        ("schema_version", pa.int16(), False),
-        ("run_id", pa.string(), False),
-        ("recorded_at", _TIME, False),
-        ("status", pa.string(), False),
-        ("error_type", pa.string(), True),
-        ("error_message", pa.string(), True),
-        ("image_digest", pa.string(), True),
-        ("archive_digest", pa.string(), False),
-        ("config_digest", pa.string(), False),
-        ("config_json", pa.string(), False),
-        ("key", pa.string(), True),
-        ("bitstream_digest", pa.string(), True),
-        ("symbols_digest", pa.string(), True),
-        ("pixels_digest", pa.string(), True),
-        ("source_uri", pa.string(), False),
-        ("source_path", pa.string(), False),
-        ("also_at", _TEXTS, False),
-        ("source_n_bytes", pa.int64(), True),
-        ("source_format", pa.string(), True),
-        ("source_mode", pa.string(), True),
-        ("width", pa.int32(), True),
-        ("height", pa.int32(), True),
-        ("channels", pa.int8(), True),
-        ("icc_n_bytes", pa.int64(), True),
-        ("exif_n_bytes", pa.int64(), True),
-        ("notes", _TEXTS, False),
-        ("model", pa.string(), False),
-        ("preset", pa.string(), False),
-        ("goal", pa.string(), False),
-        ("goal_value", pa.float64(), False),
-        ("seed", pa.int64(), False),
-        ("rd_lambda", pa.float64(), True),
-        ("n_parameters", pa.int64(), True),
-        ("n_bytes", pa.int64(), True),
-        ("rate_bpp", pa.float64(), True),
-        ("estimated_rate_bits", pa.float64(), True),
-        ("psnr_db", pa.float64(), True),
-        ("ms_ssim", pa.float64(), True),
-        ("attempts", pa.int32(), True),
-        ("restarts", pa.int32(), True),
-        ("fit_seconds", pa.float64(), True),
-        ("encode_seconds", pa.float64(), True),
-        ("decode_seconds", pa.float64(), True),
-        ("verify_seconds", pa.float64(), True),
-        ("verified_at", _TIME, True),
-        ("device", pa.string(), True),
-        ("n_threads", pa.int32(), True),
-        ("format_version", pa.int32(), False),
-        ("encoder_version", pa.string(), False),
-        ("torch_version", pa.string(), False),
-        ("python_version", pa.string(), False),
-        ("machine", pa.string(), False),
-    ],
-)
-
-HISTORY_SCHEMA = _schema(
-    "history",
-    HISTORY_SCHEMA_VERSION,
-    [
-        ("schema_version", pa.int16(), False),
-        ("run_id", pa.string(), False),
-        ("image_digest", pa.string(), False),
-        ("archive_digest", pa.string(), False),
-        ("config_digest", pa.string(), False),
-        ("attempt", pa.int32(), False),
-        ("step", pa.int32(), False),
-        ("n_steps", pa.int32(), False),
-        ("rd_lambda", pa.float64(), False),
-        ("estimated_bpp", pa.float64(), False),
-        ("psnr_db", pa.float64(), False),
-    ],
-)
+IMAGES_SCHEMA = _schema("images", IMAGES_COLUMNS)
+HISTORY_SCHEMA = _schema("history", HISTORY_COLUMNS)
+AUDITS_SCHEMA = _schema("audits", AUDITS_COLUMNS)
+SCHEMAS = {IMAGES: IMAGES_SCHEMA, HISTORY: HISTORY_SCHEMA, AUDITS: AUDITS_SCHEMA}
 
 
-AUDITS_SCHEMA = _schema(
-    "audits",
-    AUDITS_SCHEMA_VERSION,
-    [
-        ("schema_version", pa.int16(), False),
-        ("run_id", pa.string(), False),
-        ("checked_at", _TIME, False),
-        ("key", pa.string(), False),
-        ("image_digest", pa.string(), True),
-        ("archive_digest", pa.string(), True),
-        ("status", pa.string(), False),
-        ("error_type", pa.string(), True),
-        ("error_message", pa.string(), True),
-        ("n_bytes", pa.int64(), True),
-        ("decode_seconds", pa.float64(), True),
-    ],
-)
+def new_part_name() -> str:
+    """A name that no other part has."""
+    return f"{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex}.parquet"
 
 
-@task(
-    task_run_name="record {n_records} images",
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=lambda _task, _run, state: isinstance(state.data, StorageUnavailable),
-)
-def record_batch(store_url: str, records: Sequence[CatalogueRecord], n_records: int) -> None:
-    """Commit a batch: history part, images part, then the claims are settled and go."""
-    store = open_store(store_url)
-    append(store, records)
-    for record in records:
-        if record.status == ARCHIVED and record.image_digest:
-            journal.forget(store, record.image_digest, record.archive_digest)
+def write_rows(store: ObjectStore, prefix: str, name: str, rows: list[Row]) -> None:
+    """Write one part of a table, `IMAGES`, `HISTORY` or `AUDITS`.
 
-
-def append(store: ObjectStore, records: Sequence[CatalogueRecord]) -> None:
-    """Write one part of each table; the history first, because a record is the commit."""
-    history = list(_history_rows(store, records))
-    name = _part_name()
-    if history:
-        store.put(f"{HISTORY}/{name}", _part(history, HISTORY_SCHEMA))
-    store.put(f"{IMAGES}/{name}", _part([dataclasses.asdict(record) for record in records], IMAGES_SCHEMA))
-
-
-def append_audits(store: ObjectStore, rows: Sequence[AuditRow]) -> None:
-    """Write one part of ``audits``."""
-    part = _part([dataclasses.asdict(row) for row in rows], AUDITS_SCHEMA)
-    store.put(f"{AUDITS}/{_part_name()}", part)
+    Raises:
+        StorageError: The store refused.
+    """
+    store.put(f"{prefix}/{name}", _parquet(pa.Table.from_pylist(rows, schema=SCHEMAS[prefix])))
 
 
 def read_audits(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
     """Every row of ``audits``."""
-    return _read(store, AUDITS, AUDITS_SCHEMA, columns)
+    return _read(store, AUDITS, columns)
 
 
 def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
@@ -195,41 +96,56 @@ def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
 
 def read_images(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
     """Every row of ``images``, in the order of part names, with the columns named or all of them."""
-    return _read(store, IMAGES, IMAGES_SCHEMA, columns)
+    return _read(store, IMAGES, columns)
 
 
 def read_history(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
     """Every row of ``history``."""
-    return _read(store, HISTORY, HISTORY_SCHEMA, columns)
+    return _read(store, HISTORY, columns)
 
 
-def dataset(store: ObjectStore, prefix: str, schema: pa.Schema) -> ds.Dataset:
+def undisturbed(read: Callable[P, Read]) -> Callable[P, Read]:
+    """Begin a read again, at most `READS` times, where a part went away after it was listed."""
+
+    @functools.wraps(read)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> Read:
+        for _ in range(READS - 1):
+            try:
+                return read(*args, **kwargs)
+            except ObjectMissing:  # a compaction has replaced it meanwhile
+                continue
+        return read(*args, **kwargs)
+
+    return attempt
+
+
+@undisturbed
+def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
     """A table that is unpacked column by column as it is scanned; its parts are held as they are stored.
 
-    Times are UTC, without a zone.
+    Times are UTC, without a zone. What a part lacks of today's columns is null.
 
     Args:
         store: Where the parts are.
-        prefix: `IMAGES` or `HISTORY`.
-        schema: Its schema today; what a part lacks is null.
+        prefix: `IMAGES`, `HISTORY` or `AUDITS`.
 
     Raises:
         CatalogueError: A part is damaged, or newer than this program.
         StorageError: The store cannot be read.
     """
+    schema = SCHEMAS[prefix]
     layout = ds.ParquetFileFormat(
         default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     )
     fragments = []
-    for key in _parts(store, prefix):
-        data = store.get(key, max_bytes=MAX_PART_BYTES)
+    for key, data in _last_first(store, parts(store, prefix)):
         with _readable(key):
             _opened(data, key, schema)
             fragments.append(layout.make_fragment(pa.BufferReader(data)))
     without_zone = [
         pa.field(field.name, pa.timestamp("us") if field.type == _TIME else field.type) for field in schema
     ]
-    return ds.FileSystemDataset(fragments, pa.schema(without_zone), layout)
+    return ds.FileSystemDataset(fragments[::-1], pa.schema(without_zone), layout)
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
@@ -286,45 +202,123 @@ def record_of(row: Row) -> CatalogueRecord:
     return CatalogueRecord(**{**row, **lists, **times})
 
 
-def _history_rows(store: ObjectStore, records: Iterable[CatalogueRecord]) -> Iterable[Row]:
-    for record in records:
-        if record.status != ARCHIVED or not record.image_digest or not record.bitstream_digest:
-            continue
-        names = (record.image_digest, record.archive_digest, record.bitstream_digest)
-        claim = journal.read_claim(store, *names)
-        for point in claim.history if claim else ():
-            yield _history_row(record, point)
+def parts(store: ObjectStore, prefix: str) -> list[str]:
+    """Keys of all parts of a table, sorted; those that count no more may be among them.
+
+    A listing may miss a part that is removed while it runs, and also the one that replaces it. So
+    it is repeated until the next one shows no compacted part that it has not.
+    """
+    listed = _listed(store, prefix)
+    while set(filter(is_compacted, following := _listed(store, prefix))) - set(listed):
+        listed = following
+    return listed
 
 
-def _history_row(record: CatalogueRecord, point: HistoryPoint) -> Row:
-    return {
-        "schema_version": HISTORY_SCHEMA_VERSION,
-        "run_id": record.run_id,
-        "image_digest": record.image_digest,
-        "archive_digest": record.archive_digest,
-        "config_digest": record.config_digest,
-        **dataclasses.asdict(point),
-    }
+def is_compacted(key: str) -> bool:
+    """Whether a part is one that a compaction made."""
+    return _COMPACTED.fullmatch(key.rpartition("/")[2]) is not None
 
 
-def _part_name() -> str:
-    return f"{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex}.parquet"
+@dataclass(frozen=True)
+class Contents:
+    """What some parts of a table hold together.
+
+    Attributes:
+        keys: Those of the parts that count, sorted.
+        replaced: Names that they replace, there or not.
+        rows: Every row, in the order of part names, in today's columns.
+    """
+
+    keys: tuple[str, ...]
+    replaced: frozenset[str]
+    rows: pa.Table
 
 
-def _part(rows: list[Row], schema: pa.Schema) -> bytes:
+def contents(store: ObjectStore, prefix: str, keys: Sequence[str]) -> Contents:
+    """Read parts, less those that others of them replace.
+
+    Args:
+        store: Where they are.
+        prefix: Of their table.
+        keys: Theirs, sorted.
+
+    Raises:
+        ObjectMissing: A part is gone.
+        CatalogueError, StorageError: A part cannot be read.
+    """
+    schema, read, replaced = SCHEMAS[prefix], [], set[str]()
+    for key, data in _last_first(store, keys):
+        read.append((key, _read_part(data, key, schema, list(schema))))
+        replaced.update(_replaces(data, key))
+    tables = [table for _, table in reversed(read)]
+    rows = pa.concat_tables(tables) if tables else schema.empty_table()
+    return Contents(tuple(key for key, _ in reversed(read)), frozenset(replaced), rows)
+
+
+def counting(store: ObjectStore, keys: Sequence[str]) -> list[str]:
+    """Those of the keys of parts, sorted, whose parts count. Raises as `contents`."""
+    return [key for key, _ in _last_first(store, keys)][::-1]
+
+
+def write_compacted(store: ObjectStore, prefix: str, name: str, rows: pa.Table, replaces: set[str]) -> bool:
+    """Create a part that replaces others, and compare it with its rows; False if the name is taken.
+
+    Raises:
+        CatalogueError: It does not read back as it was written; it is removed again.
+        StorageError: The store refused.
+    """
+    key = f"{prefix}/{name}"
+    metadata = {**SCHEMAS[prefix].metadata, _REPLACES: json.dumps(sorted(replaces)).encode()}
+    if not store.put(key, _parquet(rows.replace_schema_metadata(metadata))):
+        return False
+    if not _comparable(contents(store, prefix, [key]).rows).equals(_comparable(rows)):
+        store.delete(key)
+        raise CatalogueError(f"{key}: does not read back as it was written")
+    return True
+
+
+def _comparable(rows: pa.Table) -> pa.Table:
+    """The rows with numbers as their bits, since a NaN does not equal itself."""
+    columns = [
+        column.combine_chunks().view(pa.int64()) if column.type == pa.float64() else column
+        for column in rows.columns
+    ]
+    return pa.table(columns, names=rows.column_names)
+
+
+def _last_first(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Key and bytes of each part that counts: a replacement comes before what it replaces."""
+    replaced: set[str] = set()
+    for key in reversed(keys):
+        if key.rpartition("/")[2] not in replaced:
+            data = store.get(key, max_bytes=MAX_PART_BYTES)
+            replaced.update(_replaces(data, key))
+            yield key, data
+
+
+def _replaces(data: bytes, key: str) -> list[str]:
+    if not is_compacted(key):
+        return []
+    with _readable(key):
+        metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
+        names = json.loads(metadata.get(_REPLACES, b"[]"))
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise CatalogueError(f"{key}: inr.replaces: expected a list of names, found {names!s:.200}")
+    return names
+
+
+def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    table = pa.Table.from_pylist(rows, schema=schema)
     pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_checksum=True)
     return bytes(sink.getvalue())
 
 
-def _read(store: ObjectStore, prefix: str, schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
+@undisturbed
+def _read(store: ObjectStore, prefix: str, columns: Sequence[str] | None) -> pa.Table:
+    schema = SCHEMAS[prefix]
     fields = [schema.field(name) for name in columns or schema.names]
-    tables = [
-        _read_part(store.get(key, max_bytes=MAX_PART_BYTES), key, schema, fields)
-        for key in _parts(store, prefix)
-    ]
-    return pa.concat_tables(tables) if tables else pa.schema(fields).empty_table()
+    tables = [_read_part(data, key, schema, fields) for key, data in _last_first(store, parts(store, prefix))]
+    return pa.concat_tables(tables[::-1]) if tables else pa.schema(fields).empty_table()
 
 
 def _read_part(data: bytes, key: str, schema: pa.Schema, fields: list[pa.Field]) -> pa.Table:
@@ -340,7 +334,7 @@ def _read_part(data: bytes, key: str, schema: pa.Schema, fields: list[pa.Field])
     return pa.table(arrays, schema=pa.schema([field.with_nullable(True) for field in fields]))
 
 
-def _parts(store: ObjectStore, prefix: str) -> list[str]:
+def _listed(store: ObjectStore, prefix: str) -> list[str]:
     return [found.key for found in store.objects(prefix) if found.key.endswith(".parquet")]
 
 

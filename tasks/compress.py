@@ -1,4 +1,4 @@
-"""One image → stored bitstream and the row of what was made, not yet verified.
+"""One image → stored bitstream, or lossless file, and the row of what was made, not yet verified.
 
 Order of writes: the claim, then the bitstream. Both are conditional, so of two runs that race for
 one image the first to store wins, and the other takes over the winner's claim.
@@ -6,6 +6,7 @@ one image the first to store wins, and the other takes over the winner's claim.
 
 import dataclasses
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +17,16 @@ from prefect import get_run_logger, task
 
 import inr
 from inr import CodecConfig, Encoded, Progress
+from inr.decoder import digest_pixels, digest_symbols
+from inr.metrics import bpp
 from tasks import catalogue, journal
+from tasks.contract import Contract, Fitted, fit_to_contract
 from tasks.errors import SourceError, StorageError
 from tasks.ingest import Picture, open_picture
 from tasks.journal import Claim, HistoryPoint
+from tasks.lossless import to_lossless
 from tasks.objects import ObjectStore
-from tasks.record import STORED, CatalogueRecord, bitstream_key, now, planned_record
+from tasks.record import LOSSLESS, STORED, CatalogueRecord, bitstream_key, now, planned_record
 from tasks.settings import Device, RunOptions
 from tasks.source import SourceImage, read_source
 from tasks.storage import open_store
@@ -40,6 +45,7 @@ class ArchiveJob:
         config: How to encode.
         options: How to work.
         n_threads: Torch threads per fit.
+        contract: What every image must reach, if anything.
     """
 
     run_id: str
@@ -47,6 +53,7 @@ class ArchiveJob:
     config: CodecConfig
     options: RunOptions
     n_threads: int = 1
+    contract: Contract | None = None
 
 
 @task(task_run_name="compress {image.path}")
@@ -71,26 +78,33 @@ def compress_image(
         StorageError: The store refused.
     """
     store = open_store(job.store)
-    planned = planned_record(job.run_id, job.config, image)
+    planned = planned_record(job.run_id, job.config, image, job.contract)
     if claim := journal.claimed(store, image.digest, planned.archive_digest):
         return _taken_over(claim, planned)
     picture = read_picture(image, job.options)
     torch.set_num_threads(job.n_threads)
     watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=report)
-    encoded, seconds = fit(picture, job.config, job.options.device, watch)
+    started = time.perf_counter()
+    fitted = fit_to_contract(
+        job.config, job.contract, lambda config: fit(picture, config, job.options.device, watch)[0]
+    )
+    data = fitted.encodings[-1].bitstream if fitted.is_met else to_lossless(picture)
     record = dataclasses.replace(
         planned,
         **_of_picture(picture),
-        **_of_encoded(encoded),
+        **_of_fits(fitted, job.contract),
+        **(_of_encoded(fitted.encodings[-1]) if fitted.is_met else _of_lossless(picture)),
+        **_of_file(data, picture),
         status=STORED,
         recorded_at=now(),
         key=bitstream_key(image.digest, planned.archive_digest),
         fit_seconds=watch.fit_seconds,
-        encode_seconds=seconds,
+        encode_seconds=time.perf_counter() - started,
         n_threads=job.n_threads,
     )
-    history = tuple(HistoryPoint(**dataclasses.asdict(point)) for point in encoded.history)
-    return store_claimed(store, Claim(record, history), encoded.bitstream)
+    if job.contract and not fitted.is_met:
+        record = dataclasses.replace(record, notes=(*record.notes, fitted.describe(job.contract)))
+    return store_claimed(store, Claim(record, _history(fitted)), data)
 
 
 def read_picture(image: SourceImage, options: RunOptions) -> Picture:
@@ -154,21 +168,54 @@ def _of_picture(picture: Picture) -> dict[str, Any]:
     }
 
 
+def _of_file(data: bytes, picture: Picture) -> dict[str, Any]:
+    height, width, _ = picture.pixels.shape
+    return {
+        "bitstream_digest": hashlib.sha256(data).hexdigest(),
+        "n_bytes": len(data),
+        "rate_bpp": bpp(n_bytes=len(data), width=width, height=height),
+    }
+
+
+def _of_fits(fitted: Fitted, contract: Contract | None) -> dict[str, Any]:
+    return {
+        "attempts": fitted.n_attempts,
+        "restarts": sum(encoded.restarts for encoded in fitted.encodings),
+        "refits": max(0, len(fitted.encodings) - 1) if contract else None,
+        "device": fitted.encodings[-1].device if fitted.encodings else None,
+    }
+
+
+def _of_lossless(picture: Picture) -> dict[str, Any]:
+    return {
+        "model": LOSSLESS,
+        "symbols_digest": digest_symbols(()),
+        "pixels_digest": digest_pixels(picture.pixels),
+        "psnr_db": math.inf,
+    }
+
+
 def _of_encoded(encoded: Encoded) -> dict[str, Any]:
     return {
-        "bitstream_digest": hashlib.sha256(encoded.bitstream).hexdigest(),
         "symbols_digest": encoded.symbols_digest,
         "pixels_digest": encoded.pixels_digest,
         "rd_lambda": encoded.rd_lambda,
         "n_parameters": encoded.n_parameters,
-        "n_bytes": len(encoded.bitstream),
-        "rate_bpp": encoded.rate_bpp,
         "estimated_rate_bits": encoded.estimated_rate_bits,
         "psnr_db": encoded.psnr_db,
-        "attempts": max(1, len(encoded.attempts)),
-        "restarts": encoded.restarts,
-        "device": encoded.device,
     }
+
+
+def _history(fitted: Fitted) -> tuple[HistoryPoint, ...]:
+    """Every report of every fit, numbered through."""
+    points: list[HistoryPoint] = []
+    for encoded in fitted.encodings:
+        before = points[-1].attempt if points else 0
+        points += [
+            HistoryPoint(**{**dataclasses.asdict(point), "attempt": before + point.attempt})
+            for point in encoded.history
+        ]
+    return tuple(points)
 
 
 def _log_with(log: Callable[[str], None]) -> Callable[[Progress], None]:

@@ -9,8 +9,9 @@ InrError
 │   └── StorageUnavailable the store may answer the next time; the only one that is retried
 │       └── ChecksumFailed what came over the wire, time and again, is not what was stored
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
+├── BatchLost              a batch of a run ended without saying what became of its images
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
-└── ImagesFailed           the run is over, and some images failed
+└── ImagesFailed           the run is over, and some images, or days of the catalogue, failed
 
 Only errors of this tree become rows by their own name and message; each message stands alone.
 """
@@ -21,10 +22,13 @@ from inr.errors import InrError
 
 if TYPE_CHECKING:
     from tasks.audit import AuditSummary
+    from tasks.compact import CompactSummary
     from tasks.report import RunSummary
     from tasks.restore import RestoreSummary
+    from tasks.sweep import SweepReport
 
 __all__ = [
+    "BatchLost",
     "CatalogueError",
     "ChecksumFailed",
     "ImagesFailed",
@@ -71,14 +75,22 @@ class CatalogueError(InrError):
     """A part of the catalogue is damaged, or was written by a newer program."""
 
 
+class BatchLost(InrError):
+    """The run of a batch ended without saying what became of its images."""
+
+
 class VerificationMismatch(InrError):
     """What is stored is not what was encoded."""
 
 
 class ImagesFailed(InrError):
-    """A run ended, and some images failed; `summary` has them."""
+    """A run ended, and some of its images or days failed; `summary` has them."""
 
-    def __init__(self, message: str, summary: "RunSummary | RestoreSummary | AuditSummary") -> None:
+    def __init__(
+        self,
+        message: str,
+        summary: "RunSummary | RestoreSummary | AuditSummary | CompactSummary | SweepReport",
+    ) -> None:
         """Keep the summary beside the message."""
         super().__init__(message, summary)
         self.summary = summary

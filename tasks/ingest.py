@@ -7,6 +7,8 @@ pixels are unpacked. EXIF orientation is applied to the pixels and removed from 
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +64,25 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
     Raises:
         UnsupportedImage: It is no image, is damaged, is too large or of a kind that is refused.
     """
+    with _opened(data, max_pixels) as image:
+        return _picture(image)
+
+
+def picture_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
+    """Width and height, by the header alone, before orientation. Arguments and errors as `open_picture`."""
+    with _opened(data, max_pixels) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """An image whose header is fine; whatever is raised inside is `UnsupportedImage`."""
     if not data:
         raise UnsupportedImage("expected an image, found a file of 0 bytes")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse(image, max_pixels)
-            return _picture(image)
+            yield image
     except UnsupportedImage:
         raise
     except UnidentifiedImageError as error:

@@ -73,7 +73,7 @@ def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_
             if first is None
             else replace(first, also_at=(*first.also_at, file.path))
         )
-    done = _archived(store, archive_digest) if contents else frozenset()
+    done = archived_in(store, archive_digest) if contents else frozenset()
     return Plan(
         images=tuple(image for digest, image in contents.items() if digest not in done),
         unreadable=tuple(unreadable),
@@ -83,8 +83,8 @@ def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_
     )
 
 
-def _archived(store: ObjectStore, archive_digest: str) -> frozenset[str]:
-    """Digests of the images whose archived record and stored object agree."""
+def archived_in(store: ObjectStore, archive_digest: str) -> frozenset[str]:
+    """Digests of the images whose archived record and stored object agree. Raises as `make_plan`."""
     recorded = catalogue.archived_objects(store, archive_digest)
     if not recorded:
         return frozenset()

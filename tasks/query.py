@@ -46,9 +46,9 @@ def query(store: ObjectStore, sql: str) -> Answer:
         CatalogueError, StorageError: The catalogue cannot be read.
     """
     tables = {
-        "all_images": catalogue.dataset(store, catalogue.IMAGES, catalogue.IMAGES_SCHEMA),
-        "history": catalogue.dataset(store, catalogue.HISTORY, catalogue.HISTORY_SCHEMA),
-        "audits": catalogue.dataset(store, catalogue.AUDITS, catalogue.AUDITS_SCHEMA),
+        "all_images": catalogue.dataset(store, catalogue.IMAGES),
+        "history": catalogue.dataset(store, catalogue.HISTORY),
+        "audits": catalogue.dataset(store, catalogue.AUDITS),
     }
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for name, table in tables.items():

@@ -16,11 +16,13 @@ import inr
 from inr.bitstream import FORMAT_VERSION
 from inr.config import CodecConfig
 from inr.errors import ConfigError
+from tasks.contract import Contract
 from tasks.source import SourceImage
 
-IMAGES_SCHEMA_VERSION = 1
+IMAGES_SCHEMA_VERSION = 2
 AUDITS_SCHEMA_VERSION = 1
 ARCHIVED = "archived"
+LOSSLESS = "lossless"  # the model of what no fit brought up to its contract
 FAILED = "failed"
 STORED = "stored"
 INTACT = "intact"
@@ -88,6 +90,8 @@ class CatalogueRecord:
     torch_version: str
     python_version: str
     machine: str
+    min_psnr_db: float | None = None
+    refits: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +111,15 @@ class AuditRow:
     decode_seconds: float | None = None
 
 
-def archive_digest(config: CodecConfig) -> str:
-    """SHA-256 over what decides the bytes beside the image: config, format and encoder version."""
-    decides = {"config": config.digest(), "encoder": inr.__version__, "format": FORMAT_VERSION}
+def archive_digest(config: CodecConfig, contract: Contract | None = None) -> str:
+    """SHA-256 over what decides the bytes beside the image: config, contract, format and encoder version."""
+    decides: dict[str, object] = {
+        "config": config.digest(),
+        "encoder": inr.__version__,
+        "format": FORMAT_VERSION,
+    }
+    if contract is not None:
+        decides["contract"] = dataclasses.asdict(contract)
     return hashlib.sha256(json.dumps(decides, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -131,13 +141,16 @@ def goal(config: CodecConfig) -> tuple[str, float]:
     raise ConfigError(f"config: expected one of {', '.join(GOALS)}, found none")
 
 
-def described(config: CodecConfig) -> str:
-    """Model, preset and goal, for people."""
+def described(config: CodecConfig, contract: Contract | None = None) -> str:
+    """Model, preset, goal and contract, for people."""
     name, value = goal(config)
-    return f"{config.model} {config.preset}, {name} = {value:g}"
+    least = f", at least {contract.min_psnr_db:g} dB" if contract else ""
+    return f"{config.model} {config.preset}, {name} = {value:g}{least}"
 
 
-def planned_record(run_id: str, config: CodecConfig, image: SourceImage) -> CatalogueRecord:
+def planned_record(
+    run_id: str, config: CodecConfig, image: SourceImage, contract: Contract | None = None
+) -> CatalogueRecord:
     """The row of an image of which nothing but its file is known yet, with status ``failed``."""
     goal_name, goal_value = goal(config)
     return CatalogueRecord(
@@ -145,7 +158,7 @@ def planned_record(run_id: str, config: CodecConfig, image: SourceImage) -> Cata
         recorded_at=now(),
         status=FAILED,
         image_digest=image.digest or None,
-        archive_digest=archive_digest(config),
+        archive_digest=archive_digest(config, contract),
         config_digest=config.digest(),
         config_json=config.to_json(),
         source_uri=image.uri,
@@ -160,6 +173,7 @@ def planned_record(run_id: str, config: CodecConfig, image: SourceImage) -> Cata
         torch_version=version("torch"),
         python_version=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
+        min_psnr_db=contract.min_psnr_db if contract else None,
     )
 
 

@@ -5,12 +5,13 @@ the memory of a run must not grow with it. The catalogue has every row.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from tasks.objects import ObjectStore
-from tasks.record import ARCHIVED, CatalogueRecord
+from tasks.record import ARCHIVED, LOSSLESS, CatalogueRecord
 
 KEPT_ROWS = 500
 COLUMNS = ("image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified")
@@ -30,6 +31,7 @@ class RunSummary:
         n_before: Images that were archived already.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
+        n_stored_lossless: Images that no fit brought up to the contract.
         n_pixels: Pixels of the images archived.
         source_n_bytes: Size of their originals.
         n_bytes: Size of their bitstreams.
@@ -48,6 +50,7 @@ class RunSummary:
     n_before: int = 0
     n_archived: int = 0
     n_failed: int = 0
+    n_stored_lossless: int = 0
     n_lossless: int = 0
     n_pixels: int = 0
     source_n_bytes: int = 0
@@ -66,6 +69,7 @@ class RunSummary:
             self.n_failed += 1
             return
         self.n_archived += 1
+        self.n_stored_lossless += record.model == LOSSLESS
         self.n_pixels += (record.width or 0) * (record.height or 0)
         self.source_n_bytes += record.source_n_bytes or 0
         self.n_bytes += record.n_bytes or 0
@@ -104,7 +108,8 @@ class RunSummary:
             return f"nothing to do: {self.n_before} images are archived already"
         done = f"{self.n_archived} of {self.n_planned} images archived and verified"
         before = f", {self.n_before} archived before" if self.n_before else ""
-        return f"{done}{before}" + (f", {self.n_failed} failed" if self.n_failed else "")
+        lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
+        return f"{done}{lossless}{before}" + (f", {self.n_failed} failed" if self.n_failed else "")
 
 
 def table_row(record: CatalogueRecord) -> dict[str, str]:
@@ -113,7 +118,7 @@ def table_row(record: CatalogueRecord) -> dict[str, str]:
     return {
         "image": record.source_path,
         "size": f"{record.width}x{record.height}x{record.channels}" if record.width else "",
-        "model": f"{record.model} {record.preset}",
+        "model": LOSSLESS if record.model == LOSSLESS else f"{record.model} {record.preset}",
         "λ": number(record.rd_lambda, ".4g"),
         "bpp": number(record.rate_bpp, ".3f"),
         "PSNR": number(record.psnr_db, ".2f"),
@@ -154,10 +159,10 @@ def markdown(summary: RunSummary) -> str:
     lines = [
         f"# {summary.headline()}",
         "",
-        f"- source: {_cell(summary.source)}",
-        f"- store: {_cell(summary.store)}",
+        f"- source: {markdown_cell(summary.source)}",
+        f"- store: {markdown_cell(summary.store)}",
         f"- config: {summary.config}",
-        f"- plan: {_cell(summary.plan)}",
+        f"- plan: {markdown_cell(summary.plan)}",
         f"- run: `{summary.run_id}`, {summary.wall_seconds:.1f} s, of which fits took "
         f"{summary.fit_seconds:.1f} s over all workers",
     ]
@@ -167,10 +172,8 @@ def markdown(summary: RunSummary) -> str:
             f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
         )
     if rows:
-        columns = (*COLUMNS, "reason")
-        lines += ["", _line(columns), _line(["---"] * len(columns))]
         cells = [(*table_row(record).values(), reason(record)) for record in rows]
-        lines += [_line([_cell(value) for value in row]) for row in cells]
+        lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
     if len(rows) < summary.n_done:
         lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]
     return "\n".join(lines) + "\n"
@@ -183,11 +186,13 @@ def store_report(store: ObjectStore, summary: RunSummary) -> str:
     return key
 
 
-def _line(cells: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    cells = [columns, ["---"] * len(columns), *([markdown_cell(value) for value in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in cells]
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """File names and messages come from outside: nothing in them may be Markdown or HTML."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
     return "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in escaped)

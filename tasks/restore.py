@@ -23,6 +23,7 @@ from tasks.errors import StorageError, VerificationMismatch
 from tasks.export import FORMATS
 from tasks.ingest import open_picture
 from tasks.local_store import create_file
+from tasks.lossless import same_metadata
 from tasks.objects import ObjectStore
 from tasks.query import query
 from tasks.record import ARCHIVED, CatalogueRecord
@@ -199,13 +200,5 @@ def _check(record: CatalogueRecord, data: bytes, pixels: NDArray[np.uint8], meta
     shown = opened.pixels
     if pixels.shape[2] < 3 and shown.shape[2] >= 3:  # WebP holds grey as RGB
         shown = np.concatenate([shown[:, :, :1], shown[:, :, 3:]], axis=2)
-    same_metadata = opened.metadata.icc_profile == metadata.icc_profile and _bare(
-        opened.metadata.exif
-    ) == _bare(metadata.exif)
-    if not np.array_equal(shown, pixels) or not same_metadata:
+    if not np.array_equal(shown, pixels) or not same_metadata(opened.metadata, metadata):
         raise VerificationMismatch(f"{record.key}: the file written does not read back as the same image")
-
-
-def _bare(exif: bytes | None) -> bytes | None:
-    """An EXIF block without the header that JPEG puts before it, and WebP does not."""
-    return exif.removeprefix(b"Exif\0\0") if exif else exif

@@ -14,14 +14,15 @@ import torch
 from prefect import task
 
 import inr
-from inr import BitstreamError, Decoded
+from inr import BitstreamError, Decoded, Metadata
 from inr.metrics import ms_ssim, psnr_db
 from tasks import journal
 from tasks.compress import ArchiveJob, read_picture
-from tasks.errors import ObjectMissing, VerificationMismatch
+from tasks.errors import ObjectMissing, UnsupportedImage, VerificationMismatch
 from tasks.ingest import Picture
+from tasks.lossless import decode_lossless, same_metadata
 from tasks.objects import ObjectStore
-from tasks.record import ARCHIVED, CatalogueRecord, now
+from tasks.record import ARCHIVED, LOSSLESS, CatalogueRecord, now
 from tasks.source import SourceImage
 from tasks.storage import open_store
 
@@ -97,11 +98,14 @@ def verify_bitstream(
     """
     decoded, decode_seconds = read_intact(store, record)
     _equal(record, "image size", original.pixels.shape, decoded.pixels.shape)
-    _equal(record, "metadata", original.metadata, decoded.metadata)
+    if not _same_metadata(record, original.metadata, decoded.metadata):
+        _mismatch(record, "metadata", original.metadata, decoded.metadata)
     measured = psnr_db(reference=original.pixels, decoded=decoded.pixels)
     claimed = record.psnr_db if record.psnr_db is not None else math.nan
     if not (measured == claimed or abs(measured - claimed) <= PSNR_TOLERANCE_DB):
         _mismatch(record, "PSNR in dB", claimed, measured)
+    if record.min_psnr_db is not None and measured < record.min_psnr_db:
+        _mismatch(record, "PSNR in dB, by contract", f"at least {record.min_psnr_db}", measured)
     quality = ms_ssim(reference=original.pixels, decoded=decoded.pixels)
     return VerificationReport(measured, quality, decode_seconds, time.perf_counter() - started, now())
 
@@ -133,10 +137,17 @@ def _stored(store: ObjectStore, record: CatalogueRecord) -> bytes:
 def _decoded(bitstream: bytes, record: CatalogueRecord) -> tuple[Decoded, float]:
     started = time.perf_counter()
     try:
-        decoded = inr.decode(bitstream)
-    except BitstreamError as error:
+        if record.model == LOSSLESS:
+            decoded = decode_lossless(bitstream, max_pixels=(record.width or 1) * (record.height or 1))
+        else:
+            decoded = inr.decode(bitstream)
+    except (BitstreamError, UnsupportedImage) as error:
         raise VerificationMismatch(f"{record.key}: {type(error).__name__}: {error}") from error
     return decoded, time.perf_counter() - started
+
+
+def _same_metadata(record: CatalogueRecord, original: Metadata, decoded: Metadata) -> bool:
+    return same_metadata(original, decoded) if record.model == LOSSLESS else original == decoded
 
 
 def _equal(record: CatalogueRecord, what: str, expected: object, found: object) -> None:

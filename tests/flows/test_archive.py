@@ -1,15 +1,19 @@
+import json
 import math
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
 )
 from prefect.states import StateType
 
@@ -27,6 +31,7 @@ from tasks.settings import RunOptions
 from tasks.source import read_source
 from tasks.storage import open_store
 from tests.flows.conftest import BAD, DRAFT, GOOD, ONE_COLOUR, OPTIONS, Archived
+from tests.flows.test_cli import invoke
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
@@ -86,7 +91,7 @@ def test_the_history_of_each_fit_is_kept(archived_once: Archived):
 
 def test_the_store_holds_nothing_but_what_is_finished(archived_once: Archived):
     kinds = sorted(key.split("/")[0] for key in files_of(archived_once.store))
-    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 2 + ["reports"]
+    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 3 + ["reports"]
 
 
 def test_prefect_shows_the_run(archived_once: Archived):
@@ -96,7 +101,9 @@ def test_prefect_shows_the_run(archived_once: Archived):
         artifacts = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
         )
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
+        below = FlowRunFilterParentFlowRunId(any_=[run_id])
+        [batch] = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=below))
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[batch.id])))
     assert run.state.type is StateType.FAILED
     assert run.state.message == archived_once.summary.headline()
     assert run.name.startswith(f"archive {archived_once.source} into ")
@@ -121,7 +128,11 @@ def test_a_second_run_does_no_work_but_tries_failures_again(archived: Archived):
         archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
     after = files_of(archived.store)
     assert before.items() < after.items()
-    assert sorted(key.split("/")[0] for key in after.keys() - before.keys()) == ["catalogue", "reports"]
+    assert sorted(key.split("/")[0] for key in after.keys() - before.keys()) == [
+        "catalogue",
+        "catalogue",
+        "reports",
+    ]
 
 
 def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived: Archived):
@@ -132,7 +143,7 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
     with listening(lambda summary: told.append(summary.n_done)):
         summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
     assert summary.headline() == f"1 of 1 images archived and verified, {len(GOOD)} archived before"
-    assert told == [0, 1]
+    assert (told[0], told[-1], told) == (0, 1, sorted(told))
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED
 
@@ -147,6 +158,37 @@ def test_a_deadline_ends_as_a_row(tmp_path: Path):
     row = rows_of(store)["slow.png"]
     assert (row["status"], row["error_type"]) == ("failed", "DeadlineExceeded")
     assert not (store / "bitstreams").exists()
+
+
+def test_nothing_below_its_contract_is_archived(tmp_path: Path):
+    """What no fit brings there is kept without loss, and audited, restored and queried like the rest."""
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
+    (source / "noise.png").write_bytes(file_of(Image.fromarray(noise)))
+    (source / "smooth.png").write_bytes(file_of(image(16, 16, 3)))
+    words = ("archive", source, store, "--preset", "draft", "--device", "cpu", "--rd-lambda", 0.004)
+    contract = ("--min-psnr", 24, "--max-refits", 0)
+    for n_before in (0, 2):
+        told = json.loads(invoke(*words, *contract, "--json").output)
+        assert (told["n_archived"], told["n_before"]) == (2 - n_before, n_before)
+        assert told["n_stored_lossless"] == (n_before == 0)
+    sql = "select source_path, model, psnr_db >= min_psnr_db, refits from images order by 1"
+    assert json.loads(invoke("query", store, sql, "--json").output)["rows"] == [
+        ["noise.png", "lossless", True, 0],
+        ["smooth.png", "mlp", True, 0],
+    ]
+    assert json.loads(invoke("verify", store, "--json").output)["counts"] == {"intact": 2}
+    assert invoke("restore", store, tmp_path / "back").exit_code == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "back" / "noise.png")), noise)
+    flipped = store / rows_of(store)["noise.png"]["key"]
+    data = bytearray(flipped.read_bytes())
+    data[40] ^= 1
+    flipped.write_bytes(data)
+    assert json.loads(invoke("verify", store, "--json").output)["counts"] == {"intact": 1, "damaged": 1}
+    told = json.loads(invoke(*words, *contract, "--json").output)
+    assert (told["n_archived"], told["n_stored_lossless"], told["n_before"]) == (1, 1, 1)
+    assert told["config"] == "mlp draft, rd_lambda = 0.004, at least 24 dB"
 
 
 def test_rows_are_committed_in_batches(tmp_path: Path):

@@ -83,7 +83,10 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert not HEAVY & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "archive", "restore", "query", "verify"])
+@pytest.mark.parametrize(
+    "command",
+    ["encode", "decode", "inspect", "archive", "restore", "query", "verify", "compact", "plan", "sweep"],
+)
 def test_every_command_explains_its_exit_codes(command: str):
     help_text = " ".join(invoke(command, "--help").output.split())
     for code in ("0 done", "1 some images failed", "2 usage", "3 not a valid bitstream", "130 interrupted"):
@@ -143,9 +146,12 @@ def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path
         (["inspect", "{out}"], 4, "SourceError"),
         (["archive", "{out}", "{out}.store"], 2, "No such file"),
         (["archive", "{photo}", "{photo}"], 2, "expected a folder"),
+        (["archive", "{photo}", "{out}", "--min-psnr", "5"], 2, "min_psnr: expected a number from 10"),
+        (["archive", "{photo}", "{out}", "--min-psnr", "30", "--max-refits", "99"], 2, "max_refits"),
         (["archive", "{photo}", "ftp://host/x"], 2, "location: expected a path"),
         (["archive", "{photo}", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
         (["verify", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
+        (["compact", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
         (["restore", "s3://name:secret@bucket/x", "{out}"], 2, "found credentials or a port"),
         (["archive", "s3://name:secret@bucket/x", "{out}.store"], 2, "found credentials or a port"),
         (["query", "{photo}", "select 1"], 2, "expected a folder"),
@@ -223,6 +229,39 @@ def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):
     told = json.loads(result.stdout)
     assert (told["n_planned"], told["n_before"]) == (0, len(GOOD))
     assert sorted(archived.store.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [["plan"], ["archive", "--dry-run"]])
+def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived, command: list[str]):
+    before = sorted(archived_once.store.rglob("*"))
+    words = (*command, archived_once.source, archived_once.store, "--preset", "draft", "--workers", 2)
+    found = json.loads(invoke(*words, "--rd-lambda", 0.01, "--json").output)
+    assert (found["n_images"], found["n_refused"]) == (len(GOOD) + len(BAD) - 1, len(BAD))
+    assert found["n_pixels"] == 16 * 16 + 9 * 17 + 16 * 24 + 1 + 16
+    assert found["origin"] == f"{len(GOOD)} images of this archive under other λ"
+    assert found["hours"] > 0
+    shown = invoke(*words)
+    assert shown.exit_code == exits.OK
+    assert shown.output.splitlines()[0].startswith(f"plan: {len(BAD) - 1} to archive; {len(GOOD)} archived")
+    assert shown.output.splitlines()[-1] == f"by {len(GOOD)} images of this archive under the same settings"
+    assert sorted(archived_once.store.rglob("*")) == before
+
+
+def test_a_plan_without_rates_gives_no_time(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tasks.estimate._of_table", lambda config: [])
+    shown = invoke("plan", photo, tmp_path / "store").output.splitlines()
+    assert shown[-1] == "by no rates for mlp standard are known"
+    assert not any("about" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"),
+    [(0.0, "0 s"), (119 / 3600, "119 s"), (2 / 60, "2 min"), (1.9, "114 min"), (30, "30.0 h")],
+)
+def test_durations_have_a_unit_that_suits_them(hours: float, shown: str):
+    from flows.display import duration
+
+    assert duration(hours) == shown
 
 
 def test_archive_takes_its_store_from_the_environment_and_brings_its_own_server(tmp_path: Path):

@@ -30,7 +30,7 @@ def test_a_photograph_becomes_a_small_file_of_good_quality(photograph: np.ndarra
     assert encoded.rate_bpp < 2
     assert encoded.estimated_rate_bits == pytest.approx(8 * len(encoded.bitstream), rel=0.01)
     assert decode(encoded.bitstream).pixels_digest == encoded.pixels_digest
-    assert [progress.step for progress in seen] == list(range(50, seen[-1].n_steps + 1, 50))
+    assert [progress.step for progress in seen] == list(range(100, seen[-1].n_steps + 1, 50))
     assert seen[-1].psnr_db == pytest.approx(encoded.psnr_db, abs=0.5)
 
 
@@ -122,7 +122,7 @@ def test_the_plain_operations_fit_as_the_compiled_ones_do(
         fit_pyramid(
             pixels,
             architecture,
-            PyramidSettings(200),
+            PyramidSettings(100, n_candidates=1, candidate_steps=0),
             rd_lambda=1e-3,
             seed=0,
             device="cpu",
@@ -132,4 +132,9 @@ def test_the_plain_operations_fit_as_the_compiled_ones_do(
 
     compiled = cost()
     monkeypatch.setattr(cnn_trainer, "compiled_kernels", lambda: None)
-    assert cost() == pytest.approx(compiled, rel=0.05)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small that threads would only wait for each other
+    try:
+        assert cost() == pytest.approx(compiled, rel=0.05)
+    finally:
+        torch.set_num_threads(before)

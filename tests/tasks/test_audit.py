@@ -8,7 +8,7 @@ import pytest
 import inr
 from tasks import catalogue, journal
 from tasks.audit import AuditJob, AuditSummary, audit_object, plan_audit
-from tasks.catalogue import append, append_audits
+from tasks.commit import append, append_audits
 from tasks.errors import StorageUnavailable
 from tasks.local_store import LocalStore
 from tasks.objects import ObjectStore, StoredObject

@@ -2,22 +2,26 @@
 
 import dataclasses
 import hashlib
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from inr import CodecConfig, DeadlineExceeded, Progress
+from inr import CodecConfig, DeadlineExceeded, Progress, presets
 from inr.bitstream import Metadata
-from tasks import catalogue, journal
+from tasks import catalogue, commit, journal
 from tasks.compress import ArchiveJob, compress_image, read_picture, store_claimed
+from tasks.contract import Contract
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
-from tasks.ingest import Picture
+from tasks.ingest import Picture, open_picture
 from tasks.journal import Claim
 from tasks.local_store import LocalStore
 from tasks.objects import ObjectStore
-from tasks.record import ARCHIVED, STORED, CatalogueRecord
+from tasks.record import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest
 from tasks.settings import RunOptions
 from tasks.source import SourceImage, digest_source
 from tasks.verify import verify_bitstream, verify_image
@@ -179,7 +183,7 @@ def test_the_loser_of_a_race_takes_over_the_winners_claim(stored: Stored):
 
 def test_the_loser_of_a_race_takes_over_the_winners_record(stored: Stored):
     archived = verify_image(stored.image, stored.record, stored.job)
-    catalogue.append(stored.store, [archived])
+    commit.append(stored.store, [archived])
     journal.forget(stored.store, stored.image.digest, archived.archive_digest)
     record = store_claimed(stored.store, other_claim(stored, b"late"), b"late")
     assert record == dataclasses.replace(archived, run_id="late", status=STORED)
@@ -228,3 +232,89 @@ def test_reports_are_thinned_out():
     report = at_most_every(0, seen.append)
     report(PROGRESS)
     assert seen == [PROGRESS]
+
+
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 8, 3), np.uint8))
+
+
+def contracted(tmp_path: Path, picture: Image.Image, contract: Contract) -> Stored:
+    """A picture archived under a contract, with fits of 400 steps."""
+    (tmp_path / "a.png").write_bytes(file_of(picture, icc_profile=b"not looked into"))
+    job = ArchiveJob(
+        run_id="run",
+        store=str(tmp_path / "store"),
+        config=CodecConfig(preset="draft", rd_lambda=0.02),
+        options=RunOptions(device="cpu"),
+        contract=contract,
+    )
+    found = source_image(tmp_path / "a.png")
+    return Stored(found, job, compress_image(found, job))
+
+
+@pytest.fixture
+def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(presets._STEPS, "draft", 400)
+
+
+@pytest.mark.usefixtures("short_fits")
+def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: Path):
+    stored = contracted(tmp_path, NOISE, Contract(60.0, max_refits=1))
+    record = verify_image(stored.image, stored.record, stored.job)
+    assert (record.status, record.model, record.psnr_db) == (ARCHIVED, LOSSLESS, math.inf)
+    assert (record.min_psnr_db, record.refits, record.attempts) == (60.0, 1, 2)
+    assert (record.rd_lambda, record.n_parameters, record.estimated_rate_bits) == (None, None, None)
+    assert record.rate_bpp == 8 * (record.n_bytes or 0) / (9 * 8)
+    assert "stored without loss: the best of 2 fits has" in record.notes[-1]
+    opened = open_picture(stored.path.read_bytes(), max_pixels=100)
+    np.testing.assert_array_equal(opened.pixels, np.asarray(NOISE))
+    claim = journal.claimed(stored.store, stored.image.digest, record.archive_digest)
+    assert claim is not None
+    assert {point.attempt for point in claim.history} == {1, 2}
+    assert claim.history[-1].rd_lambda < claim.history[0].rd_lambda == 0.02
+
+
+@pytest.mark.usefixtures("short_fits")
+@pytest.mark.parametrize("damage", ["flip", "cut", "another", "bomb"])
+def test_a_damaged_lossless_object_is_found(tmp_path: Path, damage: str):
+    stored = contracted(tmp_path, NOISE, Contract(100.0, max_refits=0))
+    data = bytearray(stored.path.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    others = {"cut": data[:-20], "another": file_of(image(9, 8)), "bomb": file_of(image(90, 80))}
+    other = others.get(damage, data)
+    stored.path.unlink()
+    stored.path.write_bytes(other)
+    # With a digest that holds, so that what is told is what the file itself shows.
+    digest = hashlib.sha256(other).hexdigest()
+    record = dataclasses.replace(stored.record, bitstream_digest=digest, n_bytes=len(other))
+    with pytest.raises(VerificationMismatch):
+        verify_image(stored.image, record, stored.job)
+    assert stored.store.objects("bitstreams") == []
+
+
+@pytest.mark.usefixtures("short_fits")
+def test_a_refit_that_meets_the_contract_is_stored_as_a_bitstream(tmp_path: Path):
+    loose = contracted(tmp_path, image(16, 16, 3), Contract(10.0)).record
+    assert (loose.refits, loose.model, loose.rd_lambda) == (0, "mlp", 0.02)
+    stored = contracted(tmp_path, image(16, 16, 3), Contract((loose.psnr_db or 0) + 8.0))
+    record = verify_image(stored.image, stored.record, stored.job)
+    assert (record.refits or 0) >= 1
+    assert record.model == "mlp"
+    assert (record.rd_lambda or 1) < 0.02
+    assert (record.psnr_db or 0) >= (record.min_psnr_db or 99)
+    assert record.archive_digest != loose.archive_digest
+
+
+def test_what_is_below_its_contract_is_not_archived(stored: Stored):
+    record = dataclasses.replace(stored.record, min_psnr_db=(stored.record.psnr_db or 0) + 0.01)
+    with pytest.raises(VerificationMismatch, match="PSNR in dB, by contract: expected at least"):
+        verify_image(stored.image, record, stored.job)
+    assert stored.store.objects("bitstreams") == []
+
+
+def test_without_a_contract_nothing_tells_of_one(stored: Stored):
+    assert (stored.record.min_psnr_db, stored.record.refits) == (None, None)
+    config = stored.job.config
+    contracts = (None, Contract(30.0), Contract(30.0, 1), Contract(31.0))
+    assert stored.record.archive_digest == archive_digest(config)
+    assert len({archive_digest(config, contract) for contract in contracts}) == 4

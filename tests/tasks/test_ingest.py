@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageOps
 from inr.bitstream import Limits
 from tasks.errors import UnsupportedImage
 from tasks.export import to_png
-from tasks.ingest import Picture, open_picture
+from tasks.ingest import Picture, open_picture, picture_size
 from tests.tasks.pictures import file_of, gradient, image, png_header
 
 MAX_PIXELS = 10_000
@@ -191,3 +191,12 @@ def test_damaged_files_open_or_are_refused(seed: bytes, data: st.DataObject):
         return
     assert picture.pixels.dtype == np.uint8
     assert picture.pixels.size <= 4 * MAX_PIXELS
+
+
+def test_the_size_is_in_the_header_alone():
+    whole = file_of(image(12, 16, 3))
+    assert picture_size(whole, max_pixels=12 * 16) == (16, 12)
+    assert picture_size(png_header(8, 9), max_pixels=100) == (8, 9)
+    for data, reason in ((whole, "expected 1 to 100 pixels"), (b"", "0 bytes"), (b"text", "none of them")):
+        with pytest.raises(UnsupportedImage, match=reason):
+            picture_size(data, max_pixels=100)

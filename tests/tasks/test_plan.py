@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inr.errors import ConfigError
-from tasks import catalogue
+from tasks.commit import append
 from tasks.local_store import LocalStore
 from tasks.plan import Plan, make_plan
 from tasks.record import ARCHIVED, archive_digest, bitstream_key, failed_record, planned_record
@@ -35,7 +35,7 @@ def commit(store: LocalStore, image: SourceImage) -> None:
     key = bitstream_key(image.digest, ARCHIVE)
     store.put(key, b"12345")
     record = planned_record("run", CONFIG, image)
-    catalogue.append(store, [dataclasses.replace(record, status=ARCHIVED, key=key, n_bytes=5)])
+    append(store, [dataclasses.replace(record, status=ARCHIVED, key=key, n_bytes=5)])
 
 
 def test_each_content_is_planned_once_in_order_of_its_first_path(photos: Path, store: LocalStore):
@@ -72,7 +72,7 @@ def test_a_recorded_object_that_is_lost_or_cut_is_planned_again(photos: Path, st
 
 def test_a_failure_is_tried_again(photos: Path, store: LocalStore):
     image = plan_of(photos, store).images[0]
-    catalogue.append(store, [failed_record(planned_record("run", CONFIG, image), ValueError("x"))])
+    append(store, [failed_record(planned_record("run", CONFIG, image), ValueError("x"))])
     assert image in plan_of(photos, store).images
 
 

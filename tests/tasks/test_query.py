@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from inr.errors import ConfigError
-from tasks.catalogue import IMAGES, append
+from tasks.catalogue import IMAGES
+from tasks.commit import append
 from tasks.errors import CatalogueError
 from tasks.objects import ObjectStore
 from tasks.query import query

@@ -36,6 +36,13 @@ def test_a_table_row_is_what_the_terminal_shows():
     assert tuple(failed) == report.COLUMNS
 
 
+def test_what_is_stored_without_loss_is_told():
+    summary = summary_of()
+    summary.add(archived("a", model="lossless", psnr_db=math.inf, rd_lambda=None))
+    assert summary.headline() == "1 of 3 images archived and verified, 1 without loss"
+    assert list(table_row(summary.records()[0]).values())[2:4] == ["lossless", ""]
+
+
 def test_failures_come_first_and_rows_are_bounded(monkeypatch):
     monkeypatch.setattr(report, "KEPT_ROWS", 2)
     summary = summary_of(6)

@@ -8,7 +8,7 @@ import pytest
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
 from tasks import restore as module
-from tasks.catalogue import append
+from tasks.commit import append
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
 from tasks.export import to_webp
 from tasks.local_store import LocalStore

@@ -1,0 +1,104 @@
+"""The flow ``sweep``: a sample of a source under several models and λ, and the RD curve of it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from prefect.states import Failed
+
+from flows.images import Work, archive_all, new_job
+from flows.workers import TASK_RUNNER
+from inr import CodecConfig
+from tasks.errors import ImagesFailed
+from tasks.objects import ObjectStore
+from tasks.plan import archived_in
+from tasks.record import archive_digest
+from tasks.report import RunSummary
+from tasks.settings import RunOptions, load_settings
+from tasks.source import SourceImage
+from tasks.storage import open_store
+from tasks.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep, sweep_markdown
+
+DEFAULT_SAMPLE = 20
+
+
+def run_name() -> str:
+    """What a run compares, for Prefect's lists."""
+    given = flow_run.parameters
+    lambdas = ", ".join(f"{rd_lambda:g}" for rd_lambda in given["rd_lambdas"])
+    return f"sweep {given.get('sample', DEFAULT_SAMPLE)} of {given['source']} at λ = {lambdas}"
+
+
+@flow(name="sweep", flow_run_name=run_name, task_runner=TASK_RUNNER)
+def sweep(
+    source: str,
+    store: str,
+    rd_lambdas: list[float],
+    models: list[str] | None = None,
+    preset: str = "standard",
+    sample: int = DEFAULT_SAMPLE,
+    options: RunOptions | None = None,
+) -> Any:  # SweepReport, or a failed state; Prefect unwraps the state before the caller sees it
+    """Archive a sample of a source under every setting that is not in the store yet, and compare them.
+
+    Args:
+        source: As of `flows.archive`.
+        store: As of `flows.archive`; the rows and bitstreams are those of an archive.
+        rd_lambdas: λ to try.
+        models: Model families to try; all there are if not given.
+        preset: How much time a fit may take.
+        sample: So many images; all if there are fewer.
+        options: How to work; the settings of the environment if not given.
+
+    Returns:
+        The `SweepReport`, where every image was archived under every setting.
+
+    Raises:
+        ImagesFailed: Some were not; carries the report.
+        ConfigError, CatalogueError, StorageError: A setting, source or store cannot be used.
+    """
+    started = time.perf_counter()
+    configs, options = configs_of(models, preset, rd_lambdas), options or load_settings().options()
+    target = open_store(store)
+    target.clean()
+    images = sample_images(source, sample, options)
+    job = new_job(target.url, configs[0], options)
+    work = list(_work(target, images, configs, options, job.run_id))
+    get_run_logger().info("%d images, %d settings, %d fits", len(images), len(configs), len(work))
+    summary = RunSummary(
+        run_id=job.run_id,
+        source=source,
+        store=target.url,
+        config=f"{preset}; {len(configs)} settings",
+        plan=f"{len(work)} fits of {len(images)} images",
+        n_planned=len(work),
+        n_before=len(images) * len(configs) - len(work),
+    )
+    archive_all(work, summary, job.options)
+    summary.wall_seconds = time.perf_counter() - started
+    report = SweepReport(summary, len(images), rd_points(target, images, configs))
+    store_sweep(target, report)
+    headline = report.headline()
+    create_markdown_artifact(key="sweep-report", markdown=sweep_markdown(report), description=headline)
+    if report.n_failed:
+        return Failed(message=headline, data=ImagesFailed(headline, report))
+    return report
+
+
+def _work(
+    store: ObjectStore,
+    images: Sequence[SourceImage],
+    configs: Sequence[CodecConfig],
+    options: RunOptions,
+    run_id: str,
+) -> Iterator[Work]:
+    """Every image under every setting, less what is archived; one image after the other."""
+    done = {config: archived_in(store, archive_digest(config)) for config in configs}
+    jobs = {config: new_job(store.url, config, options, run_id=run_id) for config in configs}
+    for image in images:
+        for config in configs:
+            if image.digest not in done[config]:
+                yield image, jobs[config]

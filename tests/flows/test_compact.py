@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from flows import exits
+from flows.archive import archive
+from flows.compact import compact
+from tasks import catalogue
+from tasks.catalogue import IMAGES, parts
+from tasks.errors import ImagesFailed
+from tasks.local_store import LocalStore
+from tests.flows.conftest import BAD, DRAFT, OPTIONS, Archived
+from tests.flows.test_cli import invoke
+
+
+@pytest.fixture
+def twice(archived: Archived) -> Archived:
+    """A store with four parts of images: the failures of a folder were tried again."""
+    with pytest.raises(ImagesFailed):
+        archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    return archived
+
+
+def test_the_command_compacts_and_the_next_archive_still_knows_what_is_there(twice: Archived):
+    store = LocalStore(twice.store)
+    before = catalogue.read_images(store).to_pylist()
+    told = json.loads(invoke("compact", twice.store, "--json").output)
+    assert (told["n_parts"], told["n_made"], told["n_rows"], told["n_removed"]) == (4, 1, len(before), 4)
+    assert len(parts(store, IMAGES)) == 1
+    assert catalogue.read_images(store).to_pylist() == before
+    with pytest.raises(ImagesFailed, match=f"0 of {len(BAD)} images"):
+        archive(str(twice.source), str(twice.store), DRAFT, OPTIONS)
+
+
+def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived, tmp_path: Path):
+    compact(str(archived.store))
+    for store in (archived.store, tmp_path):
+        result = invoke("compact", store)
+        assert result.exit_code == exits.OK, result.output
+        assert result.output == "nothing to compact: no day has more than one part\n"
+
+
+def test_prefect_shows_what_failed_and_nothing_is_removed(twice: Archived):
+    damaged = parts(LocalStore(twice.store), IMAGES)[0]
+    (twice.store / damaged).write_bytes(b"junk")
+    with pytest.raises(ImagesFailed, match="1 days failed") as failure:
+        compact(str(twice.store))
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(failure.value.summary.run_id)
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+        )
+    assert run.name == f"compact {twice.store}"
+    [row] = json.loads(found[0].data)
+    assert damaged in row["reason"]
+    assert len(parts(LocalStore(twice.store), IMAGES)) == 4
+    result = invoke("compact", twice.store)
+    assert result.exit_code == exits.IMAGES_FAILED
+    assert "CatalogueError" in result.output

@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from flows import exits
+from flows.sweep import sweep
+from inr.config import MODELS
+from tasks.errors import ImagesFailed
+from tasks.settings import RunOptions
+from tests.flows.conftest import OPTIONS
+from tests.flows.test_cli import invoke
+from tests.tasks.pictures import file_of, image
+
+LAMBDAS = ("--rd-lambda", 0.001, "--rd-lambda", 0.02)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n in range(3):
+        (folder / f"{n}.png").write_bytes(file_of(image(16, 16 + n)))
+    (folder / "bad.png").write_text("no photograph")
+    return folder
+
+
+def test_the_curve_of_a_sample_and_a_larger_one_fits_only_what_is_new(photos: Path, tmp_path: Path):
+    store = tmp_path / "store"
+    words = ("sweep", photos, store, "--preset", "draft", "--device", "cpu", "--workers", 2, *LAMBDAS)
+    n_settings = 2 * len(MODELS)
+    found = json.loads(invoke(*words, "--sample", 1, "--json").output)
+    assert (found["n_sampled"], found["n_archived"], len(found["points"])) == (1, n_settings, n_settings)
+    larger = json.loads(invoke(*words, "--sample", 2, "--json").output)
+    assert (larger["n_archived"], larger["n_before"]) == (n_settings, n_settings)
+    for model in MODELS:
+        few, many = (point for point in larger["points"] if point["model"] == model)
+        assert (few["rd_lambda"], many["rd_lambda"], few["n_images"]) == (0.02, 0.001, 2)
+        assert few["rate_bpp"] < many["rate_bpp"]
+        assert few["psnr_db"] < many["psnr_db"]
+    shown = invoke(*words, "--sample", 2)
+    assert shown.exit_code == exits.OK
+    lines = shown.output.splitlines()
+    assert lines[0].split()[:3] == ["model", "λ", "bpp"]
+    assert f"{n_settings} settings compared on 2 of 2 images" in lines
+    page = Path(lines[-1].removeprefix("report: ").removesuffix(", and .json"))
+    assert page.read_text().startswith(f"# RD: {n_settings} settings compared on 2 of 2 images")
+    rows = json.loads(invoke("query", store, "select count(*) from images", "--json").output)["rows"]
+    assert rows == [[2 * n_settings]]
+
+
+def test_prefect_shows_the_report_and_what_failed(photos: Path, tmp_path: Path):
+    options = RunOptions(device="cpu", workers=2, deadline_seconds=1e-3)
+    with pytest.raises(ImagesFailed, match="0 settings compared on 0 of 3 images, 3 fits failed") as failure:
+        sweep(str(photos), str(tmp_path / "store"), [0.01], ["mlp"], "draft", options=options)
+    report = failure.value.summary
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(report.summary.run_id)
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+        )
+    assert run.name == f"sweep 20 of {photos} at λ = 0.01"
+    pages = {artifact.key: artifact.data for artifact in artifacts}
+    assert pages["sweep-report"].startswith("# RD: 0 settings compared")
+    assert pages["archive-progress"] == 100.0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "rd_lambda: expected one or more"),
+        (("--rd-lambda", 5), "rd_lambda: expected a number"),
+        ((*LAMBDAS, "--model", "gan"), "model: expected one of"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_before_a_run_begins(
+    photos: Path, tmp_path: Path, words: tuple[object, ...], told: str
+):
+    result = invoke("sweep", photos, tmp_path / "store", *words)
+    assert result.exit_code == exits.USAGE
+    assert told in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_source_without_images_is_refused_too(tmp_path: Path):
+    (tmp_path / "bad.png").touch()
+    result = invoke("sweep", tmp_path / "bad.png", tmp_path / "store", *LAMBDAS)
+    assert result.exit_code == exits.USAGE
+    assert "found none" in result.stderr
+
+
+def test_the_options_of_a_run_are_those_of_an_archive(photos: Path, tmp_path: Path):
+    report = sweep(str(photos), str(tmp_path / "store"), [0.02], ["mlp"], "draft", 1, OPTIONS)
+    assert report.summary.n_archived == report.n_sampled == 1
