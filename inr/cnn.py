@@ -8,7 +8,7 @@ C3 (arXiv 2312.02753).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 
 import numpy as np
@@ -18,14 +18,14 @@ from inr.bitstream import Reader, TensorCoding, varint
 from inr.coder import PayloadReader, PayloadWriter, Symbols, TensorSize, information, tensor_bits
 from inr.context import MAX_LATENT, NEIGHBOURS, ContextModel, Latents, walk_level
 from inr.errors import InvalidField
-from inr.pmf import N_SCALES, SCALE_BITS, SCALES, laplace_counts
+from inr.pmf import MAX_REACH, N_SCALES, SCALE_BITS, SCALES, laplace_counts
 from inr.synthesis import Synthesis
 
 MAX_LEVELS = 8
 MAX_CONTEXT_WIDTH = 32
 MAX_SYNTHESIS_WIDTH = 64
-MAX_REACH = 1023
 MIN_EXPONENT, MAX_EXPONENT = 3, 15
+_SMALL_REACH = 24  # tables up to here are kept, half a megabyte each
 MAX_PIXELS = 1 << 25  # of an image, so that its latents are not over 256 MiB
 MAX_ROW_SUM = 1 << 15  # of magnitudes in a row of a matrix, so that no sum leaves 32 bits
 MAX_FILTER_SUM = 1 << 11
@@ -279,8 +279,15 @@ def level_coding(reach: int) -> TensorCoding:
 
 
 def _tables(reach: int) -> NDArray[np.float64]:
+    return _small_tables(reach) if reach <= _SMALL_REACH else _new_tables(reach)
+
+
+def _new_tables(reach: int) -> NDArray[np.float64]:
     counts = laplace_counts(reach)
     return counts.reshape(-1, counts.shape[-1]).astype(np.float64)
+
+
+_small_tables = lru_cache(maxsize=_SMALL_REACH)(_new_tables)
 
 
 def level_laws(context: ContextModel, latents: Latents) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from inr.cnn import (
     MAX_EXPONENT,
     MAX_FILTER_SUM,
-    MAX_REACH,
     MAX_ROW_SUM,
     MIN_EXPONENT,
     LatentPyramid,
@@ -34,7 +33,7 @@ from inr.context import MAX_LATENT
 from inr.decoder import Network, render
 from inr.entropy import constant_and_slope, context_scales
 from inr.metrics import mse
-from inr.pmf import N_SCALES, SCALE_BITS, THRESHOLDS
+from inr.pmf import MAX_REACH, N_SCALES, SCALE_BITS, THRESHOLDS
 from inr.quantizer import round_straight_through
 from inr.soap import Soap
 

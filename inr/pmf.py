@@ -8,6 +8,8 @@ The scale of a weight (its expected magnitude) is not sent: it follows from the 
 decoded in its column and its row, see `ScaleContext`.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -126,6 +128,7 @@ class ScaleContext:
             self._start_row()
 
 
+MAX_REACH = 1023  # largest distance of a latent from the integer nearest to its law's centre
 CENTRE_BITS = 4  # centres of Laplace laws are integers in units of 2**-CENTRE_BITS
 N_SPREADS = 81  # eighth octaves, from 2**-4 to 2**6 in symbols
 
@@ -146,6 +149,17 @@ FALLS = (
 )  # fmt: skip
 
 
+@cache
+def _laplace_tails() -> NDArray[np.int64]:
+    """Mass beyond so many sixteenths of a symbol on one side: [spreads, sixteenths], half the law 2**30."""
+    falls, tail = np.array(FALLS, dtype=np.int64), np.full(N_SPREADS, 1 << 30, dtype=np.int64)
+    tails = np.empty((N_SPREADS, (MAX_REACH + 1 << CENTRE_BITS) + 1), dtype=np.int64)
+    for parts in range(tails.shape[1]):
+        tails[:, parts] = tail
+        tail = tail * falls >> 30
+    return tails
+
+
 def laplace_counts(reach: int) -> NDArray[np.int64]:
     """Counts of the symbols -reach..reach under Laplace laws of every spread and every centre near 0.
 
@@ -158,12 +172,7 @@ def laplace_counts(reach: int) -> NDArray[np.int64]:
         int64 [N_SPREADS, 2**CENTRE_BITS, 2 · reach + 1], each row summing to 2**COUNT_BITS. Centre f
         is (f - 2**(CENTRE_BITS - 1)) · 2**-CENTRE_BITS.
     """
-    n_parts = 1 << CENTRE_BITS
-    falls, tail = np.array(FALLS, dtype=np.int64), np.full(N_SPREADS, 1 << 30, dtype=np.int64)
-    beyond = np.empty((N_SPREADS, n_parts * (reach + 1) + 1), dtype=np.int64)  # half the mass beyond e parts
-    for parts in range(beyond.shape[1]):
-        beyond[:, parts] = tail
-        tail = tail * falls >> 30
+    n_parts, beyond = 1 << CENTRE_BITS, _laplace_tails()
     symbols = np.arange(-reach, reach + 1)
     counts = np.empty((N_SPREADS, n_parts, 2 * reach + 1), dtype=np.int64)
     for centre in range(n_parts):

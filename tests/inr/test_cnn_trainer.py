@@ -19,6 +19,14 @@ def photograph() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[20:148, 150:278])
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits of fewer steps, where a test is not about their quality."""
+    monkeypatch.setitem(
+        cnn_trainer._SETTINGS, "draft", PyramidSettings(150, n_candidates=2, candidate_steps=20)
+    )
+
+
 def fitted_digest(pixels: np.ndarray) -> str:
     return encode(pixels, DRAFT, device="cpu").symbols_digest
 
@@ -34,6 +42,7 @@ def test_a_photograph_becomes_a_small_file_of_good_quality(photograph: np.ndarra
     assert seen[-1].psnr_db == pytest.approx(encoded.psnr_db, abs=0.5)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_same_command_gives_the_same_bytes_on_any_number_of_threads(photograph: np.ndarray) -> None:
     small = np.ascontiguousarray(photograph[:96, :80])
     before = torch.get_num_threads()
@@ -49,6 +58,7 @@ def test_the_same_command_gives_the_same_bytes_on_any_number_of_threads(photogra
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 50, 1), (40, 1, 4), (3, 2, 2), (130, 5, 3)])
+@pytest.mark.usefixtures("quick")
 def test_every_size_can_be_encoded(shape: tuple[int, int, int], photograph: np.ndarray) -> None:
     height, width, channels = shape
     pixels = np.resize(photograph, (height, width, channels))
@@ -64,6 +74,7 @@ def test_one_colour_is_exact() -> None:
         assert len(encoded.bitstream) < 60
 
 
+@pytest.mark.usefixtures("quick")
 def test_more_rate_is_spent_for_a_smaller_lambda(photograph: np.ndarray) -> None:
     small = np.ascontiguousarray(photograph[:64, :64])
     found = [
@@ -77,12 +88,12 @@ def test_more_rate_is_spent_for_a_smaller_lambda(photograph: np.ndarray) -> None
 def test_a_fit_that_comes_apart_is_begun_again_once_and_then_named(
     photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {**cnn_trainer._SETTINGS, "draft": PyramidSettings(60, latent_rate=math.nan)}
-    monkeypatch.setattr(cnn_trainer, "_SETTINGS", settings)
+    monkeypatch.setitem(cnn_trainer._SETTINGS, "draft", PyramidSettings(60, latent_rate=math.nan))
     with pytest.raises(FitDiverged, match="found NaN and NaN"):
         encode(photograph, DRAFT, device="cpu")
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_the_callback_raises_ends_the_fit(photograph: np.ndarray) -> None:
     class Enough(Exception):  # not an error
         pass
