@@ -18,12 +18,13 @@ SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops e2e
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
 	@echo 'make archive         archive sample photographs into ./archive, or yours: SOURCE=photos/ STORE=./store'
 	@echo 'make test            ruff, mypy and pytest with coverage: everything that CI runs'
+	@echo 'make e2e             the deployments with PostgreSQL, a Prefect server, pools and workers'
 	@echo 'make lock            resolve the dependencies anew and write constraints.txt'
 	@echo 'make bench-rd        rate and distortion against JPEG: IMAGES=folder with the Kodak images'
 	@echo 'make bench-kodak24   the same over every image of IMAGES at two λ'
@@ -61,6 +62,10 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term
+
+# Wants Debian's postgresql.
+e2e: $(STAMP)
+	$(BIN)/pytest -m e2e tests/deployments
 
 # A fresh environment, so that nothing left over from an older one is locked.
 # torch goes without its build tag (+cpu, +cu130): which build to take is the machine's business.
