@@ -134,19 +134,25 @@ class _Fit:
         self._per_bit = rd_lambda / n_pixels
         n_latents = architecture.n_parameters - architecture.n_weights
         self._latents = torch.zeros(n_latents, device=device, requires_grad=True)
+        self._noise = torch.zeros(n_latents, device=device)
         self._matrices = _initial_matrices(architecture, self._target.mean((1, 2)), rd_lambda, generator)
-        self._adam = torch.optim.Adam([self._latents], betas=(0.7, 0.97), eps=1e-10, fused=True)
+        self._adam = torch.optim.Adam([self._latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
         shares = [0.1 if name == "upsampling" else 1.0 for name in architecture.matrices]
         self._soap = Soap(self._matrices, rates=shares)
 
-    def _surrogate(self, progress: float) -> torch.Tensor:
-        """Latents as the decoder might see them, `progress` of the way to rounding."""
+    def _surrogate(self, index: int, progress: float) -> torch.Tensor:
+        """Latents as the decoder might see them, `progress` of the way to rounding.
+
+        Every second step takes the noise of the one before it with the other sign, which evens it out.
+        """
         settings = self._settings
         temperature = settings.warmest + (settings.coldest - settings.warmest) * progress
-        shape, device = self._latents.shape, self._latents.device
-        # Half the sum of two uniform variables: as wide as rounding errors, and rarely at their ends.
-        noise = sum(torch.rand(shape, generator=self._generator, device=device) for _ in range(2)) / 2 - 0.5
-        return soft_round(soft_round(self._latents, temperature) + noise, temperature)
+        if index % 2:
+            self._noise.neg_()
+        else:  # half the sum of two uniform variables: as wide as rounding errors, rarely at their ends
+            self._noise.uniform_(-0.25, 0.25, generator=self._generator)
+            self._noise += torch.empty_like(self._noise).uniform_(-0.25, 0.25, generator=self._generator)
+        return soft_round(soft_round(self._latents, temperature) + self._noise, temperature)
 
     def _distortion(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         return (self._losses.image(latents, matrices) - self._target).square().mean()
@@ -156,32 +162,34 @@ class _Fit:
         index: int,
         latents: torch.Tensor,
         matrices: Sequence[torch.Tensor],
+        *,
         rate: float,
-        weight_bits: torch.Tensor,
+        weight_bits: torch.Tensor | None = None,
     ) -> None:
         self._adam.zero_grad()
         for matrix in self._matrices:
             matrix.grad = None
         bits = self._losses.bits(latents, matrices)
+        if weight_bits is not None:
+            bits = bits + weight_bits
         distortion = self._distortion(latents, matrices)
-        torch.autograd.backward(distortion + self._per_bit * (bits + weight_bits))
+        torch.autograd.backward(distortion + self._per_bit * bits)
         self._soap.step(rate * self._settings.network_rate)
         if self._latents.requires_grad:
             self._adam.param_groups[0]["lr"] = rate * self._settings.latent_rate
             self._adam.step()
         if (index + 1) % self._settings.report_steps == 0 and index >= self._settings.candidate_steps:
             n_pixels = self._architecture.width * self._architecture.height
-            estimated_bpp = float(bits.detach() + weight_bits.detach()) / n_pixels
+            estimated_bpp = float(bits.detach()) / n_pixels
             self._report(index + 1, estimated_bpp, -10 * math.log10(max(float(distortion.detach()), 1e-10)))
 
     def together(self, steps: range) -> None:
         """Fit latents and networks; the rate decays along a cosine."""
-        none = torch.zeros((), device=self._latents.device)
         n_steps = self._settings.n_together
         for index in steps:
             progress = index / n_steps
             rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
-            self._step(index, self._surrogate(progress), self._matrices, rate, none)
+            self._step(index, self._surrogate(index, progress), self._matrices, rate=rate)
 
     @torch.no_grad()
     def cost(self) -> float:
@@ -228,7 +236,7 @@ class _Fit:
             ]
             weights = [matrix / scale for matrix, scale in zip(symbols, scales, strict=True)]
             bits = torch.stack([_weight_bits(matrix) for matrix in symbols]).sum()
-            self._step(index, self._latents, weights, rate, bits)
+            self._step(index, self._latents, weights, rate=rate, weight_bits=bits)
 
     @torch.no_grad()
     def finish(self, exponents: Sequence[int]) -> tuple[Network, float]:
