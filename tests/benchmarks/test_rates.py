@@ -46,6 +46,6 @@ def test_the_table_is_written_with_where_it_is_from(tmp_path: Path, capsys: pyte
         main(words)
     report = json.loads((tmp_path / "rates.json").read_text())
     assert len(report["points"]) == 2 * len(LAMBDAS) == len(capsys.readouterr().out.splitlines()) // 2
-    assert report["command"] == "python -m benchmarks.rates --presets draft --out rates"
+    assert report["command"] == "python -m benchmarks.rates --models mlp --presets draft --out rates"
     with pytest.raises(SystemExit):
         parse(["--presets", "draft"])
