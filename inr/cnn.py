@@ -46,6 +46,11 @@ def largest_symbol(mean_index: int) -> int:
     return min(2047, 16 + (int(SCALES[mean_index]) << 4 >> SCALE_BITS))
 
 
+def largest_row_sum(name: str) -> int:
+    """Most that the magnitudes in a row of the matrix of that name may sum to."""
+    return MAX_FILTER_SUM if name == "upsampling" else MAX_ROW_SUM
+
+
 @dataclass(frozen=True)
 class LatentPyramid:
     """Architecture of one network.
@@ -174,7 +179,7 @@ class LatentPyramid:
         named = dict(zip(self.matrices, self._split(symbols)[0], strict=True))
         exponents = {name: coding.step_index for name, coding in zip(self.matrices, codings, strict=False)}
         for name, matrix in named.items():
-            most = MAX_FILTER_SUM if name == "upsampling" else MAX_ROW_SUM
+            most = largest_row_sum(name)
             found = int(np.abs(matrix).sum(axis=1).max())
             if found > most:
                 raise InvalidField(

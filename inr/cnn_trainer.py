@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from inr.cnn import (
     MAX_EXPONENT,
-    MAX_FILTER_SUM,
-    MAX_ROW_SUM,
     MIN_EXPONENT,
     LatentPyramid,
     compiled_kernels,
+    largest_row_sum,
     largest_symbol,
     level_coding,
     level_laws,
@@ -313,10 +312,9 @@ def mean_index(symbols: NDArray[np.int32]) -> int:
 
 def _fitting(name: str, symbols: torch.Tensor) -> torch.Tensor | None:
     """The symbols, if the format has room for them."""
-    most = MAX_FILTER_SUM if name == "upsampling" else MAX_ROW_SUM
     magnitudes = symbols.abs()
-    room = float(magnitudes.max()) <= largest_symbol(N_SCALES - 1) and float(magnitudes.sum(1).max()) <= most
-    return symbols if room else None
+    fits = float(magnitudes.max()) <= largest_symbol(N_SCALES - 1)
+    return symbols if fits and float(magnitudes.sum(1).max()) <= largest_row_sum(name) else None
 
 
 def _weight_bits(symbols: torch.Tensor) -> torch.Tensor:
