@@ -18,12 +18,13 @@ SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops e2e
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops browser e2e
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
 	@echo 'make archive         archive sample photographs into ./archive, or yours: SOURCE=photos/ STORE=./store'
 	@echo 'make test            ruff, mypy and pytest with coverage: everything that CI runs'
+	@echo 'make browser         Debian'"'"'s Chromium, if it is missing, for the tests that look at pages; as root'
 	@echo 'make e2e             the deployments with PostgreSQL, a Prefect server, pools and workers'
 	@echo 'make lock            resolve the dependencies anew and write constraints.txt'
 	@echo 'make bench-rd        rate and distortion against JPEG: IMAGES=folder with the Kodak images'
@@ -62,6 +63,13 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term
+
+# Without it the tests that look at pages are skipped, and in CI fail.
+browser:
+	@if command -v chromium && command -v chromedriver; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo 'As root: apt-get install chromium chromium-driver'; exit 1; fi; \
+	apt-get update && \
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium chromium-driver
 
 # Wants Debian's postgresql.
 e2e: $(STAMP)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.browser import Browser
     from tests.s3_server import Access, Server
 
 # CI draws the same examples every time, so that a red run is about the change; elsewhere they vary.
@@ -50,3 +51,13 @@ def s3_access(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator
     access.through(s3_server.endpoint)
     yield access
     s3._client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A browser, one for all tests that want one; they are skipped where there is none."""
+    from tests.browser import require_programs, running_browser
+
+    require_programs()
+    with running_browser() as started:
+        yield started
