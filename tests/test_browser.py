@@ -10,7 +10,8 @@ from tests.browser import Browser
 DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 PAGE = f"""<title>page</title><p>first</p><a href="#" onclick="later()">more <b>of it</b></a>
 <img src="{DOT}"><img src="missing.png">
-<script>function later() {{ setTimeout(() => document.body.append("second"), 50) }}; undefined_name</script>"""
+<script>function later() {{ setTimeout(() => document.body.append("second"), 50) }};
+undefined_name</script>"""
 
 
 @pytest.fixture
