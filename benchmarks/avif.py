@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.curves import Point
 from inr.metrics import bpp, psnr_db
+from tasks.curves import Point
 
 QUALITIES = tuple(range(20, 93, 4))
 SPEED = 2

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.curves import Point, envelope, mean_curve
 from inr.metrics import bpp, psnr_db
+from tasks.curves import Point, envelope, mean_curve
 
 QUALITIES = (*range(1, 80), *range(80, 97, 2))
 SUBSAMPLINGS = ("4:2:0", "4:4:4")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.curves import BDRate, Point, bd_rate, mean_curve, rate_at
 from benchmarks.jpeg import better, better_mean
+from tasks.curves import BDRate, Point, bd_rate, mean_curve, rate_at
 
 Json = dict[str, Any]
 Pairs = Iterable[tuple[float, float]]

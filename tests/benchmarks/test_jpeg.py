@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.curves import Point
 from benchmarks.jpeg import QUALITIES, SUBSAMPLINGS, better, better_mean, encode_jpeg, measure_jpeg
 from inr.metrics import psnr_db
+from tasks.curves import Point
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.curves import Point, bd_rate, envelope, mean_curve, pareto, psnr_at, rate_at
+from tasks.curves import Point, bd_rate, envelope, mean_curve, pareto, psnr_at, rate_at
 
 # Whole bytes of a Kodak image, so that no two rates differ by less than their logarithms can tell.
 rates = st.integers(500, 500_000).map(lambda n_bytes: 8 * n_bytes / (768 * 512))
