@@ -45,12 +45,11 @@ class Browser:
             raise AssertionError(f"expected {text!r} on {self.driver.current_url}:\n{self.text()}") from error
 
     def click(self, text: str) -> None:
-        """Click on the first link, button or tab that reads so."""
-        quoted = f'"{text}"'
-        found = f"//*[self::a or self::button or @role='tab'][contains(normalize-space(.), {quoted})]"
+        """Click on the innermost thing that can be seen and reads exactly so."""
+        same = f'//body//*[normalize-space(.)="{text}"]'
         WebDriverWait(self.driver, SECONDS_TO_WAIT).until(
-            lambda driver: driver.find_elements(By.XPATH, found)
-        )[0].click()
+            lambda driver: [found for found in driver.find_elements(By.XPATH, same) if found.is_displayed()]
+        )[-1].click()
 
     def n_images(self) -> int:
         """Pictures on the page that are loaded and have a size."""
