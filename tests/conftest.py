@@ -1,5 +1,7 @@
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +10,14 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tests.browser import Browser
     from tests.s3_server import Access, Server
+
+# Which of the workers of `pytest -n` this is, if any. They share the cores: libraries read these when they
+# are imported, and so do the processes that tests start; a test of threads asks for as many as it wants.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER is not None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Of its own: two that compile at once can take the same file for different machine code.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "numba" / WORKER))
 
 # CI draws the same examples every time, so that a red run is about the change; elsewhere they vary.
 # No deadlines: an example that imports or compiles something is slow once, and that proves nothing.
@@ -29,6 +39,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """While a test marked `alone` runs, with what it sets up, the other workers wait."""
+    if WORKER is None:
+        return (yield)
+    shared = Path(item.config.option.basetemp).parent  # all workers' folders lie in it
+    with (shared / "gate").open("w") as gate, (shared / "room").open("w") as room:
+        fcntl.flock(gate, fcntl.LOCK_EX)  # who waits for an empty room lets nobody in before
+        fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def free_ports(n: int) -> list[int]:
     """Ports that are free now, all different; below the range from which the system draws its own."""
     with contextlib.ExitStack() as stack:
         sockets = []
-        for port in range(20_000 + os.getpid() % 8000, 32_000):
+        for port in range(20_000 + os.getpid() % 120 * 100, 32_000):
             candidate = stack.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 candidate.bind(("127.0.0.1", port))

@@ -67,6 +67,7 @@ def bitstream(encoded: dict[str, Any]) -> Path:
     return Path(encoded["output"])
 
 
+@pytest.mark.alone
 def test_help_answers_at_once_and_imports_nothing_heavy():
     seconds = []
     for _ in range(5):
