@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import math
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,13 @@ def source_image(path: Path) -> SourceImage:
     return SourceImage(digest, path.as_uri(), path.name, n_bytes)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_fits() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(presets._STEPS, "draft", 400)
+        yield
+
+
 @pytest.fixture(scope="module")
 def stored_once(tmp_path_factory: pytest.TempPathFactory) -> Stored:
     folder = tmp_path_factory.mktemp("once")
@@ -63,12 +71,15 @@ def stored_once(tmp_path_factory: pytest.TempPathFactory) -> Stored:
     return Stored(found, job, compress_image(found, job))
 
 
+def copied(once: Stored, folder: Path) -> Stored:
+    """The same with a store of its own, which a test may change."""
+    shutil.copytree(once.job.store, folder / "store")
+    return dataclasses.replace(once, job=dataclasses.replace(once.job, store=str(folder / "store")))
+
+
 @pytest.fixture
 def stored(stored_once: Stored, tmp_path: Path) -> Stored:
-    shutil.copytree(stored_once.job.store, tmp_path / "store")
-    return dataclasses.replace(
-        stored_once, job=dataclasses.replace(stored_once.job, store=str(tmp_path / "store"))
-    )
+    return copied(stored_once, tmp_path)
 
 
 def test_claim_and_bitstream_are_there_before_the_record(stored: Stored):
@@ -238,7 +249,7 @@ NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 8, 3), np.
 
 
 def contracted(tmp_path: Path, picture: Image.Image, contract: Contract) -> Stored:
-    """A picture archived under a contract, with fits of 400 steps."""
+    """A picture archived under a contract."""
     (tmp_path / "a.png").write_bytes(file_of(picture, icc_profile=b"not looked into"))
     job = ArchiveJob(
         run_id="run",
@@ -251,12 +262,6 @@ def contracted(tmp_path: Path, picture: Image.Image, contract: Contract) -> Stor
     return Stored(found, job, compress_image(found, job))
 
 
-@pytest.fixture
-def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(presets._STEPS, "draft", 400)
-
-
-@pytest.mark.usefixtures("short_fits")
 def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: Path):
     stored = contracted(tmp_path, NOISE, Contract(60.0, max_refits=1))
     record = verify_image(stored.image, stored.record, stored.job)
@@ -273,10 +278,14 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
     assert claim.history[-1].rd_lambda < claim.history[0].rd_lambda == 0.02
 
 
-@pytest.mark.usefixtures("short_fits")
+@pytest.fixture(scope="module")
+def lossless_once(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    return contracted(tmp_path_factory.mktemp("lossless"), NOISE, Contract(100.0, max_refits=0))
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "another", "bomb"])
-def test_a_damaged_lossless_object_is_found(tmp_path: Path, damage: str):
-    stored = contracted(tmp_path, NOISE, Contract(100.0, max_refits=0))
+def test_a_damaged_lossless_object_is_found(lossless_once: Stored, tmp_path: Path, damage: str):
+    stored = copied(lossless_once, tmp_path)
     data = bytearray(stored.path.read_bytes())
     if damage == "flip":
         data[len(data) // 2] ^= 1
@@ -292,7 +301,6 @@ def test_a_damaged_lossless_object_is_found(tmp_path: Path, damage: str):
     assert stored.store.objects("bitstreams") == []
 
 
-@pytest.mark.usefixtures("short_fits")
 def test_a_refit_that_meets_the_contract_is_stored_as_a_bitstream(tmp_path: Path):
     loose = contracted(tmp_path, image(16, 16, 3), Contract(10.0)).record
     assert (loose.refits, loose.model, loose.rd_lambda) == (0, "mlp", 0.02)
