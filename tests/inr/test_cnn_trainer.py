@@ -66,6 +66,7 @@ def test_every_size_can_be_encoded(shape: tuple[int, int, int], photograph: np.n
     assert encoded.pixels.shape == shape
 
 
+@pytest.mark.usefixtures("quick")
 def test_one_colour_is_exact() -> None:
     for colour in ((0, 0, 0), (255, 254, 1), (77, 128, 129)):
         pixels = np.full((30, 20, 3), colour, dtype=np.uint8)
