@@ -46,7 +46,7 @@ def server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=300):
         url = PREFECT_API_URL.value() or ""
         os.environ["PREFECT_API_URL"] = url
         yield url
