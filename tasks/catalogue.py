@@ -30,6 +30,7 @@ from tasks.columns import (
 from tasks.errors import CatalogueError, ObjectMissing
 from tasks.objects import ObjectStore
 from tasks.record import ARCHIVED, LOST, AuditRow, CatalogueRecord, now
+from tasks.seal import BLANK, is_intact, sealed
 
 IMAGES = "catalogue/images"
 HISTORY = "catalogue/history"
@@ -43,6 +44,7 @@ Read = TypeVar("Read")
 P = ParamSpec("P")
 
 _REPLACES = b"inr.replaces"
+_SHA256 = b"inr.sha256"
 _COMPACTED = re.compile(r"\d{8}Z-\d{6}\.parquet")
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES = {
@@ -292,8 +294,17 @@ def _last_first(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, 
     for key in reversed(keys):
         if key.rpartition("/")[2] not in replaced:
             data = store.get(key, max_bytes=MAX_PART_BYTES)
+            _check(data, key)
             replaced.update(_replaces(data, key))
             yield key, data
+
+
+def _check(data: bytes, key: str) -> None:
+    """Raise if a part is not what was written; the checksums of its pages leave out the footer."""
+    with _readable(key):
+        digest = (pq.read_metadata(pa.BufferReader(data)).metadata or {}).get(_SHA256)
+        if digest is not None and not is_intact(data, digest):  # the oldest parts have none
+            raise ValueError("it does not have the SHA-256 that it says")
 
 
 def _replaces(data: bytes, key: str) -> list[str]:
@@ -309,8 +320,9 @@ def _replaces(data: bytes, key: str) -> list[str]:
 
 def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _SHA256: BLANK})
     pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_checksum=True)
-    return bytes(sink.getvalue())
+    return sealed(sink.getvalue().to_pybytes())
 
 
 @undisturbed

@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import hashlib
 import json
 import math
 import re
@@ -163,18 +164,36 @@ def test_a_flipped_bit_in_a_value_is_found(store: LocalStore):
 
 
 @given(st.data())
-def test_a_damaged_part_reads_or_raises_the_one_error(
+def test_a_damaged_part_reads_as_it_was_or_raises_the_one_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ):
+    """Pages have checksums; the footer, which says how to read them, has the one of the file."""
     store = LocalStore(tmp_path_factory.mktemp("store"))
     append(store, [archived(str(n)) for n in range(3)])
-    key = store.objects(IMAGES)[0].key
-    part = bytearray(store.get(key, max_bytes=1 << 20))
-    part[data.draw(st.integers(0, 1 << 20)) % len(part)] ^= 1 << data.draw(st.integers(0, 7))
-    store.delete(key)
-    store.put(key, bytes(part))
+    written = catalogue.read_images(store)
+    path = store.path(store.objects(IMAGES)[0].key)
+    part = bytearray(path.read_bytes())
+    footer = len(part) - 8 - int.from_bytes(part[-8:-4], "little")
+    first = footer if data.draw(st.booleans()) else 0
+    place = first + data.draw(st.integers(0, 1 << 20)) % (len(part) - first)
+    part[place] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(bytes(part))
+    for read in (catalogue.read_images, lambda store: catalogue.dataset(store, IMAGES)):
+        with contextlib.suppress(CatalogueError):
+            assert read(store).schema.names == IMAGES_SCHEMA.names
     with contextlib.suppress(CatalogueError):
-        assert catalogue.read_images(store).schema.names == IMAGES_SCHEMA.names
+        assert catalogue.read_images(store).equals(written)
+
+
+def test_a_part_says_its_own_digest(store: LocalStore):
+    append(store, [archived()])
+    path = store.path(store.objects(IMAGES)[0].key)
+    part = path.read_bytes()
+    digest = pq.read_metadata(path).metadata[b"inr.sha256"]
+    assert hashlib.sha256(part.replace(digest, b"0" * 64)).hexdigest().encode() == digest
+    path.write_bytes(part.replace(digest, b"f" * 64))
+    with pytest.raises(CatalogueError, match="does not have the SHA-256 that it says"):
+        catalogue.read_images(store)
 
 
 def test_an_empty_store_has_an_empty_catalogue(store: LocalStore):

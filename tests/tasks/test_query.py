@@ -54,6 +54,7 @@ def test_parts_with_fewer_or_more_columns_are_one_table(store: ObjectStore):
     key = store.objects(IMAGES)[0].key
     table = pq.read_table(pa.BufferReader(store.get(key, max_bytes=1 << 20)))
     older = table.drop_columns(["psnr_db", "notes"]).append_column("gone", pa.array([1]))
+    older = older.replace_schema_metadata({"inr.schema_version": "1"})
     sink = pa.BufferOutputStream()
     pq.write_table(older, sink)
     store.put(f"{IMAGES}/older.parquet", bytes(sink.getvalue()))
