@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.errors import ObjectMissing
 from tasks.objects import ObjectStore
 from tasks.record import CatalogueRecord, bitstream_key
+from tasks.seal import BLANK, is_intact, sealed
 
 FOLDER = "journal"
 MAX_CLAIM_BYTES = 1 << 24
@@ -45,21 +46,25 @@ _CLAIM = TypeAdapter(Claim)
 
 
 def write_claim(store: ObjectStore, claim: Claim) -> None:
-    """Store a claim; one of the same name has the same meaning and stays."""
-    content = _CLAIM.dump_python(claim, mode="json")
-    record = claim.record
-    folder = _folder(record.image_digest or "", record.archive_digest)
-    store.put(f"{folder}/{record.bitstream_digest}.json", json.dumps(content).encode())
+    """Store a claim; one of the same name has the same meaning and stays, unless it is damaged."""
+    content = {**_CLAIM.dump_python(claim, mode="json"), "sha256": BLANK.decode()}
+    record, data = claim.record, sealed(json.dumps(content).encode())
+    names = (record.image_digest or "", record.archive_digest, record.bitstream_digest or "")
+    if not store.put(_key(*names), data) and read_claim(store, *names) is None:
+        store.delete(_key(*names))
+        store.put(_key(*names), data)
 
 
 def read_claim(
     store: ObjectStore, image_digest: str, archive_digest: str, bitstream_digest: str
 ) -> Claim | None:
     """The claim for a bitstream, or None if there is none that can be used."""
-    key = f"{_folder(image_digest, archive_digest)}/{bitstream_digest}.json"
     try:
-        claim = _CLAIM.validate_json(store.get(key, max_bytes=MAX_CLAIM_BYTES))
+        data = store.get(_key(image_digest, archive_digest, bitstream_digest), max_bytes=MAX_CLAIM_BYTES)
+        claim = _CLAIM.validate_json(data)
     except (ObjectMissing, ValidationError):  # damaged is as good as none: the image is fitted again
+        return None
+    if not is_intact(data, str(json.loads(data).get("sha256")).encode()):
         return None
     record = claim.record
     names = (record.image_digest, record.archive_digest, record.bitstream_digest)
@@ -91,6 +96,10 @@ def discard(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
     """Remove a bitstream that failed verification, and its claims, so that a rerun makes it again."""
     store.delete(bitstream_key(image_digest, archive_digest))
     forget(store, image_digest, archive_digest)
+
+
+def _key(image_digest: str, archive_digest: str, bitstream_digest: str) -> str:
+    return f"{_folder(image_digest, archive_digest)}/{bitstream_digest}.json"
 
 
 def _folder(image_digest: str, archive_digest: str) -> str:

@@ -50,6 +50,17 @@ def test_a_damaged_claim_is_as_good_as_none(store: LocalStore, content: bytes):
     assert read_claim(store, *NAMES) is None
 
 
+def test_a_flipped_bit_anywhere_makes_a_claim_as_good_as_none_and_the_next_replaces_it(store: LocalStore):
+    write_claim(store, CLAIM)
+    path = store.path(claim_key(store))
+    good = path.read_bytes()
+    for bit in range(0, 8 * len(good), 7):
+        path.write_bytes(good[: bit // 8] + bytes([good[bit // 8] ^ 1 << bit % 8]) + good[bit // 8 + 1 :])
+        assert read_claim(store, *NAMES) is None
+    write_claim(store, CLAIM)
+    assert read_claim(store, *NAMES) == CLAIM
+
+
 def test_a_claim_of_wrong_types_or_under_a_wrong_name_is_none(store: LocalStore):
     write_claim(store, CLAIM)
     key = claim_key(store)
