@@ -110,6 +110,7 @@ def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
         for pool in ("inr-control", "inr-workers"):
             prefect(chosen, "work-pool", "create", pool, "--type", "process")
         prefect(chosen, "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
+        prefect(chosen, "automation", "create", "--from-file", "deployments/automations.yaml")
         for name, pool in (("control", "inr-control"), ("one", "inr-workers"), ("two", "inr-workers")):
             worker = [PREFECT, "worker", "start", "--pool", pool, "--name", name, "--limit", "1"]
             stack.enter_context(process(worker, place / f"{name}.log", chosen))

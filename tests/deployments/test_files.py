@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.flows import Flow, load_flow_from_entrypoint
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,6 +41,17 @@ def test_what_has_a_schedule_never_runs_twice_at_once():
     for deployment in PREFECT["deployments"]:
         if "schedules" in deployment:
             assert deployment["concurrency_limit"]["limit"] == 1
+
+
+def test_runs_are_given_up_after_some_heartbeats_and_not_after_one():
+    found = AutomationCore.model_validate(yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text()))
+    assert isinstance(found.trigger, EventTrigger)
+    every = re.findall(r"PREFECT_FLOWS_HEARTBEAT_FREQUENCY=(\d+)", (DEPLOYMENTS / "README.md").read_text())
+    assert every == re.findall(
+        r"PREFECT_FLOWS_HEARTBEAT_FREQUENCY=(\d+)", (DEPLOYMENTS / "Containerfile").read_text()
+    )
+    assert found.trigger.within.total_seconds() >= 3 * int(every[0])
+    assert found.actions[0].type == "change-flow-run-state"
 
 
 def test_the_image_copies_what_there_is_and_runs_as_nobody_in_particular():
