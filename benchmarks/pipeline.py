@@ -70,13 +70,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     make_images(arguments, work / "images")
     environment = {**os.environ, "PREFECT_HOME": str(work / "prefect"), "INR_DEVICE": "cpu"}
     chosen = ["--preset", arguments.preset, "--workers", str(arguments.workers)]
+    engine = ["--runner", arguments.runner]
     images, store = str(work / "images"), str(work / "store")
     inr = str(Path(sys.executable).parent / "inr")
     bare = [sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen]
     before = float(timed(bare, environment)[1])
     timed([sys.executable, "-c", EMPTY_FLOW], environment)  # makes Prefect's database, once per machine
     prefect_seconds, _ = timed([sys.executable, "-c", EMPTY_FLOW], environment)
-    archive_seconds, printed = timed([inr, "archive", images, store, *chosen, "--json"], environment)
+    archive_seconds, printed = timed([inr, "archive", images, store, *chosen, *engine, "--json"], environment)
     after = float(timed(bare, environment)[1])
     summary = json.loads(printed)
     return {
@@ -137,7 +138,8 @@ def to_markdown(report: dict[str, Any]) -> str:
         [name, f"{value:.1f}", f"{100 * value / report['bare_seconds']:.1f} %"] for name, value in seconds
     ]
     lines = [
-        f"# Pipeline: {found['n_images']} images, {report['side']}x{report['side']}, {report['preset']}",
+        f"# Pipeline: {found['n_images']} images, {report['side']}x{report['side']}, {report['preset']}, "
+        f"{report['runner']}",
         "",
         *headline(report),
         f"- {report['workers']} images at a time",
@@ -158,6 +160,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--n-images", type=int, default=50)
     parser.add_argument("--side", type=int, default=192, help="side of each image in pixels")
     parser.add_argument("--preset", default="draft", choices=PRESETS)
+    parser.add_argument("--runner", default="threads", choices=("threads", "dask", "ray"), help="engine")
     parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
     parser.add_argument(
         "--work", type=Path, default=Path("build/pipeline"), help="folder to work in; emptied"
@@ -181,7 +184,7 @@ def main(words: Sequence[str] | None = None) -> None:
         return
     report = {
         **provenance("benchmarks.pipeline", given),
-        **{name: getattr(arguments, name) for name in ("side", "preset", "workers")},
+        **{name: getattr(arguments, name) for name in ("side", "preset", "workers", "runner")},
         **measure(arguments),
     }
     page = to_markdown(report)

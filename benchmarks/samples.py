@@ -5,6 +5,8 @@ python -m benchmarks.samples build/samples
 
 import shutil
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import skimage
@@ -39,6 +41,33 @@ def make_crops(folder: Path, *, n_images: int, side: int) -> list[Path]:
         picture.crop((left, top, left + side, top + side)).save(path)
         paths.append(path)
     return paths
+
+
+def make_tiles(folder: Path, *, n_images: int, side: int) -> list[Path]:
+    """Writes square tiles of `side` pixels, side by side from one photograph after the other.
+
+    All differ, and none is of one colour, which would need no fit.
+
+    Raises:
+        ValueError: The photographs have fewer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tiles = {tile.tobytes(): tile for tile in _tiles(side) if len(tile.getcolors(side * side) or ()) > 1}
+    if len(tiles) < n_images:
+        raise ValueError(f"expected {n_images} tiles of {side} pixels, found {len(tiles)}")
+    paths = []
+    for index, tile in enumerate(islice(tiles.values(), n_images)):
+        paths.append(folder / f"tile-{index:05}.png")
+        tile.save(paths[-1])
+    return paths
+
+
+def _tiles(side: int) -> Iterator[Image.Image]:
+    for name in AS_THEY_ARE:
+        picture = Image.open(SHIPPED / name)
+        for top in range(0, picture.height - side + 1, side):
+            for left in range(0, picture.width - side + 1, side):
+                yield picture.crop((left, top, left + side, top + side))
 
 
 def _corner(index: int, right: int, bottom: int) -> tuple[int, int]:

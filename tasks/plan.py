@@ -5,12 +5,17 @@ the object that the record names is there with the recorded size; so an object t
 again. The record of a failure does not count: a failed image is tried again.
 """
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from tasks import catalogue
 from tasks.errors import SourceError
 from tasks.objects import ObjectStore
-from tasks.source import SourceImage, digest_source, list_source
+from tasks.source import SourceFile, SourceImage, digest_source, list_source
+
+READERS = 16  # files digested at a time: what costs is waiting for S3 or a disk, hardly ever a core
+FILES_AT_ONCE = 1024  # handed to the readers, so that memory does not grow with the source
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,11 @@ def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_
     contents: dict[str, SourceImage] = {}
     unreadable = []
     n_files = 0
-    for file in listing.files:
-        try:
-            digest, n_bytes = digest_source(file.uri, max_bytes=max_file_bytes)
-        except SourceError as error:
-            unreadable.append((SourceImage("", file.uri, file.path, 0), error))
+    for file, found in _digested(listing.files, max_file_bytes):
+        if isinstance(found, SourceError):
+            unreadable.append((SourceImage("", file.uri, file.path, 0), found))
             continue
+        digest, n_bytes = found
         n_files += 1
         first = contents.get(digest)
         contents[digest] = (
@@ -81,6 +85,23 @@ def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_
         n_duplicates=n_files - len(contents),
         left_out=listing.left_out,
     )
+
+
+def _digested(
+    files: Sequence[SourceFile], max_bytes: int
+) -> Iterator[tuple[SourceFile, tuple[str, int] | SourceError]]:
+    """Each file, in their order, with its digest and size in bytes, or why it cannot be read."""
+
+    def digest(file: SourceFile) -> tuple[str, int] | SourceError:
+        try:
+            return digest_source(file.uri, max_bytes=max_bytes)
+        except SourceError as error:
+            return error
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(files), FILES_AT_ONCE):
+            some = files[start : start + FILES_AT_ONCE]
+            yield from zip(some, pool.map(digest, some), strict=True)
 
 
 def archived_in(store: ObjectStore, archive_digest: str) -> frozenset[str]:

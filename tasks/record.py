@@ -5,6 +5,7 @@ columns as an Arrow schema, and a test holds the two together.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import platform
@@ -170,11 +171,16 @@ def planned_record(
         goal=goal_name,
         goal_value=goal_value,
         seed=config.seed,
-        torch_version=version("torch"),
+        torch_version=_torch_version(),
         python_version=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         min_psnr_db=contract.min_psnr_db if contract else None,
     )
+
+
+@functools.cache
+def _torch_version() -> str:
+    return version("torch")  # read from a file, milliseconds each time
 
 
 def failed_record(record: CatalogueRecord, error: BaseException) -> CatalogueRecord:

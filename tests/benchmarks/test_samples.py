@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.pipeline import overhead
-from benchmarks.samples import make_crops, make_samples
+from benchmarks.samples import make_crops, make_samples, make_tiles
 
 
 def kind(path: Path) -> tuple[str, str | None, tuple[int, int]]:
@@ -26,6 +26,19 @@ def test_crops_all_differ(tmp_path: Path) -> None:
     paths = make_crops(tmp_path, n_images=50, side=64)
     assert len({path.read_bytes() for path in paths}) == 50
     assert {kind(path) for path in paths} == {("RGB", "PNG", (64, 64))}
+
+
+def test_tiles_all_differ_and_none_is_flat(tmp_path: Path) -> None:
+    paths = make_tiles(tmp_path, n_images=5000, side=8)
+    pictures = [Image.open(path) for path in paths]
+    assert len({picture.tobytes() for picture in pictures}) == len(paths) == 5000
+    assert {picture.size for picture in pictures} == {(8, 8)}
+    assert all(len(picture.getcolors(64)) > 1 for picture in pictures)
+
+
+def test_there_are_not_that_many_tiles(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected 100000 tiles of 64 pixels, found"):
+        make_tiles(tmp_path, n_images=100_000, side=64)
 
 
 def test_overhead_is_what_neither_prefect_nor_the_fits_explain() -> None:

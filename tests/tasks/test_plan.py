@@ -1,10 +1,12 @@
 import dataclasses
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from inr.errors import ConfigError
+from tasks import plan as plan_module
 from tasks.commit import append
 from tasks.local_store import LocalStore
 from tasks.plan import Plan, make_plan
@@ -96,3 +98,23 @@ def test_planning_writes_nothing(photos: Path, store: LocalStore):
 def test_a_source_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
     with pytest.raises(ConfigError, match="source"):
         plan_of(photos / "nowhere", store)
+
+
+def test_files_are_digested_many_at_a_time_and_stay_in_order(
+    tmp_path: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(plan_module, "FILES_AT_ONCE", 8)
+    names = [f"{n:02}.png" for n in range(20)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    (tmp_path / names[5]).write_bytes(bytes(2000))  # larger than is taken
+    together, digest = threading.Barrier(4), plan_module.digest_source
+
+    def digest_together(uri: str, *, max_bytes: int) -> tuple[str, int]:
+        together.wait(timeout=60)  # breaks, and fails the test, where fewer than four run at a time
+        return digest(uri, max_bytes=max_bytes)
+
+    monkeypatch.setattr(plan_module, "digest_source", digest_together)
+    plan = plan_of(tmp_path, store)
+    assert [image.path for image in plan.images] == names[:5] + names[6:]
+    assert [image.path for image, _ in plan.unreadable] == [names[5]]
