@@ -16,9 +16,13 @@ ARCHIVE_FLAGS ?=
 IMAGES ?= kodak
 SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
+SCALE_FLAGS ?=
+OTHER_TORCH ?=
+# Of the images of bench-pipeline.
+SIDE ?= 96
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops browser e2e
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable browser e2e
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -32,6 +36,9 @@ help:
 	@echo 'make bench-jpeg      the JPEG baseline alone, over every image of IMAGES'
 	@echo 'make bench-speed     encode and decode times of kodim15 in IMAGES'
 	@echo 'make bench-pipeline  what the flow costs over the fits of 50 images'
+	@echo 'make bench-scale     10 000 small images: time beyond the fits, memory, Prefect'"'"'s database, reruns'
+	@echo 'make bench-queries   inr query over a million rows, before and after inr compact'
+	@echo 'make bench-portable  one archive, restored under other conditions: OTHER_TORCH=venv/bin/python'
 	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
@@ -108,7 +115,19 @@ bench-rates: $(STAMP)
 	$(BIN)/python -m benchmarks.rates --out tasks/rates
 
 bench-pipeline: $(STAMP)
-	$(BIN)/python -m benchmarks.pipeline --side 96 --out benchmarks/results/pipeline
+	$(BIN)/python -m benchmarks.pipeline --side $(SIDE) --out benchmarks/results/pipeline
+	$(BIN)/python -m benchmarks.pipeline --side $(SIDE) --runner dask --out benchmarks/results/pipeline_dask
+
+# Points are kept as they come, and an interrupted run goes on: `make clean` or no .jsonl for a new one.
+bench-scale: $(STAMP)
+	$(BIN)/python -m benchmarks.scale --out benchmarks/results/scale $(SCALE_FLAGS)
+
+bench-queries: $(STAMP)
+	$(BIN)/python -m benchmarks.queries --out benchmarks/results/queries $(SCALE_FLAGS)
+
+# OTHER_TORCH: the Python of an environment with another torch and all else that inr wants.
+bench-portable: $(STAMP)
+	$(BIN)/python -m benchmarks.portable --python $(OTHER_TORCH) --out benchmarks/results/portable
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

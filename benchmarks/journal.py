@@ -55,7 +55,7 @@ def run(
     path: Path,
     *,
     n_workers: int,
-    prepare: Callable[..., None],
+    prepare: Callable[..., None] | None = None,
     prepare_with: tuple[Any, ...] = (),
 ) -> dict[str, Result]:
     """Measures what `path` does not hold yet, `n_workers` at a time, each in a process of its own.
@@ -64,7 +64,7 @@ def run(
         jobs: What to measure; a key that is there already costs nothing.
         path: The journal.
         n_workers: Processes.
-        prepare: Called once in each process before its first measurement.
+        prepare: Called once in each process before its first measurement, if given.
         prepare_with: Its arguments.
 
     Returns:

@@ -143,7 +143,7 @@ def measure(work: Path, pythons: Sequence[str], out: Path) -> list[Result]:
         )
         for number, (python, name) in enumerate(runs)
     ]
-    return list(journal.run(jobs, result_file(out, ".jsonl"), n_workers=1, prepare=os.getpid).values())
+    return list(journal.run(jobs, result_file(out, ".jsonl"), n_workers=1).values())
 
 
 def restore_with(work: Path, number: int, python: str, condition: str) -> Result:

@@ -28,8 +28,11 @@ from benchmarks.provenance import headline, provenance, result_file
 from benchmarks.rd_report import table
 from inr.config import CodecConfig
 
+Row = dict[str, Any]
+
 N_DAYS = 30
 N_TWICE = 20
+SHARE_FAILED = 0.01
 LAST_DAY = datetime(2026, 6, 30, tzinfo=UTC)
 QUERIES = {
     "means by model": "select model, preset, avg(rate_bpp), avg(psnr_db) from images "
@@ -40,13 +43,12 @@ QUERIES = {
 }
 
 
-def make_rows(n_rows: int, seed: int) -> Iterator[dict[str, Any]]:
+def make_rows(n_rows: int, seed: int) -> Iterator[Row]:
     """Rows of ``images``, in the order in which runs would write them."""
-    from tasks.record import ARCHIVED, bitstream_key, failed_record, planned_record
+    from tasks.record import failed_record, planned_record
     from tasks.source import SourceImage
 
-    draw = random.Random(seed)
-    config = CodecConfig()
+    draw, config = random.Random(seed), CodecConfig()
     for number in range(n_rows):
         name = number - 1 if number % N_TWICE == N_TWICE - 1 else number
         digest = hashlib.sha256(str(name).encode()).hexdigest()
@@ -54,36 +56,41 @@ def make_rows(n_rows: int, seed: int) -> Iterator[dict[str, Any]]:
         image = SourceImage(digest, f"file:///photos/{path}", path, draw.randrange(10**5, 10**7))
         planned = planned_record(f"run-{number // 10_000}", config, image)
         at = LAST_DAY - timedelta(days=N_DAYS * (1 - number / n_rows))
-        if draw.random() < 0.01:
+        if draw.random() < SHARE_FAILED:
             failed = failed_record(planned, ValueError("expected an image, found something else"))
-            yield dataclasses.asdict(dataclasses.replace(failed, recorded_at=at))
-            continue
-        n_bytes = draw.randrange(2000, 40_000)
-        archived = dataclasses.replace(
-            planned,
-            status=ARCHIVED,
-            recorded_at=at,
-            verified_at=at,
-            key=bitstream_key(digest, planned.archive_digest),
-            **{f"{what}_digest": draw.randbytes(32).hex() for what in ("bitstream", "symbols", "pixels")},
-            source_format="JPEG",
-            source_mode="RGB",
-            width=768,
-            height=512,
-            channels=3,
-            n_parameters=draw.randrange(5000, 80_000),
-            n_bytes=n_bytes,
-            rate_bpp=8 * n_bytes / (768 * 512),
-            estimated_rate_bits=8.0 * n_bytes - draw.random(),
-            psnr_db=draw.gauss(30, 3),
-            ms_ssim=draw.uniform(0.8, 1),
-            **{f"{what}_seconds": draw.uniform(0.1, 200) for what in ("fit", "encode", "decode", "verify")},
-            attempts=1,
-            restarts=0,
-            device="cpu",
-            n_threads=1,
-        )
-        yield dataclasses.asdict(archived)
+            yield {**dataclasses.asdict(failed), "recorded_at": at}
+        else:
+            yield {**dataclasses.asdict(planned), **_archived(draw, digest, planned.archive_digest, at)}
+
+
+def _archived(draw: random.Random, image_digest: str, archive_digest: str, at: datetime) -> Row:
+    """What the row of an archived image has beyond that of a planned one."""
+    from tasks.record import ARCHIVED, bitstream_key
+
+    n_bytes = draw.randrange(2000, 40_000)
+    return {
+        "status": ARCHIVED,
+        "recorded_at": at,
+        "verified_at": at,
+        "key": bitstream_key(image_digest, archive_digest),
+        **{f"{what}_digest": draw.randbytes(32).hex() for what in ("bitstream", "symbols", "pixels")},
+        "source_format": "JPEG",
+        "source_mode": "RGB",
+        "width": 768,
+        "height": 512,
+        "channels": 3,
+        "n_parameters": draw.randrange(5000, 80_000),
+        "n_bytes": n_bytes,
+        "rate_bpp": 8 * n_bytes / (768 * 512),
+        "estimated_rate_bits": 8.0 * n_bytes - draw.random(),
+        "psnr_db": draw.gauss(30, 3),
+        "ms_ssim": draw.uniform(0.8, 1),
+        **{f"{what}_seconds": draw.uniform(0.1, 200) for what in ("fit", "encode", "decode", "verify")},
+        "attempts": 1,
+        "restarts": 0,
+        "device": "cpu",
+        "n_threads": 1,
+    }
 
 
 def write_parts(folder: Path, n_rows: int, rows_per_part: int) -> None:

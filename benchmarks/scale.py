@@ -232,9 +232,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for step in (rerun, rerun_on_s3)
     ]
     path = result_file(arguments.out, ".jsonl")
-    runs, idle = (
-        list(journal.run(jobs, path, n_workers=1, prepare=os.getpid).values()) for jobs in (archives, reruns)
-    )
+    runs, idle = (list(journal.run(jobs, path, n_workers=1).values()) for jobs in (archives, reruns))
     return {"runs": runs, "reruns": idle}
 
 
