@@ -114,6 +114,28 @@ def inspect(
 
 
 @app.command(epilog=exits.EXPLAINED)
+def compare(
+    first: Annotated[Path, typer.Argument(help="The original, an image.")],
+    second: Annotated[
+        Path, typer.Argument(help="What to compare with it: an image, or a bitstream FILE.inr.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Picture to write, IMAGE.png: both, and their difference."),
+    ] = None,
+    gain: Annotated[int, typer.Option(min=1, max=255, help="How much the difference is amplified.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Compare two images: PSNR, MS-SSIM, FLIP, sizes, and a picture of both side by side."""
+    with exits.told_in_one_line(as_json):
+        from flows.compare import compare_files, show_compared
+        from tasks.settings import load_settings
+
+        made = compare_files(first, second, output, gain, load_settings().options())
+        _print(made) if as_json else show_compared(made)
+
+
+@app.command(epilog=exits.EXPLAINED)
 def archive(
     source: Source,
     store: StoreOrSetting = None,

@@ -36,7 +36,7 @@ def encode_file(
         EncodeError: The fit.
         StorageError: The output.
     """
-    _check_output(image, output)
+    check_output(image, output)
     data = read_source(image.absolute().as_uri(), max_bytes=options.max_file_bytes)
     picture = open_picture(data, max_pixels=options.max_pixels)
     watch = FitWatch(deadline_seconds=options.deadline_seconds, report=report)
@@ -97,7 +97,7 @@ def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
     """
     if output.suffix.lower() != ".png":
         raise ConfigError(f"output: expected a name ending in .png, found {str(output)!r}")
-    _check_output(bitstream, output)
+    check_output(bitstream, output)
     decoded = inr.decode(read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES))
     replace_file(output, to_png(decoded.pixels, decoded.metadata))
     height, width, channels = decoded.pixels.shape
@@ -134,7 +134,8 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _check_output(source: Path, output: Path) -> None:
+def check_output(source: Path, output: Path) -> None:
+    """Raise `ConfigError` unless the output is a file of its own in a folder that is there."""
     if not output.parent.is_dir():
         raise ConfigError(f"output: expected an existing folder, found {str(output.parent)!r}")
     if output.exists() and (output.is_dir() or output.samefile(source)):

@@ -86,7 +86,19 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    ["encode", "decode", "inspect", "archive", "restore", "query", "verify", "compact", "plan", "sweep"],
+    [
+        "encode",
+        "decode",
+        "inspect",
+        "compare",
+        "archive",
+        "restore",
+        "query",
+        "verify",
+        "compact",
+        "plan",
+        "sweep",
+    ],
 )
 def test_every_command_explains_its_exit_codes(command: str):
     help_text = " ".join(invoke(command, "--help").output.split())
