@@ -20,9 +20,11 @@ SCALE_FLAGS ?=
 OTHER_TORCH ?=
 # Of the images of bench-pipeline.
 SIDE ?= 96
+# The results on seven of IMAGES that `make fig4` puts side by side.
+SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-jpeg bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable browser e2e
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable browser e2e
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -33,7 +35,11 @@ help:
 	@echo 'make lock            resolve the dependencies anew and write constraints.txt'
 	@echo 'make bench-rd        rate and distortion against JPEG: IMAGES=folder with the Kodak images'
 	@echo 'make bench-kodak24   the same over every image of IMAGES at two λ'
-	@echo 'make bench-jpeg      the JPEG baseline alone, over every image of IMAGES'
+	@echo 'make bench-cnn       family cnn on seven of IMAGES at three λ'
+	@echo 'make bench-baselines JPEG, WebP, JPEG 2000, JPEG XL and AVIF on the same seven'
+	@echo 'make bench-training  rate and PSNR over fits at four λ, the data of fig5'
+	@echo 'make fig4            the codecs side by side, as tables and as the figure, from stored results'
+	@echo 'make fig5            rate and PSNR over fits, from stored results'
 	@echo 'make bench-speed     encode and decode times of kodim15 in IMAGES'
 	@echo 'make bench-pipeline  what the flow costs over the fits of 50 images'
 	@echo 'make bench-scale     10 000 small images: time beyond the fits, memory, Prefect'"'"'s database, reruns'
@@ -101,8 +107,24 @@ bench-rd: $(STAMP)
 bench-kodak24: $(STAMP)
 	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --lambdas 0.006 0.025 --out benchmarks/results/rd_mlp_kodak24 $(RD_FLAGS)
 
-bench-jpeg: $(STAMP)
-	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --lambdas --out benchmarks/results/jpeg_kodak
+bench-cnn: $(STAMP)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names $(SEVEN) --lambdas 0.004 0.001 0.0003 \
+	  --model cnn --preset draft --out benchmarks/results/rd_cnn_draft $(RD_FLAGS)
+
+bench-baselines: $(STAMP)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names $(SEVEN) --lambdas --baselines all \
+	  --threads 1 --out benchmarks/results/rd_baselines
+
+bench-training: $(STAMP)
+	$(BIN)/python -m benchmarks.training --images '$(IMAGES)' --out benchmarks/results/fig5
+
+fig4: $(STAMP)
+	$(BIN)/python -m benchmarks.combined $(wildcard $(addprefix benchmarks/results/rd_,$(addsuffix .json,$(SIDE_BY_SIDE)))) \
+	  --out benchmarks/results/rd_kodak7
+	$(BIN)/python -m benchmarks.figures fig4
+
+fig5: $(STAMP)
+	$(BIN)/python -m benchmarks.figures fig5
 
 bench-speed: $(STAMP)
 	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --presets standard --rd-lambda 0.005 \

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import avif, journal
-from benchmarks.journal import Job, Result
+from benchmarks import baselines, journal
+from benchmarks.journal import Result
 from benchmarks.provenance import headline, n_cores, provenance, result_file
-from benchmarks.rd import encode_job, limit_threads, list_images, read_pixels
+from benchmarks.rd import baseline_job, encode_job, limit_threads, list_images
 from benchmarks.rd_report import number, table, to_json
 from inr.config import CodecConfig
 from tasks.curves import Point, bd_rate, rate_at
@@ -27,6 +27,7 @@ from tasks.curves import Point, bd_rate, rate_at
 BOX = (200, 100, 456, 356)  # left, top, right, bottom
 NAMES = ("kodim01", "kodim05", "kodim07", "kodim13", "kodim19", "kodim23")
 LAMBDAS = (0.004, 0.001, 0.0003)
+ANCHOR = "AVIF 4:4:4"
 
 
 def crop(image: Path, folder: Path) -> Path:
@@ -38,18 +39,11 @@ def crop(image: Path, folder: Path) -> Path:
     return path
 
 
-def measure_avif(image: Path) -> Result:
-    """AVIF's curve of an image, as pairs (bits per pixel, dB)."""
-    return {"curve": [dataclasses.astuple(point) for point in avif.measure_avif(read_pixels(image))]}
-
-
 def measure_all(arguments: argparse.Namespace) -> tuple[list[Result], dict[str, list[Point]]]:
     """Every point of the codec, and AVIF's curve by image."""
     folder = arguments.work / arguments.out.name
     crops = [crop(image, folder / "crops") for image in list_images(arguments.images, arguments.names)]
-    anchors = {
-        path.stem: Job(f"{path.stem} {avif.SETTINGS}", measure_avif, {"image": path}) for path in crops
-    }
+    anchors = {path.stem: baseline_job(path, ANCHOR) for path in crops}
     encodes = [
         encode_job(
             path,
@@ -68,7 +62,10 @@ def measure_all(arguments: argparse.Namespace) -> tuple[list[Result], dict[str, 
         prepare=limit_threads,
         prepare_with=(arguments.threads,),
     )
-    curves = {name: [Point(*pair) for pair in results[job.key]["curve"]] for name, job in anchors.items()}
+    curves = {
+        name: [Point(point["bpp"], point["psnr_db"]) for point in results[job.key]["points"]]
+        for name, job in anchors.items()
+    }
     return [results[job.key] for job in encodes], curves
 
 
@@ -126,7 +123,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         "",
         *headline(report),
         f"- Preset {report['preset']}; {report['jobs']} at once with {report['threads']} threads each",
-        f"- Box {', '.join(map(str, BOX))} of each image; AVIF: {avif.SETTINGS}",
+        f"- Box {', '.join(map(str, BOX))} of each image; {baselines.origin(ANCHOR)}",
         "- cost: 1000 · (MSE + λ · bpp), pixels in [0, 1]",
         *table(("against AVIF", "BD-rate (PCHIP)", "over dB"), bd_rows),
         *table((*header, "bytes / estimate"), rows),

@@ -1,13 +1,16 @@
-"""Rate and distortion of real files against JPEG: images x λ, each encoded, written, read back and decoded.
+"""Rate and distortion of real files: images x λ, each encoded, written, read back and decoded, and baselines.
 
     python -m benchmarks.rd --images kodak --names kodim15 --lambdas 0.004 0.001 --out benchmarks/results/rd
 
-writes OUT.json, OUT.md and OUT.png. Points are kept in OUT.jsonl as they come; run the same command
+writes OUT.json, OUT.md and OUT.svg. Points are kept in OUT.jsonl as they come; run the same command
 again after an interruption and only the missing ones are measured. A point is measured again when
-the code of `inr`, the image or the settings change. Without λ only the JPEG baseline is measured.
+the code of `inr`, the image or the settings change. JPEG is always measured, on the same images;
+`--baselines all` adds the other classical codecs, and an empty `--lambdas` leaves only baselines.
+Several results are put side by side by `benchmarks.combined`.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,10 +23,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import journal, rd_report
+from benchmarks import baselines, journal, rd_report
+from benchmarks.baselines import CODECS, JPEGS
 from benchmarks.journal import Job, Result
-from benchmarks.jpeg import SETTINGS as JPEG_SETTINGS
-from benchmarks.jpeg import measure_grid
 from benchmarks.provenance import codec_digest, n_cores, provenance, result_file
 from benchmarks.rd_stats import summarise
 from inr.config import CodecConfig
@@ -33,8 +35,9 @@ Device = Literal["auto", "cpu", "cuda"]
 DEFAULT_LAMBDAS = (0.01, 0.004, 0.0015, 0.0005)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 MAX_PIXELS = 1 << 26
-# Names in the file given as --reference.
-COMPARED = ("COIN", "Struempler basic 8-bit", "NIF25 psnr-tuned (files label nif24_psnr)", "JPEG")
+# Published points, each with its source, and those of them that a report names.
+PUBLISHED = Path(__file__).parent / "published.json"
+COMPARED = ("COIN", "Strümpler 2022", "NIF25")
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
@@ -55,7 +58,8 @@ def limit_threads(n_threads: int) -> None:
 def measure_point(image: Path, config: CodecConfig, device: Device, written: Path) -> Result:
     """Encodes one image to the file `written`, and decodes that file. Times in seconds, imports aside."""
     from inr import decode, encode
-    from inr.metrics import bpp, psnr_db
+    from inr.metrics import bpp
+    from tasks.quality import measure_quality
 
     pixels = read_pixels(image)
     height, width, channels = pixels.shape
@@ -77,7 +81,7 @@ def measure_point(image: Path, config: CodecConfig, device: Device, written: Pat
         "rd_lambda": encoded.rd_lambda,
         "n_bytes": len(bitstream),
         "bpp": bpp(n_bytes=len(bitstream), width=width, height=height),
-        "psnr_db": psnr_db(reference=pixels, decoded=decoded.pixels),
+        **dataclasses.asdict(measure_quality(reference=pixels, decoded=decoded.pixels)),
         "encode_seconds": encode_seconds,
         "decode_seconds": decode_seconds,
         "estimated_bits": encoded.estimated_rate_bits,
@@ -86,10 +90,10 @@ def measure_point(image: Path, config: CodecConfig, device: Device, written: Pat
     }
 
 
-def measure_jpeg_grid(image: Path) -> Result:
-    """The JPEG curves of one image, as pairs (bits per pixel, dB) by subsampling."""
-    curves = measure_grid(read_pixels(image))
-    return {name: [(point.bpp, point.psnr_db) for point in curve] for name, curve in curves.items()}
+def measure_baseline(image: Path, name: str) -> Result:
+    """The points of a baseline on one image."""
+    points = baselines.measure(name, read_pixels(image))
+    return {"points": [{"image": image.stem, **point} for point in points]}
 
 
 def list_images(folder: Path, names: Sequence[str]) -> list[Path]:
@@ -122,12 +126,10 @@ def encode_job(image: Path, config: CodecConfig, *, device: Device, n_threads: i
     return Job(f"{image.stem} λ={config.rd_lambda:g} {depends}", measure_point, arguments)
 
 
-def jpeg_job(image: Path) -> Job:
-    """The measurement of the JPEG curves of one image."""
-    from PIL import __version__ as pillow
-
-    depends = _digest(JPEG_SETTINGS, pillow, _file_digest(image))
-    return Job(f"{image.stem} JPEG {depends}", measure_jpeg_grid, {"image": image})
+def baseline_job(image: Path, name: str) -> Job:
+    """The measurement of a baseline on one image."""
+    depends = _digest(baselines.origin(name), repr(CODECS[name].grid), _file_digest(image))
+    return Job(f"{image.stem} {name} {depends}", measure_baseline, {"image": image, "name": name})
 
 
 def _config(arguments: argparse.Namespace, rd_lambda: float) -> CodecConfig:
@@ -136,11 +138,11 @@ def _config(arguments: argparse.Namespace, rd_lambda: float) -> CodecConfig:
     )
 
 
-def measure_all(arguments: argparse.Namespace) -> tuple[list[Result], dict[str, Result]]:
-    """Every point of the codec, and the JPEG curves by image."""
+def measure_all(arguments: argparse.Namespace) -> tuple[list[Result], dict[str, list[Result]]]:
+    """Every point of the codec, and of each baseline."""
     images = list_images(arguments.images, arguments.names)
     folder = arguments.work / arguments.out.name
-    jpegs = {image.stem: jpeg_job(image) for image in images}
+    others = {name: [baseline_job(image, name) for image in images] for name in arguments.baselines}
     encodes = [
         encode_job(
             image,
@@ -149,18 +151,20 @@ def measure_all(arguments: argparse.Namespace) -> tuple[list[Result], dict[str, 
             n_threads=arguments.threads,
             folder=folder,
         )
-        for image in images
         for rd_lambda in arguments.lambdas
+        for image in images
     ]
     results = journal.run(
-        [*jpegs.values(), *encodes],
+        [*(job for jobs in others.values() for job in jobs), *encodes],
         result_file(arguments.out, ".jsonl"),
         n_workers=arguments.jobs,
         prepare=limit_threads,
         prepare_with=(arguments.threads,),
     )
-    by_image = {name: results[job.key] for name, job in jpegs.items()}
-    return [results[job.key] for job in encodes], by_image
+    measured = {
+        name: [point for job in jobs for point in results[job.key]["points"]] for name, jobs in others.items()
+    }
+    return [results[job.key] for job in encodes], measured
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -173,34 +177,41 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "device": arguments.device,
         "processes": arguments.jobs,
         "threads_per_process": arguments.threads,
-        "jpeg": JPEG_SETTINGS,
+        "baselines": {name: baselines.origin(name) for name in arguments.baselines},
     }
 
 
-def read_published(path: Path | None, names: Sequence[str]) -> dict[str, Any]:
-    """Published curves by name, as lists `bpp` and `psnr`; none where there is no file."""
-    curves = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    return {name: curves[name] for name in names if curves}
+def read_published(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Published curves by name, as lists `bpp` and `psnr`, with their sources."""
+    curves = json.loads(path.read_text(encoding="utf-8"))
+    return {name: curves[name] for name in names}
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.rd", description="Rate and distortion against JPEG.")
+    parser = argparse.ArgumentParser(prog="benchmarks.rd", description="Rate and distortion.")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of images")
     parser.add_argument("--names", nargs="*", default=[], help="stems of the images to take (default: all)")
-    parser.add_argument("--lambdas", nargs="*", type=float, default=DEFAULT_LAMBDAS, help="none: JPEG only")
+    parser.add_argument(
+        "--lambdas", nargs="*", type=float, default=DEFAULT_LAMBDAS, help="none: baselines only"
+    )
+    parser.add_argument("--baselines", nargs="*", default=[], help=f"of {', '.join(CODECS)}, or all")
     parser.add_argument("--model", default="mlp")
     parser.add_argument("--preset", default="standard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default 1)")
     parser.add_argument("--threads", type=int, default=None, help="threads in each (default: cores / jobs)")
-    parser.add_argument("--reference", type=Path, default=None, metavar="FILE", help="published curves, JSON")
+    parser.add_argument("--reference", type=Path, default=PUBLISHED, metavar="FILE", help="published curves")
     parser.add_argument("--compare", nargs="*", default=COMPARED, help="curves of FILE to show")
     parser.add_argument("--work", type=Path, default=Path("build/rd"), help="where the encoded files go")
-    parser.add_argument("--out", type=Path, required=True, metavar="NAME", help="writes NAME.json, .md, .png")
+    parser.add_argument("--out", type=Path, required=True, metavar="NAME", help="writes NAME.json, .md, .svg")
     arguments = parser.parse_args(words)
     arguments.threads = arguments.threads or max(1, n_cores() // arguments.jobs)
+    chosen = CODECS if "all" in arguments.baselines else arguments.baselines
+    if unknown := set(chosen) - set(CODECS):
+        parser.error(f"--baselines: expected of {', '.join(CODECS)}, found {', '.join(sorted(unknown))}")
+    arguments.baselines = list(dict.fromkeys([*JPEGS, *chosen]))
     return arguments
 
 
@@ -208,12 +219,12 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measures what is missing and writes the report."""
     given = sys.argv[1:] if words is None else list(words)
     arguments = parse(given)
-    points, jpegs = measure_all(arguments)
+    points, others = measure_all(arguments)
     published = read_published(arguments.reference, arguments.compare)
     report = {
         **provenance("benchmarks.rd", given),
         "settings": settings(arguments),
-        **summarise(points, jpegs, published),
+        **summarise(points, others, published),
     }
     rd_report.write(report, arguments.out)
     print(result_file(arguments.out, ".md").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The files that tell a rate-distortion run: JSON, Markdown and a plot."""
+"""The files that tell a rate-distortion run: JSON, Markdown and an SVG."""
 
 import json
 import re
@@ -6,19 +6,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.drawing import Line, Panel, draw_rd
 from benchmarks.provenance import headline, result_file
+from benchmarks.rd_stats import mean_points
+from tasks.curves import Point
 
 Json = dict[str, Any]
 
-MEASURED = ("bpp", "PSNR, dB", "JPEG's bpp there", "rate against JPEG", "encode, s", "decode, s")
+QUALITY = ("bpp", "PSNR, dB", "MS-SSIM", "FLIP")
+SECONDS = ("encode, s", "decode, s")
+MEASURED = (*QUALITY, *SECONDS, "JPEG's bpp there", "rate against JPEG")
 
 
 def write(report: Json, out: Path) -> None:
-    """Writes OUT.json, OUT.md and OUT.png."""
+    """Writes OUT.json, OUT.md and OUT.svg."""
     out.parent.mkdir(parents=True, exist_ok=True)
     result_file(out, ".json").write_text(to_json(report), encoding="utf-8")
     result_file(out, ".md").write_text(to_markdown(report), encoding="utf-8")
-    plot(report, result_file(out, ".png"))
+    plot(report, result_file(out, ".svg"))
 
 
 def to_json(report: Json) -> str:
@@ -36,11 +41,13 @@ def to_markdown(report: Json) -> str:
         *headline(report),
         f"- Codec: model {chosen['model']}, preset {chosen['preset']}, seed {chosen['seed']}, "
         f"{chosen['device']}, {chosen['processes']} at once, {chosen['threads_per_process']} threads each",
-        f"- JPEG: {chosen['jpeg']}; the better one at each rate",
+        *(f"- {text}" for text in chosen["baselines"].values()),
+        "- JPEG in the tables is the better of 4:2:0 and 4:4:4 at each rate.",
         f"- Images: {report['n_images']}. bpp is file bytes × 8 / pixels; PSNR is that of the decoded file, "
         "8 bits, all channels together, and over images the mean.",
+        "- FLIP is the mean over pixels, 0 for equal images to 1, at 67 pixels per degree.",
     ]
-    for section in (_bd_section, _mean_section, _needed_section, _points_section):
+    for section in (_bd_section, _mean_section, _needed_section, _baselines_section, _points_section):
         lines += section(report)
     return "\n".join(lines) + "\n"
 
@@ -61,15 +68,24 @@ def _saved(point: Json) -> str:
     return "–" if jpeg_bpp is None else f"{100 * (point['bpp'] / jpeg_bpp - 1):+.1f} %"
 
 
-def _measured_cells(point: Json) -> list[str]:
+def quality_cells(point: Json) -> list[str]:
+    """The cells of `QUALITY`; a dash for what was not measured."""
     return [
         number(point["bpp"], 4),
         number(point["psnr_db"], 2),
-        number(point["jpeg_bpp"], 4),
-        _saved(point),
-        number(point["encode_seconds"], 1),
-        number(point["decode_seconds"], 3),
+        number(point.get("ms_ssim"), 4),
+        number(point.get("flip"), 4),
     ]
+
+
+def seconds_cells(point: Json) -> list[str]:
+    """The cells of `SECONDS`."""
+    return [number(point["encode_seconds"], 2), number(point["decode_seconds"], 3)]
+
+
+def _measured_cells(point: Json) -> list[str]:
+    needed = [number(point["jpeg_bpp"], 4), _saved(point)]
+    return [*quality_cells(point), *seconds_cells(point), *needed]
 
 
 def _bd_row(name: str, rate: Json | None) -> list[str]:
@@ -119,23 +135,22 @@ def _points_section(report: Json) -> list[str]:
     return ["", "## Points", *table(("image", "λ", "bytes", *MEASURED), rows)] if rows else []
 
 
+def _baselines_section(report: Json) -> list[str]:
+    rows = [
+        [name, f"{row['setting']:g}", *quality_cells(row), *seconds_cells(row)]
+        for name, points in report["baselines"].items()
+        for row in mean_points(points)
+    ]
+    return ["", "## Baselines, means over images", *table(("codec", "setting", *QUALITY, *SECONDS), rows)]
+
+
 def plot(report: Json, path: Path) -> None:
-    """The mean curves, ours and JPEG's: bits per pixel (logarithmic) against dB."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-    jpeg = [pair for pair in report["jpeg_mean"] if pair[1] >= 20]
-    axes.plot(*zip(*jpeg, strict=True), label="JPEG (better subsampling)", color="tab:grey")
+    """The mean curves, ours and JPEG's."""
+    chosen = report["settings"]
+    jpeg = [Point(*pair) for pair in report["jpeg_mean"] if pair[1] >= 20]
+    lines = [Line("JPEG, better subsampling", jpeg, "grey")]
     if report["mean"]:
-        ours = [(row["bpp"], row["psnr_db"]) for row in report["mean"]]
-        label = f"{report['settings']['model']}, preset {report['settings']['preset']}"
-        axes.plot(*zip(*ours, strict=True), "o-", label=label, color="tab:blue")
-    axes.set(xscale="log", xlabel="bits per pixel", ylabel="PSNR, dB")
-    axes.set_title(f"Mean of {report['n_images']} images")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+        ours = [Point(row["bpp"], row["psnr_db"]) for row in report["mean"]]
+        lines.append(Line(f"{chosen['model']}, preset {chosen['preset']}", ours, "blue", marker="o"))
+    title = f"Mean of {report['n_images']} images"
+    draw_rd([Panel(title, lines, bpp_range=(0.04, 2.5), db_range=(20, 42))], path)

@@ -6,29 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.jpeg import better, better_mean
-from tasks.curves import BDRate, Point, bd_rate, mean_curve, rate_at
+from benchmarks.baselines import JPEGS
+from tasks.curves import BDRate, Point, bd_rate, envelope, mean_curve, rate_at
 
 Json = dict[str, Any]
 Pairs = Iterable[tuple[float, float]]
 
 QUALITIES_DB = (26.0, 28.0, 30.0)
-AVERAGED = ("bpp", "psnr_db", "encode_seconds", "decode_seconds")
+AVERAGED = ("bpp", "psnr_db", "ms_ssim", "flip", "encode_seconds", "decode_seconds")
 
 
-def summarise(points: Sequence[Json], jpegs: Mapping[str, Json], published: Mapping[str, Json]) -> Json:
+def summarise(
+    points: Sequence[Json], baselines: Mapping[str, Sequence[Json]], published: Mapping[str, Json]
+) -> Json:
     """The report as JSON, less where it comes from.
 
     Args:
         points: Results of the codec; the points of each image in the same order of λ.
-        jpegs: By image, pairs (bits per pixel, dB) by subsampling.
+        baselines: By name, results of each baseline, likewise; the two of `JPEGS` among them.
         published: By name, curves as lists `bpp` and `psnr`; may be empty.
     """
-    measured = {image: _named_curves(curves) for image, curves in jpegs.items()}
     references = _named_curves({name: zip(c["bpp"], c["psnr"], strict=True) for name, c in published.items()})
-    anchors = {image: better(curves) for image, curves in measured.items()}
-    mean_jpeg = better_mean(list(measured.values()))
-    ours = {image: _points_of(points, image) for image in anchors} if points else {}
+    anchors = anchor_curves(baselines)
+    mean_jpeg = anchor_mean(baselines)
+    ours = curves_by_image(points)
     mean_ours = mean_curve(list(ours.values())) if ours else []
     return {
         "n_images": len(anchors),
@@ -36,12 +37,32 @@ def summarise(points: Sequence[Json], jpegs: Mapping[str, Json], published: Mapp
         "mean": _mean_rows(points, mean_jpeg),
         **_bd_rates(ours, mean_ours, anchors, mean_jpeg),
         "bd_rate_published": {
-            name: _as_json(bd_rate(anchor=curve, test=mean_ours)) for name, curve in references.items()
+            name: as_json(bd_rate(anchor=curve, test=mean_ours)) for name, curve in references.items()
         },
         "bpp_needed": _needed({"ours": mean_ours, "JPEG (this run)": mean_jpeg, **references}),
         "jpeg_mean": [_pair(point) for point in mean_jpeg],
         "jpeg": {image: [_pair(point) for point in curve] for image, curve in anchors.items()},
+        "baselines": {name: list(of_one) for name, of_one in baselines.items()},
     }
+
+
+def curves_by_image(points: Sequence[Json]) -> dict[str, list[Point]]:
+    """The curve of each image, in the order of `points`."""
+    curves: dict[str, list[Point]] = {}
+    for point in points:
+        curves.setdefault(point["image"], []).append(Point(point["bpp"], point["psnr_db"]))
+    return curves
+
+
+def anchor_curves(baselines: Mapping[str, Sequence[Json]]) -> dict[str, list[Point]]:
+    """JPEG as people have it, by image: the better subsampling at each rate."""
+    curves = [curves_by_image(baselines[name]) for name in JPEGS]
+    return {image: envelope(*(of_one[image] for of_one in curves)) for image in curves[0]}
+
+
+def anchor_mean(baselines: Mapping[str, Sequence[Json]]) -> list[Point]:
+    """The mean over images of each subsampling, and the better mean at each rate."""
+    return envelope(*(mean_curve(list(curves_by_image(baselines[name]).values())) for name in JPEGS))
 
 
 def _bd_rates(
@@ -53,9 +74,9 @@ def _bd_rates(
     rates = {image: bd_rate(anchor=anchors[image], test=curve) for image, curve in ours.items()}
     defined = [rate.pchip for rate in rates.values() if rate]
     return {
-        "bd_rate": {image: _as_json(rate) for image, rate in rates.items()},
+        "bd_rate": {image: as_json(rate) for image, rate in rates.items()},
         "bd_rate_mean_of_images": float(np.mean(defined)) if defined else None,
-        "bd_rate_mean_curve": _as_json(bd_rate(anchor=mean_jpeg, test=mean_ours)),
+        "bd_rate_mean_curve": as_json(bd_rate(anchor=mean_jpeg, test=mean_ours)),
     }
 
 
@@ -67,26 +88,33 @@ def _pair(point: Point) -> list[float]:
     return [round(point.bpp, 6), round(point.psnr_db, 4)]
 
 
-def _points_of(points: Sequence[Json], image: str) -> list[Point]:
-    return [Point(point["bpp"], point["psnr_db"]) for point in points if point["image"] == image]
-
-
 def _jpeg_rate(anchors: Mapping[str, Sequence[Point]], point: Json) -> float | None:
     return rate_at(anchors[point["image"]], point["psnr_db"])
 
 
-def _as_json(rate: BDRate | None) -> Json | None:
+def as_json(rate: BDRate | None) -> Json | None:
+    """A BD-rate as JSON; None where there is none."""
     return dataclasses.asdict(rate) if rate else None
 
 
-def _mean_rows(points: Sequence[Json], mean_jpeg: Sequence[Point]) -> list[Json]:
-    """One row per λ: the means over images, and what JPEG's mean curve needs for that PSNR."""
+def mean_points(points: Sequence[Json]) -> list[Json]:
+    """The means over images, a row for each λ or setting, by rising rate; None for what was not measured."""
+    name = "rd_lambda" if points and "rd_lambda" in points[0] else "setting"
     rows = []
-    for rd_lambda in sorted({point["rd_lambda"] for point in points}, reverse=True):
-        same = [point for point in points if point["rd_lambda"] == rd_lambda]
-        means = {name: float(np.mean([point[name] for point in same])) for name in AVERAGED}
-        rows.append({"rd_lambda": rd_lambda, **means, "jpeg_bpp": rate_at(mean_jpeg, means["psnr_db"])})
-    return rows
+    for value in {point[name] for point in points}:
+        same = [point for point in points if point[name] == value]
+        rows.append({name: value, **{measure: _mean(same, measure) for measure in AVERAGED}})
+    return sorted(rows, key=lambda row: row["bpp"])
+
+
+def _mean(points: Sequence[Json], measure: str) -> float | None:
+    values = [point[measure] for point in points if point.get(measure) is not None]
+    return float(np.mean(values)) if len(values) == len(points) else None
+
+
+def _mean_rows(points: Sequence[Json], mean_jpeg: Sequence[Point]) -> list[Json]:
+    """The means of the codec, and what JPEG's mean curve needs for that PSNR."""
+    return [{**row, "jpeg_bpp": rate_at(mean_jpeg, row["psnr_db"])} for row in mean_points(points)]
 
 
 def _needed(curves: Mapping[str, Sequence[Point]]) -> list[Json]:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.baselines import CODECS
 from benchmarks.provenance import command, headline, result_file
-from benchmarks.rd import list_images, parse, read_published
+from benchmarks.rd import COMPARED, PUBLISHED, list_images, parse, read_published
 from benchmarks.rd_report import number, table, to_json, to_markdown, write
-from benchmarks.rd_stats import summarise
+from benchmarks.rd_stats import mean_points, summarise
 
 RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
 ORIGIN = {
@@ -24,7 +25,7 @@ ORIGIN = {
         "device": "cpu",
         "processes": 1,
         "threads_per_process": 2,
-        "jpeg": "some settings",
+        "baselines": {"JPEG 4:2:0": "JPEG 4:2:0: some settings"},
     },
 }
 
@@ -33,9 +34,29 @@ def quality(rate: float, offset: float) -> float:
     return 28 + offset + 6 * math.log2(rate / 0.4)
 
 
-def jpeg(offset: float) -> dict[str, list[tuple[float, float]]]:
-    pairs = [(rate, quality(rate, offset)) for rate in RATES]
-    return {"4:2:0": pairs, "4:4:4": [(2 * bpp, psnr) for bpp, psnr in pairs]}
+def jpeg(image: str, offset: float) -> dict[str, list[dict[str, Any]]]:
+    """JPEG's points on an image: 4:4:4 needs twice the rate of 4:2:0, and never counts."""
+    of_420 = [baseline_point(image, n, rate, quality(rate, offset)) for n, rate in enumerate(RATES)]
+    of_444 = [{**point, "bpp": 2 * point["bpp"]} for point in of_420]
+    return {"JPEG 4:2:0": of_420, "JPEG 4:4:4": of_444}
+
+
+def baseline_point(image: str, setting: float, rate: float, psnr_db: float) -> dict[str, Any]:
+    return {
+        "image": image,
+        "setting": setting,
+        "n_bytes": 1000,
+        "bpp": rate,
+        "psnr_db": psnr_db,
+        "ms_ssim": 0.9,
+        "flip": 0.1,
+        "encode_seconds": 0.02,
+        "decode_seconds": 0.01,
+    }
+
+
+def both(*of_each: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [point for of_one in of_each for point in of_one[name]] for name in of_each[0]}
 
 
 def points(image: str, offset: float, share: float) -> list[dict[str, Any]]:
@@ -56,7 +77,7 @@ def points(image: str, offset: float, share: float) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    jpegs = {"one": jpeg(0), "two": jpeg(2)}
+    jpegs = both(jpeg("one", 0), jpeg("two", 2))
     ours = [*points("one", 0, 0.5), *points("two", 2, 0.7)]
     published = {"twice JPEG": {"bpp": [2 * r for r in RATES], "psnr": [quality(r, 1) for r in RATES]}}
     return {**ORIGIN, **summarise(ours, jpegs, published)}
@@ -100,7 +121,7 @@ def test_the_page(report: dict[str, Any]) -> None:
 
 
 def test_jpeg_alone_has_a_page_too() -> None:
-    report = {**ORIGIN, **summarise([], {"one": jpeg(0)}, {})}
+    report = {**ORIGIN, **summarise([], jpeg("one", 0), {})}
     page = to_markdown(report)
     assert report["bd_rate_mean_curve"] is None
     assert "BD-rate" not in page
@@ -112,7 +133,7 @@ def test_the_files(report: dict[str, Any], tmp_path: Path) -> None:
     write(report, out)
     assert json.loads(result_file(out, ".json").read_text()) == json.loads(json.dumps(report))
     assert result_file(out, ".md").read_text() == to_markdown(report)
-    assert result_file(out, ".png").read_bytes().startswith(b"\x89PNG")
+    assert "JPEG, better subsampling" in result_file(out, ".svg").read_text()
 
 
 def test_pairs_are_on_one_line() -> None:
@@ -144,7 +165,7 @@ def test_images_are_taken_by_name_and_in_order(tmp_path: Path) -> None:
         list_images(tmp_path, ["a", "c"])
 
 
-def test_an_empty_list_of_lambdas_is_jpeg_alone() -> None:
+def test_an_empty_list_of_lambdas_is_baselines_alone() -> None:
     arguments = parse(["--images", "kodak", "--lambdas", "--out", "x", "--jobs", "2", "--threads", "3"])
     assert arguments.lambdas == []
     assert arguments.threads == 3
@@ -154,4 +175,31 @@ def test_published_curves_are_chosen_by_name(tmp_path: Path) -> None:
     path = tmp_path / "published.json"
     path.write_text(json.dumps({"a": {"bpp": [1]}, "b": {"bpp": [2]}}))
     assert read_published(path, ["b"]) == {"b": {"bpp": [2]}}
-    assert read_published(None, ["b"]) == {}
+
+
+def test_published_curves_name_their_sources() -> None:
+    curves = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert set(COMPARED) <= curves.keys()
+    for curve in curves.values():
+        assert curve["source"]
+        assert curve["class"] in {"MLP", "CNN"}
+        assert curve["set"] in {"kodak24", "kodak7"}
+        assert len(curve["bpp"]) == len(curve["psnr"]) > 3
+        assert curve["bpp"] == sorted(curve["bpp"])
+
+
+def test_jpeg_is_always_among_the_baselines() -> None:
+    words = ["--images", "kodak", "--out", "x"]
+    assert parse(words).baselines == ["JPEG 4:2:0", "JPEG 4:4:4"]
+    assert parse([*words, "--baselines", "WebP"]).baselines == ["JPEG 4:2:0", "JPEG 4:4:4", "WebP"]
+    assert parse([*words, "--baselines", "all"]).baselines == list(CODECS)
+    with pytest.raises(SystemExit):
+        parse([*words, "--baselines", "BPG"])
+
+
+def test_what_was_not_measured_has_no_mean() -> None:
+    points_ = [{**point, "flip": None} for point in jpeg("one", 0)["JPEG 4:2:0"]]
+    rows = mean_points(points_)
+    assert [row["setting"] for row in rows] == list(range(len(RATES)))
+    assert {row["flip"] for row in rows} == {None}
+    assert {row["ms_ssim"] for row in rows} == {0.9}
