@@ -23,8 +23,11 @@ SIDE ?= 96
 # The results on seven of IMAGES that `make fig4` puts side by side.
 SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 
+# For one fault or some, and the other rows as they are: FAULTS_FLAGS='--only disk flow'
+FAULTS_FLAGS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable browser e2e
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -32,6 +35,7 @@ help:
 	@echo 'make test            ruff, mypy and pytest with coverage: everything that CI runs'
 	@echo 'make browser         Debian'"'"'s Chromium, if it is missing, for the tests that look at pages; as root'
 	@echo 'make e2e             the deployments with PostgreSQL, a Prefect server, pools and workers'
+	@echo 'make faults          faults of the operating guide, done for real, and the table of what came of them'
 	@echo 'make lock            resolve the dependencies anew and write constraints.txt'
 	@echo 'make bench-rd        rate and distortion against JPEG: IMAGES=folder with the Kodak images'
 	@echo 'make bench-kodak24   the same over every image of IMAGES at two λ'
@@ -87,6 +91,11 @@ browser:
 # Wants Debian's postgresql.
 e2e: $(STAMP)
 	$(BIN)/pytest -m e2e tests/deployments
+
+# In namespaces of its own: what it mounts is seen by nobody else, and nothing that it started outlives it.
+faults: $(STAMP)
+	unshare --map-root-user --mount --pid --fork --mount-proc --kill-child \
+	  $(BIN)/python -m benchmarks.faults --out benchmarks/results/faults $(FAULTS_FLAGS)
 
 # A fresh environment, so that nothing left over from an older one is locked.
 # torch goes without its build tag (+cpu, +cu130): which build to take is the machine's business.

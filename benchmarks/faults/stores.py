@@ -1,0 +1,74 @@
+"""Stores that refuse: a full disk, a read-only one, one that may not be written."""
+
+from benchmarks.faults.commands import AS_NOBODY_SPECIAL, Ended, wait_until
+from benchmarks.faults.outcomes import Account
+from benchmarks.faults.places import Place, mount
+from benchmarks.faults.scenery import Scenery
+from benchmarks.faults.verdicts import judge
+
+FIRST_KIB, STEP_KIB, MOST_KIB = 8, 20, 1024
+
+
+def full_disk(place: Place, account: Account, _: Scenery) -> None:
+    """Archive to a file system that is full, and make it larger bit by bit until everything fits."""
+    size = FIRST_KIB
+    account.tried = (
+        f"store on a tmpfs of {size} KiB, and after each run that failed {STEP_KIB} KiB more, so that the "
+        "disk was full at one write after the other"
+    )
+    place.vault.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={size}k", "tmpfs", place.store)
+    runs: list[Ended] = []
+    while not (runs and runs[-1].code == 0) and size <= MOST_KIB:
+        if runs:
+            size += STEP_KIB
+            mount("-o", f"remount,size={size}k", place.store)
+        runs.append(place.archive())
+        account.after_fault = judge(place, never=frozenset(place.digests))
+        account.expect("nothing undecodable at any size", account.after_fault.all_decode)
+        account.expect("no temporary file is left", place.count(".tmp") == 0)
+    refused = runs[:-1]
+    account.happened = sorted({str(ended) for ended in refused})
+    account.recovery = f"make room, archive again (run {len(runs)}, {size} KiB)"
+    account.recovered = [str(runs[-1])]
+    account.expect("several runs met a full disk", len(refused) >= 2)
+    account.expect("each told so", all("No space left" in each.said or each.code == 1 for each in refused))
+    account.expect("ended well with room", runs[-1].code == 0)
+
+
+def read_only(place: Place, account: Account, _: Scenery) -> None:
+    """Make the file system of a store read-only in the middle of a run."""
+    account.tried = (
+        "the store's file system mounted read-only in the middle of a run; another run begun on it"
+    )
+    place.vault.mkdir()
+    mount("--bind", place.store, place.store)
+    command = place.start()
+    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+    mount("-o", "remount,bind,ro", place.store)
+    amid = command.ended()
+    begun = place.archive()
+    account.happened = [str(amid), str(begun)]
+    account.after_fault = judge(place, never=frozenset(place.digests))
+    mount("-o", "remount,bind,rw", place.store)
+    account.recovery = "mount it to be written, archive again"
+    again = place.archive()
+    account.recovered = [str(again)]
+    told = all("Read-only file system" in ended.said for ended in (amid, begun))
+    account.expect("both runs failed and told why", told and amid.code != 0 and begun.code != 0)
+    account.expect("ended well afterwards", again.code == 0)
+
+
+def not_allowed(place: Place, account: Account, _: Scenery) -> None:
+    """Archive to a folder that may not be written."""
+    account.tried = "a store of mode 500, by a process without the capabilities of root"
+    place.vault.mkdir(mode=0o500)
+    ended = place.archive(before=AS_NOBODY_SPECIAL)
+    account.happened = [str(ended)]
+    account.after_fault = judge(place, never=frozenset(place.digests))
+    place.vault.chmod(0o700)
+    account.recovery = "`chmod`, archive again"
+    again = place.archive(before=AS_NOBODY_SPECIAL)
+    account.recovered = [str(again)]
+    account.expect("failed and told why", ended.code != 0 and "Permission denied" in ended.said)
+    account.expect("ended well afterwards", again.code == 0)
