@@ -1,6 +1,7 @@
 """The memory and time of a command, and how far it is: sampled from outside, while it runs."""
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,13 @@ class Footprint:
 
     Attributes:
         seconds: From its start to its exit.
+        cpu_seconds: Of all processors, by it and the processes that it started and waited for.
         printed: What it wrote to standard output.
         samples: Unix time, resident MiB of the process, and of the processes that it started.
     """
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     printed: str = ""
     samples: list[tuple[float, float, float]] = field(default_factory=list)
 
@@ -32,7 +35,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Footprint:
     Raises:
         subprocess.CalledProcessError: It failed.
     """
-    found, started = Footprint(), time.perf_counter()
+    found, started, before = Footprint(), time.perf_counter(), _cpu_seconds()
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         while True:
             found.samples.append(
@@ -43,10 +46,16 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Footprint:
                 break
             except subprocess.TimeoutExpired:
                 continue
-    found.seconds = time.perf_counter() - started
+    found.seconds, found.cpu_seconds = time.perf_counter() - started, _cpu_seconds() - before
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, found.printed)
     return found
+
+
+def _cpu_seconds() -> float:
+    """Of the processes that this one has started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def resident_mib(pid: int) -> float:

@@ -22,7 +22,7 @@ ORIGIN = {
     "command": "",
     "other_work": "none",
 }
-ALLOCATE = "import time; kept = bytearray(100 << 20); time.sleep(1); print('done')"
+ALLOCATE = "import time; kept = bytearray(100 << 20); time.sleep(1); sum(range(10**7)); print('done')"
 
 
 def test_memory_is_that_of_the_command(monkeypatch: pytest.MonkeyPatch):
@@ -30,6 +30,7 @@ def test_memory_is_that_of_the_command(monkeypatch: pytest.MonkeyPatch):
     found = footprint.run([sys.executable, "-c", ALLOCATE], os.environ)
     assert found.printed == "done\n"
     assert found.seconds >= 1
+    assert 0.05 < found.cpu_seconds < found.seconds
     assert 100 < max(own for _, own, _ in found.samples) < 200
 
 
@@ -62,6 +63,7 @@ def run_of(n_images: int) -> dict[str, object]:
         "n_images": n_images,
         "n_workers": 2,
         "seconds": 0.5 * n_images + 10,
+        "cpu_seconds": 0.7 * n_images,
         "flow_seconds": 0.5 * n_images,
         "encode_seconds": 0.8 * n_images,
         "verify_seconds": 0.1 * n_images,
@@ -78,10 +80,13 @@ def test_what_an_image_costs_beyond_its_encode():
 
 
 def test_the_page_of_scale_tells_every_figure():
-    reruns = [{"seconds": [5.0, 6.0]}, {"seconds": [30.0]}]
+    reruns = [
+        {"seconds": [5.0, 6.0], "cpu_seconds": [4.0, 4.5]},
+        {"seconds": [30.0], "cpu_seconds": [20.0]},
+    ]
     page = scale.to_markdown({**ORIGIN, "runs": [run_of(1000), run_of(10_000)], "reruns": reruns})
     assert "| what | 1000 images | 10000 images |" in page
-    assert "| folder | 5.0, 6.0 | 20 s |" in page
+    assert "| folder | 5.0, 6.0 | 4.0, 4.5 | 20 s |" in page
     assert "| 10000 | 300 | 200 |" in page
 
 
