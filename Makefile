@@ -17,6 +17,7 @@ IMAGES ?= kodak
 SEVEN := kodim01 kodim05 kodim07 kodim13 kodim15 kodim19 kodim23
 RD_FLAGS ?=
 SCALE_FLAGS ?=
+REPORT_FLAGS ?=
 OTHER_TORCH ?=
 # Of the images of bench-pipeline.
 SIDE ?= 96
@@ -27,7 +28,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -50,6 +51,7 @@ help:
 	@echo 'make bench-queries   inr query over a million rows, before and after inr compact'
 	@echo 'make bench-portable  one archive, restored under other conditions: OTHER_TORCH=venv/bin/python'
 	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
+	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
@@ -144,6 +146,9 @@ bench-crops: $(STAMP)
 
 bench-rates: $(STAMP)
 	$(BIN)/python -m benchmarks.rates --out tasks/rates
+
+bench-report: $(STAMP)
+	$(BIN)/python -m benchmarks.report --out benchmarks/results/report $(REPORT_FLAGS)
 
 bench-pipeline: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline --side $(SIDE) --out benchmarks/results/pipeline

@@ -85,6 +85,7 @@ def archive(
     _work(target, plan, job, options, summary)
     summary.wall_seconds = time.perf_counter() - started
     store_report(target, summary)
+    _store_page(target, summary, options)
     publish(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
@@ -123,6 +124,18 @@ def _work(store: ObjectStore, plan: Plan, job: ArchiveJob, options: RunOptions, 
             _count(found, summary)
             tell_all()
     forget_batches(store, folder)
+
+
+def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> None:
+    """Leave the run's report as a page; what keeps it from that is no reason to fail what is archived."""
+    if not summary.n_done:
+        return
+    from tasks.page.render import store_page  # two seconds, and only a run that did something pays them
+
+    try:
+        store_page(store, summary.run_id, options)
+    except Exception:
+        get_run_logger().exception("the run's report could not be made; inr report makes one at any time")
 
 
 def _count(rows: Iterable[CatalogueRecord], summary: RunSummary) -> None:

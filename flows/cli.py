@@ -279,6 +279,26 @@ def query(
 
 
 @app.command(epilog=exits.EXPLAINED)
+def report(
+    store: Store,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, REPORT.html.")],
+    worst: Annotated[
+        int, typer.Option(min=0, max=100, help="So many images with the smallest PSNR are shown.")
+    ] = 20,
+    run: Annotated[str | None, typer.Option(help="Only the rows that this run wrote, by its id.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Report on an archive in one HTML file that needs no network: totals, charts, worst images, failures."""
+    with exits.told_in_one_line(as_json):
+        from flows.display import show_report
+        from flows.report import report_file
+        from flows.running import location
+
+        made = report_file(location(store), output, worst, run)
+        _print(made) if as_json else show_report(made)
+
+
+@app.command(epilog=exits.EXPLAINED)
 def verify(
     store: Store,
     sample: Annotated[int | None, typer.Option(min=1, help="So many bitstreams at random. [all]")] = None,

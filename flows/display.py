@@ -227,6 +227,13 @@ def show_places(places: dict[str, str]) -> None:
         _line(f"{name}: {place}")
 
 
+def show_report(made: dict[str, Any]) -> None:
+    """What ``inr report`` made."""
+    failed = f", {made['n_failed']} failures" if made["n_failed"] else ""
+    counts = f"{made['n_archived']} bitstreams of {made['n_images']} images{failed}"
+    _line(f"{made['output']}: {counts}, {made['n_pictures']} shown; {made['n_bytes']} bytes")
+
+
 def _bars() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     return Progress(*columns, console=err, transient=True)

@@ -233,7 +233,7 @@ def places(summary: RunSummary) -> dict[str, str]:
     found = {"catalogue": f"{summary.store}/catalogue/images/*.parquet"}
     if summary.n_planned == 0:
         return found
-    found["report"] = f"{summary.store}/reports/{summary.run_id}.md"
+    found["report"] = f"{summary.store}/reports/{summary.run_id}.html"
     page = f"runs/flow-run/{summary.run_id}"
     from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 

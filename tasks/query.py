@@ -7,6 +7,8 @@ holds the compressed parts and what the query keeps. Nothing outside can be reac
 neither files nor extensions, and nothing is written.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,34 +35,61 @@ class Answer:
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
+    def records(self) -> list[dict[str, Any]]:
+        """Each row as column → value."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
-def query(store: ObjectStore, sql: str) -> Answer:
-    """The answer to one or more statements, of which the last one counts.
 
-    Args:
-        store: Whose catalogue.
-        sql: In DuckDB's dialect, over ``images``, ``all_images``, ``history`` and ``audits``.
+class Tables:
+    """A catalogue that is fetched once and asked several times; `tables` opens it."""
 
-    Raises:
-        ConfigError: The query is wrong, or wants what is not allowed.
-        CatalogueError, StorageError: The catalogue cannot be read.
-    """
-    tables = {
-        "all_images": catalogue.dataset(store, catalogue.IMAGES),
-        "history": catalogue.dataset(store, catalogue.HISTORY),
-        "audits": catalogue.dataset(store, catalogue.AUDITS),
-    }
-    with duckdb.connect(config={"enable_external_access": False}) as connection:
-        for name, table in tables.items():
-            connection.register(name, table)
-        connection.execute(_LATEST)
-        connection.execute("set lock_configuration = true")
+    def __init__(self, connection: duckdb.DuckDBPyConnection, url: str) -> None:
+        self._connection = connection
+        self._url = url
+
+    def ask(self, sql: str, parameters: Sequence[Any] = ()) -> Answer:
+        """The answer to one or more statements, of which the last one counts.
+
+        Args:
+            sql: In DuckDB's dialect, over ``images``, ``all_images``, ``history`` and ``audits``.
+            parameters: Values for its question marks; then it is one statement.
+
+        Raises:
+            ConfigError: The query is wrong, or wants what is not allowed.
+            CatalogueError: A part is damaged.
+        """
         try:
-            answer = connection.execute(sql)
+            answer = self._connection.execute(sql, parameters or None)
             columns = tuple(column[0] for column in answer.description or ())
             return Answer(columns, answer.fetchall())
         except duckdb.Error as error:
             # Of its errors only the text tells that Arrow could not go on reading a part.
             if "reading the stream registered as" in str(error):
-                raise CatalogueError(f"{store.url}: a part is damaged: {error}") from error
+                raise CatalogueError(f"{self._url}: a part is damaged: {error}") from error
             raise ConfigError(f"query: {error}") from error
+
+
+@contextmanager
+def tables(store: ObjectStore) -> Iterator[Tables]:
+    """The tables of a store's catalogue, while the body runs.
+
+    Raises:
+        CatalogueError, StorageError: The catalogue cannot be read.
+    """
+    found = {
+        "all_images": catalogue.dataset(store, catalogue.IMAGES),
+        "history": catalogue.dataset(store, catalogue.HISTORY),
+        "audits": catalogue.dataset(store, catalogue.AUDITS),
+    }
+    with duckdb.connect(config={"enable_external_access": False}) as connection:
+        for name, table in found.items():
+            connection.register(name, table)
+        connection.execute(_LATEST)
+        connection.execute("set lock_configuration = true")
+        yield Tables(connection, store.url)
+
+
+def query(store: ObjectStore, sql: str) -> Answer:
+    """The answer to a query of a store's catalogue. Raises as `tables` and `Tables.ask`."""
+    with tables(store) as found:
+        return found.ask(sql)

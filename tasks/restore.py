@@ -131,8 +131,7 @@ def select(store: ObjectStore, where: str) -> list[CatalogueRecord]:
     """
     archived = f"(select * from images where status = '{ARCHIVED}')"
     sql = f"select * from {archived} where (\n{where}\n) order by source_path"
-    answer = query(store, sql)
-    records = [record_of(dict(zip(answer.columns, row, strict=True))) for row in answer.rows]
+    records = [record_of(row) for row in query(store, sql).records()]
     _refuse_clashes(records)
     return records
 

@@ -148,7 +148,7 @@ def rd_points(
     common = set.intersection(*(set(found) for found in by_config.values()))
     if not common:
         return ()
-    points = [_point(config, [found[digest] for digest in common]) for config, found in by_config.items()]
+    points = [rd_point([found[digest] for digest in common]) for found in by_config.values()]
     return tuple(sorted(points, key=lambda point: (MODELS.index(point.model), point.rate_bpp)))
 
 
@@ -161,14 +161,15 @@ def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str,
     return found
 
 
-def _point(config: CodecConfig, rows: Sequence[catalogue.Row]) -> RdPoint:
+def rd_point(rows: Sequence[catalogue.Row]) -> RdPoint:
+    """The point of rows of ``images`` that have one model, preset and λ."""
     n_bytes = sum(row["n_bytes"] for row in rows)
     finite = [row["psnr_db"] for row in rows if math.isfinite(row["psnr_db"])]
     similar = [row["ms_ssim"] for row in rows if row["ms_ssim"] is not None]
     return RdPoint(
-        model=config.model,
-        preset=config.preset,
-        rd_lambda=config.rd_lambda or 0.0,
+        model=rows[0]["model"],
+        preset=rows[0]["preset"],
+        rd_lambda=rows[0]["goal_value"],
         n_images=len(rows),
         n_bytes=n_bytes,
         rate_bpp=8 * n_bytes / sum(row["width"] * row["height"] for row in rows),

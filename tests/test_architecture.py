@@ -32,6 +32,8 @@ SOLE_IMPORTERS = {
     "botocore": "tasks.s3",
     "duckdb": "tasks.query",
     "pyarrow": "tasks.catalogue",
+    "altair": "tasks.page.charts",
+    "jinja2": "tasks.page.render",
 }
 HOSTILE_INPUT = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 PUBLIC = {

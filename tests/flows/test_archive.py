@@ -91,7 +91,7 @@ def test_the_history_of_each_fit_is_kept(archived_once: Archived):
 
 def test_the_store_holds_nothing_but_what_is_finished(archived_once: Archived):
     kinds = sorted(key.split("/")[0] for key in files_of(archived_once.store))
-    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 3 + ["reports"]
+    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 3 + ["reports"] * 2
 
 
 def test_prefect_shows_the_run(archived_once: Archived):
@@ -120,6 +120,29 @@ def test_the_report_in_the_store_is_the_one_in_prefect(archived_once: Archived):
     assert report.read_text() == markdown(summary)
 
 
+def test_the_page_of_a_run_shows_what_lost_something_beside_its_original(archived_once: Archived):
+    page = (archived_once.store / "reports" / f"{archived_once.summary.run_id}.html").read_text()
+    rows = rows_of(archived_once.store).values()
+    lossy = [row for row in rows if row["psnr_db"] is not None and math.isfinite(row["psnr_db"])]
+    assert f"<code>{archived_once.summary.run_id}</code>" in page
+    assert page.count('class="before"') == len(lossy) > 0
+    assert page.count("UnsupportedImage") >= 3
+
+
+def test_a_run_does_not_fail_for_its_page(archived: Archived, monkeypatch: pytest.MonkeyPatch):
+    def broken(*given: object) -> None:
+        raise RuntimeError("no page today")
+
+    monkeypatch.setattr("tasks.page.render.store_page", broken)
+    for name in BAD:
+        (archived.source / name).unlink()
+    (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))
+    summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    assert summary.n_archived == 1
+    assert (archived.store / "reports" / f"{summary.run_id}.md").exists()
+    assert not (archived.store / "reports" / f"{summary.run_id}.html").exists()
+
+
 def test_a_second_run_does_no_work_but_tries_failures_again(archived: Archived):
     before = files_of(archived.store)
     with pytest.raises(
@@ -131,6 +154,7 @@ def test_a_second_run_does_no_work_but_tries_failures_again(archived: Archived):
     assert sorted(key.split("/")[0] for key in after.keys() - before.keys()) == [
         "catalogue",
         "catalogue",
+        "reports",
         "reports",
     ]
 

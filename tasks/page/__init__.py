@@ -1,0 +1,1 @@
+"""The report of an archive as one HTML page: facts from the catalogue, charts, pictures, template."""
