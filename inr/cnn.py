@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from inr.bitstream import Reader, TensorCoding, varint
 from inr.coder import PayloadReader, PayloadWriter, Symbols, TensorSize, information, tensor_bits
-from inr.context import MAX_LATENT, NEIGHBOURS, ContextModel, Latents, walk_level
+from inr.context import MAX_LATENT, NEIGHBOURS, ContextModel, Ints, Latents, walk_level
 from inr.errors import InvalidField
 from inr.pmf import MAX_REACH, N_SCALES, SCALE_BITS, SCALES, laplace_counts
+from inr.prior import N_GAINS, NO_GAIN, prior, priors
 from inr.synthesis import Synthesis
 
 MAX_LEVELS = 8
@@ -63,6 +64,9 @@ class LatentPyramid:
         context_width: Neurons in each of the two hidden layers of the context model, 2 to 32.
         synthesis_width: Neurons in the hidden layer of the synthesis, 2 to 64.
         n_residuals: 3x3 layers at its end, 0 to 2.
+        prior: Number of the networks that its own are told as differences from; 0 for none. The three
+            fields above are then those of the prior.
+        gain: Of the prior, in quarter octaves, see prior.py; NO_GAIN without one.
     """
 
     channels: int
@@ -72,6 +76,8 @@ class LatentPyramid:
     context_width: int
     synthesis_width: int
     n_residuals: int
+    prior: int = 0
+    gain: int = NO_GAIN
 
     @property
     def level_shapes(self) -> tuple[tuple[int, int], ...]:
@@ -116,7 +122,8 @@ class LatentPyramid:
 
     def to_bytes(self) -> bytes:
         """The architecture section."""
-        return bytes([self.n_levels, self.context_width, self.synthesis_width, self.n_residuals])
+        widths = bytes([self.n_levels, self.context_width, self.synthesis_width, self.n_residuals])
+        return widths + bytes([self.prior, self.gain] if self.prior else [])
 
     @classmethod
     def from_bytes(cls, data: bytes, *, channels: int, width: int, height: int) -> "LatentPyramid":
@@ -132,8 +139,23 @@ class LatentPyramid:
         context_width = reader.byte("context width", 2, MAX_CONTEXT_WIDTH)
         synthesis_width = reader.byte("synthesis width", 2, MAX_SYNTHESIS_WIDTH)
         n_residuals = reader.byte("residual layers", 0, 2)
+        fields = (n_levels, context_width, synthesis_width, n_residuals)
+        if reader.position == len(data):
+            return cls(channels, width, height, *fields)
+        number = reader.byte("prior", 1, len(priors()))
+        gain = reader.byte("gain", 0, N_GAINS - 1)
         reader.end()
-        return cls(channels, width, height, n_levels, context_width, synthesis_width, n_residuals)
+        known = prior(number)
+        if (context_width, synthesis_width, n_residuals) != known.widths or n_levels > known.n_levels:
+            raise InvalidField(
+                f"prior {number}: expected at most {known.n_levels} levels and widths {known.widths}, "
+                f"found {n_levels} and {fields[1:]}"
+            )
+        if channels not in (known.channels, known.channels + 1):
+            raise InvalidField(
+                f"prior {number}: expected {known.channels} channels or one more, found {channels}"
+            )
+        return cls(channels, width, height, *fields, number, gain)
 
     def codings_to_bytes(self, codings: Sequence[TensorCoding]) -> bytes:
         """The tensors section: of each matrix exponent and mean, of each level its reach."""
@@ -153,8 +175,9 @@ class LatentPyramid:
         reader = Reader(data, "tensors")
         codings = []
         for name in self.matrices:
-            exponent = reader.byte(f"{name} exponent", MIN_EXPONENT, MAX_EXPONENT)
-            codings.append(matrix_coding(exponent, reader.byte(f"{name} mean", 0, N_SCALES - 1)))
+            exponent = reader.byte(f"{name} exponent", *self.exponent_range(name))
+            mean = reader.byte(f"{name} mean", 0, N_SCALES - 1 if exponent else 0)
+            codings.append(matrix_coding(exponent, mean))
         for level in range(self.n_levels):
             codings.append(level_coding(reader.varint(f"level {level} reach", 0, MAX_REACH)))
         reader.end()
@@ -168,6 +191,31 @@ class LatentPyramid:
             [tensor.astype(np.int16, copy=False) for tensor in symbols[n_matrices:]],
         )
 
+    def exponent_range(self, name: str) -> tuple[int, int]:
+        """Least and largest exponent of a matrix's symbols; 0 where all are zero and not coded."""
+        if not self.prior:
+            return MIN_EXPONENT, MAX_EXPONENT
+        return 0, prior(self.prior).exponent(name, self.gain)
+
+    def known(self, name: str) -> Ints:
+        """What a matrix is told as a difference from, in units of its prior's exponent: int32."""
+        return prior(self.prior).matrix(name, self.channels, self.n_levels, self.gain)
+
+    def _weights(self, name: str, symbols: Ints, exponent: int) -> tuple[Ints, int]:
+        """A matrix as the arithmetic has it: its integers, and their exponent.
+
+        Raises:
+            InvalidField: A row's magnitudes sum to more than the arithmetic has room for.
+        """
+        if self.prior:
+            finest = prior(self.prior).exponent(name, self.gain)
+            symbols, exponent = self.known(name) + (symbols << (finest - exponent)), finest
+        most = largest_row_sum(name)
+        found = int(np.abs(symbols).sum(axis=1).max())
+        if found > most:
+            raise InvalidField(f"{name}: a row's magnitudes expected to sum to at most {most}, found {found}")
+        return symbols, exponent
+
     def networks(
         self, symbols: Sequence[Symbols], codings: Sequence[TensorCoding]
     ) -> tuple[ContextModel, Synthesis]:
@@ -176,15 +224,10 @@ class LatentPyramid:
         Raises:
             InvalidField: A row's magnitudes sum to more than the arithmetic has room for.
         """
-        named = dict(zip(self.matrices, self._split(symbols)[0], strict=True))
-        exponents = {name: coding.step_index for name, coding in zip(self.matrices, codings, strict=False)}
-        for name, matrix in named.items():
-            most = largest_row_sum(name)
-            found = int(np.abs(matrix).sum(axis=1).max())
-            if found > most:
-                raise InvalidField(
-                    f"{name}: a row's magnitudes expected to sum to at most {most}, found {found}"
-                )
+        matrices = zip(self.matrices, self._split(symbols)[0], codings, strict=False)
+        named, exponents = {}, {}
+        for name, matrix, coding in matrices:
+            named[name], exponents[name] = self._weights(name, matrix, coding.step_index)
         context = [f"context{n}" for n in range(3)]
         synthesis = [
             "upsampling",
@@ -273,8 +316,8 @@ class LatentPyramid:
 
 
 def matrix_coding(exponent: int, mean_index: int) -> TensorCoding:
-    """Side information of a matrix."""
-    largest = largest_symbol(mean_index)
+    """Side information of a matrix; with exponent 0, of one whose symbols are all zero."""
+    largest = largest_symbol(mean_index) if exponent else 0
     return TensorCoding(exponent, -largest, largest, mean_index)
 
 

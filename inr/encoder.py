@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inr.bitstream import MAX_SIDE, Container, Limits, Metadata, pack
 from inr.cnn import MAX_PIXELS
-from inr.cnn_trainer import fit_cnn, one_colour_cnn
+from inr.cnn_encoder import fit_cnn, one_colour_cnn
 from inr.config import CodecConfig
 from inr.decoder import Network, decode, digest_pixels, digest_symbols, render
 from inr.errors import ConfigError, FitDiverged, SelfCheckFailed

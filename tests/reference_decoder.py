@@ -4,6 +4,7 @@ It shares no code with `inr`: its tables are parsed from the tables printed in F
 and `inr.decode` agree on is what the page says. Slow on purpose; for small images only.
 """
 
+import json
 import math
 import re
 import zlib
@@ -25,6 +26,7 @@ THRESHOLD = _table("THRESHOLD")
 DECAY = _table("DECAY")
 FREQUENCY = _table("FREQUENCY")
 FALL = _table("FALL")
+QUARTER = _table("QUARTER")
 NEIGHBOURS = [
     tuple(map(int, pair.split(",")))
     for pair in re.search(r"outside of the grid:\n\n((?: +[-\d, ]+\n)+)", _FORMAT)[1].split()
@@ -38,6 +40,9 @@ SINE = [
 class _Bytes:
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
+
+    def at_end(self) -> bool:
+        return self.at == len(self.data)
 
     def u8(self) -> int:
         self.at += 1
@@ -233,22 +238,48 @@ def _cnn(
     a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     n_levels, w, h, n_residuals = a.u8(), a.u8(), a.u8(), a.u8()
+    number, gain = (0, 0) if a.at_end() else (a.u8(), a.u8())
     shapes = {"context0": (w, 17), "context1": (w, w + 1), "context2": (2, w + 1)}
     if n_levels > 1:
         shapes["upsampling"] = (n_levels - 1, 4)
     shapes |= {"synthesis0": (h, n_levels + 1), "synthesis1": (channels, h + 1)}
     shapes |= {f"residual{n}": (channels, 9 * channels + 1) for n in range(n_residuals)}
     sides = {name: (side.u8(), side.u8()) for name in shapes}
+    known = _prior(number, gain, n_levels, channels) if number else {}
     reaches = [side.varint() for _ in range(n_levels)]
-    matrices, exponents = {}, {name: k for name, (k, _) in sides.items()}
+    symbols, matrices, exponents = {}, {}, {name: k for name, (k, _) in sides.items()}
     for name, shape in shapes.items():
-        largest = min(2047, 16 + SCALE[sides[name][1]] // 16)
-        matrices[name] = _matrix(coder, shape, sides[name][1], -largest, largest).astype(np.int64)
+        k, mean = sides[name]
+        largest = min(2047, 16 + SCALE[mean] // 16)
+        symbols[name] = _matrix(coder, shape, mean, -largest, largest) if k else np.zeros(shape)
+        matrices[name] = symbols[name].astype(np.int64)
+        if number:
+            known_matrix, exponents[name] = known[name]
+            matrices[name] = known_matrix + matrices[name] * 2 ** (exponents[name] - k)
     levels = []
     for n in reversed(range(n_levels)):
         shape = (-(-height // 2**n), -(-width // 2**n))
         levels.insert(0, _level(coder, shape, reaches[n], matrices, exponents))
-    return [*matrices.values(), *levels], _samples(levels, matrices, exponents, n_residuals)
+    return [*symbols.values(), *levels], _samples(levels, matrices, exponents, n_residuals)
+
+
+def _prior(number: int, gain: int, n_levels: int, channels: int) -> dict[str, tuple[np.ndarray, int]]:
+    entry = json.loads((Path(__file__).parent.parent / "inr" / "priors.json").read_text())[number - 1]
+    found = {}
+    for name, rows in entry["matrices"].items():
+        p = np.array(rows, dtype=np.int64)
+        if name == "upsampling":
+            p = p[: n_levels - 1]
+        elif name == "synthesis0":
+            v = gain // 4 - 3
+            p = np.hstack([(p[:, :n_levels] * QUARTER[gain % 4] + 128) // 256, _shift(p[:, -1:], v)])
+            entry["exponents"][name] -= v
+        elif not name.startswith("context") and channels > entry["channels"]:
+            if name != "synthesis1":
+                p = np.hstack([p[:, :-1], np.zeros((len(p), 9), dtype=np.int64), p[:, -1:]])
+            p = np.vstack([p, np.zeros((1, p.shape[1]), dtype=np.int64)])
+        found[name] = (p, entry["exponents"][name])
+    return found
 
 
 def _level(

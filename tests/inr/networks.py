@@ -33,11 +33,20 @@ def made_up_network(
 
 
 def made_up_pyramid(architecture: LatentPyramid, *, seed: int, spread: float = 3.0) -> Network:
-    """Matrices of weights near one and latents of mean magnitude `spread`, coarser ones larger."""
+    """Matrices of weights near one and latents of mean magnitude `spread`, coarser ones larger.
+
+    With a prior, matrices add little or nothing to it.
+    """
     rng = np.random.default_rng(seed)
     symbols: list[np.ndarray] = []
     codings = []
     for name, shape in architecture.matrices.items():
+        if architecture.prior:
+            drawn = rng.laplace(0, min(spread, 3.0), shape) * (rng.random() < 0.7)
+            symbols.append(np.rint(drawn).clip(-9, 9).astype(np.int32))
+            exponent = int(rng.integers(7, 9)) if symbols[-1].any() else 0
+            codings.append(matrix_coding(exponent, mean_index(symbols[-1]) if exponent else 0))
+            continue
         exponent = 8 if name == "upsampling" else int(rng.integers(5, 9))
         unit = 2**exponent * (0.4 if name == "upsampling" else 0.7 / np.sqrt(shape[1]))
         if name.startswith("synthesis"):

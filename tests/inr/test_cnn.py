@@ -1,5 +1,7 @@
 """Family `cnn` as a format: its sections, its integers, and the two ways to compute them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from inr import InvalidField, cnn, context, decode, inspect
 from inr.cnn import LatentPyramid, level_bits, level_coding, matrix_coding
 from inr.coder import information
 from inr.pmf import COUNT_BITS, FALLS, N_SPREADS, laplace_counts
+from inr.prior import N_GAINS, NO_GAIN, prior, priors
 from tests.inr.conftest import VECTORS
 from tests.inr.networks import bitstream_of, made_up_pyramid
 
@@ -21,6 +24,23 @@ pyramids = st.builds(
     context_width=st.integers(2, 12),
     synthesis_width=st.integers(2, 12),
     n_residuals=st.integers(0, 2),
+)
+
+
+def with_prior(number: int, more: int, width: int, height: int, n_levels: int, gain: int) -> LatentPyramid:
+    known = prior(number)
+    n_levels = min(n_levels, known.n_levels)
+    return LatentPyramid(known.channels + more, width, height, n_levels, *known.widths, number, gain)
+
+
+pyramids = pyramids | st.builds(
+    with_prior,
+    number=st.integers(1, len(priors())),
+    more=st.integers(0, 1),
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    n_levels=st.integers(1, 8),
+    gain=st.integers(0, N_GAINS - 1),
 )
 
 
@@ -120,6 +140,43 @@ def test_fields_out_of_range_are_refused(position: int, value: int, told: str) -
     data[position] = value
     with pytest.raises(InvalidField, match=told):
         LatentPyramid.from_bytes(bytes(data), channels=3, width=8, height=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"prior": len(priors()) + 1}, "prior expected 1 to"),
+        ({"gain": 25}, "gain expected 0 to 24, found 25"),
+        ({"context_width": 15}, r"prior 1: expected at most 7 levels and widths \(16, 40, 2\)"),
+        ({"n_levels": 8}, "found 8 and"),
+        ({"channels": 1}, "prior 1: expected 3 channels or one more, found 1"),
+    ],
+)
+def test_a_prior_that_does_not_fit_is_refused(changes: dict[str, int], told: str) -> None:
+    architecture = replace(with_prior(1, 0, 8, 8, 3, NO_GAIN), **changes)
+    with pytest.raises(InvalidField, match=told):
+        LatentPyramid.from_bytes(architecture.to_bytes(), channels=architecture.channels, width=8, height=8)
+
+
+def test_a_file_that_adds_nothing_to_its_prior_has_its_networks() -> None:
+    architecture = with_prior(1, 1, 8, 8, 3, NO_GAIN + 6)
+    symbols = [np.zeros(shape, np.int32) for shape in architecture.matrices.values()]
+    context, synthesis = architecture.networks(symbols, [matrix_coding(0, 0)] * len(symbols))
+    known = prior(1)
+    np.testing.assert_array_equal(context.weights[1], known.matrices["context1"])
+    assert context.exponents[1] == known.exponents["context1"]
+    np.testing.assert_array_equal(synthesis.filters, known.matrices["upsampling"][:2])
+    before = known.matrices["synthesis0"] * 2.0 ** -known.exponents["synthesis0"]
+    after = synthesis.first * 2.0 ** -synthesis.exponents[1]
+    unit = 2.0 ** -synthesis.exponents[1]
+    np.testing.assert_allclose(after[:, :3], before[:, :3] * 2**1.5, rtol=2e-3, atol=unit)
+    np.testing.assert_allclose(after[:, 3], before[:, -1], atol=unit)
+    np.testing.assert_array_equal(synthesis.second[:3], known.matrices["synthesis1"])
+    residual = synthesis.residuals[0]
+    assert residual.shape == (4, 37)
+    np.testing.assert_array_equal(residual[:3, :27], known.matrices["residual0"][:, :27])
+    assert not residual[3].any()
+    assert not residual[:, 27:36].any()
 
 
 def test_side_information_out_of_range_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage import data
 
-from inr import CodecConfig, FitDiverged, Progress, cnn_trainer, decode, encode
+from inr import CodecConfig, FitDiverged, Progress, cnn_encoder, cnn_trainer, decode, encode
 from inr.cnn import LatentPyramid
 from inr.cnn_trainer import PyramidSettings, fit_pyramid, soft_round
 
@@ -22,9 +22,7 @@ def photograph() -> np.ndarray:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits of fewer steps, where a test is not about their quality."""
-    monkeypatch.setitem(
-        cnn_trainer._SETTINGS, "draft", PyramidSettings(150, n_candidates=2, candidate_steps=20)
-    )
+    monkeypatch.setitem(cnn_encoder._SETTINGS, "draft", PyramidSettings(150))
 
 
 def fitted_digest(pixels: np.ndarray) -> str:
@@ -38,7 +36,7 @@ def test_a_photograph_becomes_a_small_file_of_good_quality(photograph: np.ndarra
     assert encoded.rate_bpp < 2
     assert encoded.estimated_rate_bits == pytest.approx(8 * len(encoded.bitstream), rel=0.01)
     assert decode(encoded.bitstream).pixels_digest == encoded.pixels_digest
-    assert [progress.step for progress in seen] == list(range(100, seen[-1].n_steps + 1, 50))
+    assert [progress.step for progress in seen] == list(range(50, seen[-1].n_steps + 1, 50))
     assert seen[-1].psnr_db == pytest.approx(encoded.psnr_db, abs=0.5)
 
 
@@ -89,7 +87,7 @@ def test_more_rate_is_spent_for_a_smaller_lambda(photograph: np.ndarray) -> None
 def test_a_fit_that_comes_apart_is_begun_again_once_and_then_named(
     photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(cnn_trainer._SETTINGS, "draft", PyramidSettings(60, latent_rate=math.nan))
+    monkeypatch.setitem(cnn_encoder._SETTINGS, "draft", PyramidSettings(60, latent_rate=math.nan))
     with pytest.raises(FitDiverged, match="found NaN and NaN"):
         encode(photograph, DRAFT, device="cpu")
 
@@ -126,7 +124,7 @@ def test_a_fit_on_a_gpu_decodes_on_the_cpu(photograph: np.ndarray) -> None:
 def test_the_plain_operations_fit_as_the_compiled_ones_do(
     photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    architecture = LatentPyramid(3, 32, 24, 4, 8, 8, 1)
+    architecture = LatentPyramid(3, 32, 24, 4, 16, 40, 2, prior=1)
     pixels = np.ascontiguousarray(photograph[:24, :32])
 
     def cost() -> float:
@@ -134,7 +132,7 @@ def test_the_plain_operations_fit_as_the_compiled_ones_do(
         fit_pyramid(
             pixels,
             architecture,
-            PyramidSettings(100, n_candidates=1, candidate_steps=0),
+            PyramidSettings(100),
             rd_lambda=1e-3,
             seed=0,
             device="cpu",

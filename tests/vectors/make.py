@@ -52,6 +52,7 @@ def _alpha(pixels: np.ndarray) -> np.ndarray:
 RGB = data.astronaut()[60:200:4, 180:280:4]
 GREY = RGB.mean(axis=2, keepdims=True).astype(np.uint8)
 
+# Fitted files named cnn_ are from before there were priors, those named cnn_prior_ from after.
 FILES: dict[str, Callable[[], bytes]] = {
     "grey": lambda: _fitted(GREY),
     "grey_alpha": lambda: _fitted(_alpha(GREY[:17, :11])),
@@ -80,6 +81,12 @@ FILES: dict[str, Callable[[], bytes]] = {
     "cnn_1x77": lambda: _pyramid(data.camera()[100:101, 120:197, None], 1e-5),
     "cnn_63x1": lambda: _pyramid(RGB.reshape(-1, 1, 3)[:63], 1e-5),
     "cnn_flat": lambda: _pyramid(np.full((40, 70, 3), (12, 200, 255), dtype=np.uint8)),
+    "cnn_prior_rgb": lambda: _pyramid(data.astronaut()[20:116, 170:266]),
+    "cnn_prior_rgb_alpha": lambda: _pyramid(_alpha(RGB[:24, :19])),
+    "cnn_prior_grey": lambda: _pyramid(GREY),
+    "cnn_prior_grey_alpha": lambda: _pyramid(_alpha(GREY[:17, :11])),
+    "cnn_prior_fine": lambda: _pyramid(RGB, 1e-5),
+    "cnn_prior_coarse": lambda: _pyramid(RGB, 5e-2),
     "cnn_one_level": lambda: _made_up_pyramid(LatentPyramid(1, 9, 14, 1, 2, 2, 0)),
     "cnn_eight_levels": lambda: _made_up_pyramid(LatentPyramid(3, 23, 17, 8, 5, 7, 1)),
     "cnn_wide": lambda: _made_up_pyramid(LatentPyramid(4, 18, 25, 3, 32, 64, 2)),
