@@ -34,7 +34,7 @@ from benchmarks.provenance import headline, n_cores, provenance, result_file
 from benchmarks.rd_report import table
 from inr.cnn_trainer import PyramidSettings
 
-SHORT = PyramidSettings(6, n_candidates=1, candidate_steps=2, report_steps=2)
+SHORT = PyramidSettings(6, report_steps=2)
 CHOSEN = ("--model", "cnn", "--preset", "draft", "--device", "cpu", "--json")
 SIDE = 8
 RERUNS = 3
@@ -44,9 +44,9 @@ N_SHOWN = 10
 def archive_with_short_fits(words: Sequence[str]) -> None:
     """``inr archive``, its fits shortened to `SHORT`. Ends the process."""
     from flows.cli import app
-    from inr import cnn_trainer
+    from inr import cnn_encoder
 
-    cnn_trainer._SETTINGS["draft"] = SHORT
+    cnn_encoder._SETTINGS["draft"] = SHORT
     app(["archive", *words])
 
 
