@@ -39,8 +39,7 @@ def to_markdown(report: Json) -> str:
         "# Rate and distortion, from files",
         "",
         *headline(report),
-        f"- Codec: model {chosen['model']}, preset {chosen['preset']}, seed {chosen['seed']}, "
-        f"{chosen['device']}, {chosen['processes']} at once, {chosen['threads_per_process']} threads each",
+        *_codec_line(report),
         *(f"- {text}" for text in chosen["baselines"].values()),
         "- JPEG in the tables is the better of 4:2:0 and 4:4:4 at each rate.",
         f"- Images: {report['n_images']}. bpp is file bytes × 8 / pixels; PSNR is that of the decoded file, "
@@ -50,6 +49,17 @@ def to_markdown(report: Json) -> str:
     for section in (_bd_section, _mean_section, _needed_section, _baselines_section, _points_section):
         lines += section(report)
     return "\n".join(lines) + "\n"
+
+
+def _codec_line(report: Json) -> list[str]:
+    """What was measured besides baselines, if anything was."""
+    if not report["points"]:
+        return []
+    chosen = report["settings"]
+    return [
+        f"- Codec: model {chosen['model']}, preset {chosen['preset']}, seed {chosen['seed']}, "
+        f"{chosen['device']}, {chosen['processes']} at once, {chosen['threads_per_process']} threads each"
+    ]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -125,6 +125,7 @@ def test_jpeg_alone_has_a_page_too() -> None:
     page = to_markdown(report)
     assert report["bd_rate_mean_curve"] is None
     assert "BD-rate" not in page
+    assert "Codec: model" not in page
     assert "| 28 | – | 0.4000 | – |" in page
 
 
