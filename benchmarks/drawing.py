@@ -14,6 +14,7 @@ from tasks.curves import Point, psnr_at, rate_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 # Eight colours that people of any colour vision tell apart, each at 3:1 or better on white and on black.
 COLOURS = {
@@ -90,7 +91,7 @@ def draw_rd(panels: Sequence[Panel], path: Path) -> None:
             for line in panel.lines:
                 _draw(axes, line)
             _label(axes, panel)
-            _plain_ticks(axes)
+            plain_ticks(axes.xaxis)
         grid[0][0].set_ylabel("PSNR, dB")
 
 
@@ -190,10 +191,10 @@ def spread(values: Sequence[float], *, gap: float, low: float, high: float) -> l
     return [float(height) for height in moved]
 
 
-def _plain_ticks(axes: "Axes") -> None:
-    """0.1, 0.2, 0.5 instead of powers of ten."""
+def plain_ticks(axis: "Axis") -> None:
+    """0.1, 0.2, 0.5 on a logarithmic axis, instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

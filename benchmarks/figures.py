@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.drawing import COLOURS, Line, Panel, draw_rd, figure_of
+from benchmarks.drawing import COLOURS, Line, Panel, draw_rd, figure_of, plain_ticks
 from tasks.curves import Point
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def draw_fig5(results: Path, _: Path, path: Path) -> None:
             title = f"{model}, {report['preset']}: {report['image']}"
             rates[column].set_title(title, fontsize=10, loc="left")
             rates[column].set_yscale("log")
+            plain_ticks(rates[column].yaxis)
             qualities[column].set_xlabel("step")
         rates[0].set_ylabel("estimated bits per pixel")
         qualities[0].set_ylabel("PSNR, dB")

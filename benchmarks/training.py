@@ -2,8 +2,9 @@
 
     python -m benchmarks.training --images kodak --out benchmarks/results/fig5
 
-fits one crop at each λ and writes every report of each fit to OUT.json. Rates are the loss's own
-estimates (Eq. 4) for the rounded network, PSNR that of the rounded network, both as of that step.
+fits one crop at each λ and writes every report of each fit to OUT.json: rate (Eq. 4) and PSNR as the fit
+itself sees them at that step. In family `cnn` the networks are rounded in the last phase alone, and only
+from there on their own bits are part of the rate.
 """
 
 import argparse
