@@ -34,7 +34,7 @@ SEVEN: dict[str, Json] = {
     "mlp standard": {"label": "mlp, standard", "colour": "blue", "at_start": True, **OURS},
     "AVIF 4:4:4": {"colour": "green"},
     "JPEG XL": {"colour": "purple"},
-    "JPEG 2000": {"colour": "sky"},
+    "JPEG 2000": {"colour": "orange"},
     "WebP": {"colour": "olive"},
     "JPEG for PSNR": {"colour": "grey"},
 }
