@@ -14,11 +14,10 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import ProgressArtifact, publish
+from flows.artifacts import ProgressArtifact, publish_images, publish_page
 from flows.dispatch import done_batches
 from flows.images import commit, new_job, unreadable_rows
 from flows.listening import relaying
-from flows.workers import TASK_RUNNER
 from inr import CodecConfig
 from tasks.batches import (
     forget_batches,
@@ -35,6 +34,7 @@ from tasks.objects import ObjectStore
 from tasks.plan import Plan, archived_in, make_plan
 from tasks.record import CatalogueRecord, archive_digest, described, failed_record, planned_record
 from tasks.report import RunSummary, store_report
+from tasks.run_page import run_page
 from tasks.settings import RunOptions, load_settings
 from tasks.storage import open_store
 
@@ -48,7 +48,7 @@ def run_name() -> str:
     return f"archive {given['source']} into {given['store']}, {described(config, given.get('contract'))}"
 
 
-@flow(name="archive", flow_run_name=run_name, task_runner=TASK_RUNNER)
+@flow(name="archive", flow_run_name=run_name)
 def archive(
     source: str,
     store: str,
@@ -86,7 +86,8 @@ def archive(
     summary.wall_seconds = time.perf_counter() - started
     store_report(target, summary)
     _store_page(target, summary, options)
-    publish(summary)
+    publish_page(summary.headline(), run_page(target, summary, options))
+    publish_images(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
@@ -107,7 +108,7 @@ def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
 
 def _work(store: ObjectStore, plan: Plan, job: ArchiveJob, options: RunOptions, summary: RunSummary) -> None:
     """Have the plan done, batch by batch."""
-    with relaying(summary, ProgressArtifact(summary.n_planned).update) as tell_all:
+    with relaying(summary, ProgressArtifact(summary).update) as tell_all:
         tell_all()
         for rows in unreadable_rows(plan, job):
             commit(store.url, rows)

@@ -7,7 +7,6 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.images import archive_all, new_job
-from flows.workers import TASK_RUNNER
 from inr import CodecConfig
 from tasks.batches import read_batch, write_outcome
 from tasks.contract import Contract
@@ -25,7 +24,7 @@ def run_name() -> str:
     return f"batch {which} into {given['store']}, run {given['run_id'][:8]}"
 
 
-@flow(name="archive-batch", flow_run_name=run_name, task_runner=TASK_RUNNER)
+@flow(name="archive-batch", flow_run_name=run_name)
 def archive_batch(
     store: str,
     folder: str,

@@ -239,6 +239,7 @@ def sweep(
     sample: Annotated[int, typer.Option(min=1, help="So many images of the source.")] = 20,
     device: Device = None,
     workers: Workers = None,
+    runner: Runner = None,
     as_json: Json = False,
 ) -> None:
     """Compare models and λ on a sample of a folder: the rate-distortion curve of this collection."""
@@ -251,7 +252,10 @@ def sweep(
         from tasks.settings import load_settings
 
         settings = load_settings(
-            device=device, workers=workers, store=None if store is None else location(store)
+            device=device,
+            workers=workers,
+            runner=runner,
+            store=None if store is None else location(store),
         )
         report = run_sweep(
             location(source), settings, model or None, preset, rd_lambda, sample, bar=not as_json
@@ -306,6 +310,7 @@ def verify(
         float | None, typer.Option(min=0, help="Only what was not verified or audited for so many days.")
     ] = None,
     workers: Workers = None,
+    runner: Runner = None,
     as_json: Json = False,
 ) -> None:
     """Read and decode what an archive stores, compare it with the records, and record what was found."""
@@ -319,7 +324,7 @@ def verify(
         from flows.running import location, run_verify
         from tasks.settings import load_settings
 
-        settings = load_settings(workers=workers)
+        settings = load_settings(workers=workers, runner=runner)
         summary = run_verify(location(store), sample, unread_days, settings, bar=not as_json)
         _print(dataclasses.asdict(summary)) if as_json else show_audit(summary)
         if summary.n_failed:
@@ -335,6 +340,7 @@ def restore(
     ] = "true",
     format_: Annotated[str, typer.Option("--format", help="png or webp (lossless).")] = "png",
     workers: Workers = None,
+    runner: Runner = None,
     as_json: Json = False,
 ) -> None:
     """Write archived images as lossless files, each compared with its record on the way."""
@@ -348,7 +354,7 @@ def restore(
         from flows.running import location, run_restore
         from tasks.settings import load_settings
 
-        settings = load_settings(workers=workers)
+        settings = load_settings(workers=workers, runner=runner)
         summary = run_restore(location(store), location(target), where, format_, settings, bar=not as_json)
         _print(dataclasses.asdict(summary)) if as_json else show_restored(summary)
         if summary.n_failed:

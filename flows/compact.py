@@ -5,14 +5,16 @@ import uuid
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.workers import TASK_RUNNER, outcomes
-from tasks.compact import Compacted, CompactSummary, plan_compaction
+from flows.artifacts import ProgressArtifact, publish_page, publish_table
+from flows.workers import Step, outcomes, task_runner
+from tasks.compact import Compacted, CompactSummary, Day, plan_compaction
 from tasks.compact import compact as compact_task
 from tasks.errors import ImagesFailed
+from tasks.report import markdown_list
+from tasks.settings import RunOptions
 from tasks.storage import open_store
 
 DAYS_AT_A_TIME = 2  # each is held in memory
@@ -23,7 +25,7 @@ def run_name() -> str:
     return f"compact {flow_run.parameters['store']}"
 
 
-@flow(name="compact", flow_run_name=run_name, task_runner=TASK_RUNNER)
+@flow(name="compact", flow_run_name=run_name)
 def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect unwraps the state
     """Make one part of the parts of each day in every table; archives and readers go on meanwhile.
 
@@ -42,16 +44,33 @@ def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect un
     days = plan_compaction(target)
     get_run_logger().info("%d days to compact", len(days))
     summary = CompactSummary(str(flow_run.id or uuid.uuid4()), target.url, len(days))
-    for day, outcome in outcomes(
-        lambda day: compact_task.submit(target.url, day, day.describe()), days, DAYS_AT_A_TIME
-    ):
-        if isinstance(outcome, Compacted):
-            summary.add(outcome)
-        else:
-            summary.fail(day, outcome)
+    progress = ProgressArtifact(summary)
+
+    def step(day: Day) -> Step:
+        return compact_task, {"store_url": target.url, "day": day, "name": day.describe()}
+
+    with task_runner(RunOptions()) as engine:
+        for day, outcome in outcomes(engine, DAYS_AT_A_TIME, days, step):
+            if isinstance(outcome, Compacted):
+                summary.add(outcome)
+            else:
+                summary.fail(day, outcome)
+            progress.update(summary)
     summary.wall_seconds = time.perf_counter() - started
-    rows = [{"day": day, "reason": reason} for day, reason in summary.failures]
-    create_table_artifact(key="compact-failures", table=rows, description=summary.headline())
+    _publish(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
+
+
+def _publish(summary: CompactSummary) -> None:
+    told = {
+        "store": summary.store,
+        "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
+        "days": f"{summary.n_done} of {summary.n_planned}, {summary.n_failed} failed",
+        "parts": f"{summary.n_parts} became {summary.n_made}, with {summary.n_rows} rows",
+        "objects removed": summary.n_removed,
+    }
+    publish_page(summary.headline(), "\n".join(markdown_list(told)))
+    rows = [{"day": day, "reason": reason} for day, reason in summary.failures]
+    publish_table("failures", rows, summary.n_failed)

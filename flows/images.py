@@ -6,6 +6,7 @@ to do. Whatever ends an image ends as its row.
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from prefect.task_runners import TaskRunner
 
 from flows.artifacts import ProgressArtifact
 from flows.listening import tell
-from flows.workers import Window, n_threads, n_workers, task_runner
+from flows.workers import Step, n_threads, n_workers, outcomes, task_runner
 from inr import CodecConfig
 from tasks.commit import record_batch
 from tasks.compress import ArchiveJob, compress
@@ -58,12 +59,12 @@ def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) 
         options: How many at a time, on which engine, and how many rows a part has.
     """
     tell(summary)
-    progress = ProgressArtifact(summary.n_planned)
+    progress = ProgressArtifact(summary)
     rows: list[CatalogueRecord] = []
     n_committed = 0
     try:
-        with task_runner(options) as runner:
-            for record in _rows(work, runner, options.workers):
+        with task_runner(options) as engine:
+            for record in _rows(engine, work, options.workers):
                 rows.append(record)
                 if len(rows) - n_committed == options.batch_images:
                     commit(summary.store, rows[n_committed:])
@@ -94,25 +95,30 @@ def unreadable_rows(plan: Plan, job: ArchiveJob) -> Iterator[list[CatalogueRecor
         yield part
 
 
-def _rows(work: Iterable[Work], runner: TaskRunner[Any], n_at_once: int) -> Iterator[CatalogueRecord]:
+@dataclass
+class _Image:
+    """An image on its way, and what is known of it so far."""
+
+    image: SourceImage
+    job: ArchiveJob
+    known: CatalogueRecord
+
+
+def _rows(engine: TaskRunner[Any], work: Iterable[Work], n_at_once: int) -> Iterator[CatalogueRecord]:
     """The row of every image, in the order in which they end."""
-    waiting = iter(work)
-    window: Window[CatalogueRecord, tuple[SourceImage, ArchiveJob, CatalogueRecord]] = Window(n_at_once)
-    while True:
-        while window.has_room() and (item := next(waiting, None)) is not None:
-            image, job = item
-            known = planned_record(job.run_id, job.config, image, job.contract)
-            window.follow(runner.submit(compress, {"image": image, "job": job}), (image, job, known))
-        if window.is_empty():
-            return
-        future, (image, job, known) = window.next_ended()
-        try:
-            record = future.result()
-        except Exception as error:  # whatever ended the task, it is a row and stops no other (law 4)
-            yield failed_record(known, error)
-            continue
-        if record.status == STORED:
-            task = {"image": image, "record": record, "job": job}
-            window.follow(runner.submit(verify, task), (image, job, record))
-        else:
-            yield record
+    images = (
+        _Image(image, job, planned_record(job.run_id, job.config, image, job.contract)) for image, job in work
+    )
+    for item, outcome in outcomes(engine, n_at_once, images, _compressed, _verified):
+        yield failed_record(item.known, outcome) if isinstance(outcome, Exception) else outcome
+
+
+def _compressed(item: _Image) -> Step:
+    return compress, {"image": item.image, "job": item.job}
+
+
+def _verified(item: _Image, record: CatalogueRecord) -> Step | None:
+    if record.status != STORED:
+        return None
+    item.known = record
+    return verify, {"image": item.image, "record": record, "job": item.job}

@@ -2,16 +2,19 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from flows.artifacts import ProgressArtifact, publish_page, publish_table
 from flows.listening import tell
-from flows.workers import TASK_RUNNER, n_threads, n_workers, outcomes
+from flows.workers import Step, n_threads, n_workers, outcomes, task_runner
 from tasks.errors import ImagesFailed
+from tasks.record import CatalogueRecord
+from tasks.report import markdown_list
 from tasks.restore import Format, Restored, RestoreJob, RestoreSummary, select
 from tasks.restore import restore as restore_task
 from tasks.settings import RunOptions, load_settings
@@ -24,7 +27,7 @@ def run_name() -> str:
     return f"restore {given['store']} into {given['target']}, where {given.get('where') or 'true'}"
 
 
-@flow(name="restore", flow_run_name=run_name, task_runner=TASK_RUNNER)
+@flow(name="restore", flow_run_name=run_name)
 def restore(
     store: str, target: str, where: str = "true", format: Format = "png", options: RunOptions | None = None
 ) -> Any:  # RestoreSummary, or a failed state; Prefect unwraps the state before the caller sees it
@@ -49,19 +52,45 @@ def restore(
     source = open_store(store)
     records = select(source, where)
     get_run_logger().info("%d images selected", len(records))
-    workers = n_workers(options)
-    job = RestoreJob(source.url, target, format, n_threads(workers))
     summary = RestoreSummary(str(flow_run.id or uuid.uuid4()), source.url, target, len(records))
-    tell(summary)
-    for record, outcome in outcomes(lambda record: restore_task.submit(record, job), records, workers):
-        if isinstance(outcome, Restored):
-            summary.add(outcome)
-        else:
-            summary.fail(record.source_path, outcome)
-        tell(summary)
+    _restore_all(records, summary, format, options)
     summary.wall_seconds = time.perf_counter() - started
-    rows = [{"image": path, "reason": reason} for path, reason in summary.failures]
-    create_table_artifact(key="restore-failures", table=rows, description=summary.headline())
+    _publish(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
+
+
+def _restore_all(
+    records: Sequence[CatalogueRecord], summary: RestoreSummary, format_: Format, options: RunOptions
+) -> None:
+    """Restore everything that is selected, and tell the summary as it goes."""
+    progress = ProgressArtifact(summary)
+    tell(summary)
+    size = n_workers(options)
+    job = RestoreJob(summary.store, summary.target, format_, n_threads(size))
+
+    def step(record: CatalogueRecord) -> Step:
+        return restore_task, {"record": record, "job": job}
+
+    with task_runner(options) as engine:
+        for record, outcome in outcomes(engine, size, records, step):
+            if isinstance(outcome, Restored):
+                summary.add(outcome)
+            else:
+                summary.fail(record.source_path, outcome)
+            progress.update(summary)
+            tell(summary)
+
+
+def _publish(summary: RestoreSummary) -> None:
+    told = {
+        "store": summary.store,
+        "target": summary.target,
+        "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
+        "images": f"{summary.n_restored} of {summary.n_planned}, {summary.n_failed} failed",
+        "files": f"{summary.n_written} written, {summary.n_present} were there, {summary.n_bytes} bytes",
+    }
+    publish_page(summary.headline(), "\n".join(markdown_list(told)))
+    rows = [{"image": path, "reason": reason} for path, reason in summary.failures]
+    publish_table("failures", rows, summary.n_failed)

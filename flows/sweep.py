@@ -5,22 +5,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from flows.artifacts import publish_images, publish_page
 from flows.images import Work, archive_all, new_job
-from flows.workers import TASK_RUNNER
 from inr import CodecConfig
 from tasks.errors import ImagesFailed
 from tasks.objects import ObjectStore
 from tasks.plan import archived_in
 from tasks.record import archive_digest
 from tasks.report import RunSummary
+from tasks.run_page import sweep_page
 from tasks.settings import RunOptions, load_settings
 from tasks.source import SourceImage
 from tasks.storage import open_store
-from tasks.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep, sweep_markdown
+from tasks.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep
 
 DEFAULT_SAMPLE = 20
 
@@ -32,7 +32,7 @@ def run_name() -> str:
     return f"sweep {given.get('sample', DEFAULT_SAMPLE)} of {given['source']} at λ = {lambdas}"
 
 
-@flow(name="sweep", flow_run_name=run_name, task_runner=TASK_RUNNER)
+@flow(name="sweep", flow_run_name=run_name)
 def sweep(
     source: str,
     store: str,
@@ -82,7 +82,8 @@ def sweep(
     report = SweepReport(summary, len(images), rd_points(target, images, configs))
     store_sweep(target, report)
     headline = report.headline()
-    create_markdown_artifact(key="sweep-report", markdown=sweep_markdown(report), description=headline)
+    publish_page(headline, sweep_page(report))
+    publish_images(summary)
     if report.n_failed:
         return Failed(message=headline, data=ImagesFailed(headline, report))
     return report

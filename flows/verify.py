@@ -2,17 +2,19 @@
 
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from flows.artifacts import ProgressArtifact, publish_page, publish_table
 from flows.listening import tell
-from flows.workers import TASK_RUNNER, n_threads, n_workers, outcomes
+from flows.workers import Step, n_threads, n_workers, outcomes, task_runner
 from tasks.audit import (
     AuditJob,
+    AuditPlan,
     AuditSummary,
     audit,
     orphan_row,
@@ -21,7 +23,8 @@ from tasks.audit import (
     unavailable_row,
 )
 from tasks.errors import ImagesFailed
-from tasks.record import UNAVAILABLE, AuditRow
+from tasks.record import INTACT, UNAVAILABLE, AuditRow, CatalogueRecord
+from tasks.report import markdown_list
 from tasks.settings import RunOptions, load_settings
 from tasks.storage import open_store
 
@@ -34,7 +37,7 @@ def run_name() -> str:
     return f"verify {given['store']}{days}{chosen}"
 
 
-@flow(name="verify", flow_run_name=run_name, task_runner=TASK_RUNNER)
+@flow(name="verify", flow_run_name=run_name)
 def verify(
     store: str,
     sample: int | None = None,
@@ -63,27 +66,57 @@ def verify(
     get_run_logger().info("%d bitstreams to read, %d orphans", len(plan.records), len(plan.orphans))
     run_id = str(flow_run.id or uuid.uuid4())
     summary = AuditSummary(run_id, target.url, len(plan.records), plan.n_archived)
-    workers = n_workers(options)
-    job = AuditJob(run_id, target.url, n_threads(workers))
-    tell(summary)
-    batch = [orphan_row(run_id, key) for key in plan.orphans]
-    for row in batch:
-        summary.add(row)
-    for record, outcome in outcomes(lambda record: audit.submit(record, job), plan.records, workers):
-        # that an object could not be had says nothing about it
-        row = outcome if isinstance(outcome, AuditRow) else unavailable_row(run_id, record, outcome)
-        summary.add(row)
-        if row.status != UNAVAILABLE:
-            batch.append(row)
-        if len(batch) >= options.batch_images:
-            record_audits(target.url, batch, len(batch))
-            batch = []
-        tell(summary)
-    if batch:
-        record_audits(target.url, batch, len(batch))
+    _audit_all(plan, summary, options)
     summary.wall_seconds = time.perf_counter() - started
-    table = [{"status": row.status, "key": row.key, "reason": row.error_message} for row in summary.findings]
-    create_table_artifact(key="verify-findings", table=table, description=summary.headline())
+    _publish(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
     return summary
+
+
+def _audit_all(plan: AuditPlan, summary: AuditSummary, options: RunOptions) -> None:
+    """Read everything that is planned, record what was found in parts, and tell the summary as it goes."""
+    progress = ProgressArtifact(summary)
+    tell(summary)
+    batch: list[AuditRow] = []
+    for row in _rows(plan, summary, options):
+        summary.add(row)
+        if row.status != UNAVAILABLE:  # that an object could not be had says nothing about it
+            batch.append(row)
+        if len(batch) >= options.batch_images:
+            record_audits(summary.store, batch, len(batch))
+            batch = []
+        progress.update(summary)
+        tell(summary)
+    if batch:
+        record_audits(summary.store, batch, len(batch))
+
+
+def _rows(plan: AuditPlan, summary: AuditSummary, options: RunOptions) -> Iterator[AuditRow]:
+    for key in plan.orphans:
+        yield orphan_row(summary.run_id, key)
+    size = n_workers(options)
+    job = AuditJob(summary.run_id, summary.store, n_threads(size))
+
+    def step(record: CatalogueRecord) -> Step:
+        return audit, {"record": record, "job": job}
+
+    with task_runner(options) as engine:
+        for record, outcome in outcomes(engine, size, plan.records, step):
+            failed = isinstance(outcome, Exception)
+            yield unavailable_row(summary.run_id, record, outcome) if failed else outcome
+
+
+def _publish(summary: AuditSummary) -> None:
+    told = {
+        "store": summary.store,
+        "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
+        "bitstreams to read": summary.n_planned,
+        **summary.counts,
+        "archived images": summary.n_archived,
+    }
+    publish_page(summary.headline(), "\n".join(markdown_list(told)))
+    found = [
+        {"status": row.status, "key": row.key, "reason": row.error_message or ""} for row in summary.findings
+    ]
+    publish_table("findings", found, sum(summary.counts.values()) - summary.counts.get(INTACT, 0))

@@ -1,14 +1,14 @@
-"""Bounded fan-out: how many tasks a flow has in flight, on which engine, and a window over them."""
+"""Bounded fan-out: how many tasks a flow has in flight, on which engine, and the one loop over them."""
 
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
+from prefect import Task
 from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -16,20 +16,17 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from inr.errors import ConfigError
 from tasks.settings import MAX_WORKERS, RunOptions
 
-Result = TypeVar("Result")
-Context = TypeVar("Context")
+Item = TypeVar("Item")
+Step = tuple[Task[..., Any], dict[str, Any]]  # a task, and its parameters
 
 # Fits are thousands of short operations, each of which takes the interpreter's lock again. At Python's
 # own 5 ms each may wait so long for whatever else runs Python: Prefect's threads made fits 9 % slower.
 sys.setswitchinterval(1e-4)
 
-# A bound that is never reached: flows submit through a `Window`, no more than the workers of a run.
-TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=MAX_WORKERS)
-
 
 @contextmanager
 def task_runner(options: RunOptions) -> Iterator[TaskRunner[Any]]:
-    """The engine that a run's tasks go to, started; `options.workers` is how many at a time.
+    """The engine that a run's tasks go to, started, with room for `n_workers` at a time.
 
     Raises:
         ConfigError: The extra of the engine is not installed.
@@ -52,7 +49,7 @@ def _dask(options: RunOptions) -> TaskRunner[Any]:
 
     if options.runner_address:
         return cast("TaskRunner[Any]", DaskTaskRunner(address=options.runner_address))
-    cluster = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
+    cluster = {"n_workers": n_workers(options), "threads_per_worker": 1, "dashboard_address": None}
     return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=cluster))
 
 
@@ -61,7 +58,7 @@ def _ray(options: RunOptions) -> TaskRunner[Any]:
 
     if options.runner_address:
         return cast("TaskRunner[Any]", RayTaskRunner(address=options.runner_address))
-    started = {"num_cpus": options.workers, "include_dashboard": False}
+    started = {"num_cpus": n_workers(options), "include_dashboard": False}
     return cast("TaskRunner[Any]", RayTaskRunner(init_kwargs=started))
 
 
@@ -98,51 +95,52 @@ def n_threads(workers: int) -> int:
     return max(1, n_cores() // workers)
 
 
-@dataclass
-class Window(Generic[Result, Context]):
-    """Tasks in flight, each with what the flow knows about it.
-
-    Attributes:
-        size: Most tasks at a time.
-    """
-
-    size: int
-    _running: dict[PrefectFuture[Result], Context] = field(default_factory=dict)
-    _ended: SimpleQueue[PrefectFuture[Result]] = field(default_factory=SimpleQueue)
-
-    def has_room(self) -> bool:
-        """Whether one more may be submitted."""
-        return len(self._running) < self.size
-
-    def is_empty(self) -> bool:
-        """Whether nothing is in flight."""
-        return not self._running
-
-    def follow(self, future: PrefectFuture[Result], context: Context) -> None:
-        """Take a submitted task."""
-        self._running[future] = context
-        future.add_done_callback(self._ended.put)
-
-    def next_ended(self) -> tuple[PrefectFuture[Result], Context]:
-        """Wait for any task to end."""
-        future = self._ended.get()
-        return future, self._running.pop(future)
-
-
 def outcomes(
-    submit: Callable[[Context], PrefectFuture[Result]], items: Iterable[Context], size: int
-) -> Iterator[tuple[Context, Result | Exception]]:
-    """Submit a task per item, at most `size` at a time; each item with what came of it, as they end."""
-    window: Window[Result, Context] = Window(size)
+    engine: TaskRunner[Any],
+    size: int,
+    items: Iterable[Item],
+    first: Callable[[Item], Step],
+    then: Callable[[Item, Any], Step | None] = lambda item, outcome: None,
+) -> Iterator[tuple[Item, Any]]:
+    """Have a task done for every item, and those that follow on it; what came of each, as they end.
+
+    Args:
+        engine: What tasks are submitted to.
+        size: How many at a time, at most.
+        items: Taken one by one, when there is room.
+        first: The task of an item.
+        then: The task that follows on one with that outcome, if any.
+
+    Yields:
+        The item, and what its last task returned, or the `Exception` that ended one.
+    """
+    running: dict[PrefectFuture[Any], Item] = {}
+    ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
     waiting = iter(items)
+
+    def submit(item: Item, step: Step) -> None:
+        future = engine.submit(*step)
+        running[future] = item
+        future.add_done_callback(ended.put)
+
     while True:
-        while window.has_room() and (item := next(waiting, None)) is not None:
-            window.follow(submit(item), item)
-        if window.is_empty():
+        while len(running) < size and (item := next(waiting, None)) is not None:
+            submit(item, first(item))
+        if not running:
             return
-        future, item = window.next_ended()
-        try:
-            outcome: Result | Exception = future.result()
-        except Exception as error:  # whatever ended the task, it stops no other
-            outcome = error
-        yield item, outcome
+        future = ended.get()
+        item = running.pop(future)
+        outcome = _outcome(future)
+        step = None if isinstance(outcome, Exception) else then(item, outcome)
+        if step is None:
+            yield item, outcome
+        else:
+            submit(item, step)
+
+
+def _outcome(future: PrefectFuture[Any]) -> Any:
+    """What a task returned, or whatever ended it: it stops no other (law 4)."""
+    try:
+        return future.result()
+    except Exception as error:
+        return error

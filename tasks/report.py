@@ -5,11 +5,12 @@ the memory of a run must not grow with it. The catalogue has every row.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from tasks.highlights import Highlights
 from tasks.objects import ObjectStore
 from tasks.record import ARCHIVED, LOSSLESS, CatalogueRecord
 
@@ -39,6 +40,7 @@ class RunSummary:
         fit_seconds: Time in fits, added up over all workers.
         wall_seconds: Time of the run.
         rows: The rows kept for the table.
+        highlights: What is kept for pictures.
     """
 
     run_id: str
@@ -59,12 +61,14 @@ class RunSummary:
     fit_seconds: float = 0.0
     wall_seconds: float = 0.0
     rows: dict[str, list[CatalogueRecord]] = field(default_factory=dict)
+    highlights: Highlights = field(default_factory=Highlights)
 
     def add(self, record: CatalogueRecord) -> None:
         """Count a row."""
         kept = self.rows.setdefault(record.status, [])
         if len(kept) < KEPT_ROWS:
             kept.append(record)
+        self.highlights.add(record)
         if record.status != ARCHIVED:
             self.n_failed += 1
             return
@@ -135,7 +139,9 @@ def reason(record: CatalogueRecord) -> str:
 def as_values(summary: RunSummary) -> dict[str, Any]:
     """The summary for machines: totals, and the rows kept, as JSON has them."""
     values: dict[str, Any] = {
-        part.name: getattr(summary, part.name) for part in fields(summary) if part.name != "rows"
+        part.name: getattr(summary, part.name)
+        for part in fields(summary)
+        if part.name not in {"rows", "highlights"}
     }
     values |= {"mean_psnr_db": summary.mean_psnr_db, "rate_bpp": summary.rate_bpp}
     values["images"] = [
@@ -153,24 +159,28 @@ def number(value: float | None, how: str) -> str:
     return "" if value is None else format(value, how)
 
 
-def markdown(summary: RunSummary) -> str:
-    """The summary of a run, as the Prefect artifact and the store's report show it."""
-    rows = summary.records()
-    lines = [
-        f"# {summary.headline()}",
-        "",
-        f"- source: {markdown_cell(summary.source)}",
-        f"- store: {markdown_cell(summary.store)}",
-        f"- config: {summary.config}",
-        f"- plan: {markdown_cell(summary.plan)}",
-        f"- run: `{summary.run_id}`, {summary.wall_seconds:.1f} s, of which fits took "
+def facts(summary: RunSummary) -> list[str]:
+    """What a run did, as a list in Markdown."""
+    told = {
+        "source": summary.source,
+        "store": summary.store,
+        "config": summary.config,
+        "plan": summary.plan,
+        "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s, of which fits took "
         f"{summary.fit_seconds:.1f} s over all workers",
-    ]
+    }
     if summary.n_archived:
-        lines.append(
-            f"- {summary.source_n_bytes} bytes of originals became {summary.n_bytes} bytes: "
+        told["size"] = (
+            f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes} bytes: "
             f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
         )
+    return markdown_list(told)
+
+
+def markdown(summary: RunSummary) -> str:
+    """The summary of a run, as the store's report shows it."""
+    rows = summary.records()
+    lines = [f"# {summary.headline()}", "", *facts(summary)]
     if rows:
         cells = [(*table_row(record).values(), reason(record)) for record in rows]
         lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
@@ -184,6 +194,11 @@ def store_report(store: ObjectStore, summary: RunSummary) -> str:
     key = f"reports/{summary.run_id}.md"
     store.put(key, markdown(summary).encode())
     return key
+
+
+def markdown_list(told: Mapping[str, object]) -> list[str]:
+    """The lines of a list: what, and how much or which."""
+    return [f"- {name}: {markdown_cell(str(value))}" for name, value in told.items()]
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -26,7 +26,7 @@ from tasks.errors import ImagesFailed
 from tasks.ingest import open_picture
 from tasks.local_store import LocalStore
 from tasks.record import archive_digest
-from tasks.report import RunSummary, markdown
+from tasks.report import RunSummary, facts, markdown
 from tasks.settings import RunOptions
 from tasks.source import read_source
 from tasks.storage import open_store
@@ -109,12 +109,20 @@ def test_prefect_shows_the_run(archived_once: Archived):
     assert run.name.startswith(f"archive {archived_once.source} into ")
     found = {artifact.key: artifact for artifact in artifacts}
     assert found["archive-progress"].data == 100.0
-    assert found["archive-summary"].data == markdown(archived_once.summary)
-    assert "FAILED" in found["archive-images"].data.split("}")[0]
+    assert (
+        found["archive-progress"].description
+        == f"{len(GOOD) + len(BAD)} of {len(GOOD) + len(BAD)} done, {len(BAD)} failed"
+    )
+    assert found["archive-summary"].data.startswith("\n".join(facts(archived_once.summary)))
+    # a plot, and each image that a fit has made something of, beside its original
+    assert found["archive-summary"].data.count("](data:image/png;base64,") == 1 + len(GOOD - ONE_COLOUR)
+    table = json.loads(found["archive-images"].data)
+    assert [row["verified"] for row in table] == ["FAILED"] * len(BAD) + ["yes"] * len(GOOD)
+    assert {row["image"] for row in table} >= {"grey.png", r"new\\nline.png"}
     assert {"compress grey.png", "verify grey.png", r"compress new\nline.png"} < {task.name for task in tasks}
 
 
-def test_the_report_in_the_store_is_the_one_in_prefect(archived_once: Archived):
+def test_the_report_is_in_the_store(archived_once: Archived):
     summary = archived_once.summary
     report = archived_once.store / "reports" / f"{summary.run_id}.md"
     assert report.read_text() == markdown(summary)

@@ -1,6 +1,7 @@
 """An archive in batches: in its own process, on other engines, and by the runs of a deployment."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -105,6 +106,10 @@ def test_other_engines_do_the_same(photos: Path, store: LocalStore, runner: str)
     assert [rows[f"{n}.png"]["status"] for n in range(5)] == ["archived"] * 5
     assert rows["bad.png"]["error_type"] == "UnsupportedImage"
     assert store.objects("runs") == store.objects("journal") == []
+    audited = inr_run("verify", store.url, "--runner", runner, "--workers", 2, "--json")
+    assert json.loads(audited.stdout)["counts"] == {"intact": 5}, audited.stderr
+    restored = inr_run("restore", store.url, photos / "back", "--runner", runner, "--workers", 2, "--json")
+    assert json.loads(restored.stdout)["n_restored"] == 5, restored.stderr
 
 
 def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -54,8 +54,11 @@ def test_prefect_shows_what_failed_and_nothing_is_removed(twice: Archived):
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
         )
     assert run.name == f"compact {twice.store}"
-    [row] = json.loads(found[0].data)
-    assert damaged in row["reason"]
+    shown = {artifact.key: artifact.data for artifact in found}
+    [row] = json.loads(shown["compact-failures"])
+    assert damaged in row["reason"].replace("\\", "")
+    assert ", 1 failed" in shown["compact-summary"]
+    assert shown["compact-progress"] == 100.0
     assert len(parts(LocalStore(twice.store), IMAGES)) == 4
     result = invoke("compact", twice.store)
     assert result.exit_code == exits.IMAGES_FAILED

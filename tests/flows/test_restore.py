@@ -71,7 +71,10 @@ def test_prefect_shows_what_failed_and_a_second_run_goes_on(archived: Archived, 
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[summary.run_id]))
         )
     assert run.name == f"restore {archived.store} into {target}, where true"
-    assert {row["image"] for row in json.loads(found[0].data)} == {"grey.png", "alpha.png"}
+    shown = {artifact.key: artifact.data for artifact in found}
+    assert {row["image"] for row in json.loads(shown["restore-failures"])} == {"grey.png", "alpha.png"}
+    assert f"- images: {len(GOOD) - 2} of {len(GOOD)}, 2 failed" in shown["restore-summary"]
+    assert shown["restore-progress"] == 100.0
     with pytest.raises(ImagesFailed, match=f"0 files written, {len(GOOD) - 2} were there, 2 failed"):
         restore(str(archived.store), str(target), options=OPTIONS)
 

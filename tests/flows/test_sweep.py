@@ -63,8 +63,9 @@ def test_prefect_shows_the_report_and_what_failed(photos: Path, tmp_path: Path):
         )
     assert run.name == f"sweep 20 of {photos} at λ = 0.01"
     pages = {artifact.key: artifact.data for artifact in artifacts}
-    assert pages["sweep-report"].startswith("# RD: 0 settings compared")
-    assert pages["archive-progress"] == 100.0
+    assert pages["sweep-summary"].count("DeadlineExceeded") == 3
+    assert pages["sweep-progress"] == 100.0
+    assert [row["verified"] for row in json.loads(pages["sweep-images"])] == ["FAILED"] * 3
 
 
 @pytest.mark.parametrize(

@@ -63,4 +63,7 @@ def test_prefect_shows_the_findings(archived: Archived):
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
         )
     assert run.name == f"verify {archived.store}, unread for 0 days"
-    assert [row["status"] for row in json.loads(found[0].data)] == ["missing"]
+    shown = {artifact.key: artifact.data for artifact in found}
+    assert [row["status"] for row in json.loads(shown["verify-findings"])] == ["missing"]
+    assert "- missing: 1" in shown["verify-summary"]
+    assert shown["verify-progress"] == 100.0
