@@ -21,7 +21,7 @@ MAX_PICTURE_BYTES = 1 << 19  # of all images that are shown
 
 def run_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> str:
     """Facts, the first failures, rate against PSNR, and the images with the lowest PSNR, as they became."""
-    report = markdown_list({"report": f"{summary.store}/reports/{summary.run_id}.md"})
+    report = markdown_list({"report": f"{summary.store}/reports/{summary.run_id}.html"})
     lines = [*facts(summary), *report, *_failures(summary), *_plot(summary)]
     return _text([*lines, *_worst(store, summary, options)])
 
