@@ -61,7 +61,7 @@ def main(
 def encode(
     image: Annotated[Path, typer.Argument(help="The photograph.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bitstream to write, FILE.inr.")],
-    model: Model = "mlp",
+    model: Model = "cnn",
     preset: Preset = "standard",
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
@@ -139,7 +139,7 @@ def compare(
 def archive(
     source: Source,
     store: StoreOrSetting = None,
-    model: Model = "mlp",
+    model: Model = "cnn",
     preset: Preset = "standard",
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
@@ -196,7 +196,7 @@ def archive(
 def plan(
     source: Source,
     store: StoreOrSetting = None,
-    model: Model = "mlp",
+    model: Model = "cnn",
     preset: Preset = "standard",
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,

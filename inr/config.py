@@ -36,7 +36,7 @@ class CodecConfig:
         ConfigError: A value is out of its range, or more than one goal is set.
     """
 
-    model: str = "mlp"
+    model: str = "cnn"
     preset: str = "standard"
     rd_lambda: float | None = None
     target_psnr_db: float | None = None

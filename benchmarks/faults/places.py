@@ -74,7 +74,7 @@ class Place:
 
     def start(self, *words: str, before: Sequence[str] = (), **variables: str) -> Command:
         """Begin ``inr archive``, with more words and variables."""
-        fixed = ("--preset", "draft", "--device", "cpu", "--workers", "2")
+        fixed = ("--model", "mlp", "--preset", "draft", "--device", "cpu", "--workers", "2")
         chosen = environment(**{**self.variables, **variables})
         self.commands.append(Command(["archive", self.source, self.store, *fixed, *words], chosen, before))
         return self.commands[-1]

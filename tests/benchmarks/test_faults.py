@@ -30,7 +30,9 @@ def place(tmp_path: Path) -> Place:
     source, store = tmp_path / "photos", tmp_path / "store"
     made = Place(tmp_path, str(source), Folder(source), str(store), Folder(store))
     made.remember()
-    job = ArchiveJob(run_id="run", store=str(store), config=CodecConfig(preset="draft"), options=RunOptions())
+    job = ArchiveJob(
+        run_id="run", store=str(store), config=CodecConfig(model="mlp", preset="draft"), options=RunOptions()
+    )
     for path in sorted(source.iterdir()):
         digest, n_bytes = digest_source(path.as_uri(), max_bytes=1 << 20)
         found = SourceImage(digest, path.as_uri(), path.name, n_bytes)

@@ -18,7 +18,7 @@ from tests.tasks.pictures import file_of, image, png_header
 
 quiet_prefect()  # before any test module imports Prefect
 
-DRAFT = CodecConfig(preset="draft")
+DRAFT = CodecConfig(model="mlp", preset="draft")
 OPTIONS = RunOptions(device="cpu", workers=2)
 
 GOOD = {"grey.png", "alpha.png", "a/turned.jpg", r"new\nline.png", r"not\xffutf8.png"}

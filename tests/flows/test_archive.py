@@ -199,7 +199,19 @@ def test_nothing_below_its_contract_is_archived(tmp_path: Path):
     noise = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
     (source / "noise.png").write_bytes(file_of(Image.fromarray(noise)))
     (source / "smooth.png").write_bytes(file_of(image(16, 16, 3)))
-    words = ("archive", source, store, "--preset", "draft", "--device", "cpu", "--rd-lambda", 0.004)
+    words = (
+        "archive",
+        source,
+        store,
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--device",
+        "cpu",
+        "--rd-lambda",
+        0.004,
+    )
     contract = ("--min-psnr", 24, "--max-refits", 0)
     for n_before in (0, 2):
         told = json.loads(invoke(*words, *contract, "--json").output)

@@ -99,7 +99,19 @@ def test_a_batch_is_large_enough_to_keep_every_worker_busy_here_and_small_elsewh
 def test_other_engines_do_the_same(photos: Path, store: LocalStore, runner: str):
     if importlib.util.find_spec(f"prefect_{runner}") is None:
         pytest.skip(f"the extra [{runner}] is not installed")
-    words = ("archive", photos, store.url, "--preset", "draft", "--device", "cpu", "--workers", 2)
+    words = (
+        "archive",
+        photos,
+        store.url,
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--device",
+        "cpu",
+        "--workers",
+        2,
+    )
     result = inr_run(*words, "--runner", runner, "--json")
     assert result.returncode == exits.IMAGES_FAILED, result.stderr
     rows = rows_of(store)
@@ -201,7 +213,17 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
 
 def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
     result = invoke(
-        "archive", photos, store.url, "--preset", "draft", "--device", "cpu", "--deployment", "no/where"
+        "archive",
+        photos,
+        store.url,
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--device",
+        "cpu",
+        "--deployment",
+        "no/where",
     )
     assert result.exit_code == exits.USAGE
     assert "deployment: expected the name of one, found 'no/where'" in result.stderr

@@ -57,7 +57,9 @@ def photo(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def encoded(photo: Path, folder: Path) -> dict[str, Any]:
-    result = invoke("encode", photo, "-o", folder / "photo.inr", "--preset", "draft", "--json")
+    result = invoke(
+        "encode", photo, "-o", folder / "photo.inr", "--model", "mlp", "--preset", "draft", "--json"
+    )
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -135,7 +137,9 @@ def test_inspect_accounts_for_every_byte(encoded: dict[str, Any], bitstream: Pat
 
 
 def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path):
-    result = inr_run("encode", photo, "-o", tmp_path / "x.inr", "--preset", "draft", "--target-psnr", 20)
+    result = inr_run(
+        "encode", photo, "-o", tmp_path / "x.inr", "--model", "mlp", "--preset", "draft", "--target-psnr", 20
+    )
     assert result.returncode == 0, result.stderr
     assert "target 20 dB: reached" in result.stdout
     assert result.stderr == ""
@@ -207,7 +211,9 @@ def test_version():
 
 
 def test_archive_shows_a_table_failures_first_and_where_to_look(archived: Archived):
-    result = inr_run("archive", archived.source, archived.store, "--preset", "draft", "--device", "cpu")
+    result = inr_run(
+        "archive", archived.source, archived.store, "--model", "mlp", "--preset", "draft", "--device", "cpu"
+    )
     assert result.returncode == exits.IMAGES_FAILED
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified"]
@@ -237,7 +243,9 @@ def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):
         (archived.source / name).unlink()
     before = sorted(archived.store.rglob("*"))
     nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
-    result = inr_run("archive", archived.source, archived.store, "--preset", "draft", "--json", **nowhere)
+    result = inr_run(
+        "archive", archived.source, archived.store, "--model", "mlp", "--preset", "draft", "--json", **nowhere
+    )
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
     assert (told["n_planned"], told["n_before"]) == (0, len(GOOD))
@@ -247,7 +255,17 @@ def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):
 @pytest.mark.parametrize("command", [["plan"], ["archive", "--dry-run"]])
 def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived, command: list[str]):
     before = sorted(archived_once.store.rglob("*"))
-    words = (*command, archived_once.source, archived_once.store, "--preset", "draft", "--workers", 2)
+    words = (
+        *command,
+        archived_once.source,
+        archived_once.store,
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--workers",
+        2,
+    )
     found = json.loads(invoke(*words, "--rd-lambda", 0.01, "--json").output)
     assert (found["n_images"], found["n_refused"]) == (len(GOOD) + len(BAD) - 1, len(BAD))
     assert found["n_pixels"] == 16 * 16 + 9 * 17 + 16 * 24 + 1 + 16
@@ -285,7 +303,7 @@ def test_archive_takes_its_store_from_the_environment_and_brings_its_own_server(
         "PREFECT_API_URL": None,
         "PREFECT_HOME": str(tmp_path / "home"),
     }
-    result = inr_run("archive", tmp_path / "photos", "--preset", "draft", "--json", **alone)
+    result = inr_run("archive", tmp_path / "photos", "--model", "mlp", "--preset", "draft", "--json", **alone)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     told = json.loads(result.stdout)

@@ -29,7 +29,19 @@ def source(tmp_path: Path) -> Path:
 
 
 def start(source: Path, store: Path) -> "subprocess.Popen[str]":
-    arguments = ["archive", str(source), str(store), "--preset", "draft", "--device", "cpu", "--workers", "2"]
+    arguments = [
+        "archive",
+        str(source),
+        str(store),
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--device",
+        "cpu",
+        "--workers",
+        "2",
+    ]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [*INR, *arguments, "--json"],

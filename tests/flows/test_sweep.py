@@ -29,7 +29,20 @@ def photos(tmp_path: Path) -> Path:
 
 def test_the_curve_of_a_sample_and_a_larger_one_fits_only_what_is_new(photos: Path, tmp_path: Path):
     store = tmp_path / "store"
-    words = ("sweep", photos, store, "--preset", "draft", "--device", "cpu", "--workers", 2, *LAMBDAS)
+    words = (
+        "sweep",
+        photos,
+        store,
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--device",
+        "cpu",
+        "--workers",
+        2,
+        *LAMBDAS,
+    )
     n_settings = 2 * len(MODELS)
     found = json.loads(invoke(*words, "--sample", 1, "--json").output)
     assert (found["n_sampled"], found["n_archived"], len(found["points"])) == (1, n_settings, n_settings)

@@ -27,6 +27,7 @@ def test_values_out_of_range_are_refused(arguments: dict[str, object], message: 
 
 def test_without_a_goal_lambda_has_its_default() -> None:
     assert CodecConfig().rd_lambda == DEFAULT_RD_LAMBDA
+    assert CodecConfig().model == "cnn"
     assert CodecConfig(target_psnr_db=30).rd_lambda is None
 
 
@@ -39,6 +40,6 @@ def test_equal_configs_share_a_digest_and_others_do_not() -> None:
 
 def test_the_canonical_json_is_this() -> None:
     """Keys in a store hang on it."""
-    assert CodecConfig(preset="draft", target_bpp=0.5).to_json() == (
+    assert CodecConfig(model="mlp", preset="draft", target_bpp=0.5).to_json() == (
         '{"model":"mlp","preset":"draft","rd_lambda":null,"seed":0,"target_bpp":0.5,"target_psnr_db":null}'
     )

@@ -25,7 +25,7 @@ from inr.metrics import psnr_db
 from inr.search import MAX_FITS
 from inr.trainer import FitSettings
 
-DRAFT = CodecConfig(preset="draft", rd_lambda=5e-4)
+DRAFT = CodecConfig(model="mlp", preset="draft", rd_lambda=5e-4)
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -127,7 +127,9 @@ def test_a_bitstream_that_decodes_otherwise_is_never_returned(
 
 @pytest.mark.parametrize("target", [20.0, 26.0])
 def test_a_target_psnr_is_met_or_its_miss_reported(photograph: np.ndarray, target: float) -> None:
-    encoded = encode(photograph, CodecConfig(preset="draft", target_psnr_db=target), device="cpu")
+    encoded = encode(
+        photograph, CodecConfig(model="mlp", preset="draft", target_psnr_db=target), device="cpu"
+    )
     assert 1 <= len(encoded.attempts) <= MAX_FITS
     reached = [attempt for attempt in encoded.attempts if attempt.psnr_db >= target]
     if reached:
@@ -137,7 +139,7 @@ def test_a_target_psnr_is_met_or_its_miss_reported(photograph: np.ndarray, targe
 
 
 def test_a_target_bpp_is_not_exceeded_where_it_can_be_met(photograph: np.ndarray) -> None:
-    encoded = encode(photograph, CodecConfig(preset="draft", target_bpp=2.0), device="cpu")
+    encoded = encode(photograph, CodecConfig(model="mlp", preset="draft", target_bpp=2.0), device="cpu")
     assert 1 <= len(encoded.attempts) <= MAX_FITS
     fitting = [attempt for attempt in encoded.attempts if attempt.rate_bpp <= 2.0]
     if fitting:

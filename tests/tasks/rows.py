@@ -8,7 +8,7 @@ from inr.config import CodecConfig
 from tasks.record import ARCHIVED, CatalogueRecord, archive_digest, bitstream_key, now, planned_record
 from tasks.source import SourceImage
 
-CONFIG = CodecConfig(preset="draft")
+CONFIG = CodecConfig(model="mlp", preset="draft")
 ARCHIVE = archive_digest(CONFIG)
 
 

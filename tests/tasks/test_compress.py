@@ -63,7 +63,7 @@ def short_fits() -> Iterator[None]:
 def stored_once(tmp_path_factory: pytest.TempPathFactory) -> Stored:
     folder = tmp_path_factory.mktemp("once")
     (folder / "a.png").write_bytes(file_of(image(9, 8, 3), icc_profile=b"not looked into"))
-    config = CodecConfig(preset="draft")
+    config = CodecConfig(model="mlp", preset="draft")
     job = ArchiveJob(
         run_id="run", store=str(folder / "store"), config=config, options=RunOptions(device="cpu")
     )
@@ -254,7 +254,7 @@ def contracted(tmp_path: Path, picture: Image.Image, contract: Contract) -> Stor
     job = ArchiveJob(
         run_id="run",
         store=str(tmp_path / "store"),
-        config=CodecConfig(preset="draft", rd_lambda=0.02),
+        config=CodecConfig(model="mlp", preset="draft", rd_lambda=0.02),
         options=RunOptions(device="cpu"),
         contract=contract,
     )

@@ -10,7 +10,7 @@ from inr.errors import ConfigError
 from inr.search import Attempt
 from tasks.contract import MAX_REFITS, SMALLEST_LAMBDA, Contract, Fitted, fit_to_contract
 
-CONFIG = CodecConfig(preset="draft", rd_lambda=0.004)
+CONFIG = CodecConfig(model="mlp", preset="draft", rd_lambda=0.004)
 
 
 def encoded(rd_lambda: float, psnr_db: float) -> Encoded:
@@ -68,7 +68,7 @@ def test_a_fit_that_misses_is_repeated_with_a_lambda_that_fits_the_gap():
 
 def test_a_goal_gives_way_to_the_lambda_that_meets_the_contract():
     asked, encode = fits([30.0, 36.0])
-    config = CodecConfig(preset="draft", target_bpp=0.2, seed=7)
+    config = CodecConfig(model="mlp", preset="draft", target_bpp=0.2, seed=7)
     assert fit_to_contract(config, Contract(35.0), encode).is_met
     assert asked[0] == config
     assert (asked[1].target_bpp, asked[1].preset, asked[1].seed) == (None, "draft", 7)

@@ -52,7 +52,7 @@ def test_the_archives_own_fits_count_first_then_those_under_other_lambdas_then_t
 
 
 def test_a_target_takes_several_fits_until_the_archive_tells_how_many(store: LocalStore, table: None):
-    config = CodecConfig(preset="draft", target_psnr_db=30.0)
+    config = CodecConfig(model="mlp", preset="draft", target_psnr_db=30.0)
     assert rates_of(store, config).fits_per_image == module.TYPICAL_SEARCH
     append(store, [fitted("a", 10, 9.0, 70, goal="target_psnr_db", goal_value=30.0, rd_lambda=0.01)])
     assert rates_of(store, config).fits_per_image == 1
@@ -90,22 +90,26 @@ def test_seconds_are_a_line_over_pixels(points: list[tuple[int, float]], sizes: 
 def test_between_two_lambdas_a_power_law_holds_and_beyond_them_the_last_one(
     rd_lambda: float, seconds: float, n_bytes: float
 ):
-    config = CodecConfig(preset="draft", rd_lambda=rd_lambda)
+    config = CodecConfig(model="mlp", preset="draft", rd_lambda=rd_lambda)
     assert predicted(Rates(tuple(TABLE), ""), config, [1000]) == pytest.approx((seconds, n_bytes))
 
 
 def test_a_target_of_bytes_is_taken_at_its_word_and_targets_have_a_typical_lambda():
-    config = CodecConfig(preset="draft", target_bpp=0.3)
+    config = CodecConfig(model="mlp", preset="draft", target_bpp=0.3)
     assert typical_lambda(config) == pytest.approx(0.002)
     found = predicted(Rates(tuple(TABLE), "", fits_per_image=3), config, [1000, 3000])
     assert found is not None
     assert found[1] == 0.3 * 4000 / 8
-    single = predicted(Rates(tuple(TABLE), ""), CodecConfig(preset="draft", rd_lambda=0.002), [1000, 3000])
+    single = predicted(
+        Rates(tuple(TABLE), ""), CodecConfig(model="mlp", preset="draft", rd_lambda=0.002), [1000, 3000]
+    )
     assert single is not None
     assert found[0] == pytest.approx(3 * single[0])
-    assert typical_lambda(CodecConfig(target_psnr_db=30.0)) == pytest.approx(0.002)
+    assert typical_lambda(CodecConfig(model="mlp", target_psnr_db=30.0)) == pytest.approx(0.002)
     assert (
-        typical_lambda(CodecConfig(target_psnr_db=35.0)) < 0.002 < typical_lambda(CodecConfig(target_bpp=0.1))
+        typical_lambda(CodecConfig(model="mlp", target_psnr_db=35.0))
+        < 0.002
+        < typical_lambda(CodecConfig(model="mlp", target_bpp=0.1))
     )
 
 
@@ -117,7 +121,7 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
     (photos / "c.png").write_bytes(file_of(image(10, 100)))
     (photos / "bad.png").write_text("no photograph")
     (photos / "loop.png").symlink_to(photos / "loop.png")
-    config = CodecConfig(preset="draft", rd_lambda=0.001)
+    config = CodecConfig(model="mlp", preset="draft", rd_lambda=0.001)
     plan = make_plan(str(photos), store, ARCHIVE, max_file_bytes=10_000)
     found = estimate(plan, store, config, RunOptions(), 2)
     n_bytes = sum((photos / name).stat().st_size for name in ("a.png", "b.jpg", "bad.png"))

@@ -59,7 +59,10 @@ def test_every_model_there_is_is_tried_unless_some_are_named():
     assert [config.model for config in configs_of(None, "draft", [0.01])] == list(MODELS)
     assert [config.model for config in configs_of([], "draft", [0.01])] == list(MODELS)
     found = configs_of(["mlp", "mlp"], "best", [0.001, 0.01, 0.001])
-    assert found == [CodecConfig(preset="best", rd_lambda=0.01), CodecConfig(preset="best", rd_lambda=0.001)]
+    assert found == [
+        CodecConfig(model="mlp", preset="best", rd_lambda=0.01),
+        CodecConfig(model="mlp", preset="best", rd_lambda=0.001),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def real_record(store: ObjectStore, original: Path, vector: str = "rgb.inr") -> 
     data = file_of(Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels))
     original.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    config = CodecConfig(preset="draft", rd_lambda=0.01)
+    config = CodecConfig(model="mlp", preset="draft", rd_lambda=0.01)
     path = printable(str(original.relative_to(original.parents[1])))
     image = SourceImage(digest, original.as_uri(), path, len(data))
     record = dataclasses.replace(
