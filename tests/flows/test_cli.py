@@ -221,7 +221,9 @@ def test_archive_shows_a_table_failures_first_and_where_to_look(archived: Archiv
     assert "empty.png: UnsupportedImage: expected an image, found a file of 0 bytes" in lines
     assert f"0 of 4 images archived and verified, {len(GOOD)} archived before, 4 failed" in lines
     assert {line.split(":")[0] for line in lines[-3:]} == {"catalogue", "report", "Prefect UI"}
-    assert Path(lines[-2].removeprefix("report: ")).read_text().startswith("# 0 of 4 images")
+    page = Path(lines[-2].removeprefix("report: "))
+    assert page.read_text().startswith("<!doctype html>")
+    assert page.with_suffix(".md").read_text().startswith("# 0 of 4 images")
     assert result.stderr == ""
     assert not {"\x1b", "\r"} & set(result.stdout)
 
@@ -281,7 +283,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived
 def test_a_plan_without_rates_gives_no_time(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tasks.estimate._of_table", lambda config: [])
     shown = invoke("plan", photo, tmp_path / "store").output.splitlines()
-    assert shown[-1] == "by no rates for mlp standard are known"
+    assert shown[-1] == "by no rates for cnn standard are known"
     assert not any("about" in line for line in shown)
 
 
