@@ -33,8 +33,6 @@ def test_the_curve_of_a_sample_and_a_larger_one_fits_only_what_is_new(photos: Pa
         "sweep",
         photos,
         store,
-        "--model",
-        "mlp",
         "--preset",
         "draft",
         "--device",

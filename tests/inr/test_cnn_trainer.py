@@ -132,7 +132,7 @@ def test_the_plain_operations_fit_as_the_compiled_ones_do(
         fit_pyramid(
             pixels,
             architecture,
-            PyramidSettings(100),
+            PyramidSettings(20, report_steps=10),  # later, rounding errors have grown
             rd_lambda=1e-3,
             seed=0,
             device="cpu",
@@ -145,6 +145,6 @@ def test_the_plain_operations_fit_as_the_compiled_ones_do(
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # so small that threads would only wait for each other
     try:
-        assert cost() == pytest.approx(compiled, rel=0.05)
+        assert cost() == pytest.approx(compiled, rel=0.005)
     finally:
         torch.set_num_threads(before)
