@@ -21,7 +21,7 @@ from tasks import s3
 
 ACCESS_KEY, SECRET_KEY = "tester", "a-secret-that-must-not-show"
 READER_KEY, READER_SECRET = "reader", "another-secret"
-START_SECONDS = 60
+START_SECONDS = 180
 PORTS = (
     *("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"),
     *("s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance"),
@@ -108,7 +108,7 @@ class Server:
                 client.create_bucket(Bucket="archive")
                 client.put_object(Bucket="archive", Key="started", Body=b"x")
                 return
-            except client.exceptions.BucketAlreadyExists:
+            except (client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou):
                 client.put_object(Bucket="archive", Key="started", Body=b"x")
                 return
             except (BotoCoreError, ClientError) as error:
@@ -175,6 +175,8 @@ class Proxy:
         drop_answers: Requests, from now on, that reach the server but whose answer is lost.
         bytes_per_second: Of answers; none for as fast as it goes.
         replace: Bytes in answers that are replaced by as many others.
+        n_connections: Connections so far.
+        n_refused: Those of them that were answered with 503.
     """
 
     target: int
@@ -185,8 +187,10 @@ class Proxy:
     bytes_per_second: int | None = None
     replace: tuple[bytes, bytes] | None = None
     n_connections: int = 0
+    n_refused: int = 0
     port: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open: set[socket.socket] = field(default_factory=set)
 
     @property
     def endpoint(self) -> str:
@@ -201,6 +205,12 @@ class Proxy:
             self.n_connections += 1
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
+    def hang_up(self) -> None:
+        """Cut every connection there is, so that what is told to fail meets those that were kept open too."""
+        for client in list(self._open):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
     def _take(self, name: str) -> bool:
         with self._lock:
             left = getattr(self, name)
@@ -210,13 +220,16 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
             if self._take("busy"):
+                self.n_refused += 1
                 client.recv(1 << 16)
                 client.sendall(SERVER_BUSY)
                 return
+            self._open.add(client)
             cut = self._take("cuts")
             with socket.create_connection(("127.0.0.1", self.target)) as server:
                 threading.Thread(target=self._upstream, args=(client, server), daemon=True).start()
                 self._downstream(server, client, self.cut_after if cut else None)
+                self._open.discard(client)
                 client.shutdown(socket.SHUT_RDWR)  # closing alone says nothing while the other thread reads
 
     def _upstream(self, client: socket.socket, server: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults``: faults, all or those named, and the table of what came of them.
+"""``python -m benchmarks.faults``: every fault, or those named, and the table of what came of them.
 
 Wants a mount namespace of its own, which `make faults` gives it, and ends with exit code 1 if any
 fault ended badly.
@@ -12,19 +12,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults import flips, kills, stores
+from benchmarks.faults import flips, images, kills, stores, workers
 from benchmarks.faults.outcomes import Fault, Outcome, done, outcome_of, to_markdown
 from benchmarks.faults.scenery import Scenery
 from benchmarks.provenance import provenance, result_file
 
+FOLDERS, S3 = Scenery.in_folders, Scenery.in_s3
 FAULTS = (
-    Fault("kill -9 of the flow", kills.flow, Scenery.in_folders),
-    Fault("full disk", stores.full_disk, Scenery.in_folders),
-    Fault("read-only store", stores.read_only, Scenery.in_folders),
-    Fault("store without permission", stores.not_allowed, Scenery.in_folders),
-    Fault("bits flipped in bitstreams", flips.bitstreams, Scenery.in_folders),
-    Fault("bit flipped in a row", flips.row, Scenery.in_folders),
-    Fault("bit flipped in a Parquet part", flips.footer, Scenery.in_folders),
+    Fault("kill -9 of the flow", kills.flow, FOLDERS),
+    Fault("kill -9 of a worker", workers.worker_alone, FOLDERS),
+    Fault("kill -9 of a worker's run", workers.run_alone, FOLDERS),
+    Fault("kill -9 of a worker and its run", workers.worker_and_run, FOLDERS),
+    Fault("kill -9 of the S3 server", kills.s3_server_for_good, S3),
+    Fault("S3 server away for a moment", kills.s3_server_for_a_moment, S3),
+    Fault("kill -9 of the Prefect server", kills.prefect_server, FOLDERS),
+    Fault("full disk", stores.full_disk, FOLDERS),
+    Fault("read-only store", stores.read_only, FOLDERS),
+    Fault("store without permission", stores.not_allowed, FOLDERS),
+    Fault("503 storm", stores.storm, S3),
+    Fault("slow network", stores.slow_network, Scenery.all_in_s3),
+    Fault("bad files among the originals", images.all_kinds, FOLDERS),
+    Fault("bits flipped in bitstreams", flips.bitstreams, FOLDERS),
+    Fault("bit flipped in a row", flips.row, FOLDERS),
+    Fault("bit flipped in a Parquet part", flips.footer, FOLDERS),
+    Fault("bits flipped in claims", flips.claim, FOLDERS),
+    Fault("two archives at once, folder", kills.two_at_once, FOLDERS),
+    Fault("two archives at once, S3", kills.two_at_once, S3),
 )
 
 
@@ -38,6 +51,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="those with one of these words in their names; other rows of --out stay",
     )
     parser.add_argument("--work", type=Path, default=Path("build/faults"), help="folder to work in; emptied")
+    parser.add_argument("--server", type=int, metavar="PORT", help="a Prefect server that runs already")
     parser.add_argument("--out", type=Path, metavar="NAME", help="writes NAME.json and NAME.md")
     return parser.parse_args(words)
 
@@ -52,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
     wanted = [f for f in FAULTS if not arguments.only or any(word in f.name for word in arguments.only)]
     outcomes = earlier(arguments.out) if arguments.only and arguments.out else {}
     origin, good = provenance("benchmarks.faults", given), True
-    with Scenery(work) as scenery:
+    with Scenery(work, arguments.server) as scenery:
         for outcome in done(wanted, scenery):
             good &= outcome.is_good
             outcomes[outcome.name] = outcome

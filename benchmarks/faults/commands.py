@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,26 @@ def wait_until(seen: Callable[[], bool], what: str, *, seconds: float = PATIENCE
             raise TimeoutError(f"{what}: not seen within {seconds:g} s")
         time.sleep(POLL_SECONDS)
     return time.monotonic() - started
+
+
+@contextmanager
+def service(
+    command: Sequence[str], log: Path, variables: dict[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that runs as long as the body does, unless the body ends it."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=variables, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def without_root(text: str) -> str:

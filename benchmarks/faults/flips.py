@@ -1,4 +1,4 @@
-"""A bit that flips in what is stored: in bitstreams, in rows, in the footer of a part."""
+"""A bit that flips in what is stored: in bitstreams, in rows, in the footer of a part, in a claim."""
 
 import random
 from collections.abc import Callable
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.faults.commands import Command, Ended, environment
+from benchmarks.faults.commands import Command, Ended, environment, wait_until
 from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge
 
 SEED = 3
+AUDITED = "select status, count(*) from audits group by 1"
 
 
 def bitstreams(place: Place, account: Account, _: Scenery) -> None:
@@ -47,6 +48,24 @@ def row(place: Place, account: Account, _: Scenery) -> None:
 def footer(place: Place, account: Account, _: Scenery) -> None:
     """Flip a bit in the footer of a part: in what says how to read it."""
     _part(place, account, "in the footer of a Parquet part of the table `images`", in_footer)
+
+
+def claim(place: Place, account: Account, _: Scenery) -> None:
+    """Flip a bit in the claim of a bitstream that a killed run left."""
+    command = place.start()
+    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+    command.kill()
+    chance = random.Random(SEED)
+    claims = sorted((place.vault / "journal").rglob("*.json"))
+    bits = [flip(path, chance.randrange(8 * path.stat().st_size)) for path in claims]
+    account.tried = f"a run killed, and a bit flipped in each claim that it left ({len(claims)}; bits {bits})"
+    account.happened = [f"{place.count('bitstreams')} bitstreams without a row"]
+    account.recovery = "archive again"
+    again = place.archive()
+    account.recovered = [str(again)]
+    if again.code:
+        account.recovered.append(f"and again: {place.archive()}")
+    account.expect("no claim is left", place.count("journal") == 0)
 
 
 def flip(path: Path, bit: int) -> int:

@@ -1,16 +1,21 @@
-"""A Prefect server, as deployments/README.md says."""
+"""A Prefect server, pool, deployment and workers, as deployments/README.md says."""
 
+import json
 import os
 import signal
 import subprocess
 import urllib.request
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmarks.faults.commands import BINARIES, ROOT, environment, wait_until
+from benchmarks.faults.commands import BINARIES, ROOT, environment, service, wait_until
 
 PREFECT = str(BINARIES / "prefect")
+POOL = "inr-workers"
+DEPLOYMENT = "archive-batch/worker"
 
 
 @dataclass
@@ -26,6 +31,7 @@ class Installation:
     folder: Path
     port: int
     process: "subprocess.Popen[bytes] | None" = None
+    _is_deployed: bool = field(default=False)
 
     @property
     def url(self) -> str:
@@ -59,7 +65,61 @@ class Installation:
             self.process.wait()
             self.process = None
 
+    def deploy(self) -> None:
+        """Pool, deployments and automations, from the files of `deployments`."""
+        if self._is_deployed:
+            return
+        for pool in ("inr-control", POOL):
+            self.prefect("work-pool", "create", pool, "--type", "process")
+        self.prefect("--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
+        self.prefect("automation", "create", "--from-file", "deployments/automations.yaml")
+        self._is_deployed = True
+
+    @contextmanager
+    def worker(self, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """A worker of the pool, one batch at a time, as long as the body lasts."""
+        words = [PREFECT, "worker", "start", "--pool", POOL, "--limit", "1"]
+        chosen = environment(**self.variables, INR_DEVICE="cpu", OMP_NUM_THREADS="1", **variables)
+        with service(words, self.folder / "worker.log", chosen) as process:
+            yield process
+
+    def prefect(self, *words: str) -> str:
+        """What a command of ``prefect`` printed.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+        """
+        command = [PREFECT, *words]
+        variables = environment(**self.variables, INR_SOURCE="unused", INR_STORE="unused")
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def states(self, flow: str) -> list[tuple[str, str]]:
+        """Name and message of the state of each run of a flow, the latest first."""
+        query = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_DESC"}
+        return [
+            (run["state"]["name"], run["state"]["message"] or "")
+            for run in self._asked("flow_runs/filter", query)
+            if run["state"]
+        ]
+
+    def _asked(self, path: str, query: dict[str, Any]) -> Any:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/{path}", json.dumps(query).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
     def _answers(self) -> bool:
         with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):
             return True
         return False
+
+
+def below(pid: int) -> list[int]:
+    """Processes that a process has started, directly or through others."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found += [child, *below(child)]
+    return found

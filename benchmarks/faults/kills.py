@@ -1,12 +1,16 @@
-"""SIGKILL of the flow."""
+"""SIGKILL of the flow, of the Prefect server and of the S3 server, and two archives at once."""
 
+import time
 from pathlib import Path
 
-from benchmarks.faults.commands import wait_until
+from benchmarks.faults.commands import Ended, wait_until
 from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
-from benchmarks.faults.verdicts import judge
+from benchmarks.faults.verdicts import all_rows, judge
+from tests.s3_server import Server
+
+BACK_AFTER_SECONDS = 4.0  # well within the pauses between the attempts of `tasks.objects`
 
 
 def flow(place: Place, account: Account, _: Scenery) -> None:
@@ -41,6 +45,84 @@ def flow(place: Place, account: Account, _: Scenery) -> None:
     account.expect("nothing is left half-written", place.count(".tmp") == 0)
 
 
+def prefect_server(place: Place, account: Account, scenery: Scenery) -> None:
+    """Kill the server that a run reports to, and start it again."""
+    account.tried = "the Prefect server (SQLite) killed while `inr archive` reported to it"
+    if scenery.installation.process is None:
+        raise RuntimeError("the Prefect server is not this program's, and is not killed")
+    command = place.start()
+    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+    scenery.installation.kill()
+    started = time.monotonic()
+    ended = command.ended()
+    account.happened = [f"the run ended {time.monotonic() - started:.0f} s later: {ended}"]
+    account.happened.append(f"{place.count('bitstreams')} of {len(place.digests)} bitstreams stored")
+    account.after_fault = judge(place, never=frozenset(place.digests))
+    without = place.archive()
+    account.happened.append(f"a run begun without the server: {without}")
+    scenery.installation.start()
+    account.recovery = "start it again, archive again"
+    again = place.archive()
+    account.recovered = [str(again)]
+    account.expect("ended well with the server back", again.code == 0)
+
+
+def s3_server_for_good(place: Place, account: Account, scenery: Scenery) -> None:
+    """Kill the S3 server in the middle of a run; it comes back only for the next."""
+    account.tried = "the S3 server killed while `inr archive` wrote to it; it stayed away"
+    ended = _killed_amid(place, scenery.server, back=False)
+    account.happened = [f"{ended}"]
+    scenery.server.start()
+    account.after_fault = judge(place, never=frozenset(place.digests))
+    account.recovery = "start it again, archive again"
+    again = place.archive()
+    account.recovered = [str(again)]
+    account.expect("the run failed, by a named error", ended.code in (1, 6) and "Traceback" not in ended.said)
+    account.expect("ended well with the server back", again.code == 0)
+
+
+def s3_server_for_a_moment(place: Place, account: Account, scenery: Scenery) -> None:
+    """Kill the S3 server in the middle of a run, and start it again while requests are being repeated."""
+    account.tried = (
+        f"the S3 server killed while `inr archive` wrote to it, and started {BACK_AFTER_SECONDS:g} s later"
+    )
+    ended = _killed_amid(place, scenery.server, back=True)
+    account.happened = [str(ended)]
+    account.after_fault = judge(place)
+    account.recovery = "none needed; archive again"
+    account.recovered = [str(place.archive())]
+    account.expect("the run ended well", ended.code == 0)
+
+
+def two_at_once(place: Place, account: Account, _: Scenery) -> None:
+    """Archive one source into one store twice at the same time."""
+    account.tried = "`inr archive` of one source into one store, twice at the same time"
+    both = [place.start(), place.start()]
+    ended = [command.ended() for command in both]
+    rows = [row for row in all_rows(place.stored) if row["status"] == "archived"]
+    digests = {row["image_digest"]: row["bitstream_digest"] for row in rows}
+    account.happened = [*map(str, ended), f"{place.count('bitstreams')} bitstreams, {len(rows)} rows"]
+    account.after_fault = judge(place)
+    account.recovery = "none needed; archive again"
+    account.recovered = [str(place.archive())]
+    account.expect("both ended well", all(each.code == 0 for each in ended))
+    account.expect("one bitstream of each image", place.count("bitstreams") == len(place.digests))
+    account.expect(
+        "all rows of an image name it", all(digests[r["image_digest"]] == r["bitstream_digest"] for r in rows)
+    )
+    account.expect("no claim is left", place.count("journal") == 0)
+
+
 def written(place: Place) -> dict[Path, int]:
     """When each bitstream was written, in nanoseconds."""
     return {path: path.stat().st_mtime_ns for path in (place.vault / "bitstreams").rglob("*.inr")}
+
+
+def _killed_amid(place: Place, server: Server, *, back: bool) -> Ended:
+    command = place.start()
+    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+    server.kill()
+    if back:
+        time.sleep(BACK_AFTER_SECONDS)
+        server.start()
+    return command.ended()

@@ -1,4 +1,4 @@
-"""Where a fault is done: photographs, and a store, in folders."""
+"""Where a fault is done: photographs, and a store, in folders or in a bucket."""
 
 import hashlib
 import os
@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import boto3
+
 from benchmarks.faults.commands import Command, Ended, environment
 from benchmarks.samples import make_crops
 
 SIDE = 16  # pixels; small, so that a fit takes a second or two
+S3_SCHEME = "s3://"
 
 
 class Files(Protocol):
@@ -38,6 +41,40 @@ class Folder:
     def read(self, name: str) -> bytes:
         """See `Files`."""
         return (self.path / name).read_bytes()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Objects below a prefix of the bucket ``archive``."""
+
+    variables: dict[str, str]
+    prefix: str
+
+    def names(self) -> list[str]:
+        """See `Files`."""
+        pages = self._client().get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket="archive", Prefix=f"{self.prefix}/")
+        keys = [each["Key"] for page in found for each in page.get("Contents", ())]
+        return sorted(key[len(self.prefix) + 1 :] for key in keys)
+
+    def read(self, name: str) -> bytes:
+        """See `Files`."""
+        answer = self._client().get_object(Bucket="archive", Key=f"{self.prefix}/{name}")
+        data: bytes = answer["Body"].read()
+        return data
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put an object there."""
+        self._client().put_object(Bucket="archive", Key=f"{self.prefix}/{name}", Body=data)
+
+    def _client(self) -> "boto3.client":
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_DEFAULT_REGION"],
+        )
 
 
 @dataclass

@@ -1,4 +1,8 @@
-"""Stores that refuse: a full disk, a read-only one, one that may not be written."""
+"""Stores that refuse or are slow: a full disk, a read-only one, an S3 server that is busy, a slow network."""
+
+import time
+
+from PIL import Image, ImageOps
 
 from benchmarks.faults.commands import AS_NOBODY_SPECIAL, Ended, wait_until
 from benchmarks.faults.outcomes import Account
@@ -7,6 +11,9 @@ from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge
 
 FIRST_KIB, STEP_KIB, MOST_KIB = 8, 20, 1024
+BYTES_PER_SECOND = 2000
+CUT_AFTER, CUTS = 300, 10
+FOR_EVER = 1 << 30
 
 
 def full_disk(place: Place, account: Account, _: Scenery) -> None:
@@ -72,3 +79,64 @@ def not_allowed(place: Place, account: Account, _: Scenery) -> None:
     account.recovered = [str(again)]
     account.expect("failed and told why", ended.code != 0 and "Permission denied" in ended.said)
     account.expect("ended well afterwards", again.code == 0)
+
+
+def storm(place: Place, account: Account, scenery: Scenery) -> None:
+    """Have an S3 server answer with 503: in gusts, then, in another run, to all from its middle on."""
+    proxy = scenery.proxy
+    account.tried = (
+        "each second all connections to S3 cut and the next three answered with 503; then, with new "
+        "photographs, all requests answered with 503 from the middle of a run on"
+    )
+    command = place.start()
+    while command.is_running():
+        proxy.busy = 3
+        proxy.hang_up()
+        time.sleep(1)
+    gusts = command.ended()
+    account.happened = [f"{proxy.n_refused} requests refused: {gusts}"]
+    proxy.busy = 0
+    more(place)
+    command, n_before = place.start(), place.count("bitstreams")
+    wait_until(lambda: place.count("bitstreams") > n_before, "a bitstream")
+    proxy.busy = FOR_EVER
+    proxy.hang_up()
+    refused = command.ended()
+    account.happened.append(str(refused))
+    proxy.busy = 0
+    account.after_fault = judge(place, never=frozenset(place.digests))
+    account.recovery = "wait until it is over, archive again"
+    again = place.archive()
+    account.recovered = [str(again)]
+    account.expect("gusts are ridden out", gusts.code == 0)
+    account.expect("a storm without end ends the run, by a named error", refused.code in (1, 6))
+    account.expect("ended well afterwards", again.code == 0)
+
+
+def slow_network(place: Place, account: Account, scenery: Scenery) -> None:
+    """Have everything that an S3 server answers come slowly, and some of it cut off."""
+    proxy = scenery.proxy
+    account.tried = (
+        f"source and store in S3, answers at {BYTES_PER_SECOND} bytes/s each, "
+        f"the first {CUTS} connections cut after {CUT_AFTER} bytes"
+    )
+    proxy.bytes_per_second = BYTES_PER_SECOND
+    proxy.cut_after, proxy.cuts = CUT_AFTER, CUTS
+    ended = place.archive()
+    account.happened = [
+        f"{ended}, after {ended.told.get('wall_seconds', 0):.0f} s",
+        f"{CUTS - proxy.cuts} answers cut",
+    ]
+    account.after_fault = judge(place)
+    proxy.bytes_per_second, proxy.cuts = None, 0
+    account.recovery = "none needed; archive again"
+    account.recovered = [str(place.archive())]
+    account.expect("the run ended well", ended.code == 0)
+
+
+def more(place: Place) -> None:
+    """Put as many photographs again into the source, all different from those that are there."""
+    for path in sorted(place.photos.glob("crop-*.png")):
+        with Image.open(path) as picture:
+            ImageOps.mirror(picture).save(path.with_name(f"mirrored-{path.name}"))
+    place.remember()

@@ -1,0 +1,76 @@
+"""SIGKILL of a worker of a Prefect pool that does a batch: of the worker alone, of its run, and of both."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from benchmarks.faults.commands import wait_until
+from benchmarks.faults.installation import DEPLOYMENT, Installation, below
+from benchmarks.faults.outcomes import Account
+from benchmarks.faults.places import Place
+from benchmarks.faults.scenery import Scenery
+from benchmarks.faults.verdicts import judge, latest_rows
+
+HEARTBEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+
+
+def worker_alone(place: Place, account: Account, scenery: Scenery) -> None:
+    """Kill the worker; the process that it started for the run is left."""
+    account.tried = "the worker killed in the middle of a batch, the process of its run left alone"
+    do(place, account, scenery.installation, lambda pid: [pid])
+    account.expect("the batch was done", account.after_fault is not None and account.after_fault.nothing_lost)
+
+
+def run_alone(place: Place, account: Account, scenery: Scenery) -> None:
+    """Kill the process of the run; the worker is left and tells."""
+    account.tried = "the process of a batch killed, its worker left alone"
+    do(place, account, scenery.installation, below)
+    account.expect(
+        "the batch was lost, and told as such", "rows with `BatchLost`" in " ".join(account.happened)
+    )
+
+
+def worker_and_run(place: Place, account: Account, scenery: Scenery) -> None:
+    """Kill both, as when a host goes: nobody is left to tell but the server, by the heartbeats that end."""
+    account.tried = "worker and process of its batch killed together, as when their host goes"
+    do(place, account, scenery.installation, lambda pid: [pid, *below(pid)])
+    account.expect(
+        "the batch was lost, and told as such", "rows with `BatchLost`" in " ".join(account.happened)
+    )
+
+
+def do(place: Place, account: Account, installation: Installation, who: Callable[[int], list[int]]) -> None:
+    """Have a worker do a batch, kill some processes in the middle of it, and archive again with a new worker.
+
+    Args:
+        place: Where.
+        account: Filled in.
+        installation: The server.
+        who: The processes to kill, by the worker's.
+    """
+    installation.deploy()
+    with installation.worker(**HEARTBEATS) as worker:
+        command = place.start("--deployment", DEPLOYMENT)
+        wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+        for pid in who(worker.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        started = time.monotonic()
+        ended = command.ended()
+        seconds = time.monotonic() - started
+    state, message = installation.states("archive-batch")[0]
+    account.happened = [
+        f"the batch ended {seconds:.0f} s later as {state}{f': {message}' if message else ''}",
+        f"the archive: {ended}",
+    ]
+    account.after_fault = judge(place, never=frozenset() if ended.code == 0 else frozenset(place.digests))
+    lost = [row for row in latest_rows(place.stored) if row["error_type"] == "BatchLost"]
+    account.happened += [f"{len(lost)} rows with `BatchLost`"] if lost else []
+    n_fits = place.count("bitstreams")
+    account.recovery = "start a worker, archive again"
+    with installation.worker(**HEARTBEATS):
+        again = place.archive("--deployment", DEPLOYMENT)
+    account.recovered = [str(again), f"{n_fits} fits were there, and kept"]
+    account.expect("ended well with a worker", again.code == 0)
