@@ -19,8 +19,7 @@ from tests.inr.conftest import VECTORS
 from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
 
 NAMES = sorted(path.stem for path in VECTORS.glob("*.inr"))
-SMALL = Limits(max_samples=9000)  # all golden files but one have at most 8400
-FRAME = 200  # bytes: sections and their lengths end before, at most the payload and the CRC lie beyond
+SMALL = Limits(max_samples=1 << 14)
 
 
 def sealed(data: bytes) -> bytes:
@@ -40,13 +39,11 @@ def survives(data: bytes, limits: Limits = SMALL) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_change_of_one_byte_is_noticed(name: str) -> None:
-    """Every other value of what frames a file, every bit of what only its CRC looks at."""
     original = (VECTORS / f"{name}.inr").read_bytes()
     assert survives(original, Limits())
     data = bytearray(original)
     for position, byte in enumerate(original):
-        is_frame = position < FRAME or position >= len(original) - 4
-        for change in range(1, 256) if is_frame else (1 << bit for bit in range(8)):
+        for change in range(1, 256):
             data[position] = byte ^ change
             assert not survives(bytes(data), Limits()), (position, change)
         data[position] = byte
