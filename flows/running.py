@@ -204,9 +204,10 @@ def run_compact(store: str) -> "CompactSummary":
 def _watched(run: Callable[[], Any], bar: bool) -> Any:
     """The summary of a flow, with a progress bar on a terminal; also that of a flow with failures."""
     from flows.display import run_bar
+    from flows.embedded import embedded_server
     from flows.listening import listening
 
-    with run_bar(bar) as listener, listening(listener):
+    with run_bar(bar) as listener, embedded_server(), listening(listener):
         try:
             return run()
         except ImagesFailed as failure:

@@ -18,9 +18,9 @@ from tasks.errors import StorageError, StorageUnavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ATTEMPTS = 6
+ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 8.0
+LONGEST_PAUSE_SECONDS = 15.0
 KEY = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 

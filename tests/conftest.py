@@ -69,7 +69,7 @@ def s3_access(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator
     from tasks import objects, s3
     from tests.s3_server import Access
 
-    monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.001)
     access = Access(monkeypatch)
     access.through(s3_server.endpoint)
     yield access

@@ -14,6 +14,7 @@ FIRST_KIB, STEP_KIB, MOST_KIB = 8, 20, 1024
 BYTES_PER_SECOND = 2000
 CUT_AFTER, CUTS = 300, 10
 FOR_EVER = 1 << 30
+CALM_SECONDS, GUST_SECONDS = 3.0, 2.0
 
 
 def full_disk(place: Place, account: Account, _: Scenery) -> None:
@@ -85,17 +86,19 @@ def storm(place: Place, account: Account, scenery: Scenery) -> None:
     """Have an S3 server answer with 503: in gusts, then, in another run, to all from its middle on."""
     proxy = scenery.proxy
     account.tried = (
-        "each second all connections to S3 cut and the next three answered with 503; then, with new "
-        "photographs, all requests answered with 503 from the middle of a run on"
+        f"again and again, after {CALM_SECONDS:g} s, all connections to S3 cut and for {GUST_SECONDS:g} s "
+        "every request answered with 503; then, with new photographs, the same from the middle of a run on "
+        "without an end"
     )
     command = place.start()
     while command.is_running():
-        proxy.busy = 3
+        proxy.busy = FOR_EVER
         proxy.hang_up()
-        time.sleep(1)
-    gusts = command.ended()
-    account.happened = [f"{proxy.n_refused} requests refused: {gusts}"]
-    proxy.busy = 0
+        time.sleep(GUST_SECONDS)
+        proxy.busy = 0
+        time.sleep(CALM_SECONDS)
+    gusts, n_refused = command.ended(), proxy.n_refused
+    account.happened = [f"{n_refused} requests refused: {gusts}"]
     more(place)
     command, n_before = place.start(), place.count("bitstreams")
     wait_until(lambda: place.count("bitstreams") > n_before, "a bitstream")
@@ -108,6 +111,7 @@ def storm(place: Place, account: Account, scenery: Scenery) -> None:
     account.recovery = "wait until it is over, archive again"
     again = place.archive()
     account.recovered = [str(again)]
+    account.expect("gusts met requests", n_refused > 0)
     account.expect("gusts are ridden out", gusts.code == 0)
     account.expect("a storm without end ends the run, by a named error", refused.code in (1, 6))
     account.expect("ended well afterwards", again.code == 0)

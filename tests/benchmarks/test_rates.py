@@ -6,6 +6,7 @@ import pytest
 from benchmarks import rates
 from benchmarks.rates import LAMBDAS, Job, jobs, main, measure, merged, parse
 from inr import presets
+from inr.config import MODELS
 from tests.tasks.pictures import file_of, image
 
 
@@ -19,9 +20,14 @@ def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_size_is_fitted_at_every_lambda(tmp_path: Path):
     found = list(jobs(["mlp"], ["draft", "best"], tmp_path))
     assert [(job.path.parent.name, job.rd_lambda) for job in found] == [
-        (side, rd_lambda) for side in ("8", "9") for rd_lambda in LAMBDAS
+        (side, rd_lambda) for side in ("8", "9") for rd_lambda in LAMBDAS["mlp"]
     ]
     assert all(job.path.exists() for job in found)
+
+
+def test_each_family_is_fitted_at_the_lambdas_it_is_used_at(tmp_path: Path):
+    found = {(job.model, job.rd_lambda) for job in jobs(MODELS, ["draft"], tmp_path)}
+    assert found == {(model, rd_lambda) for model in MODELS for rd_lambda in LAMBDAS[model]}
 
 
 def test_a_point_is_what_was_measured(tmp_path: Path):
@@ -45,7 +51,7 @@ def test_the_table_is_written_with_where_it_is_from(tmp_path: Path, capsys: pyte
     for _ in range(2):
         main(words)
     report = json.loads((tmp_path / "rates.json").read_text())
-    assert len(report["points"]) == 2 * len(LAMBDAS) == len(capsys.readouterr().out.splitlines()) // 2
+    assert len(report["points"]) == 2 * len(LAMBDAS["mlp"]) == len(capsys.readouterr().out.splitlines()) // 2
     assert report["command"] == "python -m benchmarks.rates --models mlp --presets draft --out rates"
     with pytest.raises(SystemExit):
         parse(["--presets", "draft"])

@@ -28,7 +28,7 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def start(source: Path, store: Path) -> "subprocess.Popen[str]":
+def start(source: Path, store: Path, **environment: str) -> "subprocess.Popen[str]":
     arguments = [
         "archive",
         str(source),
@@ -46,6 +46,7 @@ def start(source: Path, store: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [*INR, *arguments, "--json"],
         cwd=ROOT,
+        env={**os.environ, **environment},
         stdout=pipe,
         stderr=pipe,
         text=True,
@@ -125,3 +126,30 @@ def test_an_interrupted_run_ends_soon_and_is_finished_by_the_next(source: Path, 
     assert "Traceback" not in stderr
     check_whole(store)
     finish(source, store)
+
+
+def servers_below(process: "subprocess.Popen[str]") -> list[Path]:
+    """Folders in /proc of the Prefect servers that a process has started."""
+    children = Path(f"/proc/{process.pid}/task").glob("*/children")
+    found = [Path("/proc") / pid for each in children for pid in each.read_text().split()]
+    return [path for path in found if is_server(path)]
+
+
+def is_server(path: Path) -> bool:
+    """Whether a folder in /proc is that of a running server; what has ended may stay for its parent."""
+    try:
+        return b"uvicorn" in (path / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_the_server_of_a_run_that_is_killed_ends_too(source: Path, tmp_path: Path):
+    process = start(source, tmp_path / "store", PREFECT_API_URL="", PREFECT_HOME=str(tmp_path / "home"))
+    wait_for(lambda: len(written(tmp_path / "store")) >= 1, process)
+    [server] = servers_below(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    until = time.monotonic() + 60
+    while is_server(server):
+        assert time.monotonic() < until
+        time.sleep(0.1)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -73,6 +74,31 @@ def test_a_scatter_has_its_points(page: Browser):
     for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 150) colors.add(data.slice(i, i + 3).join());
     return colors.size"""
     assert run(page, script) > 20
+
+
+def test_pointing_at_a_point_tells_which_image_it_is(page: Browser):
+    canvas = page.driver.find_element(By.TAG_NAME, "canvas")
+    run(page, "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", canvas)
+    # Middles of coloured spots, from that of the canvas; what is grey is text and axes.
+    script = """const [canvas] = arguments, {width, height, clientWidth} = canvas, spots = [];
+    const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    const coloured = (x, y) => {
+      const rgb = data.slice(4 * (y * width + x), 4 * (y * width + x) + 3);
+      return data[4 * (y * width + x) + 3] > 150 && Math.max(...rgb) - Math.min(...rgb) > 60;
+    };
+    for (let y = 3; y < height - 3; y += 3) for (let x = 3; x < width - 3; x += 3)
+      if (coloured(x, y) && coloured(x - 2, y) && coloured(x + 2, y))
+        spots.push([Math.round((x - width / 2) * clientWidth / width),
+                    Math.round((y - height / 2) * clientWidth / width)]);
+    return spots"""
+    spots = run(page, script, canvas)
+    assert len(spots) > 20
+    told = set()
+    for x, y in spots[:: len(spots) // 20]:
+        ActionChains(page.driver, duration=0).move_to_element_with_offset(canvas, x, y).perform()
+        told |= {tip.text for tip in page.driver.find_elements(By.CSS_SELECTOR, "#vg-tooltip-element.visible")}
+    assert len(told) > 5
+    assert all("dB" in text and ("synthetic-" in text or ".png" in text) for text in told), told
 
 
 def test_the_slider_moves_the_line_by_keyboard_and_by_hand(page: Browser):
