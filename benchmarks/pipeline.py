@@ -4,8 +4,9 @@
 
 Three kinds of process, one after another:
 
-1. `bare`: the fits alone, in as many threads as the flow has workers; the clock runs around the fits only.
-   Once before the others and once after them; the mean counts, and both are told.
+1. `bare`: the fits alone, in as many threads as the flow has workers, or processes where its engine has
+   those; the clock runs around the fits only, in processes that have imported everything. Once before the
+   others and once after them, or only before; the mean counts, and both are told.
 2. `prefect`: an empty flow, which is Prefect's import and the start and end of its own server.
 3. `archive`: ``inr archive`` of the same images, from the command to its exit.
 
@@ -21,10 +22,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.provenance import headline, n_cores, provenance, result_file
 from benchmarks.rd import limit_threads, read_pixels
@@ -39,17 +46,33 @@ flow(name="empty")(lambda: None)()
 """
 
 
-def bare_fits(folder: Path, config: CodecConfig, *, n_workers: int, n_threads: int) -> float:
+def bare_fits(folder: Path, config: CodecConfig, *, runner: str, n_workers: int, n_threads: int) -> float:
     """Seconds to encode every image of `folder`, `n_workers` at a time, imports and reading aside."""
     import flows.workers  # noqa: F401, so that Python switches threads as it does in the flow
+
+    pictures = [read_pixels(path) for path in sorted(folder.glob("*.png"))]
+    engine: Callable[..., Executor] = ThreadPoolExecutor
+    if runner != "threads":
+        engine = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
+    with engine(n_workers, initializer=limit_threads, initargs=(n_threads,)) as pool:
+        list(pool.map(get_ready, range(n_workers)))
+        started = time.perf_counter()
+        list(pool.map(fit, pictures, repeat(config)))
+        return time.perf_counter() - started
+
+
+def get_ready(_: int) -> None:
+    """Import what fits need, and wait, so that every worker has one of these to do."""
+    import inr.encoder  # noqa: F401
+
+    time.sleep(10)
+
+
+def fit(pixels: NDArray[np.uint8], config: CodecConfig) -> None:
+    """Encode an image."""
     from inr import encode
 
-    limit_threads(n_threads)
-    pictures = [read_pixels(path) for path in sorted(folder.glob("*.png"))]
-    started = time.perf_counter()
-    with ThreadPoolExecutor(n_workers, initializer=limit_threads, initargs=(n_threads,)) as pool:
-        list(pool.map(lambda pixels: encode(pixels, config, device="cpu"), pictures))
-    return time.perf_counter() - started
+    encode(pixels, config, device="cpu")
 
 
 def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, str]:
@@ -73,16 +96,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     engine = ["--runner", arguments.runner]
     images, store = str(work / "images"), str(work / "store")
     inr = str(Path(sys.executable).parent / "inr")
-    bare = [sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen]
-    before = float(timed(bare, environment)[1])
+    bare = [sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen, *engine]
+    times = [float(timed(bare, environment)[1])]
     timed([sys.executable, "-c", EMPTY_FLOW], environment)  # makes Prefect's database, once per machine
     prefect_seconds, _ = timed([sys.executable, "-c", EMPTY_FLOW], environment)
     archive_seconds, printed = timed([inr, "archive", images, store, *chosen, *engine, "--json"], environment)
-    after = float(timed(bare, environment)[1])
+    times += [float(timed(bare, environment)[1]) for _ in range(arguments.bare_runs - 1)]
     summary = json.loads(printed)
     return {
-        **overhead(archive=archive_seconds, prefect=prefect_seconds, bare=(before + after) / 2),
-        "bare_seconds_each": [before, after],
+        **overhead(archive=archive_seconds, prefect=prefect_seconds, bare=sum(times) / len(times)),
+        "bare_seconds_each": times,
         "summary": {name: value for name, value in summary.items() if isinstance(value, int | float)},
         "catalogue": catalogue_seconds(work / "store", arguments.workers),
     }
@@ -124,7 +147,7 @@ def to_markdown(report: dict[str, Any]) -> str:
     """The report as a page."""
     found, wall = report["catalogue"], report["summary"]["wall_seconds"]
     inside = wall - found["encode_seconds"]
-    before, after = report["bare_seconds_each"]
+    each = " s, then ".join(f"{seconds:.1f}" for seconds in report["bare_seconds_each"])
     seconds = [
         ("`inr archive`, command to exit", report["archive_seconds"]),
         ("Prefect's own start and end (an empty flow)", report["prefect_seconds"]),
@@ -145,7 +168,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         f"- {report['workers']} images at a time",
         *table(("what", "seconds", "of the fits alone"), rows),
         "",
-        f"The fits alone took {before:.1f} s before and {after:.1f} s after.",
+        f"The fits alone took {each} s.",
         "",
         f"Overhead: **{100 * report['overhead_share']:.1f} %** of the fits. By the flow's own clock it spent "
         f"{inside:.1f} s outside of encodes, {100 * inside / found['encode_seconds']:.1f} % of them, "
@@ -162,6 +185,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--preset", default="draft", choices=PRESETS)
     parser.add_argument("--runner", default="threads", choices=("threads", "dask", "ray"), help="engine")
     parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
+    parser.add_argument("--bare-runs", type=int, default=2, choices=(1, 2), help="of the fits alone")
     parser.add_argument(
         "--work", type=Path, default=Path("build/pipeline"), help="folder to work in; emptied"
     )
@@ -180,7 +204,8 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.bare:
         n_threads = max(1, n_cores() // arguments.workers)
         config = CodecConfig(preset=arguments.preset)
-        print(bare_fits(arguments.bare, config, n_workers=arguments.workers, n_threads=n_threads))
+        runner, n_workers = arguments.runner, arguments.workers
+        print(bare_fits(arguments.bare, config, runner=runner, n_workers=n_workers, n_threads=n_threads))
         return
     report = {
         **provenance("benchmarks.pipeline", given),

@@ -24,7 +24,7 @@ from inr.config import MODELS, PRESETS, CodecConfig
 
 LAMBDAS = {"mlp": (0.0015, 0.006, 0.025), "cnn": (0.0003, 0.001, 0.004)}
 SIDES = {"draft": (64, 192), "standard": (64, 192), "best": (64, 128)}
-# By model and preset; of the others nobody waits for it: a whole image takes `cnn` a quarter of an hour with `standard`.
+# By model and preset; nobody waits for those of the others: `cnn` with `standard` takes a quarter of an hour.
 WHOLE = {
     ("mlp", "draft"): ("coffee.png",),
     ("mlp", "standard"): ("coffee.png",),
