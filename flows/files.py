@@ -11,7 +11,6 @@ import torch
 import inr
 from inr import CodecConfig, Encoded, Progress
 from inr.errors import ConfigError
-from tasks.compress import fit
 from tasks.export import to_png
 from tasks.ingest import open_picture
 from tasks.journal import MAX_BITSTREAM_BYTES
@@ -36,6 +35,8 @@ def encode_file(
         EncodeError: The fit.
         StorageError: The output.
     """
+    from tasks.compress import fit  # brings Prefect and pyarrow, which `decode` does without
+
     check_output(image, output)
     data = read_source(image.absolute().as_uri(), max_bytes=options.max_file_bytes)
     picture = open_picture(data, max_pixels=options.max_pixels)
