@@ -3,8 +3,8 @@
     python -m benchmarks.training --images kodak --out benchmarks/results/fig5
 
 fits one crop at each λ and writes every report of each fit to OUT.json: rate (Eq. 4) and PSNR as the fit
-itself sees them at that step. In family `cnn` the networks are rounded in the last phase alone, and only
-from there on their own bits are part of the rate.
+itself sees them at that step. In family `cnn` PSNR drops where latents and networks are rounded, in the
+last tenth of a fit.
 """
 
 import argparse
