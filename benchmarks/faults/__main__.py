@@ -64,8 +64,9 @@ def main(words: Sequence[str] | None = None) -> int:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     wanted = [f for f in FAULTS if not arguments.only or any(word in f.name for word in arguments.only)]
-    outcomes = earlier(arguments.out) if arguments.only and arguments.out else {}
+    outcomes, command = earlier(arguments.out) if arguments.only and arguments.out else ({}, "")
     origin, good = provenance("benchmarks.faults", given), True
+    origin["command"] = "`, then `".join(filter(None, (command, origin["command"])))
     with Scenery(work, arguments.server) as scenery:
         for outcome in done(wanted, scenery):
             good &= outcome.is_good
@@ -73,17 +74,20 @@ def main(words: Sequence[str] | None = None) -> int:
             print(
                 f"{outcome.seconds:4.0f} s", "good" if outcome.is_good else "BAD ", outcome.name, flush=True
             )
-            print(*outcome.reasons(), sep="\n", end="", flush=True)
+            for reason in outcome.reasons():
+                print(reason, flush=True)
             if arguments.out:
                 write(arguments.out, origin, list(outcomes.values()))
     return 0 if good else 1
 
 
-def earlier(out: Path) -> dict[str, Outcome]:
-    """The rows that are there already, by name."""
+def earlier(out: Path) -> tuple[dict[str, Outcome], str]:
+    """The rows that are there already, by name, and the command that made them."""
     path = result_file(out, ".json")
-    found = json.loads(path.read_text(encoding="utf-8"))["faults"] if path.exists() else []
-    return {values["name"]: outcome_of(values) for values in found}
+    if not path.exists():
+        return {}, ""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {values["name"]: outcome_of(values) for values in found["faults"]}, found["command"]
 
 
 def write(out: Path, origin: dict[str, Any], outcomes: list[Outcome]) -> None:

@@ -12,7 +12,7 @@ from benchmarks.faults.verdicts import judge
 
 FIRST_KIB, STEP_KIB, MOST_KIB = 8, 20, 1024
 BYTES_PER_SECOND = 2000
-CUT_AFTER, CUTS = 300, 10
+CUT_AFTER, CUTS = 300, 5
 FOR_EVER = 1 << 30
 CALM_SECONDS, GUST_SECONDS = 3.0, 2.0
 
