@@ -33,6 +33,7 @@ SEVEN: dict[str, Json] = {
     "cnn draft": {"label": "cnn, draft", "colour": "vermilion", **OURS},
     "mlp standard": {"label": "mlp, standard", "colour": "blue", "at_start": True, **OURS},
     "AVIF 4:4:4": {"colour": "green"},
+    "AVIF 4:2:0": {"colour": "sky"},
     "JPEG XL": {"colour": "purple"},
     "JPEG 2000": {"colour": "orange"},
     "WebP": {"colour": "olive"},
