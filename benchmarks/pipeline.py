@@ -6,7 +6,8 @@ Three kinds of process, one after another:
 
 1. `bare`: the fits alone, in as many threads as the flow has workers, or processes where its engine has
    those; the clock runs around the fits only, in processes that have imported everything. Once before the
-   others and once after them, or only before; the mean counts, and both are told.
+   others and once after them, or only before (`--bare-runs 1`), or in an earlier run (`--bare-seconds`);
+   the mean counts, and each is told.
 2. `prefect`: an empty flow, which is Prefect's import and the start and end of its own server.
 3. `archive`: ``inr archive`` of the same images, from the command to its exit.
 
@@ -97,7 +98,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     images, store = str(work / "images"), str(work / "store")
     inr = str(Path(sys.executable).parent / "inr")
     bare = [sys.executable, "-m", "benchmarks.pipeline", "--bare", images, *chosen, *engine]
-    times = [float(timed(bare, environment)[1])]
+    times = [arguments.bare_seconds or float(timed(bare, environment)[1])]
     timed([sys.executable, "-c", EMPTY_FLOW], environment)  # makes Prefect's database, once per machine
     prefect_seconds, _ = timed([sys.executable, "-c", EMPTY_FLOW], environment)
     archive_seconds, printed = timed([inr, "archive", images, store, *chosen, *engine, "--json"], environment)
@@ -186,6 +187,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--runner", default="threads", choices=("threads", "dask", "ray"), help="engine")
     parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
     parser.add_argument("--bare-runs", type=int, default=2, choices=(1, 2), help="of the fits alone")
+    parser.add_argument(
+        "--bare-seconds", type=float, help="of the fits alone, from an earlier run, as the first"
+    )
     parser.add_argument(
         "--work", type=Path, default=Path("build/pipeline"), help="folder to work in; emptied"
     )
