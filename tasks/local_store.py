@@ -122,7 +122,8 @@ class LocalStore:
                 yield from self._walk(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
                 key = Path(entry.path).relative_to(self.root).as_posix()
-                yield StoredObject(key, entry.stat(follow_symlinks=False).st_size)
+                with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                    yield StoredObject(key, entry.stat(follow_symlinks=False).st_size)
 
     @contextlib.contextmanager
     def _temporary(self, data: bytes) -> Iterator[Path]:

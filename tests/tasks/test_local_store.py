@@ -26,6 +26,23 @@ def test_listing_leaves_out_links_and_temporary_files(store: LocalStore):
     assert [found.key for found in store.objects("a")] == ["a/1"]
 
 
+def test_an_object_that_is_deleted_during_a_listing_is_left_out(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    """Two days are compacted at once, and each lists while the other deletes."""
+    for key in ("a/1", "a/2", "a/3"):
+        store.put(key, b"x")
+    scan = os.scandir
+
+    def slow_scan(folder: Path) -> list[os.DirEntry[str]]:
+        found = list(scan(folder))
+        (store.root / "a" / "2").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(local_store.os, "scandir", slow_scan)
+    assert [found.key for found in store.objects("a")] == ["a/1", "a/3"]
+
+
 def test_a_killed_writer_leaves_nothing_visible_and_is_cleaned_up_after(store: LocalStore):
     code = f"""
         import os, signal
