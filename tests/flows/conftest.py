@@ -20,6 +20,7 @@ quiet_prefect()  # before any test module imports Prefect
 
 DRAFT = CodecConfig(model="mlp", preset="draft")
 OPTIONS = RunOptions(device="cpu", workers=2)
+ON_A_CPU = ("--model", "mlp", "--preset", "draft", "--device", "cpu")  # DRAFT, in words of `inr`
 
 GOOD = {"grey.png", "alpha.png", "a/turned.jpg", r"new\nline.png", r"not\xffutf8.png"}
 ONE_COLOUR = {r"new\nline.png"}  # needs no fit

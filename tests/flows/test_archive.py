@@ -30,7 +30,7 @@ from tasks.report import RunSummary, facts, markdown
 from tasks.settings import RunOptions
 from tasks.source import read_source
 from tasks.storage import open_store
-from tests.flows.conftest import BAD, DRAFT, GOOD, ONE_COLOUR, OPTIONS, Archived
+from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, ONE_COLOUR, OPTIONS, Archived
 from tests.flows.test_cli import invoke
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
@@ -199,19 +199,7 @@ def test_nothing_below_its_contract_is_archived(tmp_path: Path):
     noise = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
     (source / "noise.png").write_bytes(file_of(Image.fromarray(noise)))
     (source / "smooth.png").write_bytes(file_of(image(16, 16, 3)))
-    words = (
-        "archive",
-        source,
-        store,
-        "--model",
-        "mlp",
-        "--preset",
-        "draft",
-        "--device",
-        "cpu",
-        "--rd-lambda",
-        0.004,
-    )
+    words = ("archive", source, store, *ON_A_CPU, "--rd-lambda", 0.004)
     contract = ("--min-psnr", 24, "--max-refits", 0)
     for n_before in (0, 2):
         told = json.loads(invoke(*words, *contract, "--json").output)

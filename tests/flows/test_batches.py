@@ -30,7 +30,7 @@ from tasks.local_store import LocalStore
 from tasks.record import archive_digest
 from tasks.report import RunSummary
 from tasks.settings import RunOptions
-from tests.flows.conftest import DRAFT, OPTIONS
+from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS
 from tests.flows.test_cli import ROOT, inr_run, invoke
 from tests.tasks.pictures import file_of, image
 from tests.tasks.rows import source_image
@@ -99,19 +99,7 @@ def test_a_batch_is_large_enough_to_keep_every_worker_busy_here_and_small_elsewh
 def test_other_engines_do_the_same(photos: Path, store: LocalStore, runner: str):
     if importlib.util.find_spec(f"prefect_{runner}") is None:
         pytest.skip(f"the extra [{runner}] is not installed")
-    words = (
-        "archive",
-        photos,
-        store.url,
-        "--model",
-        "mlp",
-        "--preset",
-        "draft",
-        "--device",
-        "cpu",
-        "--workers",
-        2,
-    )
+    words = ("archive", photos, store.url, *ON_A_CPU, "--workers", 2)
     result = inr_run(*words, "--runner", runner, "--json")
     assert result.returncode == exits.IMAGES_FAILED, result.stderr
     rows = rows_of(store)
@@ -212,19 +200,7 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
 
 
 def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
-    result = invoke(
-        "archive",
-        photos,
-        store.url,
-        "--model",
-        "mlp",
-        "--preset",
-        "draft",
-        "--device",
-        "cpu",
-        "--deployment",
-        "no/where",
-    )
+    result = invoke("archive", photos, store.url, *ON_A_CPU, "--deployment", "no/where")
     assert result.exit_code == exits.USAGE
     assert "deployment: expected the name of one, found 'no/where'" in result.stderr
 

@@ -15,7 +15,7 @@ import inr
 from flows import exits
 from flows.cli import app
 from inr import errors
-from tests.flows.conftest import BAD, GOOD, Archived
+from tests.flows.conftest import BAD, GOOD, ON_A_CPU, Archived
 from tests.tasks.pictures import file_of, image
 
 INR = [sys.executable, "-c", "from flows.cli import app; app(prog_name='inr')"]
@@ -220,9 +220,7 @@ def test_version():
 
 
 def test_archive_shows_a_table_failures_first_and_where_to_look(archived: Archived):
-    result = inr_run(
-        "archive", archived.source, archived.store, "--model", "mlp", "--preset", "draft", "--device", "cpu"
-    )
+    result = inr_run("archive", archived.source, archived.store, *ON_A_CPU)
     assert result.returncode == exits.IMAGES_FAILED
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified"]

@@ -13,6 +13,7 @@ import pytest
 import inr
 from tasks import catalogue
 from tasks.local_store import LocalStore
+from tests.flows.conftest import ON_A_CPU
 from tests.flows.test_cli import INR, ROOT
 from tests.tasks.pictures import file_of, image
 
@@ -29,19 +30,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def start(source: Path, store: Path, **environment: str) -> "subprocess.Popen[str]":
-    arguments = [
-        "archive",
-        str(source),
-        str(store),
-        "--model",
-        "mlp",
-        "--preset",
-        "draft",
-        "--device",
-        "cpu",
-        "--workers",
-        "2",
-    ]
+    arguments = ["archive", str(source), str(store), *ON_A_CPU, "--workers", "2"]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [*INR, *arguments, "--json"],
