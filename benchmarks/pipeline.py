@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import headline, n_cores, provenance, result_file
+from benchmarks.provenance import headline, n_cores, provenance, write_result
 from benchmarks.rd import limit_threads, read_pixels
 from benchmarks.rd_report import table
 from inr.config import PRESETS, CodecConfig
@@ -217,9 +217,7 @@ def main(words: Sequence[str] | None = None) -> None:
         **measure(arguments),
     }
     page = to_markdown(report)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    result_file(arguments.out, ".md").write_text(page, encoding="utf-8")
+    write_result(arguments.out, report, page)
     print(page)
 
 

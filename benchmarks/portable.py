@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks import journal
 from benchmarks.journal import Job, Result
-from benchmarks.provenance import headline, provenance, result_file
+from benchmarks.provenance import headline, provenance, result_file, write_result
 from benchmarks.rd_report import table
 from inr.config import MODELS, CodecConfig
 
@@ -220,9 +220,7 @@ def main(words: Sequence[str] | None = None) -> None:
     runs = measure(arguments.work.resolve(), arguments.python, arguments.out)
     report = {**provenance("benchmarks.portable", given), "runs": runs}
     page = to_markdown(report)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    result_file(arguments.out, ".md").write_text(page, encoding="utf-8")
+    write_result(arguments.out, report, page)
     print(page)
     if any(
         n_equal(runs[0][what], run[what]) < len(runs[0][what]) for run in runs for what in ("pixels", "files")

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import shlex
@@ -68,6 +69,13 @@ def command(module: str, arguments: Sequence[str]) -> str:
 def result_file(out: Path, suffix: str) -> Path:
     """The file of the result `out` with this suffix; a dot in the name of `out` stays."""
     return out.with_name(out.name + suffix)
+
+
+def write_result(out: Path, report: dict[str, Any], page: str) -> None:
+    """Write a report as `out`.json, and the page made of it as `out`.md."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    result_file(out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    result_file(out, ".md").write_text(page, encoding="utf-8")
 
 
 def headline(origin: dict[str, Any]) -> list[str]:

@@ -11,7 +11,6 @@ run as an operator runs them, from command to exit.
 import argparse
 import dataclasses
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -24,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import headline, provenance, result_file
+from benchmarks.provenance import headline, provenance, write_result
 from benchmarks.rd_report import table
 from inr.config import CodecConfig
 
@@ -197,9 +196,7 @@ def main(words: Sequence[str] | None = None) -> None:
         **measure(arguments.work.resolve(), arguments.n_rows, arguments.rows_per_part, arguments.repeats),
     }
     page = to_markdown(report)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    result_file(arguments.out, ".md").write_text(page, encoding="utf-8")
+    write_result(arguments.out, report, page)
     print(page)
 
 

@@ -11,7 +11,6 @@ timed from start to exit.
 import argparse
 import dataclasses
 import hashlib
-import json
 import math
 import os
 import random
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.provenance import headline, provenance, result_file
+from benchmarks.provenance import headline, provenance, write_result
 from benchmarks.rd_report import table
 from benchmarks.samples import make_crops
 from inr.config import MODELS, CodecConfig
@@ -266,9 +265,9 @@ def main(words: Sequence[str] | None = None) -> None:
         **time_report(store, page),
         "page": look(page),
     }
-    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    result_file(arguments.out, ".md").write_text(to_markdown(report), encoding="utf-8")
-    print(to_markdown(report))
+    text = to_markdown(report)
+    write_result(arguments.out, report, text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from typing import Any
 from benchmarks import footprint, journal
 from benchmarks.footprint import Footprint
 from benchmarks.journal import Job, Result
-from benchmarks.provenance import headline, n_cores, provenance, result_file
+from benchmarks.provenance import headline, n_cores, provenance, result_file, write_result
 from benchmarks.rd_report import table
 from inr.cnn_trainer import PyramidSettings
 
@@ -271,9 +271,7 @@ def main(words: Sequence[str] | None = None) -> None:
         **measure(arguments),
     }
     page = to_markdown(report)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    result_file(arguments.out, ".md").write_text(page, encoding="utf-8")
+    write_result(arguments.out, report, page)
     print(page)
 
 

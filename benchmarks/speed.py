@@ -7,7 +7,6 @@ as the median of several runs. Writes OUT.json and OUT.md.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import headline, n_cores, provenance, result_file
+from benchmarks.provenance import headline, n_cores, provenance, write_result
 from benchmarks.rd import Device, limit_threads, measure_point
 from benchmarks.rd_report import number, table
 from inr.config import PRESETS, CodecConfig
@@ -138,9 +137,7 @@ def main(words: Sequence[str] | None = None) -> None:
         ],
     }
     page = to_markdown(report)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result_file(arguments.out, ".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    result_file(arguments.out, ".md").write_text(page, encoding="utf-8")
+    write_result(arguments.out, report, page)
     print(page)
 
 

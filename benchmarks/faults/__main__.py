@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.faults import flips, images, kills, stores, workers
 from benchmarks.faults.outcomes import Fault, Outcome, done, outcome_of, to_markdown
 from benchmarks.faults.scenery import Scenery
-from benchmarks.provenance import provenance, result_file
+from benchmarks.provenance import provenance, result_file, write_result
 
 FOLDERS, S3 = Scenery.in_folders, Scenery.in_s3
 FAULTS = (
@@ -93,8 +93,7 @@ def earlier(out: Path) -> tuple[dict[str, Outcome], str]:
 def write(out: Path, origin: dict[str, Any], outcomes: list[Outcome]) -> None:
     """Write what there is so far."""
     values = {**origin, "faults": [outcome.as_values() for outcome in outcomes]}
-    result_file(out, ".json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    result_file(out, ".md").write_text(to_markdown(origin, outcomes), encoding="utf-8")
+    write_result(out, values, to_markdown(origin, outcomes))
 
 
 if __name__ == "__main__":

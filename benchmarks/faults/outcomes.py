@@ -141,7 +141,7 @@ def done(faults: Iterable[Fault], scenery: Scenery) -> Iterator[Outcome]:
             with closing(place):
                 fault.do(place, account, scenery)
             verdict = judge(place)
-        except Exception:
+        except Exception:  # of this program: it is told in the row, and the other faults are done
             broke = without_root(traceback.format_exc(limit=-3))
         seconds, date = time.monotonic() - started, f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"
         rows, account.rows = account.rows, {}
