@@ -137,6 +137,7 @@ class CompiledLosses:
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """As `PlainLosses.bits`."""
+        # torch leaves `Function.apply` without types, here and below.
         result: torch.Tensor = _Bits.apply(self, latents, *matrices[:3])  # type: ignore[no-untyped-call]
         return result
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -40,16 +41,22 @@ class Browser:
     def wait_for(self, text: str) -> None:
         """Wait until a text can be read on the page; fails with what can be read instead."""
         try:
-            WebDriverWait(self.driver, SECONDS_TO_WAIT).until(lambda _: text in self.text())
-        except Exception as error:
+            self._wait().until(lambda _: text in self.text())
+        except TimeoutException as error:
             raise AssertionError(f"expected {text!r} on {self.driver.current_url}:\n{self.text()}") from error
 
     def click(self, text: str) -> None:
         """Click on the innermost thing that can be seen and reads exactly so."""
         same = f'//body//*[normalize-space(.)="{text}"]'
-        WebDriverWait(self.driver, SECONDS_TO_WAIT).until(
+        self._wait().until(
             lambda driver: [found for found in driver.find_elements(By.XPATH, same) if found.is_displayed()]
         )[-1].click()
+
+    def _wait(self) -> "WebDriverWait[Chrome]":
+        """Pages that draw themselves replace what was just found; then it is looked for again."""
+        return WebDriverWait(
+            self.driver, SECONDS_TO_WAIT, ignored_exceptions=[StaleElementReferenceException]
+        )
 
     def n_images(self) -> int:
         """Pictures on the page that are loaded and have a size."""
