@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFi
 from prefect.states import Cancelled
 
 from flows import archive as archive_module
-from flows import dispatch, exits
+from flows import dispatch, exits, workers
 from flows.archive import archive
 from flows.batch import archive_batch
 from flows.workers import task_runner
@@ -93,6 +93,15 @@ def test_a_batch_is_large_enough_to_keep_every_worker_busy_here_and_small_elsewh
     assert size(RunOptions(workers=2)) == 64
     assert size(RunOptions(workers=16)) == 16 * archive_module.ROUNDS
     assert size(RunOptions(workers=16, deployment="a/b")) == 64
+
+
+def test_the_workers_of_dask_keep_the_memory_that_they_free():
+    import dask
+
+    workers._dask(RunOptions(device="cpu", workers=2, runner="dask"))
+    variables = dask.config.get("distributed.nanny.pre-spawn-environ")
+    assert "MALLOC_TRIM_THRESHOLD_" not in variables
+    assert "OMP_NUM_THREADS" in variables
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
