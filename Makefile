@@ -146,7 +146,7 @@ bench-crops: $(STAMP)
 	$(BIN)/python -m benchmarks.crops --images '$(IMAGES)' --out benchmarks/results/cnn_crops $(RD_FLAGS)
 
 bench-rates: $(STAMP)
-	$(BIN)/python -m benchmarks.rates --out tasks/rates
+	$(BIN)/python -m benchmarks.rates --out tasks/plan/rates
 
 bench-report: $(STAMP)
 	$(BIN)/python -m benchmarks.report --out benchmarks/results/report $(REPORT_FLAGS)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inr.metrics import bpp
-from tasks.quality import measure_quality
+from tasks.report.quality import measure_quality
 
 Pixels = NDArray[np.uint8]
 Json = dict[str, Any]

@@ -20,7 +20,7 @@ from benchmarks.baselines import JPEGS
 from benchmarks.provenance import command, result_file
 from benchmarks.rd_report import QUALITY, SECONDS, number, quality_cells, seconds_cells, table, to_json
 from benchmarks.rd_stats import anchor_curves, anchor_mean, as_json, curves_by_image, mean_points
-from tasks.curves import Point, bd_rate, mean_curve, rate_at
+from tasks.report.curves import Point, bd_rate, mean_curve, rate_at
 
 Json = dict[str, Any]
 

@@ -22,7 +22,7 @@ from benchmarks.provenance import headline, n_cores, provenance, result_file
 from benchmarks.rd import baseline_job, encode_job, limit_threads, list_images
 from benchmarks.rd_report import number, table, to_json
 from inr.config import CodecConfig
-from tasks.curves import Point, bd_rate, rate_at
+from tasks.report.curves import Point, bd_rate, rate_at
 
 BOX = (200, 100, 456, 356)  # left, top, right, bottom
 NAMES = ("kodim01", "kodim05", "kodim07", "kodim13", "kodim19", "kodim23")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from tasks.curves import Point, psnr_at, rate_at
+from tasks.report.curves import Point, psnr_at, rate_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.drawing import COLOURS, Line, Panel, draw_rd, figure_of, plain_ticks
-from tasks.curves import Point
+from tasks.report.curves import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,14 +28,14 @@ from benchmarks.provenance import headline, provenance, result_file
 from benchmarks.rd import limit_threads, read_pixels
 from benchmarks.rd_report import number, table
 from inr.bitstream import Container, pack
-from inr.coder import encode_tensors
+from inr.coding.coder import encode_tensors
 from inr.decoder import decode
 from inr.metrics import bpp, mse
-from inr.mlp import CoordinateMLP
-from inr.mlp_encoder import coding_of
-from inr.muon import MatrixOptimizer, Muon
-from inr.presets import choose_architecture
-from inr.trainer import Fit, FitSettings, fit
+from inr.mlp.architecture import CoordinateMLP
+from inr.mlp.fit.encoder import coding_of
+from inr.mlp.fit.muon import MatrixOptimizer, Muon
+from inr.mlp.fit.presets import choose_architecture
+from inr.mlp.fit.trainer import Fit, FitSettings, fit
 
 Stacks = Sequence[torch.Tensor]
 

@@ -40,7 +40,7 @@ from benchmarks.rd_report import table
 from inr.config import PRESETS, CodecConfig
 
 EMPTY_FLOW = """
-from flows.running import quiet_prefect
+from flows.cli.running import quiet_prefect
 quiet_prefect()
 from prefect import flow
 flow(name="empty")(lambda: None)()
@@ -49,7 +49,7 @@ flow(name="empty")(lambda: None)()
 
 def bare_fits(folder: Path, config: CodecConfig, *, runner: str, n_workers: int, n_threads: int) -> float:
     """Seconds to encode every image of `folder`, `n_workers` at a time, imports and reading aside."""
-    import flows.workers  # noqa: F401, so that Python switches threads as it does in the flow
+    import flows.engine.workers  # noqa: F401, so that Python switches threads as it does in the flow
 
     pictures = [read_pixels(path) for path in sorted(folder.glob("*.png"))]
     engine: Callable[..., Executor] = ThreadPoolExecutor
@@ -133,8 +133,8 @@ def overhead(*, archive: float, prefect: float, bare: float) -> dict[str, float]
 
 def catalogue_seconds(store: Path, n_workers: int) -> dict[str, float]:
     """Sums over the images of what the catalogue says, divided by the workers: seconds of wall time."""
-    from tasks.catalogue import read_images
-    from tasks.storage import open_store
+    from tasks.catalogue.parts import read_images
+    from tasks.store.locations import open_store
 
     names = ("fit_seconds", "encode_seconds", "verify_seconds")
     rows = read_images(open_store(str(store)), ("status", *names)).to_pylist()

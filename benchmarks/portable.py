@@ -4,8 +4,8 @@
 
 One store is made here: photographs in grey, grey and alpha, RGB, RGB and alpha, one with EXIF, by both model
 families, and one stored without loss. It is then restored under the conditions of `CONDITIONS`, each in a
-process of its own, and once more with each Python given, whose environment has another torch. Restoring
-is `tasks.restore.restore_image`, which compares every digest on its way. What is compared here besides: the
+process of its own, and once more with each Python given, whose environment has another torch.
+`tasks.steps.restore.restore_image` compares every digest on its way. This program compares besides the
 SHA-256 of the pixels of each image, and the restored files byte for byte.
 
 A store that is in the folder of --work is taken, so one that another machine made can be tried here.
@@ -43,7 +43,7 @@ WITH_OTHER_PYTHON = ("1 thread", "2 threads", "torch without AVX")
 
 def make_store(work: Path) -> None:
     """Archives the photographs, by each model and once without loss; no flow around the tasks."""
-    from tasks.contract import Contract
+    from tasks.catalogue.contract import Contract
 
     make_photographs(work / "photos")
     for model in MODELS:
@@ -75,12 +75,12 @@ def make_photographs(folder: Path) -> None:
 
 
 def _archive(work: Path, below: str, config: CodecConfig, contract: Any) -> None:
-    from tasks.commit import append
-    from tasks.compress import ArchiveJob, compress_image
+    from tasks.originals.listing import SourceImage, digest_source, list_source
     from tasks.settings import RunOptions
-    from tasks.source import SourceImage, digest_source, list_source
-    from tasks.storage import open_store
-    from tasks.verify import verify_image
+    from tasks.steps.commit import append
+    from tasks.steps.compress import ArchiveJob, compress_image
+    from tasks.steps.verify import verify_image
+    from tasks.store.locations import open_store
 
     job = ArchiveJob(
         run_id="portable",
@@ -103,10 +103,10 @@ def restore(store: Path, target: Path) -> dict[str, Any]:
         sys.modules["numba"] = None  # type: ignore[assignment]  # an import of it fails from now on
     import torch
 
-    from inr.cnn import compiled_kernels
-    from tasks.restore import RestoreJob, restore_image, select
-    from tasks.storage import open_store
-    from tasks.verify import read_intact
+    from inr.cnn.architecture import compiled_kernels
+    from tasks.steps.restore import RestoreJob, restore_image, select
+    from tasks.steps.verify import read_intact
+    from tasks.store.locations import open_store
 
     opened, pixels = open_store(str(store)), {}
     job = RestoreJob(str(store), str(target), "png", int(os.environ.get(THREADS, "1")))

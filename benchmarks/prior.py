@@ -1,6 +1,6 @@
 """The networks that files of family `cnn` are told as differences from: fitted to many photographs at once.
 
-    python -m benchmarks.prior PHOTOS --out inr/priors.json
+    python -m benchmarks.prior PHOTOS --out inr/cnn/priors.json
 
 Every photograph in the folder gives a crop of 256 x 256, the most detailed of several, and latents of its
 own; the networks are shared by all. A set is made for RGB and one for grey. What is written is a new page
@@ -28,11 +28,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from inr import fit_kernels
-from inr.cnn import LatentPyramid, largest_row_sum
-from inr.cnn_gradient import CompiledLosses
-from inr.cnn_trainer import soft_round
-from inr.soap import Soap
+from inr.cnn.architecture import LatentPyramid, largest_row_sum
+from inr.cnn.fit import kernels as fit_kernels
+from inr.cnn.fit.gradient import CompiledLosses
+from inr.cnn.fit.soap import Soap
+from inr.cnn.fit.trainer import soft_round
 
 RD_LAMBDA = 1e-3
 SIDE = 256

@@ -44,8 +44,8 @@ QUERIES = {
 
 def make_rows(n_rows: int, seed: int) -> Iterator[Row]:
     """Rows of ``images``, in the order in which runs would write them."""
-    from tasks.record import failed_record, planned_record
-    from tasks.source import SourceImage
+    from tasks.catalogue.records import failed_record, planned_record
+    from tasks.originals.listing import SourceImage
 
     draw, config = random.Random(seed), CodecConfig()
     for number in range(n_rows):
@@ -64,7 +64,7 @@ def make_rows(n_rows: int, seed: int) -> Iterator[Row]:
 
 def _archived(draw: random.Random, image_digest: str, archive_digest: str, at: datetime) -> Row:
     """What the row of an archived image has beyond that of a planned one."""
-    from tasks.record import ARCHIVED, bitstream_key
+    from tasks.catalogue.records import ARCHIVED, bitstream_key
 
     n_bytes = draw.randrange(2000, 40_000)
     return {
@@ -94,8 +94,8 @@ def _archived(draw: random.Random, image_digest: str, archive_digest: str, at: d
 
 def write_parts(folder: Path, n_rows: int, rows_per_part: int) -> None:
     """Writes the rows into parts of a new store, named as of the days of their rows."""
-    from tasks.catalogue import IMAGES, write_rows
-    from tasks.storage import open_store
+    from tasks.catalogue.parts import IMAGES, write_rows
+    from tasks.store.locations import open_store
 
     store, part = open_store(str(folder)), []
     for number, row in enumerate(make_rows(n_rows, seed=0), 1):

@@ -4,7 +4,7 @@
 
 A crop of a real photograph in two sizes and a whole one, on one thread, which is what a worker of the
 flow has. The seconds are those of that thread, so they hold on a machine that does other work beside.
-Writes tasks/rates.json, which the package carries; a store's own rows come before it.
+Writes tasks/plan/rates.json, which the package carries; a store's own rows come before it.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def jobs(models: Sequence[str], presets: Sequence[str], folder: Path) -> Iterato
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Encodes once; returns a point as tasks/rates.json has it."""
+    """Encodes once; returns a point as tasks/plan/rates.json has it."""
     from inr import encode
 
     pixels = read_pixels(job.path)

@@ -42,7 +42,7 @@ COMPARED = ("COIN", "Strümpler 2022", "NIF25")
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
     """The image as the archive would open it: uint8 [H, W, C]."""
-    from tasks.ingest import open_picture
+    from tasks.originals.opening import open_picture
 
     return open_picture(path.read_bytes(), max_pixels=MAX_PIXELS).pixels
 
@@ -59,7 +59,7 @@ def measure_point(image: Path, config: CodecConfig, device: Device, written: Pat
     """Encodes one image to the file `written`, and decodes that file. Times in seconds, imports aside."""
     from inr import decode, encode
     from inr.metrics import bpp
-    from tasks.quality import measure_quality
+    from tasks.report.quality import measure_quality
 
     pixels = read_pixels(image)
     height, width, channels = pixels.shape

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.drawing import Line, Panel, draw_rd
 from benchmarks.provenance import headline, result_file
 from benchmarks.rd_stats import mean_points
-from tasks.curves import Point
+from tasks.report.curves import Point
 
 Json = dict[str, Any]
 

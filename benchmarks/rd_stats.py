@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.baselines import JPEGS
-from tasks.curves import BDRate, Point, bd_rate, envelope, mean_curve, rate_at
+from tasks.report.curves import BDRate, Point, bd_rate, envelope, mean_curve, rate_at
 
 Json = dict[str, Any]
 Pairs = Iterable[tuple[float, float]]

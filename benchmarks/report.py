@@ -28,15 +28,15 @@ from benchmarks.provenance import headline, provenance, write_result
 from benchmarks.rd_report import table
 from benchmarks.samples import make_crops
 from inr.config import MODELS, CodecConfig
-from tasks.catalogue import HISTORY, IMAGES, new_part_name, write_rows
-from tasks.columns import HISTORY_SCHEMA_VERSION
-from tasks.commit import append
+from tasks.catalogue.columns import HISTORY_SCHEMA_VERSION
+from tasks.catalogue.parts import HISTORY, IMAGES, new_part_name, write_rows
+from tasks.catalogue.records import ARCHIVED, CatalogueRecord, bitstream_key, failed_record, planned_record
 from tasks.errors import UnsupportedImage
-from tasks.objects import ObjectStore
-from tasks.record import ARCHIVED, CatalogueRecord, bitstream_key, failed_record, planned_record
+from tasks.originals.listing import SourceImage, digest_source, list_source
 from tasks.settings import RunOptions
-from tasks.source import SourceImage, digest_source, list_source
-from tasks.storage import open_store
+from tasks.steps.commit import append
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
 
 N_REAL = 20
 SIDE = 128
@@ -151,14 +151,14 @@ def make_store(work: Path, n_rows: int) -> Path:
 
 def add_real_rows(store: ObjectStore, folder: Path) -> None:
     """Archive crops of photographs. Fits are cut short: to decode what came of them takes no less for it."""
-    from tasks.compress import ArchiveJob, compress_image
-    from tasks.verify import verify_image
+    from tasks.steps.compress import ArchiveJob, compress_image
+    from tasks.steps.verify import verify_image
 
     options = RunOptions(device="cpu")
     job = ArchiveJob(run_id="real", store=store.url, config=CodecConfig(preset="draft"), options=options)
     make_crops(folder, n_images=N_REAL, side=SIDE)
     records = []
-    with patch.dict("inr.presets._STEPS", draft=STEPS_OF_REAL_FITS):
+    with patch.dict("inr.mlp.fit.presets._STEPS", draft=STEPS_OF_REAL_FITS):
         for file in list_source(str(folder)).files:
             digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)
             image = SourceImage(digest, file.uri, file.path, n_bytes)

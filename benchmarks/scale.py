@@ -32,7 +32,7 @@ from benchmarks.footprint import Footprint
 from benchmarks.journal import Job, Result
 from benchmarks.provenance import headline, n_cores, provenance, result_file, write_result
 from benchmarks.rd_report import table
-from inr.cnn_trainer import PyramidSettings
+from inr.cnn.fit.trainer import PyramidSettings
 
 SHORT = PyramidSettings(6, report_steps=2)
 CHOSEN = ("--model", "cnn", "--preset", "draft", "--device", "cpu", "--json")
@@ -43,8 +43,8 @@ N_SHOWN = 10
 
 def archive_with_short_fits(words: Sequence[str]) -> None:
     """``inr archive``, its fits shortened to `SHORT`. Ends the process."""
-    from flows.cli import app
-    from inr import cnn_encoder
+    from flows.cli.app import app
+    from inr.cnn.fit import encoder as cnn_encoder
 
     cnn_encoder._SETTINGS["draft"] = SHORT
     app(["archive", *words])
@@ -86,8 +86,8 @@ def _archive(source: str, store: str, environment: dict[str, str], n_workers: in
 
 
 def _rows(store: Path) -> list[dict[str, Any]]:
-    from tasks.catalogue import read_images
-    from tasks.storage import open_store
+    from tasks.catalogue.parts import read_images
+    from tasks.store.locations import open_store
 
     columns = ("recorded_at", "encode_seconds", "verify_seconds")
     rows: list[dict[str, Any]] = read_images(open_store(str(store)), columns).to_pylist()
@@ -133,7 +133,7 @@ def rerun_on_s3(work: Path, n_images: int, n_workers: int) -> Result:
 
 
 def _copy(folder: Path, url: str) -> None:
-    from tasks.storage import open_store
+    from tasks.store.locations import open_store
 
     store = open_store(url)
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]

@@ -14,12 +14,15 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import ProgressArtifact, publish_images, publish_page
 from flows.dispatch import done_batches
-from flows.images import commit, new_job, unreadable_rows
-from flows.listening import relaying
+from flows.engine.artifacts import ProgressArtifact, publish_images, publish_page
+from flows.engine.images import commit, new_job, unreadable_rows
+from flows.engine.listening import relaying
 from inr import CodecConfig
-from tasks.batches import (
+from tasks.catalogue.contract import Contract
+from tasks.catalogue.records import CatalogueRecord, archive_digest, described, failed_record, planned_record
+from tasks.errors import BatchLost, ImagesFailed
+from tasks.plan.batches import (
     forget_batches,
     forget_old_batches,
     new_folder,
@@ -27,16 +30,13 @@ from tasks.batches import (
     read_outcome,
     write_batches,
 )
-from tasks.compress import ArchiveJob
-from tasks.contract import Contract
-from tasks.errors import BatchLost, ImagesFailed
-from tasks.objects import ObjectStore
-from tasks.plan import Plan, archived_in, make_plan
-from tasks.record import CatalogueRecord, archive_digest, described, failed_record, planned_record
-from tasks.report import RunSummary, store_report
-from tasks.run_page import run_page
+from tasks.plan.planning import Plan, archived_in, make_plan
+from tasks.report.artifact import run_page
+from tasks.report.summary import RunSummary, store_report
 from tasks.settings import RunOptions, load_settings
-from tasks.storage import open_store
+from tasks.steps.compress import ArchiveJob
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
 
 ROUNDS = 32
 
@@ -131,7 +131,9 @@ def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) ->
     """Leave the run's report as a page; what keeps it from that is no reason to fail what is archived."""
     if not summary.n_done:
         return
-    from tasks.page.render import store_page  # two seconds, and only a run that did something pays them
+    from tasks.report.html.render import (
+        store_page,  # two seconds, and only a run that did something pays them
+    )
 
     try:
         store_page(store, summary.run_id, options)

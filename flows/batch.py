@@ -6,15 +6,15 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.images import archive_all, new_job
+from flows.engine.images import archive_all, new_job
 from inr import CodecConfig
-from tasks.batches import read_batch, write_outcome
-from tasks.contract import Contract
+from tasks.catalogue.contract import Contract
+from tasks.catalogue.records import described
 from tasks.errors import ImagesFailed
-from tasks.record import described
-from tasks.report import RunSummary
+from tasks.plan.batches import read_batch, write_outcome
+from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
-from tasks.storage import open_store
+from tasks.store.locations import open_store
 
 
 def run_name() -> str:

@@ -8,14 +8,14 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import ProgressArtifact, publish_page, publish_table
-from flows.workers import Step, outcomes, task_runner
-from tasks.compact import Compacted, CompactSummary, Day, plan_compaction
-from tasks.compact import compact as compact_task
+from flows.engine.artifacts import ProgressArtifact, publish_page, publish_table
+from flows.engine.workers import Step, outcomes, task_runner
 from tasks.errors import ImagesFailed
-from tasks.report import markdown_list
+from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions
-from tasks.storage import open_store
+from tasks.steps.compact import Compacted, CompactSummary, Day, plan_compaction
+from tasks.steps.compact import compact as compact_task
+from tasks.store.locations import open_store
 
 DAYS_AT_A_TIME = 2  # each is held in memory
 

@@ -9,16 +9,16 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import ProgressArtifact, publish_page, publish_table
-from flows.listening import tell
-from flows.workers import Step, n_threads, n_workers, outcomes, task_runner
+from flows.engine.artifacts import ProgressArtifact, publish_page, publish_table
+from flows.engine.listening import tell
+from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
+from tasks.catalogue.records import CatalogueRecord
 from tasks.errors import ImagesFailed
-from tasks.record import CatalogueRecord
-from tasks.report import markdown_list
-from tasks.restore import Format, Restored, RestoreJob, RestoreSummary, select
-from tasks.restore import restore as restore_task
+from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions, load_settings
-from tasks.storage import open_store
+from tasks.steps.restore import Format, Restored, RestoreJob, RestoreSummary, select
+from tasks.steps.restore import restore as restore_task
+from tasks.store.locations import open_store
 
 
 def run_name() -> str:

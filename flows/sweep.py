@@ -8,19 +8,19 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.artifacts import publish_images, publish_page
-from flows.images import Work, archive_all, new_job
+from flows.engine.artifacts import publish_images, publish_page
+from flows.engine.images import Work, archive_all, new_job
 from inr import CodecConfig
+from tasks.catalogue.records import archive_digest
 from tasks.errors import ImagesFailed
-from tasks.objects import ObjectStore
-from tasks.plan import archived_in
-from tasks.record import archive_digest
-from tasks.report import RunSummary
-from tasks.run_page import sweep_page
+from tasks.originals.listing import SourceImage
+from tasks.plan.planning import archived_in
+from tasks.report.artifact import sweep_page
+from tasks.report.summary import RunSummary
+from tasks.report.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep
 from tasks.settings import RunOptions, load_settings
-from tasks.source import SourceImage
-from tasks.storage import open_store
-from tasks.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
 
 DEFAULT_SAMPLE = 20
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         UnsupportedVersion,
     )
     from inr.inspection import Inspection, inspect
+    from inr.mlp.fit.trainer import Progress
     from inr.search import Attempt
-    from inr.trainer import Progress
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,7 @@ _HOME = {
     "encode": "encoder",
     "Inspection": "inspection",
     "inspect": "inspection",
-    "Progress": "trainer",
+    "Progress": "mlp.fit.trainer",
     "BadMagic": "errors",
     "BitstreamError": "errors",
     "ChecksumMismatch": "errors",

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import Container, Limits, Metadata, TensorCoding, unpack
-from inr.cnn import LatentPyramid
-from inr.coder import Symbols
-from inr.mlp import CoordinateMLP
+from inr.cnn.architecture import LatentPyramid
+from inr.coding.coder import Symbols
+from inr.mlp.architecture import CoordinateMLP
 
 Architecture = CoordinateMLP | LatentPyramid
 

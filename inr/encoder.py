@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import MAX_SIDE, Container, Limits, Metadata, pack
-from inr.cnn import MAX_PIXELS
-from inr.cnn_encoder import fit_cnn, one_colour_cnn
+from inr.cnn.architecture import MAX_PIXELS
+from inr.cnn.fit.encoder import fit_cnn, one_colour_cnn
 from inr.config import CodecConfig
 from inr.decoder import Network, decode, digest_pixels, digest_symbols, render
 from inr.errors import ConfigError, FitDiverged, SelfCheckFailed
 from inr.metrics import bpp, mse, psnr_db
-from inr.mlp_encoder import fit_mlp, one_colour_mlp
+from inr.mlp.fit.encoder import fit_mlp, one_colour_mlp
+from inr.mlp.fit.trainer import Progress
 from inr.search import Attempt, reach_goal
-from inr.trainer import Progress
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from inr.bitstream import FORMAT_VERSION, Limits, unpack
-from inr.coder import TensorSize
+from inr.coding.coder import TensorSize
 from inr.decoder import read_network
 from inr.metrics import bpp
 

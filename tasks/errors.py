@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from inr.errors import InrError
 
 if TYPE_CHECKING:
-    from tasks.audit import AuditSummary
-    from tasks.compact import CompactSummary
-    from tasks.report import RunSummary
-    from tasks.restore import RestoreSummary
-    from tasks.sweep import SweepReport
+    from tasks.report.summary import RunSummary
+    from tasks.report.sweep import SweepReport
+    from tasks.steps.audit import AuditSummary
+    from tasks.steps.compact import CompactSummary
+    from tasks.steps.restore import RestoreSummary
 
 __all__ = [
     "BatchLost",

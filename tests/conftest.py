@@ -66,7 +66,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
 @pytest.fixture
 def s3_access(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Access]":
     """Access of this process to the server, straight, with the credentials of its owner."""
-    from tasks import objects, s3
+    from tasks.store import objects, s3
     from tests.s3_server import Access
 
     monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.001)

@@ -264,7 +264,7 @@ def _cnn(
 
 
 def _prior(number: int, gain: int, n_levels: int, channels: int) -> dict[str, tuple[np.ndarray, int]]:
-    entry = json.loads((Path(__file__).parent.parent / "inr" / "priors.json").read_text())[number - 1]
+    entry = json.loads((Path(__file__).parent.parent / "inr" / "cnn" / "priors.json").read_text())[number - 1]
     found = {}
     for name, rows in entry["matrices"].items():
         p = np.array(rows, dtype=np.int64)

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tasks import s3
+from tasks.store import s3
 
 ACCESS_KEY, SECRET_KEY = "tester", "a-secret-that-must-not-show"
 READER_KEY, READER_SECRET = "reader", "another-secret"

@@ -27,13 +27,13 @@ FOREIGN_TO_INR = {
     *("time", "datetime", "sched", "timeit"),
 }
 SOLE_IMPORTERS = {
-    "constriction": "inr.coder",
-    "boto3": "tasks.s3",
-    "botocore": "tasks.s3",
-    "duckdb": "tasks.query",
-    "pyarrow": "tasks.catalogue",
-    "altair": "tasks.page.charts",
-    "jinja2": "tasks.page.render",
+    "constriction": "inr.coding.coder",
+    "boto3": "tasks.store.s3",
+    "botocore": "tasks.store.s3",
+    "duckdb": "tasks.catalogue.query",
+    "pyarrow": "tasks.catalogue.parts",
+    "altair": "tasks.report.html.charts",
+    "jinja2": "tasks.report.html.render",
 }
 HOSTILE_INPUT = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 PUBLIC = {
@@ -123,18 +123,18 @@ def _run(code: str) -> None:
 
 
 def test_the_packages_are_found() -> None:
-    assert {"inr.decoder", "inr.trainer", "inr.encoder", *SOLE_IMPORTERS.values()} <= SOURCES.keys()
+    assert {"inr.decoder", "inr.mlp.fit.trainer", "inr.encoder", *SOLE_IMPORTERS.values()} <= SOURCES.keys()
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
         ("import a.b.c", {"a.b.c"}),
-        ("from tasks import storage", {"tasks.storage"}),
-        ("from tasks import storage, other", {"tasks.storage"}),
-        ("from tasks.storage import ObjectStore", {"tasks.storage"}),
-        ("from . import storage", {"tasks.storage"}),
-        ("from .storage import ObjectStore", {"tasks.storage"}),
+        ("from tasks import storage", {"tasks.store.locations"}),
+        ("from tasks import storage, other", {"tasks.store.locations"}),
+        ("from tasks.store.locations import ObjectStore", {"tasks.store.locations"}),
+        ("from . import storage", {"tasks.store.locations"}),
+        ("from .storage import ObjectStore", {"tasks.store.locations"}),
         ("def f():\n    import prefect", {"prefect"}),
         ("try:\n    import prefect\nexcept ImportError:\n    import boto3", {"prefect", "boto3"}),
         ("if TYPE_CHECKING:\n    import prefect", set()),
@@ -142,8 +142,8 @@ def test_the_packages_are_found() -> None:
     ],
 )
 def test_imports_are_read_from_source(source: str, expected: set[str]) -> None:
-    modules = {"tasks", "tasks.storage", "tasks.verify"}
-    assert imports_of("tasks.verify", source, modules, {"tasks"}) == expected
+    modules = {"tasks", "tasks.store.locations", "tasks.steps.verify"}
+    assert imports_of("tasks.steps.verify", source, modules, {"tasks"}) == expected
 
 
 def test_reachable_follows_chains_and_cycles() -> None:
@@ -192,7 +192,7 @@ def test_the_container_needs_only_the_standard_library() -> None:
 
 
 def test_the_decoder_reaches_no_training_code() -> None:
-    assert not reachable("inr.decoder", IMPORTS) & {"inr.trainer", "inr.encoder"}
+    assert not reachable("inr.decoder", IMPORTS) & {"inr.mlp.fit.trainer", "inr.encoder"}
 
 
 @pytest.mark.parametrize("name", [name for name in _modules_of("inr") if name != "inr"])
@@ -232,7 +232,7 @@ def test_decoding_loads_no_training_code() -> None:
         """
         import sys
         from inr import decode
-        loaded = {"inr.trainer", "inr.encoder"} & sys.modules.keys()
+        loaded = {"inr.mlp.fit.trainer", "inr.encoder"} & sys.modules.keys()
         assert not loaded, loaded
         """
     )

@@ -16,7 +16,7 @@ from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge, latest_rows
-from tasks.source import printable
+from tasks.originals.listing import printable
 
 GOOD = "crop-000.png"
 BOMB_SIDE = 12_000  # pixels: 144 million, which take 432 MB, in a file of half a megabyte

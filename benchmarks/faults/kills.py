@@ -10,7 +10,7 @@ from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import all_rows, judge
 from tests.s3_server import Server
 
-BACK_AFTER_SECONDS = 4.0  # well within the pauses between the attempts of `tasks.objects`
+BACK_AFTER_SECONDS = 4.0  # well within the pauses between the attempts of `tasks.store.objects`
 
 
 def flow(place: Place, account: Account, _: Scenery) -> None:

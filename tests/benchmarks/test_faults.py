@@ -11,13 +11,13 @@ from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge
 from benchmarks.provenance import provenance
 from inr.config import CodecConfig
-from tasks.commit import append
-from tasks.compress import ArchiveJob, compress_image
-from tasks.local_store import LocalStore
-from tasks.record import failed_record
+from tasks.catalogue.records import failed_record
+from tasks.originals.listing import SourceImage, digest_source
 from tasks.settings import RunOptions
-from tasks.source import SourceImage, digest_source
-from tasks.verify import verify_image
+from tasks.steps.commit import append
+from tasks.steps.compress import ArchiveJob, compress_image
+from tasks.steps.verify import verify_image
+from tasks.store.folder import LocalStore
 from tests.tasks.pictures import file_of, image
 
 
@@ -60,7 +60,7 @@ def test_an_image_without_a_row_is_lost_unless_it_need_not_be_archived(place: Pl
 
 
 def test_an_image_whose_latest_row_is_a_failure_is_lost(place: Place):
-    from tasks import catalogue
+    from tasks.catalogue import parts as catalogue
 
     row = catalogue.latest(catalogue.read_images(LocalStore(place.vault)).to_pylist())[0]
     append(LocalStore(place.vault), [failed_record(catalogue.record_of(row), OSError("no"))])

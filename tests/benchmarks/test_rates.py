@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import rates
 from benchmarks.rates import LAMBDAS, Job, jobs, main, measure, merged, parse
-from inr import presets
 from inr.config import MODELS
+from inr.mlp.fit import presets
 from tests.tasks.pictures import file_of, image
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks import footprint, portable, queries, scale
 from benchmarks.footprint import Footprint, below, resident_mib
-from tasks.catalogue import IMAGES_SCHEMA, parts, read_images
-from tasks.local_store import LocalStore
-from tasks.query import query
+from tasks.catalogue.parts import IMAGES_SCHEMA, parts, read_images
+from tasks.catalogue.query import query
+from tasks.store.folder import LocalStore
 
 ORIGIN = {
     "date": "",

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tasks import catalogue
-from tasks.local_store import LocalStore
+from tasks.catalogue import parts as catalogue
+from tasks.store.folder import LocalStore
 from tests.s3_server import free_ports
 from tests.tasks.pictures import file_of, image
 

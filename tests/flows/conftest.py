@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows.running import quiet_prefect
+from flows.cli.running import quiet_prefect
 from inr.config import CodecConfig
 from tasks.errors import ImagesFailed
-from tasks.report import RunSummary
+from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tests.tasks.pictures import file_of, image, png_header
 

@@ -19,19 +19,19 @@ from prefect.states import StateType
 
 import inr
 from flows.archive import archive
-from flows.listening import listening
+from flows.engine.listening import listening
 from inr.metrics import psnr_db
-from tasks import catalogue
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.records import archive_digest
 from tasks.errors import ImagesFailed
-from tasks.ingest import open_picture
-from tasks.local_store import LocalStore
-from tasks.record import archive_digest
-from tasks.report import RunSummary, facts, markdown
+from tasks.originals.listing import read_source
+from tasks.originals.opening import open_picture
+from tasks.report.summary import RunSummary, facts, markdown
 from tasks.settings import RunOptions
-from tasks.source import read_source
-from tasks.storage import open_store
+from tasks.store.folder import LocalStore
+from tasks.store.locations import open_store
+from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, ONE_COLOUR, OPTIONS, Archived
-from tests.flows.test_cli import invoke
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
@@ -141,7 +141,7 @@ def test_a_run_does_not_fail_for_its_page(archived: Archived, monkeypatch: pytes
     def broken(*given: object) -> None:
         raise RuntimeError("no page today")
 
-    monkeypatch.setattr("tasks.page.render.store_page", broken)
+    monkeypatch.setattr("tasks.report.html.render.store_page", broken)
     for name in BAD:
         (archived.source / name).unlink()
     (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))

@@ -17,21 +17,23 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFi
 from prefect.states import Cancelled
 
 from flows import archive as archive_module
-from flows import dispatch, exits, workers
+from flows import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
-from flows.workers import task_runner
+from flows.cli import exits
+from flows.engine import workers
+from flows.engine.workers import task_runner
 from inr.errors import ConfigError
-from tasks import catalogue
-from tasks.batches import new_folder, write_batches
-from tasks.catalogue import IMAGES, parts
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.parts import IMAGES, parts
+from tasks.catalogue.records import archive_digest
 from tasks.errors import ImagesFailed, ObjectMissing
-from tasks.local_store import LocalStore
-from tasks.record import archive_digest
-from tasks.report import RunSummary
+from tasks.plan.batches import new_folder, write_batches
+from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
+from tasks.store.folder import LocalStore
+from tests.flows.cli.test_app import ROOT, inr_run, invoke
 from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS
-from tests.flows.test_cli import ROOT, inr_run, invoke
 from tests.tasks.pictures import file_of, image
 from tests.tasks.rows import source_image
 

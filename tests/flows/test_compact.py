@@ -5,15 +5,15 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from flows import exits
 from flows.archive import archive
+from flows.cli import exits
 from flows.compact import compact
-from tasks import catalogue
-from tasks.catalogue import IMAGES, parts
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.parts import IMAGES, parts
 from tasks.errors import ImagesFailed
-from tasks.local_store import LocalStore
+from tasks.store.folder import LocalStore
+from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import BAD, DRAFT, OPTIONS, Archived
-from tests.flows.test_cli import invoke
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import inr
-from tasks import catalogue
-from tasks.local_store import LocalStore
+from tasks.catalogue import parts as catalogue
+from tasks.store.folder import LocalStore
+from tests.flows.cli.test_app import INR, ROOT
 from tests.flows.conftest import ON_A_CPU
-from tests.flows.test_cli import INR, ROOT
 from tests.tasks.pictures import file_of, image
 
 N_IMAGES = 3

@@ -9,15 +9,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 import inr
-from flows import exits
+from flows.cli import exits
 from flows.restore import restore
-from tasks import catalogue
+from tasks.catalogue import parts as catalogue
 from tasks.errors import ImagesFailed
-from tasks.ingest import open_picture
-from tasks.local_store import LocalStore
-from tasks.restore import RestoreSummary
+from tasks.originals.opening import open_picture
+from tasks.steps.restore import RestoreSummary
+from tasks.store.folder import LocalStore
+from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import GOOD, OPTIONS, Archived
-from tests.flows.test_cli import invoke
 
 
 def stored(archive: Archived) -> dict[str, catalogue.Row]:

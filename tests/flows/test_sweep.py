@@ -5,13 +5,13 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from flows import exits
+from flows.cli import exits
 from flows.sweep import sweep
 from inr.config import MODELS
 from tasks.errors import ImagesFailed
 from tasks.settings import RunOptions
+from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import OPTIONS
-from tests.flows.test_cli import invoke
 from tests.tasks.pictures import file_of, image
 
 LAMBDAS = ("--rd-lambda", 0.001, "--rd-lambda", 0.02)

@@ -4,15 +4,15 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from flows import exits
 from flows.archive import archive
+from flows.cli import exits
 from flows.verify import verify
-from tasks import catalogue
-from tasks.audit import AuditSummary
+from tasks.catalogue import parts as catalogue
 from tasks.errors import ImagesFailed
-from tasks.local_store import LocalStore
+from tasks.steps.audit import AuditSummary
+from tasks.store.folder import LocalStore
+from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import BAD, DRAFT, GOOD, OPTIONS, Archived
-from tests.flows.test_cli import invoke
 from tests.flows.test_restore import stored
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inr import presets
+from inr.mlp.fit import presets
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 

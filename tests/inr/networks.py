@@ -3,11 +3,11 @@
 import numpy as np
 
 from inr.bitstream import Container, Metadata, pack
-from inr.cnn import LatentPyramid, level_coding, level_laws, matrix_coding
-from inr.cnn_trainer import mean_index
+from inr.cnn.architecture import LatentPyramid, level_coding, level_laws, matrix_coding
+from inr.cnn.fit.trainer import mean_index
 from inr.decoder import Network
-from inr.mlp import CoordinateMLP
-from inr.mlp_encoder import coding_of
+from inr.mlp.architecture import CoordinateMLP
+from inr.mlp.fit.encoder import coding_of
 
 
 def made_up_network(

@@ -16,14 +16,14 @@ from inr import (
     decode,
     encode,
     inspect,
-    mlp_encoder,
-    presets,
 )
 from inr import encoder as encoder_module
 from inr.bitstream import Limits
 from inr.metrics import psnr_db
+from inr.mlp.fit import encoder as mlp_encoder
+from inr.mlp.fit import presets
+from inr.mlp.fit.trainer import FitSettings
 from inr.search import MAX_FITS
-from inr.trainer import FitSettings
 
 DRAFT = CodecConfig(model="mlp", preset="draft", rd_lambda=5e-4)
 

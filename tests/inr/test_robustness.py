@@ -12,9 +12,9 @@ import pytest
 
 from inr import BitstreamError, Limits, decode
 from inr.bitstream import Container, pack
-from inr.cnn import LatentPyramid, level_coding
-from inr.coder import encode_tensors
-from inr.mlp import CoordinateMLP
+from inr.cnn.architecture import LatentPyramid, level_coding
+from inr.coding.coder import encode_tensors
+from inr.mlp.architecture import CoordinateMLP
 from tests.inr.conftest import VECTORS
 from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
 

@@ -5,8 +5,15 @@ import hashlib
 from typing import Any
 
 from inr.config import CodecConfig
-from tasks.record import ARCHIVED, CatalogueRecord, archive_digest, bitstream_key, now, planned_record
-from tasks.source import SourceImage
+from tasks.catalogue.records import (
+    ARCHIVED,
+    CatalogueRecord,
+    archive_digest,
+    bitstream_key,
+    now,
+    planned_record,
+)
+from tasks.originals.listing import SourceImage
 
 CONFIG = CodecConfig(model="mlp", preset="draft")
 ARCHIVE = archive_digest(CONFIG)

@@ -15,8 +15,8 @@ import numpy as np
 from skimage import data
 
 from inr import CodecConfig, Metadata, decode, encode
-from inr.cnn import LatentPyramid
-from inr.mlp import CoordinateMLP
+from inr.cnn.architecture import LatentPyramid
+from inr.mlp.architecture import CoordinateMLP
 from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
 
 HERE = Path(__file__).parent

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inr.errors import EncodeError
-from tasks import catalogue
-from tasks.catalogue import AUDITS, HISTORY, IMAGES
-from tasks.commit import append, append_audits
-from tasks.journal import Claim, HistoryPoint, write_claim
-from tasks.local_store import LocalStore
-from tasks.record import AuditRow, failed_record, now
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES
+from tasks.catalogue.records import AuditRow, failed_record, now
+from tasks.plan.claims import Claim, HistoryPoint, write_claim
+from tasks.steps.commit import append, append_audits
+from tasks.store.folder import LocalStore
 from tests.tasks.rows import archived, planned
 
 HERE = Path(__file__).parent / "catalogue"

@@ -1,0 +1,59 @@
+"""Arguments and options that several commands of ``inr`` have. As light as `flows.cli.app`."""
+
+from typing import Annotated
+
+import typer
+
+from inr.config import DEFAULT_RD_LAMBDA, MODELS, PRESETS, CodecConfig
+
+Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
+Preset = Annotated[str, typer.Option(help=f"How much time a fit may take: {', '.join(PRESETS)}.")]
+RdLambda = Annotated[
+    float | None,
+    typer.Option(help=f"λ: weight of a bit per pixel against the mean squared error. [{DEFAULT_RD_LAMBDA}]"),
+]
+TargetPsnr = Annotated[float | None, typer.Option(help="Quality to reach, in dB, instead of λ.")]
+TargetBpp = Annotated[float | None, typer.Option(help="File size to reach, in bits per pixel, instead of λ.")]
+Seed = Annotated[int, typer.Option(help="Seed of the fit.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE, else auto]")]
+Deadline = Annotated[
+    float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
+]
+Runner = Annotated[str | None, typer.Option(help="threads, dask or ray. [INR_RUNNER, else threads]")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Source = Annotated[str, typer.Argument(help="A folder of photographs, or one; or s3://bucket/prefix.")]
+Store = Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")]
+StoreOrSetting = Annotated[
+    str | None, typer.Argument(help="The folder of the archive, or s3://bucket/prefix. [INR_STORE]")
+]
+MinPsnr = Annotated[
+    float | None,
+    typer.Option(help="Contract: least PSNR, in dB; what no fit brings there is stored losslessly."),
+]
+MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
+
+
+def codec_config(
+    model: str,
+    preset: str,
+    rd_lambda: float | None,
+    target_psnr: float | None,
+    target_bpp: float | None,
+    seed: int,
+) -> CodecConfig:
+    """What a command's options ask for.
+
+    Raises:
+        ConfigError: An option is out of its range, or more than one goal is set.
+    """
+    return CodecConfig(
+        model=model,
+        preset=preset,
+        rd_lambda=rd_lambda,
+        target_psnr_db=target_psnr,
+        target_bpp=target_bpp,
+        seed=seed,
+    )

@@ -1,0 +1,1 @@
+"""How items of work are run, whatever they are: workers, progress, artifacts."""

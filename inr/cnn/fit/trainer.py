@@ -1,0 +1,314 @@
+"""Eq. 5 for family `cnn`: fit a latent pyramid and its networks to one image.
+
+The networks begin as those of the prior, and what they add to it is what costs bits. Three stretches. First
+latents and networks together, the latents' rounding replaced by soft rounding, which sharpens over time, and
+noise (arXiv 2312.02753, section 3.1). Then the latents are rounded for good and each matrix gets the step, a
+power of two, that costs least. Then the networks alone, with rounded weights in the loss (straight-through).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inr.cnn.architecture import (
+    LatentPyramid,
+    compiled_kernels,
+    largest_row_sum,
+    largest_symbol,
+    level_coding,
+    level_laws,
+    matrix_coding,
+)
+from inr.cnn.context import MAX_LATENT
+from inr.cnn.fit.gradient import CompiledLosses, PlainLosses
+from inr.cnn.fit.soap import Soap
+from inr.coding.pmf import MAX_REACH, N_SCALES, SCALE_BITS, THRESHOLDS
+from inr.decoder import Network
+from inr.fit.entropy import constant_and_slope, context_scales
+from inr.fit.quantizer import round_straight_through
+
+_ASSUMED_EXPONENT = 8  # of all matrices, for the bits of weights before each has its own
+_N_CONTEXT = 3  # matrices of the context model, the first in wire order
+
+
+@dataclass(frozen=True)
+class PyramidSettings:
+    """Duration and rates of a fit, as measured (benchmarks/results/cnn_choices.md).
+
+    Attributes:
+        n_steps: Optimiser steps, tail included.
+        tail_fraction: Share of them in which the latents are rounded for good.
+        latent_rate: Of Adam on the latents, in latents a step.
+        network_rate: Of SOAP on the networks' matrices, in units of weights a step.
+        tail_rate: The same in the tail, as a share.
+        warmest, coldest: Temperature of soft rounding at the start and at the end.
+        report_steps: Steps between progress reports.
+    """
+
+    n_steps: int
+    tail_fraction: float = 0.1
+    latent_rate: float = 0.2
+    network_rate: float = 1e-2
+    tail_rate: float = 0.3
+    warmest: float = 0.4
+    coldest: float = 0.1
+    report_steps: int = 50
+
+    @property
+    def n_together(self) -> int:
+        """Steps before the tail."""
+        return round(self.n_steps * (1 - self.tail_fraction))
+
+
+Losses = PlainLosses | CompiledLosses
+Report = Callable[[int, float, float], None]
+
+
+@contextmanager
+def _losses(architecture: LatentPyramid, device: str) -> Iterator[Losses]:
+    """Compiled loops on a CPU with numba, over as many threads as torch may use; else plain operations."""
+    if device == "cpu" and compiled_kernels() is not None:
+        from inr.cnn.fit import kernels as fit_kernels
+
+        n_threads = torch.get_num_threads()
+        pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        torch.set_num_threads(1)  # what is left to torch is too small to share
+        try:
+            yield CompiledLosses(architecture, fit_kernels, pool)
+        finally:
+            torch.set_num_threads(n_threads)
+            if pool is not None:
+                pool.shutdown()
+    else:
+        yield PlainLosses(architecture)
+
+
+def soft_round(values: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Rounding that is smooth (arXiv 2006.09952, eq. 7): the identity when warm, round() when cold."""
+    middle = values.floor() + 0.5
+    return middle + torch.tanh((values - middle) / temperature) * (0.5 / math.tanh(0.5 / temperature))
+
+
+class PyramidFit:
+    """One fit on its way; arguments as those of `fit_pyramid`."""
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        architecture: LatentPyramid,
+        settings: PyramidSettings,
+        losses: Losses,
+        rd_lambda: float,
+        generator: torch.Generator,
+        report: Report,
+    ) -> None:
+        self._architecture, self._settings, self._losses = architecture, settings, losses
+        self._generator, self._report = generator, report
+        device = generator.device
+        self._target = torch.tensor(np.moveaxis(pixels, -1, 0), device=device).float() / 255
+        n_pixels = architecture.width * architecture.height
+        self._per_bit = rd_lambda / n_pixels
+        n_latents = architecture.n_parameters - architecture.n_weights
+        self._latents = torch.zeros(n_latents, device=device, requires_grad=True)
+        self._noise = torch.zeros(n_latents, device=device)
+        self._known = [_known(architecture, name, device) for name in architecture.matrices]
+        self._matrices = [matrix.clone().requires_grad_() for matrix in self._known]
+        self._adam = torch.optim.Adam([self._latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
+        shares = [0.1 if name == "upsampling" else 1.0 for name in architecture.matrices]
+        self._soap = Soap(self._matrices, rates=shares)
+
+    def _surrogate(self, index: int, progress: float) -> torch.Tensor:
+        """Latents as the decoder might see them, `progress` of the way to rounding.
+
+        Every second step takes the noise of the one before it with the other sign, which evens it out.
+        """
+        settings = self._settings
+        temperature = settings.warmest + (settings.coldest - settings.warmest) * progress
+        if index % 2:
+            self._noise.neg_()
+        else:  # half the sum of two uniform variables: as wide as rounding errors, rarely at their ends
+            self._noise.uniform_(-0.25, 0.25, generator=self._generator)
+            self._noise += torch.empty_like(self._noise).uniform_(-0.25, 0.25, generator=self._generator)
+        return soft_round(soft_round(self._latents, temperature) + self._noise, temperature)
+
+    def _distortion(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        return (self._losses.image(latents, matrices) - self._target).square().mean()
+
+    def _step(
+        self,
+        index: int,
+        latents: torch.Tensor,
+        matrices: Sequence[torch.Tensor],
+        weight_bits: torch.Tensor,
+        rate: float,
+    ) -> None:
+        self._adam.zero_grad()
+        for matrix in self._matrices:
+            matrix.grad = None
+        bits = self._losses.bits(latents, matrices) + weight_bits
+        distortion = self._distortion(latents, matrices)
+        torch.autograd.backward(distortion + self._per_bit * bits)
+        self._soap.step(rate * self._settings.network_rate)
+        if self._latents.requires_grad:
+            self._adam.param_groups[0]["lr"] = rate * self._settings.latent_rate
+            self._adam.step()
+        if (index + 1) % self._settings.report_steps == 0:
+            n_pixels = self._architecture.width * self._architecture.height
+            estimated_bpp = float(bits.detach()) / n_pixels
+            self._report(index + 1, estimated_bpp, -10 * math.log10(max(float(distortion.detach()), 1e-10)))
+
+    def together(self) -> None:
+        """Fit latents and networks; the rate decays along a cosine."""
+        n_steps = self._settings.n_together
+        exponents = [_ASSUMED_EXPONENT] * len(self._matrices)
+        for index in range(n_steps):
+            progress = index / n_steps
+            rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
+            bits = self._weight_bits([self._symbols(n, k) for n, k in enumerate(exponents)])
+            self._step(index, self._surrogate(index, progress), self._matrices, bits, rate)
+
+    @torch.no_grad()
+    def round_latents(self) -> None:
+        """Round the latents for good."""
+        self._latents.requires_grad_(False)
+        self._latents.copy_(self._latents.round().clamp(-MAX_LATENT, MAX_LATENT))
+
+    @torch.no_grad()
+    def choose_exponents(self) -> list[int]:
+        """The exponent of each matrix that costs least, the others left as they are."""
+        exponents = []
+        for n, name in enumerate(self._architecture.matrices):
+            least, largest = self._architecture.exponent_range(name)
+            tried = range(least, largest + 1)
+            exponents.append(min(tried, key=lambda exponent: self._cost(n, exponent)))
+        return exponents
+
+    def _cost(self, n: int, exponent: int) -> float:
+        matrices = list(self._matrices)
+        name = list(self._architecture.matrices)[n]
+        symbols = self._symbols(n, exponent).round()
+        matrices[n] = self._weights(n, symbols, exponent)
+        if not _fits(self._architecture, name, symbols, matrices[n]):
+            return math.inf
+        bits = _weight_bits(symbols) if exponent else 0.0
+        if n < _N_CONTEXT:
+            return self._per_bit * float(bits + self._losses.bits(self._latents, matrices))
+        return float(self._distortion(self._latents, matrices)) + self._per_bit * float(bits)
+
+    def _symbols(self, n: int, exponent: int) -> torch.Tensor:
+        """What a matrix adds to what is known, in steps of its exponent, not rounded."""
+        return (self._matrices[n] - self._known[n]) * (2.0**exponent if exponent else 0.0)
+
+    def _weights(self, n: int, symbols: torch.Tensor, exponent: int) -> torch.Tensor:
+        return self._known[n] + symbols * 2.0**-exponent
+
+    def _weight_bits(self, symbols: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([_weight_bits(matrix) for matrix in symbols]).sum()
+
+    def networks_alone(self, exponents: Sequence[int]) -> None:
+        """Fit the networks with rounded weights, each matrix with its step."""
+        first, n_steps = self._settings.n_together, self._settings.n_steps
+        for index in range(first, n_steps):
+            progress = (index - first) / (n_steps - first)
+            rate = self._settings.tail_rate * 0.5 * (1 + math.cos(math.pi * progress))
+            symbols = [round_straight_through(self._symbols(n, k)) for n, k in enumerate(exponents)]
+            weights = [self._weights(n, symbols[n], k) for n, k in enumerate(exponents)]
+            self._step(index, self._latents, weights, self._weight_bits(symbols), rate)
+
+    @torch.no_grad()
+    def finish(self, exponents: Sequence[int]) -> tuple[Network, float]:
+        """What was fitted, and its bits; not finite if it came apart."""
+        symbols, codings, bits = [], [], 0.0
+        weights = []
+        for n, (name, exponent) in enumerate(zip(self._architecture.matrices, exponents, strict=True)):
+            rounded = self._symbols(n, exponent).round()
+            if not _fits(self._architecture, name, rounded, self._weights(n, rounded, exponent)):
+                rounded = rounded.nan_to_num().clamp(-1, 1)  # a fit that came apart
+            bits += float(_weight_bits(rounded)) if exponent else 0.0
+            weights.append(self._weights(n, rounded, exponent))
+            symbols.append(rounded.to(torch.int32).cpu().numpy())
+            codings.append(matrix_coding(exponent, mean_index(symbols[-1]) if exponent else 0))
+        bits += float(self._losses.bits(self._latents, weights))
+        finite = bool(self._latents.isfinite().all()) and all(
+            bool(m.isfinite().all()) for m in self._matrices
+        )
+        sizes = [height * width for height, width in self._architecture.level_shapes]
+        flat = self._latents.nan_to_num().to(torch.int16).cpu()
+        for part, shape in zip(torch.split(flat, sizes), self._architecture.level_shapes, strict=True):
+            symbols.append(part.view(shape).numpy())
+        context, _ = self._architecture.networks(symbols, codings)
+        for level in symbols[len(codings) :]:
+            relative = level_laws(context, level)[1]
+            reach = int(np.abs(relative).max())
+            finite = finite and reach <= MAX_REACH
+            codings.append(level_coding(min(reach, MAX_REACH)))
+        return Network(self._architecture, symbols, codings), bits if finite else math.nan
+
+
+def mean_index(symbols: NDArray[np.int32]) -> int:
+    """Index of the scale that codes a matrix: that of its mean, or of one that reaches its largest."""
+    magnitudes = np.abs(symbols)
+    index = int(np.searchsorted(THRESHOLDS, float(magnitudes.mean()) * (1 << SCALE_BITS), side="right"))
+    while index < N_SCALES - 1 and largest_symbol(index) < magnitudes.max():
+        index += 1
+    return index
+
+
+def _known(architecture: LatentPyramid, name: str, device: torch.device) -> torch.Tensor:
+    """What a matrix is told as a difference from: float32, in units of one."""
+    unit = 2.0 ** -architecture.exponent_range(name)[1]
+    return torch.tensor(architecture.known(name), dtype=torch.float32, device=device) * unit
+
+
+def _fits(architecture: LatentPyramid, name: str, symbols: torch.Tensor, weights: torch.Tensor) -> bool:
+    """Whether the format has room for the symbols of a matrix, and for its weights."""
+    integers = weights * 2.0 ** architecture.exponent_range(name)[1]
+    fits = float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1)
+    return fits and float(integers.abs().sum(1).max()) <= largest_row_sum(name)
+
+
+def _weight_bits(symbols: torch.Tensor) -> torch.Tensor:
+    """Bits of a matrix under the laws that its rounded symbols lead to."""
+    constant, slope = constant_and_slope(context_scales(symbols.detach().round()))
+    return constant.sum() + (slope * symbols.abs()).sum()
+
+
+def fit_pyramid(
+    pixels: NDArray[np.uint8],
+    architecture: LatentPyramid,
+    settings: PyramidSettings,
+    *,
+    rd_lambda: float,
+    seed: int,
+    device: str,
+    report: Report,
+) -> tuple[Network, float]:
+    """Fit a latent pyramid to an image.
+
+    Args:
+        pixels: uint8 [height, width, channels].
+        architecture: Of the network; it has a prior.
+        settings: Duration and rates.
+        rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
+        seed: Of the noise.
+        device: "cpu" or "cuda".
+        report: Called with (step, estimated bpp, PSNR in dB) every so many steps; what it raises
+            ends the fit.
+
+    Returns:
+        The rounded network, and its bits; they are not finite if the fit diverged.
+    """
+    with _losses(architecture, device) as losses:
+        generator = torch.Generator(device).manual_seed(seed)
+        fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, generator, report)
+        fit.together()
+        fit.round_latents()
+        exponents = fit.choose_exponents()
+        fit.networks_alone(exponents)
+        return fit.finish(exponents)

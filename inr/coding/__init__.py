@@ -1,0 +1,1 @@
+"""Integer probability tables, and the range coder over them."""

@@ -1,0 +1,1 @@
+"""The parts of a fit that all families share. A decoder imports nothing from here."""

@@ -1,0 +1,56 @@
+"""How large a network and how long a fit, as measured (benchmarks/results/fit_choices.md)."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inr.mlp.architecture import CoordinateMLP
+from inr.mlp.fit.trainer import FitSettings
+
+_STEPS = {"draft": 1500, "standard": 20000, "best": 60000}
+_DEPTH = 6
+_SPACING = 2  # half octaves
+_MAX_FREQUENCIES = 25
+_BLOCK = 8
+_SQUARED_WIDTH_PER_NAT = 0.0128  # of `complexity`, summed over pixels
+_MIN_WIDTH, _MAX_WIDTH = 8, 256
+
+
+def complexity(pixels: NDArray[np.uint8], rd_lambda: float) -> float:
+    """Nats that detail costs a pixel at a given λ: the mean over 8 x 8 blocks of ln(1 + variance / λ).
+
+    The rate of a Gaussian source of that variance, at a distortion near λ, up to a factor; what
+    matters is that the bits of a good fit are close to proportional to it, over images and λ alike.
+
+    Args:
+        pixels: uint8 [height, width, channels].
+        rd_lambda: λ of Eq. 5, for pixels in [0, 1].
+    """
+    height, width, channels = pixels.shape
+    pad = ((0, -height % _BLOCK), (0, -width % _BLOCK), (0, 0))
+    tiled = np.pad(pixels, pad, mode="edge").astype(np.float32) / 255
+    blocks = tiled.reshape(tiled.shape[0] // _BLOCK, _BLOCK, tiled.shape[1] // _BLOCK, _BLOCK, channels)
+    variances = blocks.var(axis=(1, 3)).mean(axis=-1)
+    return float(np.log1p(variances / rd_lambda).mean())
+
+
+def choose_architecture(pixels: NDArray[np.uint8], rd_lambda: float) -> CoordinateMLP:
+    """The network for an image at a λ: as many weights as its complexity asks for, in six layers.
+
+    Frequencies go in half octaves up to the Nyquist frequency of the longer side.
+
+    Args:
+        pixels: uint8 [height, width, channels].
+        rd_lambda: λ of Eq. 5, for pixels in [0, 1].
+    """
+    height, width, channels = pixels.shape
+    squared_width = _SQUARED_WIDTH_PER_NAT * height * width * complexity(pixels, rd_lambda)
+    neurons = 8 * round(math.sqrt(squared_width) / 8)
+    n_frequencies = min((max(height, width) ** 2).bit_length(), _MAX_FREQUENCIES)
+    return CoordinateMLP(channels, min(max(neurons, _MIN_WIDTH), _MAX_WIDTH), _DEPTH, n_frequencies, _SPACING)
+
+
+def choose_settings(preset: str) -> FitSettings:
+    """Duration and rates of a fit."""
+    return FitSettings(n_steps=_STEPS[preset])

@@ -1,0 +1,250 @@
+"""Eq. 5: fit one network to one image, L = MSE + λ · bpp.
+
+A step takes one polyphase component of the image: every sy-th row and sx-th
+column from a random offset, without replacement. It is as cheap as random pixels, covers the
+image evenly, and lets the first layer be computed per row and per column. Nothing in the loop
+waits for the device except a progress report.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inr.fit.entropy import estimate_bits
+from inr.fit.quantizer import add_uniform_noise, round_straight_through
+from inr.mlp.architecture import CoordinateMLP
+from inr.mlp.fit.gradient import DistortionGradient
+from inr.mlp.fit.muon import MatrixOptimizer, Muon
+from inr.mlp.fit.parameters import Parameters
+
+_VALUES_WORTH_SHARING = 1 << 17
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How long and how fast to fit.
+
+    Attributes:
+        n_steps: Optimiser steps.
+        batch_pixels: Pixels per step, at most.
+        matrix_rate: Muon's learning rate for the sine layers' matrices, spectral norm per step.
+        vector_rate: Adam's learning rate for phases and the output layer.
+        step_rate: Adam's learning rate for the logarithms of the quantisation steps.
+        hard_fraction: Closing share of the steps, in which weights are rounded and steps frozen.
+        initial_step: Quantisation step to begin with, in radians.
+        warmup_steps: Opening steps over which the rates rise linearly.
+        refresh_steps: Steps between two derivations of the entropy model's scales.
+        report_steps: Steps between two reports.
+    """
+
+    n_steps: int
+    batch_pixels: int = 8192
+    matrix_rate: float = 0.04
+    vector_rate: float = 1e-3
+    step_rate: float = 3e-2
+    hard_fraction: float = 0.25
+    initial_step: float = 0.05
+    warmup_steps: int = 100
+    refresh_steps: int = 10
+    report_steps: int = 100
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit stands.
+
+    Attributes:
+        attempt: Which fit of this image, from 1: searches for a target and restarts run several.
+        step: Steps done in this fit.
+        n_steps: Steps it will take.
+        rd_lambda: Its λ.
+        estimated_bpp: Bits per pixel that the rounded weights would take.
+        psnr_db: PSNR of the rounded weights on the last batch.
+    """
+
+    attempt: int
+    step: int
+    n_steps: int
+    rd_lambda: float
+    estimated_bpp: float
+    psnr_db: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted, rounded network.
+
+    Attributes:
+        symbols: int32 tensors in wire order.
+        step_indices: What stands for each tensor's quantisation step in the file.
+        estimated_rate_bits: Eq. 4 for these symbols; NaN if the fit diverged.
+    """
+
+    symbols: list[NDArray[np.int32]]
+    step_indices: list[int]
+    estimated_rate_bits: float
+
+
+def polyphase_strides(height: int, width: int, batch_pixels: int) -> tuple[int, int]:
+    """Row and column strides that leave at most `batch_pixels` pixels, as square as the pixels are."""
+    n_phases = math.ceil(height * width / batch_pixels)
+    row_stride = min(height, max(1, round(math.sqrt(n_phases))))
+    column_stride = min(width, math.ceil(n_phases / row_stride))
+    while math.ceil(height / row_stride) * math.ceil(width / column_stride) > batch_pixels:
+        if column_stride < width:
+            column_stride += 1
+        else:
+            row_stride += 1
+    return row_stride, column_stride
+
+
+def _phases(strides: tuple[int, int], generator: torch.Generator) -> Iterator[tuple[int, int]]:
+    """Offsets of polyphase components, each pass over all of them in a new random order."""
+    while True:
+        for index in torch.randperm(strides[0] * strides[1], generator=generator).tolist():
+            yield divmod(index, strides[1])
+
+
+class _Optimizer:
+    """Muon on the sine layers' matrices, Adam on everything else, under one schedule."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        settings: FitSettings,
+        matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer],
+    ) -> None:
+        self._parameters, self._settings = parameters, settings
+        data = parameters.theta.detach()
+        parameters.theta.grad = torch.zeros_like(data)
+        self._matrices = matrix_optimizer(parameters.matrix_groups(data))
+        gradients = parameters.split(parameters.theta.grad)
+        self._vectors = []
+        for spec, tensor, gradient in zip(parameters.specs, parameters.split(data), gradients, strict=True):
+            if not spec.is_matrix or spec.name == "output.weight":
+                parameter = torch.nn.Parameter(tensor)
+                parameter.grad = gradient
+                self._vectors.append(parameter)
+        self._adam = torch.optim.Adam(
+            [
+                {"params": self._vectors, "lr": settings.vector_rate},
+                {"params": [parameters.learned_log_steps], "lr": settings.step_rate},
+            ],
+            betas=(0.9, 0.99),
+            fused=True,
+        )
+
+    def step(self, index: int) -> None:
+        """Apply the gradients of step `index`: linear warm-up, then cosine decay to zero."""
+        settings, gradient = self._settings, self._parameters.theta.grad
+        factor = min(1.0, (index + 1) / settings.warmup_steps)
+        factor *= 0.5 * (1 + math.cos(math.pi * index / settings.n_steps))
+        for group, rate in zip(
+            self._adam.param_groups, (settings.vector_rate, settings.step_rate), strict=True
+        ):
+            group["lr"] = rate * factor
+        assert gradient is not None
+        with torch.no_grad():
+            self._matrices.step(self._parameters.matrix_groups(gradient), settings.matrix_rate * factor)
+        self._adam.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, keeping the buffer that the views look into."""
+        assert self._parameters.theta.grad is not None
+        self._parameters.theta.grad.zero_()
+        self._parameters.learned_log_steps.grad = None
+
+
+@contextmanager
+def _threads_for(n_values: int) -> Iterator[None]:
+    """One thread where a layer of a batch is too small to share.
+
+    On a busy machine, threads that wait for each other at every operation slow a small fit down
+    twenty-fold and more; on a quiet one they gain it nothing.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if n_values < _VALUES_WORTH_SHARING else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def fit(
+    pixels: NDArray[np.uint8],
+    network: CoordinateMLP,
+    settings: FitSettings,
+    *,
+    rd_lambda: float,
+    seed: int,
+    device: str,
+    report: Callable[[int, float, float], None],
+    matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer] = Muon,
+) -> Fit:
+    """Fit a network to an image.
+
+    Args:
+        pixels: uint8 [height, width, channels].
+        network: Architecture.
+        settings: Duration and rates.
+        rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
+        seed: Of the initial weights, the noise and the order of batches.
+        device: "cpu" or "cuda".
+        report: Called with (step, estimated bpp, PSNR in dB) every so many steps; what it raises
+            ends the fit.
+        matrix_optimizer: Makes the optimiser of stacks of matrices, given those stacks.
+
+    Returns:
+        The rounded network; its numbers are not finite if the fit diverged.
+    """
+    height, width, _ = pixels.shape
+    generator = torch.Generator(device).manual_seed(seed)
+    order = torch.Generator().manual_seed(seed)
+    image = torch.tensor(pixels, device=device)
+    parameters = Parameters(network, image.float().mean((0, 1)) / 255, settings.initial_step, generator)
+    optimizer = _Optimizer(parameters, settings, matrix_optimizer)
+    distortion_gradient = DistortionGradient(network, device)
+    longer = max(width, height)
+    features_x = network.axis_features(width, longer).to(device)
+    features_y = network.axis_features(height, longer).to(device)
+    strides = polyphase_strides(height, width, settings.batch_pixels)
+    first_hard_step = settings.n_steps - max(1, round(settings.n_steps * settings.hard_fraction))
+    step_indices: list[int] = []
+
+    with _threads_for(math.ceil(height / strides[0]) * math.ceil(width / strides[1]) * network.width):
+        for index, (top, left) in zip(range(settings.n_steps), _phases(strides, order), strict=False):
+            hard = index >= first_hard_step
+            if index == first_hard_step:
+                step_indices = parameters.freeze_steps()
+            if index % settings.refresh_steps == 0 or index == first_hard_step:
+                parameters.refresh_scales()
+            steps, y = parameters.in_steps()
+            rounded = round_straight_through(y)
+            rate = parameters.rate_bits(rounded if hard else add_uniform_noise(y, generator))
+            optimizer.zero_grad()
+            weights = rounded * steps
+            weight_gradient = torch.zeros_like(parameters.theta)
+            target = image[top :: strides[0], left :: strides[1]].float() / 255
+            distortion = distortion_gradient(
+                parameters.split(weights.detach()),
+                features_x[left :: strides[1]],
+                features_y[top :: strides[0]],
+                target,
+                parameters.split(weight_gradient),
+            )
+            torch.autograd.backward([weights, rd_lambda / (height * width) * rate], [weight_gradient, None])
+            optimizer.step(index)
+            if (index + 1) % settings.report_steps == 0:
+                report(
+                    index + 1,
+                    float(rate.detach()) / (height * width),
+                    -10 * math.log10(max(float(distortion), 1e-10)),
+                )
+    symbols = parameters.symbols(step_indices)
+    bits = estimate_bits(symbols) if bool(parameters.theta.isfinite().all()) else math.nan
+    return Fit(symbols, step_indices, bits)

@@ -1,0 +1,95 @@
+"""SQL over a catalogue. The only importer of duckdb.
+
+Four tables: ``images``, the latest row of each image under each config; ``all_images``, every row;
+``history``; ``audits``. Times are UTC, without a zone, since DuckDB leaves zones to an extension. Parts are
+fetched through the store, so a folder and S3 are alike, and unpacked as far as a query asks: memory
+holds the compressed parts and what the query keeps. Nothing outside can be reached from a query,
+neither files nor extensions, and nothing is written.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from inr.errors import ConfigError
+from tasks.catalogue import parts as catalogue
+from tasks.errors import CatalogueError
+from tasks.store.objects import ObjectStore
+
+# As `catalogue.latest` has it.
+_LATEST = """
+create view images as select * from all_images qualify
+row_number() over (
+    partition by coalesce(image_digest, source_uri), archive_digest order by recorded_at desc
+) = 1
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a query's answer, and the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Each row as column → value."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Tables:
+    """A catalogue that is fetched once and asked several times; `tables` opens it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, url: str) -> None:
+        self._connection = connection
+        self._url = url
+
+    def ask(self, sql: str, parameters: Sequence[Any] = ()) -> Answer:
+        """The answer to one or more statements, of which the last one counts.
+
+        Args:
+            sql: In DuckDB's dialect, over ``images``, ``all_images``, ``history`` and ``audits``.
+            parameters: Values for its question marks; then it is one statement.
+
+        Raises:
+            ConfigError: The query is wrong, or wants what is not allowed.
+            CatalogueError: A part is damaged.
+        """
+        try:
+            answer = self._connection.execute(sql, parameters or None)
+            columns = tuple(column[0] for column in answer.description or ())
+            return Answer(columns, answer.fetchall())
+        except duckdb.Error as error:
+            # Of its errors only the text tells that Arrow could not go on reading a part.
+            if "reading the stream registered as" in str(error):
+                raise CatalogueError(f"{self._url}: a part is damaged: {error}") from error
+            raise ConfigError(f"query: {error}") from error
+
+
+@contextmanager
+def tables(store: ObjectStore) -> Iterator[Tables]:
+    """The tables of a store's catalogue, while the body runs.
+
+    Raises:
+        CatalogueError, StorageError: The catalogue cannot be read.
+    """
+    found = {
+        "all_images": catalogue.dataset(store, catalogue.IMAGES),
+        "history": catalogue.dataset(store, catalogue.HISTORY),
+        "audits": catalogue.dataset(store, catalogue.AUDITS),
+    }
+    with duckdb.connect(config={"enable_external_access": False}) as connection:
+        for name, table in found.items():
+            connection.register(name, table)
+        connection.execute(_LATEST)
+        connection.execute("set lock_configuration = true")
+        yield Tables(connection, store.url)
+
+
+def query(store: ObjectStore, sql: str) -> Answer:
+    """The answer to a query of a store's catalogue. Raises as `tables` and `Tables.ask`."""
+    with tables(store) as found:
+        return found.ask(sql)

@@ -1,0 +1,1 @@
+"""Photographs: how they are found, opened, and written back without loss."""

@@ -1,0 +1,207 @@
+"""How long an archive will take and how large it will be, from what earlier fits took.
+
+First counts what the store's own catalogue has under the same settings; then what it has of the same
+model and preset under other λ; then a table that comes with this package, measured by
+`benchmarks/rates.py`. Seconds and bytes are taken to be a line over the pixels of an image, and
+between two λ a power of λ.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inr import CodecConfig
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.records import ARCHIVED, goal
+from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.listing import SourceImage, read_source
+from tasks.originals.opening import picture_size
+from tasks.plan.planning import Plan
+from tasks.settings import RunOptions
+from tasks.store.objects import ObjectStore
+
+TYPICAL_SEARCH = 3  # fits that a target takes, where no row tells
+TYPICAL_PSNR = (30.0, 0.002, -2.6)  # dB, at this λ, dB per factor e of λ
+TYPICAL_BPP = (0.3, 0.002, -0.55)  # bpp, at this λ, exponent of λ
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One fit that was made: its λ, the image's pixels, seconds of encoding and verification, bytes."""
+
+    rd_lambda: float
+    n_pixels: int
+    seconds: float
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Fits to go by, where they are from, and how many of them an image takes."""
+
+    measured: tuple[Measured, ...]
+    origin: str
+    fits_per_image: int = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would do.
+
+    Attributes:
+        plan: The plan, for people.
+        n_images: Images to archive.
+        n_refused: Images whose header tells already that they will be rows with status ``failed``.
+        n_pixels: Pixels of the others.
+        source_n_bytes: Size of all their files.
+        n_workers: Images at a time.
+        hours: Of the run; None if there are no rates.
+        n_bytes: Of the bitstreams; None if there are no rates.
+        origin: Where the rates are from.
+    """
+
+    plan: str
+    n_images: int
+    n_refused: int
+    n_pixels: int
+    source_n_bytes: int
+    n_workers: int
+    hours: float | None
+    n_bytes: int | None
+    origin: str
+
+
+def estimate(
+    plan: Plan, store: ObjectStore, config: CodecConfig, options: RunOptions, n_workers: int
+) -> Estimate:
+    """What archiving a plan would take. Reads the header of every image; writes nothing.
+
+    Args:
+        plan: What is to do.
+        store: Whose catalogue to learn from.
+        config: How it would be encoded; a contract may take further fits.
+        options: How the run would work.
+        n_workers: Images at a time.
+
+    Raises:
+        CatalogueError, StorageError: The store's catalogue cannot be read.
+    """
+    sizes = [_pixels(image, options) for image in plan.images]
+    known = [size for size in sizes if size is not None]
+    rates = rates_of(store, config)
+    found = predicted(rates, config, known)
+    return Estimate(
+        plan=plan.describe(),
+        n_images=len(plan.images),
+        n_refused=len(sizes) - len(known) + len(plan.unreadable),
+        n_pixels=sum(known),
+        source_n_bytes=sum(image.n_bytes for image in plan.images),
+        n_workers=n_workers,
+        hours=None if found is None else found[0] / 3600 / min(n_workers, max(1, len(known))),
+        n_bytes=None if found is None else round(found[1]),
+        origin=rates.origin,
+    )
+
+
+def rates_of(store: ObjectStore, config: CodecConfig) -> Rates:
+    """The best rates there are for a config, see the top of this module."""
+    rows = _rows(store, config)
+    wanted = goal(config)
+    if same := [row for row in rows if (row["goal"], row["goal_value"]) == wanted]:
+        made = tuple(_measured(row, typical_lambda(config)) for row in same)
+        return Rates(made, f"{len(same)} images of this archive under the same settings")
+    fits = 1 if wanted[0] == "rd_lambda" else TYPICAL_SEARCH
+    if others := [row for row in rows if row["goal"] == "rd_lambda"]:
+        made = tuple(_measured(row, row["rd_lambda"]) for row in others)
+        return Rates(made, f"{len(others)} images of this archive under other λ", fits)
+    table, name = tuple(_of_table(config)), f"{config.model} {config.preset}"
+    origin = f"a table of {len(table)} fits of {name} on a CPU" if table else f"no rates for {name} are known"
+    return Rates(table, origin, fits)
+
+
+def typical_lambda(config: CodecConfig) -> float:
+    """The λ of a config, or that at which a target is met in a typical photograph."""
+    if config.target_psnr_db is not None:
+        psnr, rd_lambda, slope = TYPICAL_PSNR
+        return rd_lambda * math.exp((config.target_psnr_db - psnr) / slope)
+    if config.target_bpp is not None:
+        rate, rd_lambda, exponent = TYPICAL_BPP
+        return float(rd_lambda * (config.target_bpp / rate) ** (1 / exponent))
+    return config.rd_lambda or 1.0
+
+
+def predicted(rates: Rates, config: CodecConfig, sizes: Sequence[int]) -> tuple[float, float] | None:
+    """Seconds on one worker and bytes of images with these numbers of pixels; None if there are no rates."""
+    if not rates.measured:
+        return None
+    groups: dict[float, list[Measured]] = defaultdict(list)
+    for made in rates.measured:
+        groups[made.rd_lambda].append(made)
+    lambdas = sorted(groups)
+    pixels = np.asarray(sizes, dtype=np.float64)
+
+    def at_lambda(value: Callable[[Measured], float]) -> float:
+        totals = [
+            _line([made.n_pixels for made in groups[each]], [value(made) for made in groups[each]], pixels)
+            for each in lambdas
+        ]
+        logs = np.log(np.maximum(totals, 1e-9))
+        return float(np.exp(np.interp(math.log(typical_lambda(config)), np.log(lambdas), logs)))
+
+    seconds = at_lambda(lambda made: made.seconds) * rates.fits_per_image
+    if config.target_bpp is not None:
+        return seconds, config.target_bpp * float(pixels.sum()) / 8
+    return seconds, at_lambda(lambda made: made.n_bytes)
+
+
+def _line(x: Sequence[float], y: Sequence[float], at: NDArray[np.float64]) -> float:
+    """Sum over `at` of the line through some points, by least squares; it rises, and from above zero."""
+    slope, start = sum(y) / sum(x), 0.0
+    if len(set(x)) > 1:
+        slope, start = (float(part) for part in np.polyfit(x, y, 1))
+        if start < 0:
+            slope, start = float(np.dot(x, y) / np.dot(x, x)), 0.0
+        if slope < 0:
+            slope, start = 0.0, sum(y) / len(y)
+    return float((start + slope * at).sum())
+
+
+def _rows(store: ObjectStore, config: CodecConfig) -> list[catalogue.Row]:
+    """Archived images of a model and preset that were fitted."""
+    names = ("status", "model", "preset", "goal", "goal_value", "rd_lambda")
+    sizes = ("width", "height", "n_bytes", "encode_seconds", "verify_seconds")
+    rows = catalogue.read_images(store, (*names, *sizes)).to_pylist()
+    wanted = (ARCHIVED, config.model, config.preset)
+    return [row for row in rows if (row["status"], row["model"], row["preset"]) == wanted]
+
+
+def _measured(row: catalogue.Row, rd_lambda: float) -> Measured:
+    seconds = (row["encode_seconds"] or 0.0) + (row["verify_seconds"] or 0.0)
+    return Measured(rd_lambda, row["width"] * row["height"], seconds, row["n_bytes"])
+
+
+def _of_table(config: CodecConfig) -> list[Measured]:
+    """The fits of `benchmarks/rates.py`."""
+    table = json.loads(files("tasks.plan").joinpath("rates.json").read_text(encoding="utf-8"))
+    names = ("rd_lambda", "n_pixels", "seconds", "n_bytes")
+    return [
+        Measured(**{name: point[name] for name in names})
+        for point in table["points"]
+        if (point["model"], point["preset"]) == (config.model, config.preset)
+    ]
+
+
+def _pixels(image: SourceImage, options: RunOptions) -> int | None:
+    """Pixels of an image; None if its file or its header will be refused."""
+    try:
+        data = read_source(image.uri, max_bytes=options.max_file_bytes)
+        width, height = picture_size(data, max_pixels=options.max_pixels)
+    except (SourceError, UnsupportedImage):
+        return None
+    return width * height

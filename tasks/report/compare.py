@@ -1,0 +1,146 @@
+"""Two files side by side: how close their pixels are, how large each is, and a picture to look at."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+import inr
+from inr.bitstream import MAGIC
+from inr.errors import ConfigError
+from inr.metrics import bpp
+from tasks.originals.listing import printable, read_source
+from tasks.originals.opening import open_picture
+from tasks.plan.claims import MAX_BITSTREAM_BYTES
+from tasks.report.quality import Quality, measure_quality
+from tasks.settings import RunOptions
+
+Pixels = NDArray[np.uint8]
+
+CAPTION_HEIGHT, CAPTION_MARGIN, CAPTION_SIZE = 24, 6, 14
+GAIN = 8  # of the difference shown: 16 of 255 becomes 128
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: where it is, what it is, its size, and its pixels, u8 [H, W, C]."""
+
+    path: str
+    is_bitstream: bool
+    n_bytes: int
+    pixels: Pixels
+
+    @property
+    def rate_bpp(self) -> float:
+        """8 · bytes of the file / (width · height)."""
+        height, width, _ = self.pixels.shape
+        return bpp(n_bytes=self.n_bytes, width=width, height=height)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two files and how close they are.
+
+    Attributes:
+        first: The original.
+        second: What is compared with it.
+        quality: PSNR, MS-SSIM and FLIP.
+        max_difference: Of any sample, 0 to 255.
+    """
+
+    first: Side
+    second: Side
+    quality: Quality
+    max_difference: int
+
+
+def compare(first: Path, second: Path, options: RunOptions) -> Comparison:
+    """Compare two files, each an image or a bitstream; grey counts as RGB where the other has colour.
+
+    Raises:
+        SourceError, UnsupportedImage, BitstreamError: One of them.
+        ConfigError: They differ in width, height, or in having alpha.
+    """
+    a, b = open_side(first, options), open_side(second, options)
+    reference, decoded = _of_one_shape(a, b)
+    difference = np.maximum(reference, decoded) - np.minimum(reference, decoded)
+    return Comparison(
+        Side(a.path, a.is_bitstream, a.n_bytes, reference),
+        Side(b.path, b.is_bitstream, b.n_bytes, decoded),
+        measure_quality(reference=reference, decoded=decoded),
+        int(difference.max()),
+    )
+
+
+def open_side(path: Path, options: RunOptions) -> Side:
+    """Read a file; a bitstream is told by its first bytes, or by its name."""
+    limit = max(options.max_file_bytes, MAX_BITSTREAM_BYTES)
+    data = read_source(path.absolute().as_uri(), max_bytes=limit)
+    is_bitstream = data.startswith(MAGIC) or path.suffix.lower() == ".inr"
+    pixels = (
+        inr.decode(data).pixels if is_bitstream else open_picture(data, max_pixels=options.max_pixels).pixels
+    )
+    return Side(str(path), is_bitstream, len(data), pixels)
+
+
+def _of_one_shape(a: Side, b: Side) -> tuple[Pixels, Pixels]:
+    shapes = [_described(side.pixels) for side in (a, b)]
+    if a.pixels.shape[:2] != b.pixels.shape[:2] or a.pixels.shape[2] % 2 != b.pixels.shape[2] % 2:
+        raise ConfigError(
+            f"expected two images of one size, found {shapes[0]} in {printable(a.path)} "
+            f"and {shapes[1]} in {printable(b.path)}"
+        )
+    n_channels = max(a.pixels.shape[2], b.pixels.shape[2])
+    return _with_channels(a.pixels, n_channels), _with_channels(b.pixels, n_channels)
+
+
+def _described(pixels: Pixels) -> str:
+    height, width, channels = pixels.shape
+    return f"{width}x{height}{'' if channels % 2 else ' with alpha'}"
+
+
+def _with_channels(pixels: Pixels, n_channels: int) -> Pixels:
+    """Grey as RGB, alpha kept, where `n_channels` asks for it."""
+    if pixels.shape[2] == n_channels:
+        return pixels
+    grey, alpha = pixels[:, :, :1], pixels[:, :, 1:]
+    return np.concatenate([np.repeat(grey, 3, axis=2), alpha], axis=2)
+
+
+def side_by_side(found: Comparison, gain: int) -> bytes:
+    """A PNG: original, decoded, and the difference times `gain`, each with a caption; alpha is left out."""
+    reference, decoded = (_colours(side.pixels) for side in (found.first, found.second))
+    difference = (np.maximum(reference, decoded) - np.minimum(reference, decoded)).astype(np.uint16)
+    amplified = np.minimum(difference * np.uint16(gain), 255).astype(np.uint8)
+    height, width, _ = reference.shape
+    sheet = Image.new("RGB", (3 * width, height + CAPTION_HEIGHT), "black")
+    captions = (
+        _caption(found.first),
+        f"{_caption(found.second)}, {found.quality.psnr_db:.2f} dB",
+        f"difference × {gain}",
+    )
+    for n, (pixels, caption) in enumerate(zip((reference, decoded, amplified), captions, strict=True)):
+        sheet.paste(Image.fromarray(pixels), (n * width, CAPTION_HEIGHT))
+        sheet.paste(_strip(caption, width), (n * width, 0))
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    return file.getvalue()
+
+
+def _colours(pixels: Pixels) -> Pixels:
+    return np.repeat(pixels[:, :, :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[:, :, :3]
+
+
+def _caption(side: Side) -> str:
+    return f"{printable(Path(side.path).name)}: {side.n_bytes} bytes, {side.rate_bpp:.3f} bpp"
+
+
+def _strip(caption: str, width: int) -> Image.Image:
+    """A line of text, cut where the picture ends."""
+    strip = Image.new("RGB", (width, CAPTION_HEIGHT), "black")
+    font = ImageFont.load_default(CAPTION_SIZE)
+    ImageDraw.Draw(strip).text((CAPTION_MARGIN, CAPTION_HEIGHT // 2), caption, "white", font, anchor="lm")
+    return strip

@@ -1,0 +1,243 @@
+"""What a report tells in numbers, asked of the catalogue.
+
+Everything is bounded, whatever the size of the archive: sums and bins are made by the database, and of
+rows that are told one by one there is a largest number.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tasks.catalogue.query import Tables
+from tasks.report.html import queries
+
+MAX_BINS = 40
+BIN_WIDTHS_DB = (0.25, 0.5, 1.0, 2.0, 5.0)
+BIN_WIDTHS_OCTAVES = (0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a fit aims at: its name, as `tasks.catalogue.records.GOALS` has it, and its value."""
+
+    name: str
+    value: float
+
+    def __str__(self) -> str:
+        form = {"rd_lambda": "λ {:g}", "target_psnr_db": "{:g} dB", "target_bpp": "{:g} bpp"}
+        return form.get(self.name, self.name + " {:g}").format(self.value)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums and means over rows.
+
+    Attributes:
+        n_archived: Bitstreams.
+        n_failed: Rows with status ``failed``.
+        n_bytes: Size of the bitstreams.
+        source_n_bytes: Size of their originals, each counted once per bitstream.
+        rate_bpp: Bits per pixel over all of their pixels; None where nothing is archived.
+        mean_psnr_db: Mean of those PSNR that are finite; None if there is none.
+        worst_psnr_db: The smallest of them.
+        mean_ms_ssim: Mean over images that are large enough for it.
+        fit_hours: Time in fits, added up over all workers.
+        decode_seconds: Mean time to decode one.
+    """
+
+    n_archived: int
+    n_failed: int
+    n_bytes: int
+    source_n_bytes: int
+    rate_bpp: float | None
+    mean_psnr_db: float | None
+    worst_psnr_db: float | None
+    mean_ms_ssim: float | None
+    fit_hours: float
+    decode_seconds: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times smaller the bitstreams are than their originals."""
+        return self.source_n_bytes / self.n_bytes if self.n_bytes and self.source_n_bytes else None
+
+
+@dataclass(frozen=True)
+class Totals(Sums):
+    """Those of all rows.
+
+    Attributes:
+        n_images: Different originals that are archived.
+        n_lossless: Bitstreams that are lossless files in place of one.
+        originals_n_bytes: Size of the originals, each counted once.
+        first_at: When the first of the rows was recorded, in UTC; None if there is no row.
+        last_at: When the last one was.
+        n_settings: Different settings.
+    """
+
+    n_images: int
+    n_lossless: int
+    originals_n_bytes: int
+    first_at: datetime | None
+    last_at: datetime | None
+    n_settings: int
+
+
+@dataclass(frozen=True)
+class SettingSums(Sums):
+    """Those of one setting. `min_psnr_db` is its contract, if it has one."""
+
+    model: str
+    preset: str
+    goal: str
+    goal_value: float
+    min_psnr_db: float | None
+
+    def __str__(self) -> str:
+        least = f", at least {self.min_psnr_db:g} dB" if self.min_psnr_db is not None else ""
+        return f"{Goal(self.goal, self.goal_value)}{least}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One bitstream. `goal` is None for one of the goals that are too many to be told apart."""
+
+    model: str
+    goal: Goal | None
+    rate_bpp: float
+    psnr_db: float
+    path: str
+
+
+@dataclass(frozen=True)
+class Bin:
+    """So many bitstreams of a model have a value from `low` up to below `high`."""
+
+    model: str
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """The mean over the fits of a setting of what they reported around a step (the patent's Fig. 5)."""
+
+    model: str
+    preset: str
+    goal: Goal
+    step: float
+    estimated_bpp: float
+    psnr_db: float
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be archived, and why."""
+
+    path: str
+    setting: str
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A bitstream that the last audit found ``damaged`` or ``missing``."""
+
+    key: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The numbers of a report.
+
+    Attributes:
+        totals: Over everything.
+        settings: By setting, at most `queries.MAX_SETTINGS`.
+        n_more_settings: 1 if there are more.
+        points: A sample of at most `queries.MAX_POINTS` bitstreams; `n_points` is what it is taken of.
+        n_points: Bitstreams that are not lossless.
+        psnr_bins: Of PSNR in dB.
+        rate_bins: Of bits per pixel.
+        history: Of fits.
+        reasons: Error name and number of failed rows.
+        failures: At most `queries.MAX_FAILURES` of them.
+        findings: Likewise, of audits; of the whole store.
+    """
+
+    totals: Totals
+    settings: tuple[SettingSums, ...]
+    n_more_settings: int
+    points: tuple[Point, ...]
+    n_points: int
+    psnr_bins: tuple[Bin, ...]
+    rate_bins: tuple[Bin, ...]
+    history: tuple[HistoryPoint, ...]
+    reasons: tuple[tuple[str, int], ...]
+    failures: tuple[Failure, ...]
+    findings: tuple[Finding, ...]
+
+
+def pick(tables: Tables, run_id: str | None) -> None:
+    """Keep the latest rows, of one run if that is given, as the temporary table ``picked``."""
+    tables.ask(queries.PICKED, (run_id, run_id))
+    tables.ask(queries.GOALS)
+
+
+def read_facts(tables: Tables) -> Facts:
+    """The numbers of a report over the rows that `pick` has kept.
+
+    Raises:
+        CatalogueError: A part is damaged.
+    """
+    settings = [SettingSums(**row) for row in tables.ask(queries.SETTINGS).records()]
+    low_db, high_db, low_octave, high_octave, n_points = tables.ask(queries.RANGES).rows[0]
+    octaves = _bins(tables, "log2(rate_bpp)", low_octave, high_octave, BIN_WIDTHS_OCTAVES)
+    return Facts(
+        totals=Totals(**tables.ask(queries.TOTALS).records()[0]),
+        settings=tuple(settings[: queries.MAX_SETTINGS]),
+        n_more_settings=len(settings[queries.MAX_SETTINGS :]),
+        points=tuple(_points(tables.ask(queries.POINTS).rows)),
+        n_points=n_points,
+        psnr_bins=tuple(_bins(tables, "psnr_db", low_db, high_db, BIN_WIDTHS_DB)),
+        rate_bins=tuple(Bin(each.model, 2**each.low, 2**each.high, each.n) for each in octaves),
+        history=tuple(
+            HistoryPoint(model, preset, Goal(goal, value), *rest)
+            for model, preset, goal, value, *rest in tables.ask(queries.HISTORY).rows
+        ),
+        reasons=tuple((name, n) for name, n in tables.ask(queries.REASONS).rows),
+        failures=tuple(_failures(tables.ask(queries.FAILURES).records())),
+        findings=tuple(Finding(*row) for row in tables.ask(queries.FINDINGS).rows),
+    )
+
+
+def worst_rows(tables: Tables, n_images: int) -> list[dict[str, Any]]:
+    """Rows of ``images``: those with the smallest PSNR, of each image the one where it is smallest."""
+    return tables.ask(queries.WORST, (n_images,)).records()
+
+
+def _points(rows: Iterable[Sequence[Any]]) -> Iterable[Point]:
+    for model, _, shown, goal, value, rate_bpp, psnr_db, path in rows:
+        yield Point(model, Goal(goal, value) if shown else None, rate_bpp, psnr_db, path)
+
+
+def _bins(
+    tables: Tables, value: str, low: float | None, high: float | None, widths: Sequence[float]
+) -> list[Bin]:
+    """Bins of the smallest width that gives at most `MAX_BINS`, and of the last one if none does."""
+    if low is None or high is None:
+        return []
+    width = next((each for each in widths if (high - low) / each <= MAX_BINS - 1), widths[-1])
+    rows = tables.ask(queries.BINS.format(value=value, width=width)).rows
+    return [Bin(model, number * width, (number + 1) * width, n) for model, number, n in rows]
+
+
+def _failures(rows: Iterable[dict[str, Any]]) -> Iterable[Failure]:
+    for row in rows:
+        setting = f"{row['model']} {row['preset']}, {Goal(row['goal'], row['goal_value'])}"
+        yield Failure(row["source_path"], setting, row["error_type"], row["error_message"])

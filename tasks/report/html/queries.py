@@ -1,0 +1,103 @@
+"""The queries of a report, over the rows that it is about: the temporary table ``picked``.
+
+The database makes sums and bins, and of rows that are told one by one there is a largest number.
+"""
+
+from inr.config import MODELS
+from tasks.catalogue.records import ARCHIVED, LOSSLESS, LOST
+
+MAX_POINTS = 10_000
+MAX_GOALS = 7
+MAX_SETTINGS = 40
+MAX_FAILURES = 200
+
+PICKED = """
+create temp table picked as select
+    coalesce(image_digest, source_uri) as image, image_digest, archive_digest,
+    status, error_type, error_message, recorded_at, source_path, source_n_bytes, width, height,
+    model, preset, goal, goal_value, min_psnr_db, n_bytes, rate_bpp, psnr_db, ms_ssim,
+    fit_seconds, encode_seconds, decode_seconds
+from images where ? is null or run_id = ?
+"""
+GOALS = f"""
+create temp table goals as select goal, goal_value from picked
+where status = '{ARCHIVED}' and model <> '{LOSSLESS}'
+group by all order by count(*) desc, goal, goal_value limit {MAX_GOALS}
+"""
+SUMS = f"""
+count(*) filter (status = '{ARCHIVED}') as n_archived,
+count(*) filter (status <> '{ARCHIVED}') as n_failed,
+coalesce(sum(n_bytes) filter (status = '{ARCHIVED}'), 0)::bigint as n_bytes,
+coalesce(sum(source_n_bytes) filter (status = '{ARCHIVED}'), 0)::bigint as source_n_bytes,
+8 * sum(n_bytes) filter (status = '{ARCHIVED}') / sum(width::bigint * height) filter (status = '{ARCHIVED}')
+    as rate_bpp,
+avg(psnr_db) filter (status = '{ARCHIVED}' and isfinite(psnr_db)) as mean_psnr_db,
+min(psnr_db) filter (status = '{ARCHIVED}' and isfinite(psnr_db)) as worst_psnr_db,
+avg(ms_ssim) filter (status = '{ARCHIVED}' and isfinite(ms_ssim)) as mean_ms_ssim,
+coalesce(sum(fit_seconds), 0) / 3600 as fit_hours,
+avg(decode_seconds) filter (status = '{ARCHIVED}') as decode_seconds
+"""
+TOTALS = f"""
+select {SUMS},
+    count(distinct image) filter (status = '{ARCHIVED}') as n_images,
+    count(*) filter (status = '{ARCHIVED}' and model = '{LOSSLESS}') as n_lossless,
+    (select coalesce(sum(n), 0)::bigint from
+        (select any_value(source_n_bytes) as n from picked where status = '{ARCHIVED}' group by image)
+    ) as originals_n_bytes,
+    min(recorded_at) as first_at, max(recorded_at) as last_at,
+    count(distinct archive_digest) as n_settings
+from picked
+"""
+SETTINGS = f"""
+select model, preset, goal, goal_value, min_psnr_db, {SUMS} from picked
+group by model, preset, goal, goal_value, min_psnr_db
+order by coalesce(list_position({list(MODELS)}, model), 9), preset, goal, rate_bpp, goal_value
+limit {MAX_SETTINGS + 1}
+"""
+LOSSY = f"status = '{ARCHIVED}' and model <> '{LOSSLESS}' and isfinite(psnr_db) and rate_bpp > 0"
+POINTS = f"""
+select model, preset, goals.goal, picked.goal, picked.goal_value, rate_bpp, psnr_db, source_path
+from picked left join goals using (goal, goal_value)
+where {LOSSY} order by hash(image, archive_digest) limit {MAX_POINTS}
+"""
+RANGES = f"""
+select min(psnr_db), max(psnr_db), log2(min(rate_bpp)), log2(max(rate_bpp)), count(*)
+from picked where {LOSSY}
+"""
+BINS = f"""
+select model, floor({{value}} / {{width}})::int as bin, count(*)
+from picked where {LOSSY} group by all order by 1, 2
+"""
+HISTORY = f"""
+with last as (select image_digest, archive_digest, max(attempt) as attempt from history group by all)
+select model, preset, picked.goal, picked.goal_value,
+    avg(step) as step, avg(estimated_bpp) as bpp, avg(history.psnr_db) as psnr_db,
+    count(distinct image_digest) as n_images
+from history join last using (image_digest, archive_digest, attempt)
+    join picked using (image_digest, archive_digest) join goals using (goal, goal_value)
+where status = '{ARCHIVED}' and model <> '{LOSSLESS}' and n_steps > 0
+    and isfinite(history.psnr_db) and isfinite(estimated_bpp)
+group by model, preset, picked.goal, picked.goal_value, ceil(100.0 * step / n_steps)
+order by model, preset, goal_value, step
+"""
+WORST = f"""
+select images.* from images join (
+    select image_digest, archive_digest from picked where {LOSSY}
+    qualify row_number() over (partition by image_digest order by psnr_db, archive_digest) = 1
+    order by psnr_db, image_digest limit ?
+) using (image_digest, archive_digest) order by psnr_db, image_digest
+"""
+REASONS = f"""
+select coalesce(error_type, 'unknown'), count(*)
+from picked where status <> '{ARCHIVED}' group by 1 order by 2 desc, 1
+"""
+FAILURES = f"""
+select source_path, model, preset, goal, goal_value, coalesce(error_type, '') as error_type,
+    coalesce(error_message, '') as error_message
+from picked where status <> '{ARCHIVED}' order by error_type, source_path limit {MAX_FAILURES}
+"""
+FINDINGS = f"""
+select key, status, coalesce(error_message, '') as message from audits
+qualify row_number() over (partition by key order by checked_at desc) = 1 and status in {tuple(sorted(LOST))}
+order by key limit {MAX_FAILURES}
+"""

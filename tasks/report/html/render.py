@@ -1,0 +1,168 @@
+"""The page: everything that a report has, put into its template. The only importer of jinja2.
+
+One file that asks for nothing else: styles, script and pictures are in it. Names and messages come from
+outside, so the template escapes whatever it is given, and the page's own policy allows a browser only the
+two scripts that carry its nonce, and no connection at all.
+"""
+
+import functools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+import humanize
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import inr
+from inr.errors import ConfigError
+from tasks.catalogue.parts import record_of
+from tasks.catalogue.query import tables
+from tasks.catalogue.records import now
+from tasks.report.html import charts, facts
+from tasks.report.html.charts import Chart
+from tasks.report.html.comparison import Comparison, compare
+from tasks.report.html.facts import Facts
+from tasks.report.html.pictures import Pair, pairs
+from tasks.settings import RunOptions
+from tasks.store.objects import ObjectStore
+
+N_WORST = 20
+MAX_PIXELS_OF_A_RUN = 8_000_000
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page, and what it tells.
+
+    Attributes:
+        html: The page.
+        facts: Its numbers.
+        n_pairs: Images with pictures.
+    """
+
+    html: str
+    facts: Facts
+    n_pairs: int
+
+
+def make_report(
+    store: ObjectStore,
+    options: RunOptions,
+    *,
+    n_worst: int = N_WORST,
+    run_id: str | None = None,
+    max_pixels: int | None = None,
+) -> Report:
+    """The report of an archive, from its catalogue and, for pictures, its bitstreams and originals.
+
+    Args:
+        store: The archive.
+        options: Limits of what is read of originals.
+        n_worst: So many images are shown.
+        run_id: Only the rows that this run wrote.
+        max_pixels: Of the images shown, together, since each is decoded; without limit if not given.
+
+    Raises:
+        ConfigError: The catalogue has no row.
+        CatalogueError, StorageError: It cannot be read.
+    """
+    with tables(store) as found:
+        facts.pick(found, run_id)
+        numbers, comparison = facts.read_facts(found), compare(found)
+        worst = [record_of(row) for row in facts.worst_rows(found, n_worst)]
+    if not numbers.totals.n_archived + numbers.totals.n_failed:
+        raise ConfigError(f"{store.url}: expected an archive, found no row of a catalogue")
+    shown = list(pairs(store, worst, options, max_pixels))
+    html = render(store.url, run_id, numbers, comparison, shown)
+    return Report(html, numbers, sum(pair.reconstruction is not None for pair in shown))
+
+
+def store_page(store: ObjectStore, run_id: str, options: RunOptions) -> str:
+    """Write the report of a run into the store; returns its key."""
+    key = f"reports/{run_id}.html"
+    report = make_report(store, options, run_id=run_id, max_pixels=MAX_PIXELS_OF_A_RUN)
+    store.put(key, report.html.encode())
+    return key
+
+
+def render(
+    store: str,
+    run_id: str | None,
+    numbers: Facts,
+    comparison: Comparison | None,
+    shown: Sequence[Pair],
+) -> str:
+    """The page as HTML."""
+    sections = {
+        "scatters": charts.scatters(numbers.points),
+        "histograms": _histograms(numbers),
+        "curves": [charts.rd_curves(comparison)] if comparison else [],
+        "histories": charts.histories(numbers.history),
+    }
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            store=store,
+            run_id=run_id,
+            made_at=now(),
+            version=inr.__version__,
+            nonce=secrets.token_urlsafe(16),
+            vega=_vega(),
+            facts=numbers,
+            comparison=comparison,
+            pairs=shown,
+            **sections,
+            specs=[chart.spec for drawn in sections.values() for chart in drawn],
+        )
+    )
+
+
+def _histograms(numbers: Facts) -> list[Chart]:
+    if not numbers.psnr_bins:
+        return []
+    return [charts.psnr_histogram(numbers.psnr_bins), charts.rate_histogram(numbers.rate_bins)]
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tasks.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters |= {
+        "size": lambda n: humanize.naturalsize(n, format="%.1f").replace("Byte", "byte"),
+        "count": lambda n: f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+        "fixed": _fixed,
+        "time": lambda time: f"{time.replace(tzinfo=UTC):%Y-%m-%d %H:%M} UTC",
+        "hours": _hours,
+        "percent": lambda value: f"{value:+.1f} %".replace("-", "−"),
+    }
+    return environment
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    """A number with so many decimals, and a dash for none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _hours(hours: float) -> str:
+    """A length of time, in the unit that suits it."""
+    for factor, unit in ((3600, "s"), (60, "min")):
+        if hours * factor < 100:
+            return f"{hours * factor:.1f} {unit}"
+    return f"{hours:.1f} h"
+
+
+@functools.cache
+def _vega() -> Markup:
+    """The script that draws charts. Nothing in it may end the element that it is put into."""
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=charts.VEGA_LITE)
+    return Markup(script.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

@@ -1,0 +1,98 @@
+"""Pictures of a run, each a small PNG: rate against quality, and an image beside what was made of it."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import vl_convert
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.catalogue.records import CatalogueRecord
+from tasks.originals.listing import SourceImage
+from tasks.settings import RunOptions
+from tasks.steps.compress import read_picture
+from tasks.steps.verify import read_intact
+from tasks.store.objects import ObjectStore
+
+PLOT_WIDTH, PLOT_HEIGHT, PLOT_SCALE, PLOT_COLOURS = 560, 320, 1.25, 64
+SIDE = 200  # of each of two images
+GAP = 8
+WIDE = 20.0  # largest rate over smallest, from which on the axis is logarithmic
+
+
+def rd_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, lines: bool) -> bytes:
+    """PNG of points (rate in bpp, PSNR in dB): one colour per curve, its points joined by lines or not."""
+    rates = [rate for points in curves.values() for rate, _ in points]
+    values = [
+        {"curve": name, "rate": rate, "quality": quality}
+        for name, points in curves.items()
+        for rate, quality in points
+    ]
+    chart = {
+        "data": {"values": values},
+        "width": PLOT_WIDTH,
+        "height": PLOT_HEIGHT,
+        "background": "white",
+        "mark": {"type": "line", "point": True} if lines else {"type": "circle", "size": 24, "opacity": 1},
+        "encoding": {
+            "x": {
+                **_axis("rate", "bits per pixel"),
+                "scale": {"type": "log" if max(rates) > WIDE * min(rates) else "linear", "zero": False},
+            },
+            "y": {**_axis("quality", "PSNR, dB"), "scale": {"zero": False}},
+            "color": {
+                "field": "curve",
+                "type": "nominal",
+                "title": None,
+                **({} if len(curves) > 1 else {"legend": None}),
+            },
+        },
+    }
+    drawn = Image.open(io.BytesIO(vl_convert.vegalite_to_png(chart, scale=PLOT_SCALE)))
+    return _png(drawn.convert("RGB").quantize(PLOT_COLOURS))
+
+
+def _axis(field: str, title: str) -> dict[str, Any]:
+    return {"field": field, "type": "quantitative", "title": title, "axis": {"format": "~g", "tickCount": 8}}
+
+
+def beside_original(store: ObjectStore, record: CatalogueRecord, options: RunOptions) -> bytes:
+    """PNG of an original on the left and what its stored bitstream decodes to on the right.
+
+    Large images are reduced to `SIDE` pixels; of small ones each pixel becomes a square.
+
+    Raises:
+        SourceError, UnsupportedImage: The original is gone, or is another one by now.
+        VerificationMismatch, StorageError: The bitstream.
+    """
+    path, digest = record.source_path, record.image_digest or ""
+    original = read_picture(SourceImage(digest, record.source_uri, path, record.source_n_bytes or 0), options)
+    decoded, _ = read_intact(store, record)
+    left, right = (_thumbnail(pixels) for pixels in (original.pixels, decoded.pixels))
+    both = Image.new("RGBA", (left.width + GAP + right.width, left.height))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width + GAP, 0))
+    return _png(both)
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as the address of itself."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _thumbnail(pixels: NDArray[np.uint8]) -> Image.Image:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGBA")
+    larger = SIDE // max(image.size)
+    if larger > 1:
+        return image.resize((image.width * larger, image.height * larger), Image.Resampling.NEAREST)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,217 @@
+"""The RD curve of a collection: which settings to compare, on which images, and what came of it.
+
+The sample is the same in every run, and a larger one contains a smaller one: files come in the order
+of the digests of their paths. Points compare like with like: they are taken over the images that
+every setting has archived.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+from inr import CodecConfig
+from inr.config import MODELS
+from inr.errors import ConfigError
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.records import ARCHIVED, archive_digest
+from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.listing import SourceFile, SourceImage, list_source, read_source
+from tasks.originals.opening import picture_size
+from tasks.report.summary import RunSummary, markdown_cell, markdown_table, number
+from tasks.settings import RunOptions
+from tasks.store.objects import ObjectStore
+
+COLUMNS = ("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "bytes", "encode, s", "decode, s")
+
+
+@dataclass(frozen=True)
+class RdPoint:
+    """What the images of a sample came to under one setting.
+
+    Attributes:
+        model: Model family.
+        preset: Preset.
+        rd_lambda: λ.
+        n_images: Images that it is taken over.
+        n_bytes: Of their files together.
+        rate_bpp: 8 · `n_bytes` over all their pixels.
+        psnr_db: Mean of their PSNR, in dB; of the finite ones, and infinite if there is none.
+        ms_ssim: Mean over those that are large enough; None if none is.
+        encode_seconds: Mean time in the encoder.
+        decode_seconds: Mean time to decode.
+    """
+
+    model: str
+    preset: str
+    rd_lambda: float
+    n_images: int
+    n_bytes: int
+    rate_bpp: float
+    psnr_db: float
+    ms_ssim: float | None
+    encode_seconds: float
+    decode_seconds: float
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What a run of ``sweep`` measured.
+
+    Attributes:
+        summary: Of the images that it archived for it.
+        n_sampled: Images of the sample.
+        points: By model and λ, from the smallest rate on.
+    """
+
+    summary: RunSummary
+    n_sampled: int
+    points: tuple[RdPoint, ...]
+
+    @property
+    def n_failed(self) -> int:
+        """Rows that failed."""
+        return self.summary.n_failed
+
+    def headline(self) -> str:
+        """One line: what came of the run."""
+        compared = self.points[0].n_images if self.points else 0
+        settings = f"{len(self.points)} settings compared on {compared} of {self.n_sampled} images"
+        return settings + (f", {self.n_failed} fits failed" if self.n_failed else "")
+
+    def as_values(self) -> dict[str, Any]:
+        """For machines, as JSON has them."""
+        counts = ("n_planned", "n_before", "n_archived", "n_failed")
+        names = ("run_id", "source", "store", *counts, "wall_seconds")
+        points = [
+            {**asdict(point), "psnr_db": None if math.isinf(point.psnr_db) else point.psnr_db}
+            for point in self.points
+        ]
+        totals = {name: getattr(self.summary, name) for name in names}
+        return {**totals, "n_sampled": self.n_sampled, "points": points}
+
+
+def configs_of(models: Sequence[str] | None, preset: str, rd_lambdas: Sequence[float]) -> list[CodecConfig]:
+    """The settings to compare: each model at each λ; every model there is if none is named.
+
+    Raises:
+        ConfigError: A value is out of its range, or there is no λ.
+    """
+    if not rd_lambdas:
+        raise ConfigError("rd_lambda: expected one or more, found none")
+    return [
+        CodecConfig(model=model, preset=preset, rd_lambda=rd_lambda)
+        for model in dict.fromkeys(models or MODELS)
+        for rd_lambda in sorted(set(rd_lambdas), reverse=True)
+    ]
+
+
+def sample_images(source: str, n_images: int, options: RunOptions) -> list[SourceImage]:
+    """Images of a source to try settings on: those that can be archived, by their headers; each content once.
+
+    Raises:
+        ConfigError: The source cannot be listed, or has none.
+    """
+    found: dict[str, SourceImage] = {}
+    for image in _usable(list_source(source).files, options):
+        found.setdefault(image.digest, image)
+        if len(found) == n_images:
+            break
+    if not found:
+        raise ConfigError(f"source {source}: expected an image that can be archived, found none")
+    return list(found.values())
+
+
+def _usable(files: Sequence[SourceFile], options: RunOptions) -> Iterator[SourceImage]:
+    for file in sorted(files, key=lambda file: hashlib.sha256(file.path.encode()).digest()):
+        try:
+            data = read_source(file.uri, max_bytes=options.max_file_bytes)
+            picture_size(data, max_pixels=options.max_pixels)
+        except (SourceError, UnsupportedImage):
+            continue
+        yield SourceImage(hashlib.sha256(data).hexdigest(), file.uri, file.path, len(data))
+
+
+def rd_points(
+    store: ObjectStore, images: Sequence[SourceImage], configs: Sequence[CodecConfig]
+) -> tuple[RdPoint, ...]:
+    """The point of each setting, over the images that every one has archived; none if there is no such image.
+
+    Raises:
+        CatalogueError, StorageError: The store's catalogue cannot be read.
+    """
+    rows = _archived_rows(store, {image.digest for image in images})
+    by_config = {config: rows.get(archive_digest(config), {}) for config in configs}
+    common = set.intersection(*(set(found) for found in by_config.values()))
+    if not common:
+        return ()
+    points = [rd_point([found[digest] for digest in common]) for found in by_config.values()]
+    return tuple(sorted(points, key=lambda point: (MODELS.index(point.model), point.rate_bpp)))
+
+
+def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, catalogue.Row]]:
+    """Archive digest → image digest → row."""
+    found: dict[str, dict[str, catalogue.Row]] = {}
+    for row in catalogue.latest(catalogue.read_images(store).to_pylist()):
+        if row["status"] == ARCHIVED and row["image_digest"] in digests:
+            found.setdefault(row["archive_digest"], {})[row["image_digest"]] = row
+    return found
+
+
+def rd_point(rows: Sequence[catalogue.Row]) -> RdPoint:
+    """The point of rows of ``images`` that have one model, preset and λ."""
+    n_bytes = sum(row["n_bytes"] for row in rows)
+    finite = [row["psnr_db"] for row in rows if math.isfinite(row["psnr_db"])]
+    similar = [row["ms_ssim"] for row in rows if row["ms_ssim"] is not None]
+    return RdPoint(
+        model=rows[0]["model"],
+        preset=rows[0]["preset"],
+        rd_lambda=rows[0]["goal_value"],
+        n_images=len(rows),
+        n_bytes=n_bytes,
+        rate_bpp=8 * n_bytes / sum(row["width"] * row["height"] for row in rows),
+        psnr_db=fmean(finite) if finite else math.inf,
+        ms_ssim=fmean(similar) if similar else None,
+        encode_seconds=fmean(row["encode_seconds"] or 0.0 for row in rows),
+        decode_seconds=fmean(row["decode_seconds"] or 0.0 for row in rows),
+    )
+
+
+def point_cells(point: RdPoint) -> tuple[str, ...]:
+    """A point for people: the cells of `COLUMNS`."""
+    return (
+        point.model,
+        number(point.rd_lambda, ".4g"),
+        number(point.rate_bpp, ".4f"),
+        number(point.psnr_db, ".2f"),
+        number(point.ms_ssim, ".4f"),
+        str(point.n_bytes),
+        number(point.encode_seconds, ".1f"),
+        number(point.decode_seconds, ".2f"),
+    )
+
+
+def sweep_markdown(report: SweepReport) -> str:
+    """The report as the Prefect artifact and the store show it."""
+    summary = report.summary
+    lines = [
+        f"# RD: {report.headline()}",
+        "",
+        f"- source: {markdown_cell(summary.source)}",
+        f"- store: {markdown_cell(summary.store)}",
+        f"- settings: {summary.config}",
+        f"- run: `{summary.run_id}`, {summary.wall_seconds:.1f} s; {summary.headline()}",
+    ]
+    if report.points:
+        lines += ["", *markdown_table(COLUMNS, [point_cells(point) for point in report.points])]
+    return "\n".join(lines) + "\n"
+
+
+def store_sweep(store: ObjectStore, report: SweepReport) -> None:
+    """Write the report into the store, as Markdown and as JSON."""
+    name = f"reports/{report.summary.run_id}"
+    store.put(f"{name}.md", sweep_markdown(report).encode())
+    store.put(f"{name}.json", json.dumps(report.as_values(), indent=1).encode())

@@ -1,0 +1,1 @@
+"""The steps of a run, each a thin Prefect task over a plain function."""

@@ -1,0 +1,181 @@
+"""Many small parts of a day → one, while archives write and readers read; CATALOGUE.md has the order.
+
+A day that is not done is done the next time, whatever ended it: what a part replaces does not count
+from the moment that this part is there, and everything else is only tidying up.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prefect import task
+
+from tasks.catalogue.parts import (
+    SCHEMAS,
+    Contents,
+    contents,
+    counting,
+    is_compacted,
+    parts,
+    undisturbed,
+    write_compacted,
+)
+from tasks.errors import StorageUnavailable
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
+
+MAX_DAY_BYTES = 1 << 28  # as stored: a day's rows must fit into memory several times over
+
+_DAY = re.compile(r"(\d{8})(?:T\d{6}Z-[0-9a-f]{32}|Z-\d{6})\.parquet")
+
+
+@dataclass(frozen=True)
+class Day:
+    """The parts of one day in one table: `table` is a prefix, `date` eight digits."""
+
+    table: str
+    date: str
+
+    def describe(self) -> str:
+        """For people."""
+        return f"{self.table.rpartition('/')[2]} of {self.date}"
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What was done to a day: parts that became one, if any, its rows, and objects removed."""
+
+    n_parts: int
+    n_rows: int
+    n_removed: int
+
+
+@dataclass
+class CompactSummary:
+    """What a run of ``compact`` did so far.
+
+    Attributes:
+        run_id: Names the run.
+        store: Where the catalogue is.
+        n_planned: Days of a table to do.
+        n_done: Days done.
+        n_parts: Parts that were compacted.
+        n_made: Parts that they became.
+        n_rows: Rows in those.
+        n_removed: Objects removed.
+        failures: Days that failed: which and why.
+        wall_seconds: Time of the run.
+    """
+
+    run_id: str
+    store: str
+    n_planned: int = 0
+    n_done: int = 0
+    n_parts: int = 0
+    n_made: int = 0
+    n_rows: int = 0
+    n_removed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    wall_seconds: float = 0.0
+
+    def add(self, compacted: Compacted) -> None:
+        """Count a day."""
+        self.n_done += 1
+        self.n_parts += compacted.n_parts
+        self.n_made += compacted.n_parts > 0
+        self.n_rows += compacted.n_rows
+        self.n_removed += compacted.n_removed
+
+    def fail(self, day: Day, error: BaseException) -> None:
+        """Count a day that failed."""
+        self.n_done += 1
+        self.failures.append((day.describe(), f"{type(error).__name__}: {error}"))
+
+    @property
+    def n_failed(self) -> int:
+        """Days that failed."""
+        return len(self.failures)
+
+    def headline(self) -> str:
+        """One line: what came of the run."""
+        if not self.n_planned:
+            return "nothing to compact: no day has more than one part"
+        failed = f", {self.n_failed} days failed" if self.failures else ""
+        made = f"{self.n_parts} parts became {self.n_made}, with {self.n_rows} rows"
+        return f"{made}; {self.n_removed} removed{failed}"
+
+
+def plan_compaction(store: ObjectStore) -> list[Day]:
+    """The days with more than one part, table by table, less those of over `MAX_DAY_BYTES`.
+
+    Raises:
+        StorageError: The store cannot be listed.
+    """
+    found: dict[Day, list[int]] = defaultdict(list)
+    for table in SCHEMAS:
+        for listed in store.objects(table):
+            if date := _date(listed.key):
+                found[Day(table, date)].append(0 if is_compacted(listed.key) else listed.n_bytes)
+    return [day for day, sizes in found.items() if len(sizes) > 1 and sum(sizes) <= MAX_DAY_BYTES]
+
+
+@task(
+    task_run_name="compact {name}",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=lambda _task, _run, state: isinstance(state.data, StorageUnavailable),
+)
+def compact(store_url: str, day: Day, name: str) -> Compacted:
+    """Prefect's view of `compact_day`."""
+    return compact_day(open_store(store_url), day)
+
+
+def compact_day(store: ObjectStore, day: Day) -> Compacted:
+    """Make one part of those of a day, and remove what counts no more.
+
+    Raises:
+        CatalogueError: A part is damaged, newer than this program, or does not read back.
+        StorageError: The store cannot be read or written.
+    """
+    listed, found = _read_day(store, day)
+    made = len(found.keys) > 1 and write_compacted(
+        store, day.table, _next_name(day, listed), found.rows, {*map(_name, listed), *found.replaced}
+    )
+    n_removed = _remove_replaced(store, day)
+    return Compacted(len(found.keys), found.rows.num_rows, n_removed) if made else Compacted(0, 0, n_removed)
+
+
+@undisturbed
+def _read_day(store: ObjectStore, day: Day) -> tuple[list[str], Contents]:
+    """Keys of a day's parts, and what they hold."""
+    listed = _list_day(store, day)
+    return listed, contents(store, day.table, listed)
+
+
+@undisturbed
+def _remove_replaced(store: ObjectStore, day: Day) -> int:
+    """Remove the parts that do not count, by a listing of now; returns how many."""
+    listed = _list_day(store, day)
+    removed = set(listed) - set(counting(store, listed))
+    for key in sorted(removed):
+        store.delete(key)
+    return len(removed)
+
+
+def _list_day(store: ObjectStore, day: Day) -> list[str]:
+    return [key for key in parts(store, day.table) if _date(key) == day.date]
+
+
+def _next_name(day: Day, listed: Sequence[str]) -> str:
+    numbers = [int(_name(key)[10:16]) for key in listed if is_compacted(key)]
+    return f"{day.date}Z-{max(numbers, default=0) + 1:06}.parquet"
+
+
+def _date(key: str) -> str | None:
+    match = _DAY.fullmatch(_name(key))
+    return match[1] if match else None
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]

@@ -1,0 +1,203 @@
+"""Row → stored bitstream → image file, compared at every step of the way back.
+
+A row's path below its source becomes a path below the target, with the suffix of the format after
+its own if that is another one. Two images of one name are refused; where a name is taken in another
+way, by ``a.jpg.png`` beside ``a.jpg``, the second one fails. Files are made whole and never replaced,
+and what is to be written is read back first.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from prefect import task
+
+from inr.bitstream import Metadata
+from inr.errors import ConfigError
+from tasks.catalogue.parts import record_of
+from tasks.catalogue.query import query
+from tasks.catalogue.records import ARCHIVED, CatalogueRecord
+from tasks.errors import StorageError, VerificationMismatch
+from tasks.originals.lossless import same_metadata
+from tasks.originals.opening import open_picture
+from tasks.originals.writing import FORMATS
+from tasks.steps.verify import read_intact
+from tasks.store.folder import create_file
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
+
+Format = Literal["png", "webp"]
+KEPT_FAILURES = 500
+
+
+@dataclass(frozen=True)
+class RestoreJob:
+    """What all images of a run have in common.
+
+    Attributes:
+        store: URL of the archive.
+        target: Folder to restore into.
+        format: Of the files written.
+        n_threads: Threads of each worker.
+    """
+
+    store: str
+    target: str
+    format: Format
+    n_threads: int
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of one row: files written, files that were there already and equal, bytes of each."""
+
+    n_written: int
+    n_present: int
+    n_bytes: int
+
+
+@dataclass
+class RestoreSummary:
+    """What a run of ``restore`` did so far.
+
+    Attributes:
+        run_id: Names the run.
+        store: Where the archive is.
+        target: Where the files are.
+        n_planned: Images to restore.
+        n_restored: Images whose files are all there now.
+        n_written: Files written, copies included.
+        n_present: Files that were there already, equal.
+        n_bytes: Size of the files.
+        n_failed: Images that failed.
+        failures: The first `KEPT_FAILURES` of them: path and reason.
+        wall_seconds: Time of the run.
+    """
+
+    run_id: str
+    store: str
+    target: str
+    n_planned: int = 0
+    n_restored: int = 0
+    n_written: int = 0
+    n_present: int = 0
+    n_bytes: int = 0
+    n_failed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    wall_seconds: float = 0.0
+
+    def add(self, restored: Restored) -> None:
+        """Count an image."""
+        self.n_restored += 1
+        self.n_written += restored.n_written
+        self.n_present += restored.n_present
+        self.n_bytes += restored.n_bytes
+
+    def fail(self, path: str, error: BaseException) -> None:
+        """Count a failure."""
+        self.n_failed += 1
+        if len(self.failures) < KEPT_FAILURES:
+            self.failures.append((path, f"{type(error).__name__}: {error}"))
+
+    @property
+    def n_done(self) -> int:
+        """Images so far."""
+        return self.n_restored + self.n_failed
+
+    def headline(self) -> str:
+        """One line: what came of the run."""
+        if not self.n_planned:
+            return "nothing to restore: no archived image is selected"
+        present = f", {self.n_present} were there" if self.n_present else ""
+        failed = f", {self.n_failed} failed" if self.n_failed else ""
+        restored = f"{self.n_restored} of {self.n_planned} images restored"
+        return f"{restored}: {self.n_written} files written{present}{failed}"
+
+
+def select(store: ObjectStore, where: str) -> list[CatalogueRecord]:
+    """The archived images that a predicate selects, by path.
+
+    Args:
+        store: The archive.
+        where: A condition on the columns of ``images``, in SQL.
+
+    Raises:
+        ConfigError: The predicate is wrong, or two of the images would become the same file.
+        CatalogueError, StorageError: The catalogue cannot be read.
+    """
+    archived = f"(select * from images where status = '{ARCHIVED}')"
+    sql = f"select * from {archived} where (\n{where}\n) order by source_path"
+    records = [record_of(row) for row in query(store, sql).records()]
+    _refuse_clashes(records)
+    return records
+
+
+def _refuse_clashes(records: Iterable[CatalogueRecord]) -> None:
+    seen: dict[str, CatalogueRecord] = {}
+    named = [(name, record) for record in records for name in (record.source_path, *record.also_at)]
+    for name, record in named:
+        other = seen.setdefault(name, record)
+        if other is not record:
+            differ = "config_digest" if other.image_digest == record.image_digest else "source_uri"
+            raise ConfigError(
+                f"where: two images are named {name}: choose by {differ}, "
+                f"{getattr(other, differ)} or {getattr(record, differ)}"
+            )
+
+
+@task(task_run_name="restore {record.source_path}")
+def restore(record: CatalogueRecord, job: RestoreJob) -> Restored:
+    """Prefect's view of `restore_image`."""
+    return restore_image(record, job)
+
+
+def restore_image(record: CatalogueRecord, job: RestoreJob) -> Restored:
+    """Write the files of one archived image, its copies included.
+
+    Raises:
+        VerificationMismatch: The stored bitstream is not what the row says, or a file that was
+            written does not read back as the same image.
+        UnsupportedImage: The format cannot hold the image.
+        StorageError: Store or target, or a different file of that name is there.
+    """
+    store = open_store(job.store)
+    torch.set_num_threads(job.n_threads)
+    decoded, _ = read_intact(store, record)
+    data = FORMATS[job.format](decoded.pixels, decoded.metadata)
+    _check(record, data, decoded.pixels, decoded.metadata)
+    n_written = n_present = 0
+    for name in (record.source_path, *record.also_at):
+        path = target_path(Path(job.target), name, job.format)
+        if create_file(path, data):
+            n_written += 1
+        else:
+            n_present += 1
+    return Restored(n_written, n_present, len(data) * (n_written + n_present))
+
+
+def target_path(target: Path, name: str, format_: Format) -> Path:
+    """Where an original's restored file goes.
+
+    Raises:
+        StorageError: The name would lead out of the target.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or {"..", "."} & set(parts) or "\0" in name:
+        raise StorageError(f"name: expected a path below the source, found {name!r}")
+    suffix = f".{format_}"
+    last = parts[-1] if parts[-1].lower().endswith(suffix) else parts[-1] + suffix
+    return target.joinpath(*parts[:-1], last)
+
+
+def _check(record: CatalogueRecord, data: bytes, pixels: NDArray[np.uint8], metadata: Metadata) -> None:
+    """What another program will see in the file must be what was decoded."""
+    opened = open_picture(data, max_pixels=pixels.shape[0] * pixels.shape[1])
+    shown = opened.pixels
+    if pixels.shape[2] < 3 and shown.shape[2] >= 3:  # WebP holds grey as RGB
+        shown = np.concatenate([shown[:, :, :1], shown[:, :, 3:]], axis=2)
+    if not np.array_equal(shown, pixels) or not same_metadata(opened.metadata, metadata):
+        raise VerificationMismatch(f"{record.key}: the file written does not read back as the same image")

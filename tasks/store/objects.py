@@ -1,0 +1,86 @@
+"""What an archive is kept in: bytes under keys.
+
+A key is created once and never overwritten: `put` says whether it was the one that created it. An
+object is visible whole or not at all. `tasks.store.folder` keeps objects in a folder, `tasks.store.s3` in a
+bucket; `tasks.store.locations` opens either by its URL.
+"""
+
+import functools
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+from tasks.errors import StorageError, StorageUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS = 8
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 15.0
+KEY = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One line of a listing: the key, and the object's size in bytes."""
+
+    key: str
+    n_bytes: int
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys. Keys are relative paths of ``A-Z a-z 0-9 . _ -`` with no leading dot."""
+
+    @property
+    def url(self) -> str:
+        """How `tasks.store.locations.open_store` finds this store again."""
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Create an object, durably. Returns False, changing nothing, if the key is taken."""
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        """The object's bytes. Raises `ObjectMissing`, or `StorageError` if it is larger than `max_bytes`."""
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """All objects whose key starts with ``prefix/``, sorted by key."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens if there is none."""
+
+    def clean(self) -> int:
+        """Remove what dead writers left behind; returns how many pieces that were."""
+
+
+def checked_key(key: str) -> str:
+    """The key.
+
+    Raises:
+        StorageError: It is not one.
+    """
+    if not KEY.fullmatch(key):
+        raise StorageError(f"key: expected a relative path of plain names, found {key!r}")
+    return key
+
+
+def retried(operation: Callable[P, T]) -> Callable[P, T]:
+    """Repeat an operation on `StorageUnavailable`, at most `ATTEMPTS` times.
+
+    Pauses grow threefold from `FIRST_PAUSE_SECONDS` on, each by a random factor from 0.5 to 1.5, so
+    that workers that were refused together do not come back together.
+    """
+
+    @functools.wraps(operation)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
+        for n in range(ATTEMPTS - 1):
+            try:
+                return operation(*args, **kwargs)
+            except StorageUnavailable:
+                pause = min(FIRST_PAUSE_SECONDS * 3**n, LONGEST_PAUSE_SECONDS)
+                time.sleep(pause * random.uniform(0.5, 1.5))
+        return operation(*args, **kwargs)
+
+    return attempt

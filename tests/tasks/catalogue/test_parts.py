@@ -1,0 +1,201 @@
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tasks.catalogue.parts
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.columns import AUDITS_COLUMNS, HISTORY_COLUMNS, IMAGES_COLUMNS, TableColumns
+from tasks.catalogue.parts import (
+    AUDITS_SCHEMA,
+    HISTORY_SCHEMA,
+    IMAGES,
+    IMAGES_SCHEMA,
+    archived_objects,
+    find,
+)
+from tasks.catalogue.records import AuditRow, CatalogueRecord, failed_record
+from tasks.errors import CatalogueError
+from tasks.plan.claims import Claim, HistoryPoint, write_claim
+from tasks.steps.commit import append
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import ARCHIVE, archived, digest, planned
+
+GOLDEN_PARTS = Path(__file__).parents[2] / "vectors" / "catalogue"
+DOCUMENT = Path(tasks.catalogue.parts.__file__).with_name("CATALOGUE.md").read_text()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def documented(table: str) -> tuple[tuple[str, str, bool], ...]:
+    section = DOCUMENT.split(f"## `{table}`")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (yes|no) \| .+ \|$", section, re.MULTILINE)
+    return tuple((name, kind.replace("\\", ""), null == "yes") for name, kind, null in rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "known"),
+    [("images", IMAGES_COLUMNS), ("history", HISTORY_COLUMNS), ("audits", AUDITS_COLUMNS)],
+)
+def test_the_document_and_the_schema_say_the_same(table: str, known: TableColumns):
+    assert documented(table) == known.columns
+    assert f"## `{table}`, version {known.version}" in DOCUMENT
+    schema = catalogue.SCHEMAS[f"catalogue/{table}"]
+    assert [(field.name, field.nullable) for field in schema] == [
+        (name, null) for name, _, null in known.columns
+    ]
+    assert schema.metadata == {b"inr.table": table.encode(), b"inr.schema_version": b"%d" % known.version}
+
+
+def test_the_record_and_the_schema_have_the_same_columns():
+    assert [field.name for field in dataclasses.fields(CatalogueRecord)] == IMAGES_SCHEMA.names
+    assert [field.name for field in dataclasses.fields(AuditRow)] == AUDITS_SCHEMA.names
+
+
+def test_a_record_comes_back_as_it_was_written(store: LocalStore):
+    record = archived(also_at=("b.png",), psnr_db=math.inf)
+    append(store, [record])
+    assert find(store, digest("a.png"), ARCHIVE) == record
+    assert find(store, digest("other"), ARCHIVE) is None
+
+
+def test_a_failure_is_a_row_with_its_reason(store: LocalStore):
+    append(store, [failed_record(planned(), ValueError("x" * 5000)), failed_record(planned("b"), KeyError())])
+    long, empty = catalogue.read_images(store).to_pylist()
+    assert (long["status"], long["error_type"], len(long["error_message"])) == ("failed", "ValueError", 2000)
+    assert empty["error_message"] == "KeyError"
+    assert long["key"] is None
+    assert archived_objects(store, ARCHIVE) == {}
+
+
+def test_parts_say_their_version_and_never_share_a_name(store: LocalStore):
+    for _ in range(3):
+        append(store, [archived()])
+    parts = store.objects(IMAGES)
+    assert len(parts) == 3
+    for part in parts:
+        schema = pq.read_schema(store.path(part.key))
+        assert schema.metadata[b"inr.table"] == b"images"
+        assert schema.metadata[b"inr.schema_version"] == b"2"
+        assert schema.equals(IMAGES_SCHEMA)
+
+
+def test_the_latest_record_counts_whatever_the_order_of_parts(store: LocalStore):
+    first, later = archived("a"), archived("b")
+    append(store, [dataclasses.replace(later, recorded_at=later.recorded_at + timedelta(seconds=1))])
+    append(store, [first, failed_record(planned("b"), ValueError("earlier"))])
+    append(store, [failed_record(planned("a"), ValueError("later"))])
+    assert archived_objects(store, ARCHIVE) == {digest("b"): (later.key, later.n_bytes)}
+    assert archived_objects(store, "another config") == {}
+
+
+def test_the_history_is_taken_from_the_claim(store: LocalStore):
+    point = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
+    write_claim(store, Claim(archived(), (point, dataclasses.replace(point, step=200))))
+    append(store, [archived(), archived("without claim"), failed_record(planned("b"), ValueError())])
+    rows = catalogue.read_history(store).to_pylist()
+    assert [row["step"] for row in rows] == [100, 200]
+    assert rows[0]["image_digest"] == digest("a.png")
+    assert catalogue.read_history(store).schema.names == HISTORY_SCHEMA.names
+
+
+def test_a_part_with_other_columns_reads_as_today(store: LocalStore):
+    table = pa.Table.from_pylist([dataclasses.asdict(archived())], schema=IMAGES_SCHEMA)
+    older = table.drop_columns(["ms_ssim", "notes"]).append_column("gone", pa.array([1]))
+    older = older.replace_schema_metadata(IMAGES_SCHEMA.metadata)
+    sink = pa.BufferOutputStream()
+    pq.write_table(older, sink)
+    store.put(f"{IMAGES}/older.parquet", bytes(sink.getvalue()))
+    append(store, [archived("b")])
+    read = catalogue.read_images(store)
+    assert read.schema.names == IMAGES_SCHEMA.names
+    assert read["notes"].to_pylist() == [["converted from P to RGB"], None]
+
+
+@pytest.mark.parametrize("table", catalogue.SCHEMAS)
+def test_parts_of_every_schema_version_are_read(store: LocalStore, table: str):
+    """The golden parts, see tests/vectors/make_parts.py: each alone, and all as one table."""
+    schema = catalogue.SCHEMAS[table]
+    expected = []
+    for version in range(1, int(schema.metadata[b"inr.schema_version"]) + 1):
+        golden = GOLDEN_PARTS / f"{table.rpartition('/')[2]}-{version}"
+        store.put(f"{table}/{version}.parquet", golden.with_suffix(".parquet").read_bytes())
+        rows = json.loads(golden.with_suffix(".json").read_text())
+        expected += [{**dict.fromkeys(schema.names), **row} for row in rows]
+    found = catalogue.contents(store, table, catalogue.parts(store, table)).rows
+    assert json.loads(json.dumps(found.to_pylist(), default=str)) == expected
+    assert catalogue.dataset(store, table).to_table().num_rows == len(expected)
+
+
+def test_parts_of_a_newer_program_and_files_that_are_none_are_refused(store: LocalStore):
+    newer = pa.table({"status": ["archived"]}).replace_schema_metadata({"inr.schema_version": "3"})
+    sink = pa.BufferOutputStream()
+    pq.write_table(newer, sink)
+    for data, reason in (
+        (bytes(sink.getvalue()), "version 1 to 2, found 3"),
+        (b"junk", "not a readable part"),
+    ):
+        store.put(f"{IMAGES}/x.parquet", data)
+        with pytest.raises(CatalogueError, match=reason):
+            catalogue.read_images(store)
+        store.delete(f"{IMAGES}/x.parquet")
+
+
+def test_a_flipped_bit_in_a_value_is_found(store: LocalStore):
+    append(store, [archived(str(n)) for n in range(3)])
+    path = store.path(store.objects(IMAGES)[0].key)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:150] + bytes([whole[150] ^ 1]) + whole[151:])
+    with pytest.raises(CatalogueError):
+        catalogue.read_images(store)
+
+
+@given(st.data())
+def test_a_damaged_part_reads_as_it_was_or_raises_the_one_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    """Pages have checksums; the footer, which says how to read them, has the one of the file."""
+    store = LocalStore(tmp_path_factory.mktemp("store"))
+    append(store, [archived(str(n)) for n in range(3)])
+    written = catalogue.read_images(store)
+    path = store.path(store.objects(IMAGES)[0].key)
+    part = bytearray(path.read_bytes())
+    footer = len(part) - 8 - int.from_bytes(part[-8:-4], "little")
+    first = footer if data.draw(st.booleans()) else 0
+    place = first + data.draw(st.integers(0, 1 << 20)) % (len(part) - first)
+    part[place] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(bytes(part))
+    for read in (catalogue.read_images, lambda store: catalogue.dataset(store, IMAGES)):
+        with contextlib.suppress(CatalogueError):
+            assert read(store).schema.names == IMAGES_SCHEMA.names
+    with contextlib.suppress(CatalogueError):
+        assert catalogue.read_images(store).equals(written)
+
+
+def test_a_part_says_its_own_digest(store: LocalStore):
+    append(store, [archived()])
+    path = store.path(store.objects(IMAGES)[0].key)
+    part = path.read_bytes()
+    digest = pq.read_metadata(path).metadata[b"inr.sha256"]
+    assert hashlib.sha256(part.replace(digest, b"0" * 64)).hexdigest().encode() == digest
+    path.write_bytes(part.replace(digest, b"f" * 64))
+    with pytest.raises(CatalogueError, match="does not have the SHA-256 that it says"):
+        catalogue.read_images(store)
+
+
+def test_an_empty_store_has_an_empty_catalogue(store: LocalStore):
+    assert catalogue.read_images(store).num_rows == 0
+    assert archived_objects(store, ARCHIVE) == {}

@@ -1,0 +1,143 @@
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from inr.errors import ConfigError
+from tasks.errors import SourceError
+from tasks.originals.listing import digest_source, list_source, printable, read_source
+from tasks.store import s3
+from tasks.store.s3 import S3Store, parse_url
+from tests.s3_server import Access
+
+
+def paths(folder: Path) -> list[str]:
+    return [file.path for file in list_source(str(folder)).files]
+
+
+def test_a_folder_is_listed_at_any_depth_in_order(tmp_path: Path):
+    for name in ("b.png", "a/z.JPG", "a/b/c.TiFF", "notes.txt", "README", "a/x.inr", ".hidden.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "logo.png").touch()
+    assert paths(tmp_path) == ["a/b/c.TiFF", "a/z.JPG", "b.png"]
+    assert list_source(str(tmp_path)).left_out == {".inr": 1, ".txt": 1, "no suffix": 1}
+
+
+def test_one_file_can_be_a_source_whatever_its_suffix(tmp_path: Path):
+    (tmp_path / "photo").write_bytes(b"x")
+    listing = list_source(str(tmp_path / "photo"))
+    assert [file.path for file in listing.files] == ["photo"]
+    assert read_source(listing.files[0].uri, max_bytes=1) == b"x"
+
+
+def test_a_source_that_is_not_there_is_a_config_error(tmp_path: Path):
+    with pytest.raises(ConfigError, match="No such file"):
+        list_source(str(tmp_path / "nowhere"))
+
+
+def test_link_loops_end_and_links_to_files_are_followed(tmp_path: Path):
+    (tmp_path / "real.png").write_bytes(b"x")
+    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "up").symlink_to(tmp_path)
+    (tmp_path / "up.png").symlink_to(tmp_path)
+    files = {file.path: file.uri for file in list_source(str(tmp_path)).files}
+    assert sorted(files) == ["broken.png", "link.png", "real.png", "self.png"]
+    assert read_source(files["link.png"], max_bytes=1) == b"x"
+    for name in ("broken.png", "self.png"):
+        with pytest.raises(SourceError, match="cannot be read"):
+            read_source(files[name], max_bytes=1)
+
+
+def test_any_name_can_be_listed_shown_and_read(tmp_path: Path):
+    names = [b"a\nb.png", b"\xff\xfe.png", "späte Föhre 100%.png".encode(), b"a|b`.png", b"%0A.png"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(name)
+    files = list_source(str(tmp_path)).files
+    assert sorted(read_source(file.uri, max_bytes=100) for file in files) == sorted(names)
+    assert all(file.uri.isascii() and file.path.isprintable() and file.path.encode() for file in files)
+    assert {r"a\nb.png", r"\xff\xfe.png", "späte Föhre 100%.png"} < {file.path for file in files}
+
+
+def test_a_named_pipe_does_not_hold_the_reader(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(SourceError, match="regular file"):
+        read_source((tmp_path / "pipe.png").as_uri(), max_bytes=1)
+
+
+def test_limits_hold_before_reading(tmp_path: Path):
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    for read in (read_source, digest_source):
+        with pytest.raises(SourceError, match="at most 1000 bytes, found 1099511627776"):
+            read(path.as_uri(), max_bytes=1000)
+
+
+def test_digest_and_size(tmp_path: Path):
+    data = b"x" * 3_000_000
+    (tmp_path / "a.png").write_bytes(data)
+    uri = (tmp_path / "a.png").as_uri()
+    assert digest_source(uri, max_bytes=1 << 30) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_what_may_not_be_read_is_listed(tmp_path: Path):
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (tmp_path / "secret.png").chmod(0)
+    (tmp_path / "closed").mkdir(mode=0)
+    assert paths(tmp_path) == ["closed", "secret.png"]
+    (tmp_path / "closed").chmod(0o700)
+
+
+@pytest.fixture
+def bucket(s3_access: Access) -> S3Store:
+    return S3Store(f"s3://archive/{uuid.uuid4().hex}")
+
+
+def put(bucket: S3Store, name: str, data: bytes) -> None:
+    place = parse_url(bucket.url)
+    s3._client().put_object(Bucket=place.bucket, Key=place.key(name), Body=data)
+
+
+def test_a_prefix_is_listed_and_read_like_a_folder(bucket: S3Store):
+    names = ["a/z.JPG", "a/b/c.TiFF", "a b/\u00e4 100%?#.png", "line\nfeed.png"]
+    for name in (*names, "notes.txt", ".hidden.png", ".git/logo.png", "folder.png/"):
+        put(bucket, name, name.encode())
+    listing = list_source(bucket.url)
+    assert listing.left_out == {".txt": 1}
+    assert sorted(file.path for file in listing.files) == sorted(map(printable, names))
+    contents = [read_source(file.uri, max_bytes=100) for file in listing.files]
+    assert sorted(contents) == sorted(name.encode() for name in names)
+    assert all(file.uri.isascii() for file in listing.files)
+    assert [digest_source(file.uri, max_bytes=100) for file in listing.files] == [
+        (hashlib.sha256(content).hexdigest(), len(content)) for content in contents
+    ]
+
+
+def test_one_object_can_be_a_source_and_a_neighbour_of_its_name_is_not(bucket: S3Store):
+    put(bucket, "photo", b"x")
+    put(bucket, "photos/a.png", b"y")
+    listing = list_source(f"{bucket.url}/photo")
+    assert [(file.path, file.uri) for file in listing.files] == [("photo", f"{bucket.url}/photo")]
+    assert [file.path for file in list_source(f"{bucket.url}/photos/").files] == ["a.png"]
+
+
+def test_what_cannot_be_had_from_s3_has_a_name(bucket: S3Store):
+    with pytest.raises(ConfigError, match="nothing there"):
+        list_source(bucket.url)
+    put(bucket, "a.png", b"12345")
+    for read in (read_source, digest_source):
+        with pytest.raises(SourceError, match=r"a\.png.*at most 4 bytes, found 5"):
+            read(f"{bucket.url}/a.png", max_bytes=4)
+        with pytest.raises(SourceError, match="no such object"):
+            read(f"{bucket.url}/b.png", max_bytes=4)
+
+
+def test_printable_escapes_what_a_terminal_would_obey():
+    assert printable("\x1b[31m\u202egnp.exe") == r"\x1b[31m\u202egnp.exe"

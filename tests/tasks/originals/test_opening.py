@@ -1,0 +1,202 @@
+import io
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
+
+from inr.bitstream import Limits
+from tasks.errors import UnsupportedImage
+from tasks.originals.opening import Picture, open_picture, picture_size
+from tasks.originals.writing import to_png
+from tests.tasks.pictures import file_of, gradient, image, png_header
+
+MAX_PIXELS = 10_000
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def opened(data: bytes) -> Picture:
+    return open_picture(data, max_pixels=MAX_PIXELS)
+
+
+def oriented(orientation: int) -> tuple[Image.Image, bytes]:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "maker"
+    return image(), exif.tobytes()
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_native_modes_pass_untouched(channels: int, mode: str):
+    picture = opened(file_of(image(12, 16, channels)))
+    assert picture.mode == mode
+    assert picture.notes == ()
+    np.testing.assert_array_equal(picture.pixels, gradient(12, 16, channels))
+    assert picture.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1)])
+def test_thin_images(size: tuple[int, int]):
+    assert opened(file_of(image(*size))).pixels.shape == (*size, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "format_", "channels"),
+    [("1", "PNG", 1), ("P", "PNG", 3), ("P", "GIF", 3), ("CMYK", "JPEG", 3), ("YCbCr", "TIFF", 3)],
+)
+def test_other_modes_are_converted_with_a_note(mode: str, format_: str, channels: int):
+    picture = opened(file_of(image().convert(mode), format_))
+    assert picture.mode == mode
+    assert picture.pixels.shape == (12, 16, channels)
+    assert picture.notes[0] == f"converted from {mode} to {'L' if channels == 1 else 'RGB'}"
+
+
+def test_a_palette_with_a_transparent_entry_keeps_its_alpha():
+    palette = image().convert("P")
+    picture = opened(file_of(palette, transparency=palette.getpixel((0, 0))))
+    assert picture.pixels.shape[2] == 4
+    assert picture.pixels[0, 0, 3] == 0
+
+
+@pytest.mark.parametrize(("channels", "key"), [(1, 0), (3, (0, 0, 0))])
+def test_a_transparent_colour_becomes_an_alpha_channel(channels: int, key: object):
+    picture = opened(file_of(image(12, 16, channels), transparency=key))
+    assert picture.pixels.shape[2] == channels + 1
+    assert picture.pixels[0, 0, -1] == 0
+    assert picture.pixels[-1, -1, -1] == 255
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "0 bytes"),
+        (b"not an image", "found none of them"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "found none of them"),
+        (file_of(image())[:70], "damaged"),
+        (file_of(image(), "JPEG")[:400], "damaged"),
+        (
+            png_header(16, 12, depth=16, colour=2, rows=bytes(1200)),
+            "8 bits per sample, found raw mode RGB;16",
+        ),
+        (png_header(16, 12, depth=16, colour=0, rows=bytes(1200)), "8 bits per sample, found mode I;16"),
+        (
+            png_header(16, 12, depth=16, colour=4, rows=bytes(1200)),
+            "8 bits per sample, found raw mode LA;16",
+        ),
+        (b"P6 4 4 65535\n" + bytes(96), "8 bits per sample, found a maximum of 65535"),
+        (b"P5 4 4 65535\n" + bytes(32), "8 bits per sample"),
+        (b"Pf\n2 2\n-1.0\n" + bytes(16), "found mode F"),
+        (file_of(image(1, 1, 1).convert("I"), "TIFF"), "found mode I"),
+        (file_of(image().convert("LAB"), "TIFF"), "colour mode LAB"),
+        (file_of(image(), "GIF", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
+        (file_of(image(), "PNG", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
+        (file_of(image(), "WEBP", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
+        (file_of(image(), "TIFF", save_all=True, append_images=[image()]), "pages"),
+        (png_header(101, 100), "expected 1 to 10000 pixels, found 101x100"),
+        (png_header(2**31 - 1, 2**31 - 1), "pixels"),
+        (png_header(12_000, 12_000), "pixels"),
+    ],
+)
+def test_what_is_not_taken_is_refused_by_name(data: bytes, reason: str):
+    with pytest.raises(UnsupportedImage, match=reason):
+        opened(data)
+
+
+def test_samples_are_limited_to_what_a_decoder_takes():
+    width = Limits().max_samples // 4 + 1
+    with pytest.raises(UnsupportedImage, match="samples"):
+        open_picture(png_header(width, 1, colour=6), max_pixels=2 * width)
+
+
+def test_a_bomb_is_refused_before_its_pixels_take_memory():
+    bomb = png_header(8000, 8000, rows=bytes(24_008_000))
+    tracemalloc.start()
+    with pytest.raises(UnsupportedImage, match="expected 1 to"):
+        opened(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once(orientation: int):
+    picture, exif = oriented(orientation)
+    kept = opened(file_of(picture, exif=exif))
+    with Image.open(io.BytesIO(file_of(picture, exif=exif))) as raw:
+        expected = np.asarray(ImageOps.exif_transpose(raw))
+    np.testing.assert_array_equal(kept.pixels, expected)
+    assert kept.notes == (() if orientation == 1 else (f"EXIF orientation {orientation} applied",))
+    again = opened(to_png(kept.pixels, kept.metadata))
+    np.testing.assert_array_equal(again.pixels, kept.pixels)
+    assert again.notes == ()
+    block = Image.Exif()
+    block.load(again.metadata.exif)
+    assert block[0x010F] == "maker"
+    assert block.get(0x0112, 1) == 1
+
+
+def test_damaged_exif_is_kept_with_a_note():
+    picture = opened(file_of(image(), exif=b"Exif\0\0garbage"))
+    assert "EXIF cannot be read" in picture.notes[0]
+    assert picture.metadata.exif == b"Exif\0\0garbage"
+
+
+def test_profile_and_exif_survive_the_way_out_and_back():
+    _, exif = oriented(1)
+    first = opened(file_of(image(), icc_profile=SRGB, exif=exif))
+    again = opened(to_png(first.pixels, first.metadata))
+    assert first.metadata.icc_profile == SRGB
+    assert again.metadata == first.metadata
+
+
+def test_a_profile_that_no_longer_describes_the_pixels_is_dropped_with_a_note():
+    picture = opened(file_of(image().convert("CMYK"), "JPEG", icc_profile=SRGB))
+    assert picture.metadata.icc_profile is None
+    assert "ICC profile dropped: it described CMYK" in picture.notes
+
+
+def test_what_is_dropped_is_noted():
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    assert "XMP dropped" in opened(file_of(image(), "JPEG", xmp=xmp)).notes
+    assert "TIFF tags dropped" in opened(file_of(image(), "TIFF")).notes
+
+
+def test_of_several_pictures_in_a_camera_file_the_first_is_kept():
+    picture = opened(file_of(image(), "MPO", save_all=True, append_images=[image()]))
+    assert picture.pixels.shape == (12, 16, 3)
+    assert "first of several" in picture.notes[0]
+
+
+SEEDS = [
+    file_of(image()),
+    file_of(image(), "JPEG", exif=oriented(6)[1]),
+    file_of(image(), "GIF"),
+    file_of(image(), "TIFF", compression="tiff_lzw"),
+    file_of(image(), "WEBP"),
+    file_of(image(), "BMP"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.sampled_from(SEEDS), st.data())
+def test_damaged_files_open_or_are_refused(seed: bytes, data: st.DataObject):
+    position = data.draw(st.integers(0, len(seed) - 1))
+    cut = data.draw(st.integers(position, len(seed)))
+    junk = data.draw(st.binary(max_size=8))
+    try:
+        picture = opened(seed[:position] + junk + seed[position:cut])
+    except UnsupportedImage:
+        return
+    assert picture.pixels.dtype == np.uint8
+    assert picture.pixels.size <= 4 * MAX_PIXELS
+
+
+def test_the_size_is_in_the_header_alone():
+    whole = file_of(image(12, 16, 3))
+    assert picture_size(whole, max_pixels=12 * 16) == (16, 12)
+    assert picture_size(png_header(8, 9), max_pixels=100) == (8, 9)
+    for data, reason in ((whole, "expected 1 to 100 pixels"), (b"", "0 bytes"), (b"text", "none of them")):
+        with pytest.raises(UnsupportedImage, match=reason):
+            picture_size(data, max_pixels=100)

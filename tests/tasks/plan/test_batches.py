@@ -1,0 +1,92 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.catalogue.records import failed_record, now
+from tasks.errors import CatalogueError, ObjectMissing
+from tasks.plan import batches
+from tasks.plan.batches import (
+    KEPT_DAYS,
+    forget_batches,
+    forget_old_batches,
+    new_folder,
+    read_batch,
+    read_outcome,
+    write_batches,
+    write_outcome,
+)
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import archived, planned, source_image
+
+IMAGES = [source_image(f"{n}.png") for n in range(5)]
+ROWS = [archived("a", also_at=("b", "c")), failed_record(planned("d"), ValueError("no"))]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "n_batches"), [(1, 5), (2, 3), (5, 1), (9, 1)])
+def test_images_are_cut_into_batches_and_come_back_in_order(store: LocalStore, size: int, n_batches: int):
+    folder = new_folder("run")
+    assert write_batches(store, folder, IMAGES, size) == n_batches
+    found = [read_batch(store, folder, number) for number in range(n_batches)]
+    assert [image for batch in found for image in batch] == IMAGES
+    assert {len(batch) for batch in found[:-1]} <= {size}
+    with pytest.raises(ObjectMissing):
+        read_batch(store, folder, n_batches)
+
+
+def test_no_images_are_no_batches(store: LocalStore):
+    assert write_batches(store, new_folder("run"), [], 3) == 0
+    assert store.objects("runs") == []
+
+
+def test_rows_come_back_as_they_were_and_the_first_to_end_a_batch_counts(store: LocalStore):
+    folder = new_folder("run")
+    assert read_outcome(store, folder, 0) is None
+    write_outcome(store, folder, 0, ROWS)
+    write_outcome(store, folder, 0, [])
+    assert read_outcome(store, folder, 0) == ROWS
+    assert read_outcome(store, folder, 1) is None
+
+
+@pytest.mark.parametrize("data", [b"junk", b"{}", b'[{"digest": 1}]', b""])
+def test_a_damaged_batch_is_named(store: LocalStore, data: bytes):
+    store.put("runs/x/000000.images.json", data)
+    store.put("runs/x/000000.rows.json", data)
+    for read in (read_batch, read_outcome):
+        with pytest.raises(CatalogueError, match=r"runs/x/000000\.\w+\.json: is not a readable batch"):
+            read(store, "runs/x", 0)
+
+
+def test_a_run_leaves_nothing_and_touches_no_other(store: LocalStore):
+    first, second = new_folder("one"), new_folder("two")
+    for folder in (first, second):
+        write_batches(store, folder, IMAGES, 2)
+        write_outcome(store, folder, 0, ROWS)
+    forget_batches(store, first)
+    assert {found.key.split("/")[1] for found in store.objects("runs")} == {second.split("/")[1]}
+
+
+def test_what_killed_runs_kept_goes_after_some_days(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    today = now()
+    for days in (0, KEPT_DAYS, KEPT_DAYS + 1):
+        monkeypatch.setattr(batches, "now", lambda days=days: today - timedelta(days=days))
+        write_batches(store, new_folder(f"run-{days}"), IMAGES, 9)
+    store.put("runs/by-hand/000000.images.json", b"[]")
+    store.put("runs/00000000-zeros/000000.images.json", b"[]")
+    monkeypatch.setattr(batches, "now", lambda: today)
+    forget_old_batches(store)
+    left = {found.key.split("/")[1].partition("-")[2] for found in store.objects("runs")}
+    assert left == {"run-0", f"run-{KEPT_DAYS}", "hand", "zeros"}
+
+
+def test_what_is_written_is_plain_json(store: LocalStore):
+    folder = new_folder("run")
+    write_batches(store, folder, IMAGES[:1], 1)
+    [found] = store.objects("runs")
+    assert json.loads(store.get(found.key, max_bytes=1000))[0]["path"] == "0.png"

@@ -1,0 +1,86 @@
+import dataclasses
+import hashlib
+import math
+from pathlib import Path
+
+import pytest
+
+from tasks.catalogue.records import STORED
+from tasks.plan import claims as journal
+from tasks.plan.claims import Claim, HistoryPoint, claimed, discard, forget, read_claim, write_claim
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import ARCHIVE, archived, digest
+
+BITSTREAM = b"bitstream"
+POINT = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=math.inf)
+CLAIM = Claim(archived(status=STORED, verified_at=None, psnr_db=math.inf), (POINT, POINT))
+NAMES = (digest("a.png"), ARCHIVE, hashlib.sha256(BITSTREAM).hexdigest())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def claim_key(store: LocalStore) -> str:
+    return store.objects("journal")[0].key
+
+
+def test_a_claim_comes_back_as_it_was_written(store: LocalStore):
+    write_claim(store, CLAIM)
+    assert read_claim(store, *NAMES) == CLAIM
+
+
+def test_a_claim_counts_only_with_the_bitstream_that_it_names(store: LocalStore):
+    write_claim(store, CLAIM)
+    assert claimed(store, *NAMES[:2]) is None
+    store.put(CLAIM.record.key or "", BITSTREAM)
+    assert claimed(store, *NAMES[:2]) == CLAIM
+    store.delete(CLAIM.record.key or "")
+    store.put(CLAIM.record.key or "", b"another")
+    assert claimed(store, *NAMES[:2]) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"record": 1, "history": []}', b"\xff"])
+def test_a_damaged_claim_is_as_good_as_none(store: LocalStore, content: bytes):
+    write_claim(store, CLAIM)
+    key = claim_key(store)
+    store.delete(key)
+    store.put(key, content)
+    assert read_claim(store, *NAMES) is None
+
+
+def test_a_flipped_bit_anywhere_makes_a_claim_as_good_as_none_and_the_next_replaces_it(store: LocalStore):
+    write_claim(store, CLAIM)
+    path = store.path(claim_key(store))
+    good = path.read_bytes()
+    for bit in range(0, 8 * len(good), 7):
+        path.write_bytes(good[: bit // 8] + bytes([good[bit // 8] ^ 1 << bit % 8]) + good[bit // 8 + 1 :])
+        assert read_claim(store, *NAMES) is None
+    write_claim(store, CLAIM)
+    assert read_claim(store, *NAMES) == CLAIM
+
+
+def test_a_claim_of_wrong_types_or_under_a_wrong_name_is_none(store: LocalStore):
+    write_claim(store, CLAIM)
+    key = claim_key(store)
+    good = store.get(key, max_bytes=journal.MAX_CLAIM_BYTES)
+    bad = good.replace(b'"width": 16', b'"width": "wide"')
+    assert bad != good
+    store.delete(key)
+    store.put(key, bad)
+    assert read_claim(store, *NAMES) is None
+    write_claim(store, dataclasses.replace(CLAIM, record=archived("b.png")))
+    other = store.get(store.objects(f"journal/{digest('b.png')}")[0].key, max_bytes=1 << 20)
+    store.delete(key)
+    store.put(key, other)
+    assert read_claim(store, *NAMES) is None
+
+
+def test_forgetting_leaves_the_bitstream_and_discarding_does_not(store: LocalStore):
+    for end, left in ((forget, True), (discard, False)):
+        write_claim(store, CLAIM)
+        store.put(CLAIM.record.key or "", BITSTREAM)
+        end(store, *NAMES[:2])
+        assert store.objects("journal") == []
+        assert bool(store.objects("bitstreams")) is left

@@ -1,0 +1,146 @@
+"""Pages of runs, and the pictures in them: read back as a browser would read them."""
+
+import base64
+import dataclasses
+import hashlib
+import io
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import inr
+from tasks.catalogue.records import CatalogueRecord, failed_record
+from tasks.errors import SourceError
+from tasks.report import artifact as page_module
+from tasks.report.artifact import MAX_FAILURES, run_page, sweep_page
+from tasks.report.pictures import GAP, SIDE, beside_original, rd_plot
+from tasks.report.summary import RunSummary
+from tasks.report.sweep import RdPoint, SweepReport
+from tasks.settings import RunOptions
+from tasks.store.folder import LocalStore
+from tests.inr.conftest import VECTORS
+from tests.tasks.pictures import file_of
+from tests.tasks.rows import archived, planned
+
+BITSTREAM = (VECTORS / "rgb.inr").read_bytes()
+OPTIONS = RunOptions()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+def photograph(store: LocalStore, name: str = "a.png") -> CatalogueRecord:
+    """The row of the golden file: it is in the store, and its original, turned upside down, in a folder."""
+    decoded = inr.decode(BITSTREAM)
+    path = store.root.parent / name
+    path.write_bytes(file_of(Image.fromarray(decoded.pixels[::-1])))
+    record = archived(
+        name, BITSTREAM, symbols_digest=decoded.symbols_digest, pixels_digest=decoded.pixels_digest
+    )
+    store.put(record.key or "", BITSTREAM)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dataclasses.replace(record, source_uri=path.as_uri(), image_digest=digest)
+
+
+def summary_of(*records: CatalogueRecord) -> RunSummary:
+    summary = RunSummary("run", "photos", "store", "mlp draft", "plan", len(records))
+    for record in records:
+        summary.add(record)
+    return summary
+
+
+def pictures(text: str) -> list[Image.Image]:
+    found = re.findall(r"!\[[^]]*\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
+    return [Image.open(io.BytesIO(base64.b64decode(each))) for each in found]
+
+
+def n_pixels_of(image: Image.Image, colour: tuple[int, int, int]) -> int:
+    near = np.abs(np.asarray(image.convert("RGB")).astype(int) - colour).max(axis=2) < 16
+    return int(near.sum())
+
+
+def test_a_plot_has_its_points_in_the_colours_of_their_curves():
+    one = Image.open(io.BytesIO(rd_plot({"mlp": [(0.1, 25.0), (0.2, 27.0)]}, lines=False)))
+    two = {"mlp": [(0.1, 25.0), (0.2, 27.0)], "cnn": [(0.1, 26.0), (40.0, 45.0)]}
+    both = Image.open(io.BytesIO(rd_plot(two, lines=True)))
+    blue, orange = (76, 120, 168), (245, 133, 24)
+    assert n_pixels_of(one, blue) > 20
+    assert n_pixels_of(one, orange) == 0
+    assert n_pixels_of(both, blue) > 100
+    assert n_pixels_of(both, orange) > 100
+
+
+def test_an_image_is_shown_beside_its_original(store: LocalStore):
+    record = photograph(store)
+    shown = np.asarray(Image.open(io.BytesIO(beside_original(store, record, OPTIONS))))
+    pixels = inr.decode(BITSTREAM).pixels
+    factor = SIDE // max(pixels.shape[:2])
+    decoded = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    np.testing.assert_array_equal(shown[:, : decoded.shape[1], :3], decoded[::-1])
+    np.testing.assert_array_equal(shown[:, decoded.shape[1] + GAP :, :3], decoded)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pixels_of_every_kind_and_size_become_a_thumbnail(channels: int):
+    from tasks.report.pictures import _thumbnail
+
+    for height, width in ((1, 1), (3, 500), (700, 400)):
+        thumbnail = _thumbnail(np.zeros((height, width, channels), np.uint8))
+        assert max(thumbnail.size) == SIDE
+        assert thumbnail.mode == "RGBA"
+
+
+def test_the_page_of_a_run_shows_what_failed_a_plot_and_the_worst(store: LocalStore):
+    failures = [
+        failed_record(planned(f"<b>{n}.png"), SourceError("gone | away")) for n in range(MAX_FAILURES + 3)
+    ]
+    text = run_page(store, summary_of(photograph(store), *failures), OPTIONS)
+    assert text.count("SourceError: gone") == MAX_FAILURES
+    assert "- and 3 more" in text
+    assert r"- &lt;b>0.png: SourceError: gone \| away" in text
+    assert "## Rate against PSNR of 1 image\n" in text
+    assert "a.png: 31.25 dB, 0.375 bpp" in text
+    assert len(pictures(text)) == 2
+
+
+def test_what_cannot_be_shown_is_said_and_fails_nothing(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    record = photograph(store)
+    slow = dataclasses.replace(record, decode_seconds=60.0)
+    assert "Not shown: it takes 60 s to decode." in run_page(store, summary_of(slow), OPTIONS)
+    monkeypatch.setattr(page_module, "MAX_PICTURE_BYTES", 100)
+    text = run_page(store, summary_of(record), OPTIONS)
+    assert "Not shown: the page is large enough." in text
+    assert len(pictures(text)) == 1
+    store.delete(record.key or "")
+    assert "Not shown: VerificationMismatch" in run_page(store, summary_of(record), OPTIONS)
+    (store.root.parent / "a.png").unlink()
+    assert "Not shown: SourceError" in run_page(store, summary_of(record), OPTIONS)
+
+
+def test_a_run_without_an_image_has_no_picture(store: LocalStore):
+    text = run_page(store, summary_of(failed_record(planned(), ValueError("no"))), OPTIONS)
+    assert pictures(text) == []
+    assert "## Failed" in text
+
+
+def test_the_page_of_a_sweep_has_its_curves_and_points():
+    points = [
+        RdPoint(model, "draft", 0.01, 3, 100, rate, 30.0 + rate, None, 1.0, 0.1)
+        for model in ("mlp", "cnn")
+        for rate in (0.1, 0.2)
+    ]
+    text = sweep_page(SweepReport(summary_of(), 3, tuple(points)))
+    [curves] = pictures(text)
+    assert n_pixels_of(curves, (245, 133, 24)) > 100
+    assert text.count("| mlp | 0.01 |") == 2
+    assert pictures(sweep_page(SweepReport(summary_of(), 3, ()))) == []
+    exact = dataclasses.replace(points[0], psnr_db=math.inf)
+    text = sweep_page(SweepReport(summary_of(), 3, (exact,)))
+    assert pictures(text) == []
+    assert "| inf |" in text

@@ -1,0 +1,162 @@
+import dataclasses
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import inr
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.records import AuditRow, CatalogueRecord, now
+from tasks.errors import StorageUnavailable
+from tasks.plan import claims as journal
+from tasks.steps.audit import AuditJob, AuditSummary, audit_object, plan_audit
+from tasks.steps.commit import append, append_audits
+from tasks.store.folder import LocalStore
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore, StoredObject
+from tests.inr.conftest import VECTORS
+from tests.s3_server import Access, proxy_before
+from tests.tasks.rows import ARCHIVE, archived
+
+BITSTREAM = (VECTORS / "rgb.inr").read_bytes()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def record_in(store: ObjectStore, name: str = "a.png") -> CatalogueRecord:
+    """A record of the golden file, whose bytes are in the store."""
+    decoded = inr.decode(BITSTREAM)
+    record = archived(
+        name, BITSTREAM, symbols_digest=decoded.symbols_digest, pixels_digest=decoded.pixels_digest
+    )
+    store.put(record.key or "", BITSTREAM)
+    append(store, [record])
+    return record
+
+
+def audited(store: ObjectStore, record: CatalogueRecord) -> AuditRow:
+    return audit_object(record, AuditJob("run", store.url, 1))
+
+
+def test_what_is_as_it_was_is_intact(store: LocalStore):
+    row = audited(store, record_in(store))
+    assert (row.status, row.error_type, row.n_bytes) == ("intact", None, len(BITSTREAM))
+
+
+@pytest.mark.parametrize("position", [0, 20, len(BITSTREAM) // 2, len(BITSTREAM) - 1])
+def test_a_flipped_bit_is_damage(store: LocalStore, position: int):
+    record = record_in(store)
+    damaged = bytearray(BITSTREAM)
+    damaged[position] ^= 4
+    store.path(record.key or "").write_bytes(damaged)
+    row = audited(store, record)
+    assert (row.status, row.error_type) == ("damaged", "VerificationMismatch")
+    assert "SHA-256" in (row.error_message or "")
+    assert store.path(record.key or "").read_bytes() == damaged  # nothing is repaired in silence
+
+
+@pytest.mark.parametrize("changed", ["symbols_digest", "pixels_digest"])
+def test_a_bitstream_that_decodes_to_something_else_is_damage(store: LocalStore, changed: str):
+    record = dataclasses.replace(record_in(store), **{changed: "0" * 64})
+    assert audited(store, record).status == "damaged"
+
+
+def test_a_lost_object_is_missing(store: LocalStore):
+    record = record_in(store)
+    store.delete(record.key or "")
+    assert audited(store, record).status == "missing"
+
+
+def test_a_store_that_does_not_answer_is_no_finding(s3_access: Access, s3_server):
+    store = open_store(f"s3://archive/{uuid.uuid4().hex}")
+    record = record_in(store)
+    with proxy_before(s3_server) as proxy:
+        s3_access.through(proxy.endpoint)
+        assert audited(store, record).status == "intact"
+        proxy.busy = 1000
+        s3_access.through(proxy.endpoint)
+        with pytest.raises(StorageUnavailable):
+            audited(store, record)
+
+
+def test_objects_that_nothing_knows_are_orphans(store: LocalStore):
+    record = record_in(store)
+    for key in ("bitstreams/ff/stray.inr", f"bitstreams/ff/{'f' * 64}/{ARCHIVE}.inr"):
+        store.put(key, b"x")
+    named_by_hand = store.root / "bitstreams" / "ff" / "by hand" / "a b.inr"
+    named_by_hand.parent.mkdir()
+    named_by_hand.touch()
+    in_flight = f"{'e' * 64}/{ARCHIVE}"
+    store.put(f"bitstreams/ee/{in_flight}.inr", b"x")
+    store.put(f"{journal.FOLDER}/{in_flight}/claim.json", b"{}")
+    plan = plan_audit(store)
+    assert plan.records == (record,)
+    assert plan.orphans == (
+        "bitstreams/ff/by hand/a b.inr",
+        f"bitstreams/ff/{'f' * 64}/{ARCHIVE}.inr",
+        "bitstreams/ff/stray.inr",
+    )
+
+
+def test_an_image_recorded_while_the_audit_is_planned_is_no_orphan(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    in_flight = archived("a.png", BITSTREAM)
+    claim = f"{journal.FOLDER}/{in_flight.image_digest}/{ARCHIVE}/claim.json"
+    store.put(in_flight.key or "", BITSTREAM)
+    store.put(claim, b"{}")
+    listed = LocalStore.objects
+
+    def commits_after_the_first_listing(self: LocalStore, prefix: str) -> list[StoredObject]:
+        found = listed(self, prefix)
+        if prefix == "bitstreams":
+            append(self, [in_flight])
+            self.delete(claim)
+        return found
+
+    monkeypatch.setattr(LocalStore, "objects", commits_after_the_first_listing)
+    plan = plan_audit(store)
+    assert (plan.records, plan.orphans) == ((in_flight,), ())
+
+
+def test_what_was_read_longest_ago_comes_first_and_what_was_read_lately_can_be_left_out(store: LocalStore):
+    records = [record_in(store, name) for name in ("a.png", "b.png", "c.png")]
+    row = audited(store, records[0])
+    append_audits(store, [dataclasses.replace(row, checked_at=now() + timedelta(hours=1))])
+    lost = dataclasses.replace(audited(store, records[2]), status="missing")
+    append_audits(store, [dataclasses.replace(lost, checked_at=now() + timedelta(hours=2))])
+    assert [record.source_path for record in plan_audit(store).records] == ["b.png", "c.png", "a.png"]
+    assert plan_audit(store, unread_days=1).records == ()
+    assert len(plan_audit(store, unread_days=0).records) == 2  # one was read in the future
+    assert len(plan_audit(store, sample=2).records) == 2
+    assert len(plan_audit(store, sample=9).records) == 3
+    assert plan_audit(store, sample=1).n_archived == 3
+
+
+def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: LocalStore):
+    record = record_in(store)
+    digest = record.image_digest or ""
+    for status, counts in (("intact", True), ("damaged", False), ("intact", True), ("missing", False)):
+        row = dataclasses.replace(audited(store, record), status=status, checked_at=now())
+        append_audits(store, [row])
+        assert (digest in catalogue.archived_objects(store, ARCHIVE)) == counts
+    append(store, [dataclasses.replace(record, recorded_at=now())])
+    assert digest in catalogue.archived_objects(store, ARCHIVE)
+
+
+def test_audits_come_back_as_they_were_written(store: LocalStore):
+    row = audited(store, record_in(store))
+    append_audits(store, [row])
+    assert catalogue.last_audits(store) == {row.key: row}
+
+
+def test_the_headline_counts_what_was_found():
+    summary = AuditSummary("run", "store", n_planned=3, n_archived=5)
+    for status in ("intact", "damaged", "orphan"):
+        summary.add(AuditRow(run_id="run", checked_at=now(), key="k", status=status))
+    assert (summary.n_done, summary.n_failed) == (2, 1)
+    assert summary.headline() == "1 of 3 bitstreams intact, 1 damaged, 1 orphan; 5 in the archive"

@@ -1,0 +1,323 @@
+"""Compaction: no row is lost or doubled, whoever reads, writes, compacts or is killed meanwhile."""
+
+import dataclasses
+import math
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.catalogue import parts as catalogue
+from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, new_part_name, parts, write_compacted, write_rows
+from tasks.catalogue.query import query
+from tasks.catalogue.records import AuditRow, now
+from tasks.errors import CatalogueError
+from tasks.plan.claims import Claim, HistoryPoint, write_claim
+from tasks.steps import compact
+from tasks.steps.commit import append, append_audits
+from tasks.steps.compact import Compacted, CompactSummary, Day, compact_day, plan_compaction
+from tasks.store.folder import LocalStore
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore, StoredObject
+from tests.tasks.rows import archived, digest
+
+POINT = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=math.nan, psnr_db=30.0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture(params=["folder", "s3"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return LocalStore(tmp_path / "store")
+    request.getfixturevalue("s3_access")
+    return open_store(f"s3://archive/{uuid.uuid4().hex}")
+
+
+def paths(store: ObjectStore) -> list[str]:
+    return catalogue.read_images(store, ("source_path",))["source_path"].to_pylist()
+
+
+def on(date: str) -> str:
+    return f"{date}{new_part_name()[8:]}"
+
+
+def write(store: ObjectStore, name: str, date: str = "20260101") -> str:
+    """A part with one row, as if written on a day; returns its key."""
+    part = on(date)
+    write_rows(store, IMAGES, part, [dataclasses.asdict(archived(name))])
+    return f"{IMAGES}/{part}"
+
+
+def compact_all(store: ObjectStore) -> list[Compacted]:
+    return [compact_day(store, day) for day in plan_compaction(store)]
+
+
+DAY = Day(IMAGES, "20260101")
+
+
+def test_every_table_keeps_its_rows_in_one_part(any_store: ObjectStore):
+    for name in "abc":
+        record = archived(name)
+        write_claim(any_store, Claim(record, (POINT,)))
+        append(any_store, [record])
+        append_audits(any_store, [AuditRow(run_id="run", checked_at=now(), key=name, status="orphan")])
+    before = {table: query(any_store, f"select * from {table}").rows for table in ("all_images", "audits")}
+    assert [done.n_parts for done in compact_all(any_store)] == [3, 3, 3]
+    for table in (IMAGES, HISTORY, AUDITS):
+        [key] = parts(any_store, table)
+        assert catalogue.is_compacted(key)
+    for table, rows in before.items():
+        assert query(any_store, f"select * from {table}").rows == rows
+    history = catalogue.read_history(any_store).to_pylist()
+    assert {row["image_digest"] for row in history} == {digest(name) for name in "abc"}
+    assert all(math.isnan(row["estimated_bpp"]) for row in history)
+    assert plan_compaction(any_store) == []
+
+
+def test_each_day_becomes_a_part_and_a_day_of_one_part_stays(store: LocalStore):
+    for name, date in (("a", "20260101"), ("b", "20260102"), ("c", "20260101"), ("d", "20260103")):
+        write(store, name, date)
+    append_audits(store, [AuditRow(run_id="run", checked_at=now(), key="k", status="orphan")])
+    assert plan_compaction(store) == [DAY]
+    assert compact_all(store) == [Compacted(n_parts=2, n_rows=2, n_removed=2)]
+    assert sorted(paths(store)) == ["a", "b", "c", "d"]
+    assert len(parts(store, IMAGES)) == 3
+
+
+def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
+    for n in range(3):
+        write(store, f"first {n}")
+        write(store, f"second {n}")
+        compact_all(store)
+        assert [key.rpartition("/")[2] for key in parts(store, IMAGES)] == [f"20260101Z-{n + 1:06}.parquet"]
+    assert len(set(paths(store))) == len(paths(store)) == 6
+
+
+def test_parts_of_other_names_are_read_and_left_alone(store: LocalStore):
+    write_rows(store, IMAGES, "by hand.parquet".replace(" ", "-"), [dataclasses.asdict(archived("a"))])
+    write_rows(store, IMAGES, "20260101.parquet", [dataclasses.asdict(archived("b"))])
+    assert plan_compaction(store) == []
+    assert sorted(paths(store)) == ["a", "b"]
+
+
+def test_a_day_too_large_for_memory_stays_as_it_is(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    write(store, "a")
+    write(store, "b")
+    size = sum(found.n_bytes for found in store.objects(IMAGES))
+    monkeypatch.setattr(compact, "MAX_DAY_BYTES", size - 1)
+    assert plan_compaction(store) == []
+    monkeypatch.setattr(compact, "MAX_DAY_BYTES", size)
+    assert plan_compaction(store) == [DAY]
+
+
+class Killed(BaseException):
+    """No `Exception`: nothing may catch it, as nothing can catch a SIGKILL."""
+
+
+class DyingStore(LocalStore):
+    """Ends its process, as it were, before or after the n-th change."""
+
+    def __init__(self, root: Path, lives: float) -> None:
+        super().__init__(root)
+        self.lives = lives
+
+    def _spend(self) -> None:
+        self.lives -= 0.5
+        if self.lives < 0:
+            raise Killed
+
+    def put(self, key: str, data: bytes) -> bool:
+        self._spend()
+        created = super().put(key, data)
+        self._spend()
+        return created
+
+    def delete(self, key: str) -> None:
+        self._spend()
+        super().delete(key)
+        self._spend()
+
+
+@pytest.mark.parametrize("lives", [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5])
+def test_killed_anywhere_it_leaves_the_same_rows_and_is_finished_by_the_next(store: LocalStore, lives: float):
+    names = ["a", "b", "c"]
+    for name in names:
+        write(store, name)
+    with pytest.raises(Killed):
+        compact_day(DyingStore(store.root, lives), DAY)
+    assert sorted(paths(store)) == names
+    assert query(store, "select count(*) from all_images").rows == [(3,)]
+    write(store, "d")
+    compact_all(store)
+    assert sorted(paths(store)) == [*names, "d"]
+    assert len(parts(store, IMAGES)) == 1
+    assert [path.name for path in (store.root / IMAGES).iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_readers_and_writers_at_once_lose_and_double_nothing(any_store: ObjectStore):
+    """An archive that appends, a compaction after every other part, and a reader of it all."""
+    written: list[str] = []
+    failures: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            before, found = list(written), paths(any_store)
+            if len(found) != len(set(found)) or not set(before) <= set(found):
+                failures.append(f"written {before}, found {found}")
+
+    def append_rows() -> None:
+        for n in range(40):
+            write(any_store, f"{n:02}")
+            written.append(f"{n:02}")
+        done.set()
+
+    def compact_often() -> None:
+        while not done.is_set():
+            compact_all(any_store)
+
+    run_together(read, read, append_rows, compact_often, compact_often)
+    assert failures == []
+    compact_all(any_store)
+    assert sorted(paths(any_store)) == written
+    assert len(parts(any_store, IMAGES)) == 1
+
+
+def run_together(*works: Callable[[], None]) -> None:
+    ended: list[BaseException] = []
+
+    def watched(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    threads = [threading.Thread(target=watched, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ended == []
+
+
+class TornStore(LocalStore):
+    """A compaction comes in the middle of its first listing: neither the old nor the new part is seen."""
+
+    torn = False
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        before = super().objects(prefix)
+        if self.torn or prefix != IMAGES:
+            return before
+        self.torn = True
+        compact_day(LocalStore(self.root), DAY)
+        after = {found.key for found in super().objects(prefix)}
+        return [found for found in before if found.key in after]
+
+
+def test_a_listing_that_misses_a_part_and_its_replacement_is_repeated(store: LocalStore):
+    write(store, "a")
+    write(store, "b")
+    write(store, "c", "20260102")
+    torn = TornStore(store.root)
+    assert sorted(paths(torn)) == ["a", "b", "c"]
+    assert torn.torn
+
+
+class VanishingStore(LocalStore):
+    """A compaction comes between its listing and its first read."""
+
+    reads = 0
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        self.reads += 1
+        if self.reads == 1:
+            compact_day(LocalStore(self.root), DAY)
+        return super().get(key, max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize("read", [paths, lambda store: query(store, "select * from all_images").rows])
+def test_a_part_that_goes_before_it_is_read_is_looked_for_again(
+    store: LocalStore, read: Callable[[ObjectStore], list[object]]
+):
+    write(store, "a")
+    write(store, "b")
+    assert len(read(VanishingStore(store.root))) == 2
+
+
+def test_of_two_compactions_one_creates_the_part(store: LocalStore):
+    for name in "abcdef":
+        write(store, name)
+    done: list[Compacted] = []
+    run_together(*[lambda: done.append(compact_day(store, DAY))] * 4)
+    assert sum(one.n_parts > 0 for one in done) == 1
+    assert sum(one.n_removed for one in done) >= 6
+    assert sorted(paths(store)) == list("abcdef")
+
+
+def test_a_compaction_that_slept_through_two_others_changes_nothing(store: LocalStore):
+    """It creates the name of the first one again, which the second one has replaced and removed."""
+    old = [write(store, "a"), write(store, "b")]
+    stale = catalogue.contents(store, IMAGES, sorted(old))
+    compact_all(store)
+    late = write(store, "c")
+    compact_all(store)
+    names = {key.rpartition("/")[2] for key in (*old, late)}
+    assert write_compacted(store, IMAGES, "20260101Z-000001.parquet", stale.rows, names)
+    assert sorted(paths(store)) == ["a", "b", "c"]
+    assert compact_all(store) == [Compacted(0, 0, n_removed=1)]
+    assert sorted(paths(store)) == ["a", "b", "c"]
+
+
+def test_a_damaged_part_stops_its_day_and_removes_nothing(store: LocalStore):
+    key = write(store, "a")
+    write(store, "b")
+    store.path(key).write_bytes(b"junk")
+    with pytest.raises(CatalogueError, match="not a readable part"):
+        compact_day(store, DAY)
+    assert len(parts(store, IMAGES)) == 2
+
+
+@pytest.mark.parametrize("names", [b"{", b"[1]", b'{"a": 1}'])
+def test_a_compacted_part_that_does_not_name_what_it_replaces_is_refused(store: LocalStore, names: bytes):
+    rows = catalogue.contents(store, IMAGES, [write(store, "a")]).rows
+    metadata = {**catalogue.IMAGES_SCHEMA.metadata, b"inr.replaces": names}
+    part = catalogue._parquet(rows.replace_schema_metadata(metadata))
+    store.put(f"{IMAGES}/20260101Z-000001.parquet", part)
+    with pytest.raises(CatalogueError, match=r"20260101Z-000001"):
+        paths(store)
+
+
+def test_what_does_not_read_back_is_removed_and_replaces_nothing(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    write(store, "a")
+    write(store, "b")
+    rows = catalogue.contents(store, IMAGES, parts(store, IMAGES)).rows
+    monkeypatch.setattr(catalogue, "_parquet", lambda table: PARQUET(table.slice(1)))
+    with pytest.raises(CatalogueError, match="does not read back"):
+        write_compacted(store, IMAGES, "20260101Z-000001.parquet", rows, set())
+    assert sorted(paths(store)) == ["a", "b"]
+
+
+PARQUET = catalogue._parquet
+
+
+def test_the_headline_counts_what_was_done():
+    summary = CompactSummary("run", "store")
+    assert summary.headline() == "nothing to compact: no day has more than one part"
+    summary.n_planned = 3
+    for done in (Compacted(5, 100, 5), Compacted(0, 0, 2)):
+        summary.add(done)
+    assert summary.headline() == "5 parts became 1, with 100 rows; 7 removed"
+    summary.fail(DAY, ValueError("no"))
+    assert summary.failures == [("images of 20260101", "ValueError: no")]
+    assert (summary.n_done, summary.n_failed) == (3, 1)
+    assert summary.headline().endswith("; 7 removed, 1 days failed")

@@ -1,0 +1,115 @@
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from inr.errors import ConfigError
+from tasks.errors import StorageError, StorageUnavailable
+from tasks.store import folder as local_store
+from tasks.store import objects
+from tasks.store.folder import LocalStore, replace_file
+from tasks.store.locations import open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+def test_listing_leaves_out_links_and_temporary_files(store: LocalStore):
+    store.put("a/1", b"x")
+    (store.root / "a" / "loop").symlink_to(store.root)
+    assert [found.key for found in store.objects("a")] == ["a/1"]
+
+
+def test_an_object_that_is_deleted_during_a_listing_is_left_out(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    """Two days are compacted at once, and each lists while the other deletes."""
+    for key in ("a/1", "a/2", "a/3"):
+        store.put(key, b"x")
+    scan = os.scandir
+
+    def slow_scan(folder: Path) -> list[os.DirEntry[str]]:
+        found = list(scan(folder))
+        (store.root / "a" / "2").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(local_store.os, "scandir", slow_scan)
+    assert [found.key for found in store.objects("a")] == ["a/1", "a/3"]
+
+
+def test_a_killed_writer_leaves_nothing_visible_and_is_cleaned_up_after(store: LocalStore):
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        from tasks.store import folder as local_store
+        local_store.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        local_store.LocalStore(Path({str(store.root)!r})).put("a/key", b"half")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert store.objects("a") == []
+    assert len(list((store.root / ".tmp").iterdir())) == 1
+    assert store.clean() == 1
+    assert list((store.root / ".tmp").iterdir()) == []
+
+
+def test_the_temporary_file_of_a_living_writer_is_left_alone(store: LocalStore):
+    (store.root / ".tmp").mkdir(parents=True)
+    path = store.root / ".tmp" / "busy"
+    with path.open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert store.clean() == 0
+        assert path.exists()
+    assert store.clean() == 1
+
+
+def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.0)
+    link, failures = os.link, [errno.EIO, errno.ESTALE, errno.ENOSPC]
+
+    def failing(*args: Path) -> None:
+        if failures:
+            code = failures.pop(0)
+            raise OSError(code, os.strerror(code))
+        link(*args)
+
+    monkeypatch.setattr(local_store.os, "link", failing)
+    with pytest.raises(StorageError, match="No space left"):
+        store.put("key", b"1")
+    failures += [errno.EIO] * (objects.ATTEMPTS - 1)
+    assert store.put("key", b"1")
+    failures += [errno.EIO] * objects.ATTEMPTS
+    with pytest.raises(StorageUnavailable, match="write other"):
+        store.put("other", b"1")
+
+
+def test_a_store_opens_from_path_and_uri_but_not_from_a_file(tmp_path: Path):
+    assert open_store(str(tmp_path)).url == str(tmp_path)
+    assert open_store((tmp_path / "a b").as_uri()).url == str(tmp_path / "a b")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="found a file"):
+        open_store(str(tmp_path / "file"))
+
+
+def test_a_store_whose_path_is_not_text_has_a_uri(tmp_path: Path):
+    store = LocalStore(tmp_path / os.fsdecode(b"\xff"))
+    store.put("key", b"1")
+    assert store.url.isascii()
+    assert open_store(store.url).get("key", max_bytes=1) == b"1"
+
+
+def test_replacing_a_file_is_all_or_nothing(tmp_path: Path):
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(StorageError, match="write"):
+        replace_file(tmp_path / "nowhere" / "out", b"new")

@@ -1,0 +1,221 @@
+"""S3 against a real server: wrong credentials, damaged bodies, cut connections, storms of 503."""
+
+import base64
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import boto3
+import botocore.client
+import pytest
+
+from inr.errors import ConfigError
+from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
+from tasks.store import objects, s3
+from tasks.store.s3 import S3Store, parse_url
+from tests.s3_server import READER_KEY, READER_SECRET, SECRET_KEY, Access, Proxy, Server, proxy_before
+
+MEBI = 1 << 20
+
+
+@pytest.fixture
+def store(s3_access: Access) -> S3Store:
+    return S3Store(f"s3://archive/{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def proxy(s3_server: Server, s3_access: Access) -> Iterator[Proxy]:
+    with proxy_before(s3_server) as running:
+        s3_access.through(running.endpoint)
+        yield running
+
+
+def client(s3_server: Server) -> botocore.client.BaseClient:
+    """The tests' own view of the server, past the proxy."""
+    return boto3.session.Session().client("s3", endpoint_url=s3_server.endpoint)
+
+
+def test_urls_are_taken_apart_and_put_together():
+    assert parse_url("s3://bucket").url == "s3://bucket"
+    assert parse_url("s3://bucket/").url == "s3://bucket"
+    place = parse_url("s3://bucket/a%20b/ä/")
+    assert (place.bucket, place.prefix, place.url) == ("bucket", "a b/ä", "s3://bucket/a%20b/%C3%A4")
+    assert parse_url(place.url) == place
+
+
+def test_a_url_with_credentials_is_refused_and_not_repeated():
+    with pytest.raises(ConfigError, match="credentials") as caught:
+        S3Store("s3://name:hunter2@bucket/prefix")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "told"),
+    [
+        ({"secret": "wrong"}, "AWS_SECRET_ACCESS_KEY is not the right one"),
+        ({"access_key": "nobody"}, "AWS_ACCESS_KEY_ID is not known"),
+    ],
+)
+def test_wrong_credentials_are_told_at_once(
+    s3_server: Server, s3_access: Access, store: S3Store, credentials: dict[str, str], told: str
+):
+    with proxy_before(s3_server) as proxy:
+        s3_access.through(proxy.endpoint, **credentials)
+        for use in (lambda: store.put("a", b"1"), lambda: store.objects("a")):
+            with pytest.raises(StorageError, match=told) as caught:
+                use()
+            assert not isinstance(caught.value, StorageUnavailable)
+        assert proxy.n_connections <= 2  # no repetition
+
+
+def test_who_may_only_read_cannot_write(s3_server: Server, s3_access: Access, store: S3Store):
+    store.put("a", b"1")
+    s3_access.through(s3_server.endpoint, access_key=READER_KEY, secret=READER_SECRET)
+    assert store.get("a", max_bytes=1) == b"1"
+    with pytest.raises(StorageError, match="AccessDenied: the credentials in use may not do this"):
+        store.put("b", b"1")
+
+
+def test_no_credentials_at_all(s3_access: Access, store: S3Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    s3._client.cache_clear()
+    with pytest.raises(StorageError, match="set AWS_ACCESS_KEY_ID"):
+        store.put("a", b"1")
+
+
+def test_a_wrong_clock_is_told(store: S3Store, monkeypatch: pytest.MonkeyPatch):
+    from botocore import auth
+
+    current = auth.get_current_datetime
+    monkeypatch.setattr(auth, "get_current_datetime", lambda *args: current(*args) - timedelta(hours=3))
+    with pytest.raises(StorageError, match=r"this machine's clock is wrong|expired"):
+        store.put("a", b"1")
+
+
+def test_a_bucket_that_is_not_there(s3_access: Access):
+    with pytest.raises(StorageError, match="no such bucket"):
+        S3Store("s3://nowhere/x").objects("a")
+
+
+def test_a_key_that_is_deleted_just_after_it_was_in_the_way_is_created_after_all(store: S3Store):
+    def delete(**_: object) -> None:
+        s3._client().meta.events.unregister("before-call.s3.HeadObject", delete)
+        store.delete("a")
+
+    store.put("a", b"1")
+    s3._client().meta.events.register("before-call.s3.HeadObject", delete)
+    assert store.put("a", b"2")
+    assert store.get("a", max_bytes=1) == b"2"
+
+
+def test_a_body_that_is_not_its_checksum_is_not_stored(store: S3Store, monkeypatch: pytest.MonkeyPatch):
+    other = base64.b64encode(bytes(32)).decode()
+    monkeypatch.setattr(s3, "_sha256", lambda _: other)
+    with pytest.raises(StorageUnavailable, match=r"BadDigest|Checksum"):
+        store.put("a", b"1")
+    assert store.objects("a") == []
+
+
+def test_a_body_that_changes_on_its_way_back_is_not_returned(
+    s3_server: Server, proxy: Proxy, store: S3Store, monkeypatch: pytest.MonkeyPatch
+):
+    store.put("a", b"what was stored")
+    proxy.replace = (b"what was stored", b"what was st0red")
+    with pytest.raises(ChecksumFailed, match="read a"):
+        store.get("a", max_bytes=100)
+    proxy.replace = None
+    assert store.get("a", max_bytes=100) == b"what was stored"
+
+
+def test_a_connection_cut_in_the_middle_of_a_body_is_tried_again(proxy: Proxy, store: S3Store):
+    data = os.urandom(3 * MEBI)
+    store.put("a", data)
+    s3._client.cache_clear()
+    proxy.cut_after, proxy.cuts = 2 * MEBI, 2
+    assert store.get("a", max_bytes=len(data)) == data
+    assert proxy.cuts == 0
+
+
+def test_an_answer_that_is_lost_does_not_make_a_writer_doubt_itself(proxy: Proxy, store: S3Store):
+    """The first attempt created the key; the second finds it taken, by itself."""
+    proxy.drop_answers = 1
+    assert store.put("a", b"1")
+    assert proxy.drop_answers == 0
+    assert not store.put("a", b"1")
+
+
+def test_a_storm_of_503_passes(proxy: Proxy, store: S3Store):
+    proxy.busy = objects.ATTEMPTS - 1
+    assert store.put("a", b"1")
+    proxy.busy = objects.ATTEMPTS - 1
+    assert store.get("a", max_bytes=1) == b"1"
+
+
+def test_a_storm_that_does_not_pass_ends_the_attempts(proxy: Proxy, store: S3Store):
+    store.put("warm", b"")
+    s3._client.cache_clear()
+    before = proxy.n_connections
+    proxy.busy = 1000
+    with pytest.raises(StorageUnavailable, match="SlowDown"):
+        store.put("a", b"1")
+    assert proxy.n_connections - before == objects.ATTEMPTS
+
+
+def test_a_server_that_is_gone_is_unavailable(s3_access: Access, store: S3Store):
+    s3_access.through("http://127.0.0.1:9")
+    with pytest.raises(StorageUnavailable, match="write a to s3://archive/"):
+        store.put("a", b"1")
+
+
+def test_large_objects_go_up_in_parts(s3_server: Server, store: S3Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(s3, "MULTIPART_BYTES", 6 * MEBI)
+    monkeypatch.setattr(s3, "PART_BYTES", 5 * MEBI)
+    data = os.urandom(11 * MEBI)
+    assert store.put("a", data)
+    assert not store.put("a", data[::-1])
+    assert store.get("a", max_bytes=len(data)) == data
+    bucket, prefix = "archive", parse_url(store.url).prefix
+    assert "Uploads" not in client(s3_server).list_multipart_uploads(Bucket=bucket, Prefix=prefix)
+
+
+def test_uploads_that_were_left_are_cleaned_up_in_time(
+    s3_server: Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
+):
+    key = f"{parse_url(store.url).prefix}/left"
+    client(s3_server).create_multipart_upload(Bucket="archive", Key=key)
+    assert store.clean() == 0
+    monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(seconds=-60))
+    assert store.clean() == 1
+    assert store.clean() == 0
+
+
+def test_settings_say_how_objects_are_written(s3_access: Access, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("INR_S3_STORAGE_CLASS", "STANDARD_IA")
+    monkeypatch.setenv("INR_S3_ENCRYPTION", "aws:kms")
+    monkeypatch.setenv("INR_S3_KMS_KEY_ID", "key-1")
+    sent = []
+    store = S3Store(f"s3://archive/{uuid.uuid4().hex}")
+    s3._client().meta.events.register(
+        "before-call.s3.PutObject", lambda params, **_: sent.append(params["headers"]) or None
+    )
+    with pytest.raises(StorageError):  # this server has no such key
+        store.put("a", b"1")
+    assert sent[0]["x-amz-storage-class"] == "STANDARD_IA"
+    assert sent[0]["x-amz-server-side-encryption"] == "aws:kms"
+    assert sent[0]["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1"
+
+
+def test_nothing_that_is_said_or_logged_holds_the_secret(
+    s3_server: Server, s3_access: Access, store: S3Store, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    store.put("a", b"1")
+    s3_access.through(s3_server.endpoint, access_key=READER_KEY, secret=SECRET_KEY)
+    with pytest.raises(StorageError) as caught:
+        store.put("b", b"1")
+    told = [str(caught.value), str(caught.value.__cause__), caplog.text, store.url]
+    assert not any(SECRET_KEY in text for text in told)
