@@ -19,6 +19,9 @@ RD_FLAGS ?=
 SCALE_FLAGS ?=
 REPORT_FLAGS ?=
 OTHER_TORCH ?=
+# Another checkout, which bench-decode and structure put beside this one.
+AGAINST ?=
+DECODE_FLAGS ?=
 # Of the images of bench-pipeline; Dask starts processes, which is to be seen beside fits of a usual length.
 SIDE ?= 96
 DASK_SIDE ?= 192
@@ -31,7 +34,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode structure browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -55,6 +58,8 @@ help:
 	@echo 'make bench-portable  one archive, restored under other conditions: OTHER_TORCH=venv/bin/python'
 	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
+	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
+	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
@@ -170,6 +175,13 @@ bench-queries: $(STAMP)
 # OTHER_TORCH: the Python of an environment with another torch and all else that inr wants.
 bench-portable: $(STAMP)
 	$(BIN)/python -m benchmarks.archive.portable --python $(OTHER_TORCH) --out benchmarks/results/portable
+
+bench-decode: $(STAMP)
+	$(BIN)/python -m benchmarks.decode_process $(addprefix --against ,$(AGAINST)) \
+	  --out benchmarks/results/decode_process $(DECODE_FLAGS)
+
+structure: $(STAMP)
+	$(BIN)/python -m benchmarks.structure $(addprefix --against ,$(AGAINST)) --out benchmarks/results/structure
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
