@@ -73,6 +73,16 @@ class SweepReport:
     points: tuple[RdPoint, ...]
 
     @property
+    def n_planned(self) -> int:
+        """Fits that the run had to make."""
+        return self.summary.n_planned
+
+    @property
+    def n_done(self) -> int:
+        """Fits that are over."""
+        return self.summary.n_done
+
+    @property
     def n_failed(self) -> int:
         """Rows that failed."""
         return self.summary.n_failed
