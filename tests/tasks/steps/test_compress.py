@@ -20,13 +20,13 @@ from tasks.catalogue.contract import Contract
 from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
 from tasks.originals.listing import SourceImage
-from tasks.originals.opening import Picture, open_picture
+from tasks.originals.opening import Picture, open_original, open_picture
 from tasks.originals.reading import digest_source
 from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.settings import RunOptions
 from tasks.steps import commit
-from tasks.steps.compress import ArchiveJob, compress_image, read_picture, store_claimed
+from tasks.steps.compress import ArchiveJob, compress_image, store_claimed
 from tasks.steps.deadlines import FitWatch, at_most_every, cancel
 from tasks.steps.verify import verify_bitstream, verify_image
 from tasks.store.folder import LocalStore
@@ -150,7 +150,7 @@ def test_an_object_that_is_no_bitstream_is_found_although_its_digest_holds(store
 
 @pytest.mark.parametrize("change", ["pixels", "metadata", "size"])
 def test_a_decoded_image_that_is_another_is_found(stored: Stored, change: str):
-    picture = read_picture(stored.image, stored.job.options)
+    picture = open_original(stored.image, stored.job.options)
     other: dict[str, Picture] = {
         "pixels": dataclasses.replace(picture, pixels=255 - picture.pixels),
         "metadata": dataclasses.replace(picture, metadata=Metadata()),
@@ -165,7 +165,7 @@ def test_an_original_that_changed_is_not_archived(stored: Stored, tmp_path: Path
     path.write_bytes(file_of(image(8, 8, 3)))
     planned = source_image(path)
     path.write_bytes(file_of(image(8, 9, 3)))
-    with pytest.raises(SourceError, match="changed since it was planned"):
+    with pytest.raises(SourceError, match="the file has changed: expected SHA-256"):
         compress_image(planned, stored.job)
 
 
