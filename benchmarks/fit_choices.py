@@ -28,14 +28,13 @@ from benchmarks.provenance import headline, provenance, result_file
 from benchmarks.rd import limit_threads, read_pixels
 from benchmarks.rd_report import number, table
 from inr.bitstream import Container, pack
-from inr.coding.coder import encode_tensors
 from inr.decoder import decode
 from inr.metrics import bpp, mse
 from inr.mlp.architecture import CoordinateMLP
-from inr.mlp.fit.encoder import coding_of
+from inr.mlp.fit.encoder import network_of
 from inr.mlp.fit.muon import MatrixOptimizer, Muon
 from inr.mlp.fit.presets import choose_architecture
-from inr.mlp.fit.trainer import Fit, FitSettings, fit
+from inr.mlp.fit.trainer import FitSettings, RoundedFit, fit
 
 Stacks = Sequence[torch.Tensor]
 
@@ -108,24 +107,20 @@ CHOICES = (
 )
 
 
-def write_file(pixels: NDArray[np.uint8], network: CoordinateMLP, fitted: Fit) -> bytes:
+def write_file(pixels: NDArray[np.uint8], network: CoordinateMLP, fitted: RoundedFit) -> bytes:
     """The bitstream of a fit."""
     height, width, channels = pixels.shape
-    codings = [
-        coding_of(spec, tensor, index)
-        for spec, tensor, index in zip(network.specs, fitted.symbols, fitted.step_indices, strict=True)
-    ]
-    payload = encode_tensors(fitted.symbols, codings)
-    sections = network.to_bytes(), network.codings_to_bytes(codings), payload
-    return pack(Container("mlp", width, height, channels, *sections))
+    sections = network_of(network, fitted.symbols, fitted.step_indices, pixels.shape).sections()
+    architecture, tensors, payload = sections.architecture, sections.tensors, sections.payload
+    return pack(Container("mlp", width, height, channels, architecture, tensors, payload))
 
 
 def measure(path: Path, index: int, rd_lambda: float, n_steps: int) -> dict[str, Any]:
     """One choice on one image."""
     choice, pixels = CHOICES[index], read_pixels(path)
     network = choose_architecture(pixels, rd_lambda)
-    neurons = 4 * round(network.width * choice.width_factor / 4)
-    network = dataclasses.replace(network, width=neurons, **choice.network)
+    neurons = 4 * round(network.n_neurons * choice.width_factor / 4)
+    network = dataclasses.replace(network, n_neurons=neurons, **choice.network)
     changed = dict(choice.settings)
     seed = changed.pop("seed", 0)
     if changed.pop("halved", False):
@@ -138,17 +133,18 @@ def measure(path: Path, index: int, rd_lambda: float, n_steps: int) -> dict[str,
         rd_lambda=rd_lambda,
         seed=seed,
         device="cpu",
-        report=lambda *_: None,
+        goes_on=lambda _: True,
         matrix_optimizer=choice.optimizer,
     )
     seconds = time.perf_counter() - started
+    assert fitted is not None  # it was to go on
     bitstream = write_file(pixels, network, fitted)
     error = mse(reference=pixels, decoded=decode(bitstream).pixels)
     rate = bpp(n_bytes=len(bitstream), width=pixels.shape[1], height=pixels.shape[0])
     return {
         "choice": choice.name,
         "image": path.stem,
-        "width": network.width,
+        "width": network.n_neurons,
         "bpp": rate,
         "psnr_db": -10 * math.log10(error),
         "cost": 1000 * (error + rd_lambda * rate),

@@ -43,7 +43,7 @@ WITH_OTHER_PYTHON = ("1 thread", "2 threads", "torch without AVX")
 
 def make_store(work: Path) -> None:
     """Archives the photographs, by each model and once without loss; no flow around the tasks."""
-    from tasks.catalogue.contract import Contract
+    from inr import Contract
 
     make_photographs(work / "photos")
     for model in MODELS:
@@ -104,7 +104,8 @@ def restore(store: Path, target: Path) -> dict[str, Any]:
         sys.modules["numba"] = None  # type: ignore[assignment]  # an import of it fails from now on
     import torch
 
-    from inr.cnn.architecture import compiled_kernels
+    from inr.cnn import plain
+    from inr.cnn.operations import exact_operations
     from tasks.steps.restore import RestoreJob, restore_image, select
     from tasks.steps.verify import read_intact
     from tasks.store.locations import open_store
@@ -120,7 +121,7 @@ def restore(store: Path, target: Path) -> dict[str, Any]:
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "n_threads": torch.get_num_threads(),
-        "compiled": compiled_kernels() is not None,
+        "compiled": exact_operations() is not plain,
         "pixels": pixels,
         "files": {
             path.relative_to(target).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -159,7 +159,7 @@ def add_real_rows(store: ObjectStore, folder: Path) -> None:
     job = ArchiveJob(run_id="real", store=store.url, config=CodecConfig(preset="draft"), options=options)
     make_crops(folder, n_images=N_REAL, side=SIDE)
     records = []
-    with patch.dict("inr.mlp.fit.presets._STEPS", draft=STEPS_OF_REAL_FITS):
+    with patch.dict("inr.mlp.fit.presets.PRESET_STEPS", draft=STEPS_OF_REAL_FITS):
         for file in list_source(str(folder)).files:
             digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)
             image = SourceImage(digest, file.uri, file.path, n_bytes)

@@ -3,7 +3,7 @@
     python -m benchmarks.scale --out benchmarks/results/scale
 
 Tiles of 8x8 pixels are cut from photographs, all different, and archived by ``inr archive`` with fits of
-`SHORT` in place of the preset's thousand steps, so that what is measured is the archive and not the fits.
+`STEPS` in place of the preset's thousand steps, so that what is measured is the archive and not the fits.
 All else is as always: the fit, the coder, the store, verification from stored bytes, the catalogue.
 
 1. `archive`: 1 000 tiles, then 10 000, each into a store and a Prefect home of its own. Memory is read
@@ -32,9 +32,8 @@ from benchmarks.footprint import Footprint
 from benchmarks.journal import Job, Result
 from benchmarks.provenance import headline, n_cores, provenance, result_file, write_result
 from benchmarks.rd_report import table
-from inr.cnn.fit.trainer import PyramidSettings
 
-SHORT = PyramidSettings(6, report_steps=2)
+STEPS = 6
 CHOSEN = ("--model", "cnn", "--preset", "draft", "--device", "cpu", "--json")
 SIDE = 8
 RERUNS = 3
@@ -42,11 +41,11 @@ N_SHOWN = 10
 
 
 def archive_with_short_fits(words: Sequence[str]) -> None:
-    """``inr archive``, its fits shortened to `SHORT`. Ends the process."""
+    """``inr archive``, its fits shortened to `STEPS`. Ends the process."""
     from flows.cli.app import app
-    from inr.cnn.fit import encoder as cnn_encoder
+    from inr.cnn.fit import presets
 
-    cnn_encoder._SETTINGS["draft"] = SHORT
+    presets.PRESET_STEPS["draft"] = STEPS
     app(["archive", *words])
 
 
@@ -167,7 +166,7 @@ def to_markdown(report: dict[str, Any]) -> str:
             f"# Scale: {runs[-1]['n_images']} images of {SIDE}x{SIDE}",
             "",
             *headline(report),
-            f"- Fits of {SHORT.n_steps} steps in place of the preset's, {runs[-1]['n_workers']} at a time; "
+            f"- Fits of {STEPS} steps in place of the preset's, {runs[-1]['n_workers']} at a time; "
             "all else as `inr archive --model cnn` has it",
             f"- Other work on the machine meanwhile: {report['other_work']}",
             *_runs_table(runs),

@@ -18,8 +18,7 @@ from flows.dispatch import done_batches
 from flows.engine.artifacts import ProgressArtifact, publish_images, publish_page
 from flows.engine.images import commit, new_job, unreadable_rows
 from flows.engine.listening import relaying
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.records import CatalogueRecord, archive_digest, described, failed_record, planned_record
 from tasks.errors import BatchLost, ImagesFailed
 from tasks.plan.batches import (

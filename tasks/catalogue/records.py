@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import inr
+from inr import Contract
 from inr.bitstream import FORMAT_VERSION
 from inr.config import CodecConfig
 from inr.errors import ConfigError
-from tasks.catalogue.contract import Contract
 from tasks.originals.listing import SourceImage
 
 IMAGES_SCHEMA_VERSION = 2

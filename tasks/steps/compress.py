@@ -16,11 +16,11 @@ import torch
 from prefect import get_run_logger, task
 
 import inr
-from inr import CodecConfig, Encoded, Progress
-from inr.decoder import digest_pixels, digest_symbols
+from inr import CodecConfig, Contract, Encoded, Progress
 from inr.metrics import bpp
+from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
-from tasks.catalogue.contract import Contract, Fitted, fit_to_contract
+from tasks.catalogue.contract import Fitted, fit_to_contract
 from tasks.catalogue.records import LOSSLESS, STORED, CatalogueRecord, bitstream_key, now, planned_record
 from tasks.errors import StorageError
 from tasks.originals.listing import SourceImage

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inr import CodecConfig, DeadlineExceeded, Progress
+from inr import CodecConfig, Contract, DeadlineExceeded, Progress
 from inr.bitstream import Metadata
 from inr.mlp.fit import presets
 from tasks.catalogue import parts
-from tasks.catalogue.contract import Contract
 from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
 from tasks.originals.listing import SourceImage
@@ -59,7 +58,7 @@ def source_image(path: Path) -> SourceImage:
 @pytest.fixture(scope="module", autouse=True)
 def short_fits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(presets._STEPS, "draft", 400)
+        monkeypatch.setitem(presets.PRESET_STEPS, "draft", 400)
         yield
 
 
