@@ -18,7 +18,6 @@ from inr.bitstream import FORMAT_VERSION
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue.contract import Contract
-from tasks.originals import lossless
 from tasks.originals.listing import SourceImage
 
 IMAGES_SCHEMA_VERSION = 2
@@ -34,7 +33,7 @@ ORPHAN = "orphan"
 UNAVAILABLE = "unavailable"
 LOST = frozenset({DAMAGED, MISSING})
 BITSTREAM_SUFFIX = ".inr"
-SUFFIXES = (BITSTREAM_SUFFIX, *lossless.SUFFIXES.values())
+SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png")
 GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
 
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from inr.bitstream import Metadata
 from inr.errors import SelfCheckFailed
+from tasks.catalogue.records import BITSTREAM_SUFFIX, SUFFIXES
 from tasks.errors import UnsupportedImage
 from tasks.originals import lossless
 from tasks.originals.lossless import decode_lossless, lossless_suffix, same_metadata, to_lossless
@@ -96,3 +97,7 @@ def test_metadata_is_the_same_whatever_header_a_format_puts_before_it(
 def test_what_no_archive_stores_has_no_suffix(data: bytes):
     with pytest.raises(UnsupportedImage, match="expected a file of WEBP or PNG"):
         lossless_suffix(data)
+
+
+def test_the_catalogue_knows_the_suffix_of_every_format():
+    assert {BITSTREAM_SUFFIX, *lossless.SUFFIXES.values()} == set(SUFFIXES)
