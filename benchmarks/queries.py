@@ -64,14 +64,14 @@ def make_rows(n_rows: int, seed: int) -> Iterator[Row]:
 
 def _archived(draw: random.Random, image_digest: str, archive_digest: str, at: datetime) -> Row:
     """What the row of an archived image has beyond that of a planned one."""
-    from tasks.catalogue.records import ARCHIVED, bitstream_key
+    from tasks.catalogue.records import ARCHIVED, BITSTREAM_SUFFIX, object_key
 
     n_bytes = draw.randrange(2000, 40_000)
     return {
         "status": ARCHIVED,
         "recorded_at": at,
         "verified_at": at,
-        "key": bitstream_key(image_digest, archive_digest),
+        "key": object_key(image_digest, archive_digest, BITSTREAM_SUFFIX),
         **{f"{what}_digest": draw.randbytes(32).hex() for what in ("bitstream", "symbols", "pixels")},
         "source_format": "JPEG",
         "source_mode": "RGB",

@@ -30,7 +30,14 @@ from benchmarks.samples import make_crops
 from inr.config import MODELS, CodecConfig
 from tasks.catalogue.columns import HISTORY_SCHEMA_VERSION
 from tasks.catalogue.parts import HISTORY, IMAGES, new_part_name, write_rows
-from tasks.catalogue.records import ARCHIVED, CatalogueRecord, bitstream_key, failed_record, planned_record
+from tasks.catalogue.records import (
+    ARCHIVED,
+    BITSTREAM_SUFFIX,
+    CatalogueRecord,
+    failed_record,
+    object_key,
+    planned_record,
+)
 from tasks.errors import UnsupportedImage
 from tasks.originals.listing import SourceImage, list_source
 from tasks.originals.reading import digest_source
@@ -90,7 +97,7 @@ def _archived(record: CatalogueRecord, draw: random.Random) -> CatalogueRecord:
     return dataclasses.replace(
         record,
         status=ARCHIVED,
-        key=bitstream_key(record.image_digest or "", record.archive_digest),
+        key=object_key(record.image_digest or "", record.archive_digest, BITSTREAM_SUFFIX),
         bitstream_digest=record.image_digest,
         symbols_digest=record.image_digest,
         pixels_digest=record.image_digest,

@@ -126,6 +126,15 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
         return _picture(image)
 
 
+def format_of(data: bytes) -> str | None:
+    """Which of `FORMATS` a file has, by its first bytes; None if it has none of them."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.format
+    except Exception:  # Pillow's readers of headers raise nearly anything on damaged bytes
+        return None
+
+
 def picture_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
     """Width and height, by the header alone, before orientation. Arguments and errors as `open_picture`."""
     with _opened(data, max_pixels) as image:

@@ -21,10 +21,18 @@ from inr.metrics import bpp
 from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
 from tasks.catalogue.contract import Fitted, fit_to_contract
-from tasks.catalogue.records import LOSSLESS, STORED, CatalogueRecord, bitstream_key, now, planned_record
+from tasks.catalogue.records import (
+    BITSTREAM_SUFFIX,
+    LOSSLESS,
+    STORED,
+    CatalogueRecord,
+    now,
+    object_key,
+    planned_record,
+)
 from tasks.errors import StorageError
 from tasks.originals.listing import SourceImage
-from tasks.originals.lossless import to_lossless
+from tasks.originals.lossless import lossless_suffix, to_lossless
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
@@ -90,6 +98,7 @@ def compress_image(
         job.config, job.contract, lambda config: fit(picture, config, job.options.device, watch)[0]
     )
     data = fitted.encodings[-1].bitstream if fitted.is_met else to_lossless(picture)
+    suffix = BITSTREAM_SUFFIX if fitted.is_met else lossless_suffix(data)
     record = dataclasses.replace(
         planned,
         **_of_picture(picture),
@@ -98,7 +107,7 @@ def compress_image(
         **_of_file(data, picture),
         status=STORED,
         recorded_at=now(),
-        key=bitstream_key(image.digest, planned.archive_digest),
+        key=object_key(image.digest, planned.archive_digest, suffix),
         fit_seconds=watch.fit_seconds,
         encode_seconds=time.perf_counter() - started,
         n_threads=job.n_threads,

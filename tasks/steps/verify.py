@@ -71,7 +71,7 @@ def verify_image(image: SourceImage, record: CatalogueRecord, job: ArchiveJob) -
     try:
         report = verify_bitstream(store, record, picture, started)
     except VerificationMismatch:
-        claims.discard(store, image.digest, record.archive_digest)
+        claims.discard(store, record)
         raise
     return dataclasses.replace(
         record,

@@ -12,7 +12,15 @@ from PIL import Image, ImageCms, ImageOps
 from inr.bitstream import Limits
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceImage
-from tasks.originals.opening import Picture, open_file, open_original, open_picture, picture_size, read_header
+from tasks.originals.opening import (
+    Picture,
+    format_of,
+    open_file,
+    open_original,
+    open_picture,
+    picture_size,
+    read_header,
+)
 from tasks.originals.writing import to_png
 from tasks.settings import RunOptions
 from tests.opens import counting_opens
@@ -260,3 +268,16 @@ def test_a_file_that_no_plan_knows_is_opened_with_its_size(tmp_path: Path):
     path.write_bytes(file_of(image(12, 16, 3)))
     picture, n_bytes = open_file(path.as_uri(), RunOptions())
     assert (picture.pixels.shape, n_bytes) == ((12, 16, 3), path.stat().st_size)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])
+def test_a_format_is_told_by_the_first_bytes(format_: str):
+    data = file_of(image(12, 16, 3), format_)
+    assert format_of(data) == format_
+    assert format_of(data[:1]) is None
+    assert format_of(b"\0" + data) is None
+
+
+def test_what_is_none_of_the_formats_has_no_format():
+    for data in (b"", b"text", b"INR\x01", bytes(100)):
+        assert format_of(data) is None

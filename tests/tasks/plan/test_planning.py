@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from inr.errors import ConfigError
-from tasks.catalogue.records import ARCHIVED, archive_digest, bitstream_key, failed_record, planned_record
+from tasks.catalogue.records import (
+    ARCHIVED,
+    BITSTREAM_SUFFIX,
+    archive_digest,
+    failed_record,
+    object_key,
+    planned_record,
+)
 from tasks.errors import UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.plan import planning as plan_module
@@ -38,7 +45,7 @@ def plan_of(photos: Path, store: LocalStore, archive: str = ARCHIVE) -> Plan:
 
 
 def commit(store: LocalStore, image: SourceImage) -> None:
-    key = bitstream_key(image.digest, ARCHIVE)
+    key = object_key(image.digest, ARCHIVE, BITSTREAM_SUFFIX)
     store.put(key, b"12345")
     record = planned_record("run", CONFIG, image)
     append(store, [dataclasses.replace(record, status=ARCHIVED, key=key, n_bytes=5)])
@@ -71,7 +78,7 @@ def test_another_config_is_another_archive(photos: Path, store: LocalStore):
 def test_a_recorded_object_that_is_lost_or_cut_is_planned_again(photos: Path, store: LocalStore, damage: str):
     image = plan_of(photos, store).images[0]
     commit(store, image)
-    path = store.path(bitstream_key(image.digest, ARCHIVE))
+    path = store.path(object_key(image.digest, ARCHIVE, BITSTREAM_SUFFIX))
     path.unlink() if damage == "lost" else path.write_bytes(b"1")
     assert image in plan_of(photos, store).images
 

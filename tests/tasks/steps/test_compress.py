@@ -16,7 +16,7 @@ from inr import CodecConfig, Contract, DeadlineExceeded, Progress
 from inr.bitstream import Metadata
 from inr.mlp.fit import presets
 from tasks.catalogue import parts
-from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest
+from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest, object_key
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
 from tasks.originals.listing import SourceImage
 from tasks.originals.opening import Picture, open_original, open_picture
@@ -273,6 +273,7 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
     assert (record.rd_lambda, record.n_parameters, record.estimated_rate_bits) == (None, None, None)
     assert record.rate_bpp == 8 * (record.n_bytes or 0) / (9 * 8)
     assert "stored without loss: the best of 2 fits has" in record.notes[-1]
+    assert record.key == object_key(stored.image.digest, record.archive_digest, ".webp")
     opened = open_picture(stored.path.read_bytes(), max_pixels=100)
     np.testing.assert_array_equal(opened.pixels, np.asarray(NOISE))
     claim = claims.claimed(stored.store, stored.image.digest, record.archive_digest)
@@ -284,6 +285,22 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
 @pytest.fixture(scope="module")
 def lossless_once(tmp_path_factory: pytest.TempPathFactory) -> Stored:
     return contracted(tmp_path_factory.mktemp("lossless"), NOISE, Contract(100.0, max_refits=0))
+
+
+def test_what_is_stored_without_loss_is_taken_over_without_a_fit(lossless_once: Stored):
+    job = dataclasses.replace(lossless_once.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
+    expected = dataclasses.replace(lossless_once.record, run_id="another")
+    assert compress_image(lossless_once.image, job) == expected
+
+
+def test_a_row_of_an_older_archive_names_a_lossless_object_like_a_bitstream(
+    lossless_once: Stored, tmp_path: Path
+):
+    stored = copied(lossless_once, tmp_path)
+    older = object_key(stored.image.digest, stored.record.archive_digest, ".inr")
+    stored.store.put(older, stored.path.read_bytes())
+    record = verify_image(stored.image, dataclasses.replace(stored.record, key=older), stored.job)
+    assert (record.status, record.key) == (ARCHIVED, older)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "another", "bomb"])
