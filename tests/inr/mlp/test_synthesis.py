@@ -3,14 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inr.mlp.architecture import MAX_NEURONS, CoordinateMLP
 from inr.mlp.fit.gradient import axis_features, forward
-from inr.mlp.kernels import sine
 from inr.mlp.network import MlpNetwork
-from inr.mlp.synthesis import SINE, plain_sine, sine_table, synthesize
+from inr.mlp.synthesis import plain_sine, sine_table, synthesize
 from tests.inr.networks import made_up_mlp, mlp
 
 
@@ -51,26 +48,6 @@ def test_tiles_do_not_show() -> None:
         pixels = network.render()
         assert pixels.shape == (height, width, 1)
         assert len(np.unique(pixels)) > 1
-
-
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    n_pixels=st.integers(1, 50),
-    n_neurons=st.integers(1, 40),
-    bits=st.integers(0, 14),
-    scale=st.floats(2.0**-28, 4.0, width=32),
-)
-def test_the_compiled_sine_gives_the_floats_that_numpy_gives(
-    seed: int, n_pixels: int, n_neurons: int, bits: int, scale: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    sums = rng.integers(-(2**23), 2**23, (n_pixels, n_neurons)).astype(np.float32)
-    phase = (rng.integers(0, 2047, n_neurons) / np.float32(4 * 2047)).astype(np.float32)
-    coefficients = np.array([c * (1 << bits) for c in SINE], dtype=np.float32)
-    plain, compiled = sums.copy(), sums.copy()
-    plain_sine(plain, np.float32(scale), phase, coefficients)
-    sine(compiled, np.float32(scale), phase, coefficients)
-    np.testing.assert_array_equal(plain, compiled)
 
 
 def test_without_numba_the_pixels_are_the_same() -> None:
