@@ -22,13 +22,12 @@ from benchmarks.frame import number, table, timed
 from benchmarks.rd.measuring import Pixels, list_images, measures_of, read_pixels
 from benchmarks.rd.results import FilePoint, cost_of
 from inr.bitstream import Container, pack
-from inr.coding.coder import encode_tensors
 from inr.decoder import decode
 from inr.mlp.architecture import CoordinateMLP
-from inr.mlp.fit.encoder import coding_of
+from inr.mlp.fit.encoder import network_of
 from inr.mlp.fit.muon import MatrixOptimizer, Muon
 from inr.mlp.fit.presets import choose_architecture
-from inr.mlp.fit.trainer import Fit, FitSettings, fit
+from inr.mlp.fit.trainer import FitSettings, RoundedFit, fit
 
 Stacks = Sequence[torch.Tensor]
 
@@ -138,8 +137,8 @@ class Trial:
         """Fit, write the file, and decode it."""
         choice, pixels = CHOICES[self.choice], read_pixels(self.image)
         network = choose_architecture(pixels, self.rd_lambda)
-        neurons = 4 * round(network.width * choice.width_factor / 4)
-        network = replace(network, width=neurons, **choice.network)
+        neurons = 4 * round(network.n_neurons * choice.width_factor / 4)
+        network = replace(network, n_neurons=neurons, **choice.network)
         n_steps = round(self.n_steps * choice.steps_factor)
         fitted, seconds = timed(
             lambda: fit(
@@ -149,32 +148,29 @@ class Trial:
                 rd_lambda=self.rd_lambda,
                 seed=choice.seed,
                 device="cpu",
-                report=lambda *_: None,
+                goes_on=lambda _: True,
                 matrix_optimizer=choice.optimizer,
             )
         )
+        assert fitted is not None  # it was to go on
         data = write_file(pixels, network, fitted)
         decoded, decode_seconds = timed(lambda: decode(data))
         return Fitted(
             **measures_of(self.image, pixels, data, decoded.pixels),
             choice=choice.name,
-            width=network.width,
+            width=neurons,
             setting=self.rd_lambda,
             encode_seconds=seconds,
             decode_seconds=decode_seconds,
         )
 
 
-def write_file(pixels: Pixels, network: CoordinateMLP, fitted: Fit) -> bytes:
+def write_file(pixels: Pixels, network: CoordinateMLP, fitted: RoundedFit) -> bytes:
     """The bitstream of a fit."""
     height, width, channels = pixels.shape
-    codings = [
-        coding_of(spec, tensor, index)
-        for spec, tensor, index in zip(network.specs, fitted.symbols, fitted.step_indices, strict=True)
-    ]
-    payload = encode_tensors(fitted.symbols, codings)
-    sections = network.to_bytes(), network.codings_to_bytes(codings), payload
-    return pack(Container("mlp", width, height, channels, *sections))
+    sections = network_of(network, fitted.symbols, fitted.step_indices, pixels.shape).sections()
+    architecture, tensors, payload = sections.architecture, sections.tensors, sections.payload
+    return pack(Container("mlp", width, height, channels, architecture, tensors, payload))
 
 
 def options(parser: argparse.ArgumentParser) -> None:

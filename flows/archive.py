@@ -5,7 +5,7 @@ its row; the run's final state tells if there were failures.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -18,8 +18,7 @@ from flows.dispatch import done_batches
 from flows.engine.artifacts import ProgressArtifact, publish_images, publish_page
 from flows.engine.images import commit, new_job, unreadable_rows
 from flows.engine.listening import relaying
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.records import CatalogueRecord, archive_digest, described, failed_record, planned_record
 from tasks.errors import BatchLost, ImagesFailed
 from tasks.plan.batches import (
@@ -32,6 +31,7 @@ from tasks.plan.batches import (
 )
 from tasks.plan.planning import Plan, archived_in, make_plan
 from tasks.report.artifact import run_page
+from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary, store_report
 from tasks.settings import RunOptions, load_settings
 from tasks.steps.compress import ArchiveJob
@@ -78,15 +78,15 @@ def archive(
     target = open_store(store)
     target.clean()
     forget_old_batches(target)
-    plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=options.max_file_bytes)
+    plan = make_plan(source, target, archive_digest(config, contract), options)
     get_run_logger().info(plan.describe())
     job = new_job(target.url, config, options, contract)
     summary = new_summary(source, job, plan)
     _work(target, plan, job, options, summary)
     summary.wall_seconds = time.perf_counter() - started
     store_report(target, summary)
-    _store_page(target, summary, options)
-    publish_page(summary.headline(), run_page(target, summary, options))
+    worst = _store_page(target, summary, options)
+    publish_page(summary.headline(), run_page(summary, worst))
     publish_images(summary)
     if summary.n_failed:
         return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
@@ -127,18 +127,23 @@ def _work(store: ObjectStore, plan: Plan, job: ArchiveJob, options: RunOptions, 
     forget_batches(store, folder)
 
 
-def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> None:
-    """Leave the run's report as a page; what keeps it from that is no reason to fail what is archived."""
+def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> Sequence[Pair]:
+    """Leave the run's report as a page; what keeps it from that is no reason to fail what is archived.
+
+    Returns:
+        The images with the lowest PSNR, as the page shows them.
+    """
     if not summary.n_done:
-        return
+        return ()
     from tasks.report.html.render import (
         store_page,  # two seconds, and only a run that did something pays them
     )
 
     try:
-        store_page(store, summary.run_id, options)
+        return store_page(store, summary.run_id, options).pairs
     except Exception:
         get_run_logger().exception("the run's report could not be made; inr report makes one at any time")
+        return ()
 
 
 def _count(rows: Iterable[CatalogueRecord], summary: RunSummary) -> None:

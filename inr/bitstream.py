@@ -22,7 +22,6 @@ from inr.errors import (
 MAGIC = b"\x89INR"
 FORMAT_VERSION = 1
 FAMILIES = {1: "mlp", 2: "cnn"}
-FAMILY_IDS = {name: number for number, name in FAMILIES.items()}
 
 MAX_SIDE = 65535  # pixels
 MAX_METADATA_BYTES = 1 << 24  # each of ICC profile and EXIF, uncompressed
@@ -51,25 +50,6 @@ class Metadata:
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
-
-
-@dataclass(frozen=True)
-class TensorCoding:
-    """Side information of one tensor.
-
-    Attributes:
-        step_index: What the quantisation step follows from, by the family's rule.
-        low: Smallest symbol coded, -2047 to 2047.
-        high: Largest symbol coded, `low` to 2047.
-        mean_index: Index of the mean magnitude in pmf.SCALES; None for tensors coded uniformly.
-
-    A vector with a mean ascends from 0 on, and its symbols are coded as increments.
-    """
-
-    step_index: int
-    low: int
-    high: int
-    mean_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -205,11 +185,12 @@ def pack(container: Container) -> bytes:
         ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
     """
     metadata = _pack_metadata(container.metadata)
+    family_id = next(number for number, name in FAMILIES.items() if name == container.family)
     body = varint(container.width) + varint(container.height)
     for section in (container.architecture, container.tensors, metadata, container.payload):
         body += varint(len(section)) + section
     n_bytes = _PREFIX.size + len(body) + _CRC.size
-    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, FAMILY_IDS[container.family], container.channels, n_bytes)
+    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, family_id, container.channels, n_bytes)
     return prefix + body + _CRC.pack(zlib.crc32(prefix + body))
 
 

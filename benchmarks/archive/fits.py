@@ -54,10 +54,9 @@ def fit(pixels: Pixels, config: CodecConfig) -> None:
 def archive_with_short_fits(n_steps: int, words: Sequence[str]) -> None:
     """``inr archive``, each fit of `n_steps`. Ends the process."""
     from flows.cli.app import app
-    from inr.cnn.fit import encoder as cnn_encoder
-    from inr.cnn.fit.trainer import PyramidSettings
+    from inr.cnn.fit import presets
 
-    cnn_encoder._SETTINGS["draft"] = PyramidSettings(n_steps, report_steps=2)
+    presets.PRESET_STEPS["draft"] = n_steps
     app(["archive", *words])
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inr.config import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.parts import read_history, read_images
-from tasks.originals.listing import SourceImage, digest_source, list_source
+from tasks.originals.listing import SourceImage, list_source
+from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.steps.compress import ArchiveJob, compress_image

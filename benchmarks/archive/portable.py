@@ -97,7 +97,7 @@ class Restore:
 def make_store(work: Path) -> None:
     """Archive the photographs, by each model and once without loss."""
     from benchmarks.archive.here import archive_here
-    from tasks.catalogue.contract import Contract
+    from inr import Contract
 
     make_photographs(work / "photos")
     for model in MODELS:
@@ -134,7 +134,8 @@ def restore(store: Path, target: Path) -> Restored:
         sys.modules["numba"] = None  # type: ignore[assignment]  # an import of it fails from now on
     import torch
 
-    from inr.cnn.architecture import compiled_kernels
+    from inr.cnn import plain
+    from inr.cnn.operations import exact_operations
     from tasks.steps.restore import RestoreJob, restore_image, select
     from tasks.steps.verify import read_intact
     from tasks.store.locations import open_store
@@ -151,7 +152,7 @@ def restore(store: Path, target: Path) -> Restored:
         torch=torch.__version__,
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         n_threads=torch.get_num_threads(),
-        compiled=compiled_kernels() is not None,
+        compiled=exact_operations() is not plain,
         pixels=pixels,
         files={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
     )

@@ -94,7 +94,7 @@ def measure(arguments: argparse.Namespace) -> Result:
 def add_real_rows(work: Path, n_images: int = N_REAL, side: int = SIDE, n_steps: int = STEPS) -> None:
     """Archive crops of photographs. Fits are cut short: decoding what they became takes no less for it."""
     make_crops(work / "images", n_images=n_images, side=side)
-    with patch.dict("inr.mlp.fit.presets._STEPS", draft=n_steps):
+    with patch.dict("inr.cnn.fit.presets.PRESET_STEPS", draft=n_steps):
         archive_here(work / "images", str(work / "store"), CodecConfig(preset="draft"))
 
 

@@ -12,13 +12,13 @@ import inr
 from inr import CodecConfig, Encoded, Progress
 from inr.errors import ConfigError
 from tasks.catalogue.records import goal
-from tasks.originals.listing import read_source
-from tasks.originals.opening import open_picture
+from tasks.originals.opening import open_file
+from tasks.originals.reading import read_source
 from tasks.originals.writing import to_png
-from tasks.plan.claims import MAX_BITSTREAM_BYTES
 from tasks.settings import RunOptions
 from tasks.steps.deadlines import FitWatch
-from tasks.store.folder import replace_file
+from tasks.store.files import replace_file
+from tasks.store.objects import MAX_BITSTREAM_BYTES
 
 
 def encode_file(
@@ -38,8 +38,7 @@ def encode_file(
     from tasks.steps.compress import fit  # brings Prefect and pyarrow, which `decode` does without
 
     check_output(image, output)
-    data = read_source(image.absolute().as_uri(), max_bytes=options.max_file_bytes)
-    picture = open_picture(data, max_pixels=options.max_pixels)
+    picture, source_n_bytes = open_file(image.absolute().as_uri(), options)
     watch = FitWatch(deadline_seconds=options.deadline_seconds, report=report)
     encoded, seconds = fit(picture, config, options.device, watch)
     replace_file(output, encoded.bitstream)
@@ -50,7 +49,7 @@ def encode_file(
         "width": width,
         "height": height,
         "channels": channels,
-        "source_n_bytes": len(data),
+        "source_n_bytes": source_n_bytes,
         "notes": list(picture.notes),
         "model": config.model,
         "preset": config.preset,

@@ -8,7 +8,7 @@ import torch
 from inr.errors import ConfigError
 from tasks.report.html.render import make_report
 from tasks.settings import load_settings
-from tasks.store.folder import replace_file
+from tasks.store.files import replace_file
 from tasks.store.locations import open_store
 
 
@@ -33,6 +33,6 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
         "n_images": totals.n_images,
         "n_archived": totals.n_archived,
         "n_failed": totals.n_failed,
-        "n_pictures": made.n_pairs,
+        "n_pictures": made.n_shown,
         "n_bytes": len(data),
     }

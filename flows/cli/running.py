@@ -12,7 +12,7 @@ from tasks.errors import ImagesFailed
 from tasks.report.summary import RunSummary
 
 if TYPE_CHECKING:
-    from tasks.catalogue.contract import Contract
+    from inr import Contract
     from tasks.plan.estimate import Estimate
     from tasks.report.sweep import SweepReport
     from tasks.settings import Settings
@@ -85,8 +85,8 @@ def run_plan(
     target = open_store(_named_store(settings))
     options = settings.options()
     digest = archive_digest(config, contract)
-    plan = make_plan(source, target, digest, max_file_bytes=options.max_file_bytes)
-    return estimate(plan, target, config, options, n_workers(options))
+    plan = make_plan(source, target, digest, options, with_sizes=True)
+    return estimate(plan, target, config, n_workers(options))
 
 
 def run_sweep(
@@ -258,7 +258,7 @@ def _nothing_to_do(
     target = open_store(store)
     if list_source(source).files and not target.objects("catalogue"):
         return None
-    plan = make_plan(source, target, archive_digest(config, contract), max_file_bytes=settings.max_file_bytes)
+    plan = make_plan(source, target, archive_digest(config, contract), settings.options())
     if plan.n_to_do:
         return None
     how = described(config, contract)

@@ -16,8 +16,7 @@ from prefect.task_runners import TaskRunner
 from flows.engine.artifacts import ProgressArtifact
 from flows.engine.listening import tell
 from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.records import STORED, CatalogueRecord, failed_record, planned_record
 from tasks.originals.listing import SourceImage
 from tasks.plan.planning import Plan

@@ -16,22 +16,30 @@ import torch
 from prefect import get_run_logger, task
 
 import inr
-from inr import CodecConfig, Encoded, Progress
-from inr.decoder import digest_pixels, digest_symbols
+from inr import CodecConfig, Contract, Encoded, Progress
 from inr.metrics import bpp
-from tasks.catalogue import parts as catalogue
-from tasks.catalogue.contract import Contract, Fitted, fit_to_contract
-from tasks.catalogue.records import LOSSLESS, STORED, CatalogueRecord, bitstream_key, now, planned_record
-from tasks.errors import SourceError, StorageError
-from tasks.originals.listing import SourceImage, read_source
-from tasks.originals.lossless import to_lossless
-from tasks.originals.opening import Picture, open_picture
-from tasks.plan import claims as journal
-from tasks.plan.claims import Claim, HistoryPoint
+from inr.network import digest_pixels, digest_symbols
+from tasks.catalogue import lookup
+from tasks.catalogue.contract import Fitted, fit_to_contract
+from tasks.catalogue.records import (
+    BITSTREAM_SUFFIX,
+    LOSSLESS,
+    STORED,
+    CatalogueRecord,
+    now,
+    object_key,
+    planned_record,
+)
+from tasks.errors import StorageError
+from tasks.originals.listing import SourceImage
+from tasks.originals.lossless import lossless_suffix, to_lossless
+from tasks.originals.opening import Picture, open_original
+from tasks.plan import claims
+from tasks.plan.claims import Claim
 from tasks.settings import Device, RunOptions
 from tasks.steps.deadlines import FitWatch, at_most_every
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 SECONDS_BETWEEN_LOG_LINES = 30.0
 
@@ -80,9 +88,9 @@ def compress_image(
     """
     store = open_store(job.store)
     planned = planned_record(job.run_id, job.config, image, job.contract)
-    if claim := journal.claimed(store, image.digest, planned.archive_digest):
+    if claim := claims.claimed(store, image.digest, planned.archive_digest):
         return _taken_over(claim, planned)
-    picture = read_picture(image, job.options)
+    picture = open_original(image, job.options)
     torch.set_num_threads(job.n_threads)
     watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=report)
     started = time.perf_counter()
@@ -90,6 +98,7 @@ def compress_image(
         job.config, job.contract, lambda config: fit(picture, config, job.options.device, watch)[0]
     )
     data = fitted.encodings[-1].bitstream if fitted.is_met else to_lossless(picture)
+    suffix = BITSTREAM_SUFFIX if fitted.is_met else lossless_suffix(data)
     record = dataclasses.replace(
         planned,
         **_of_picture(picture),
@@ -98,7 +107,7 @@ def compress_image(
         **_of_file(data, picture),
         status=STORED,
         recorded_at=now(),
-        key=bitstream_key(image.digest, planned.archive_digest),
+        key=object_key(image.digest, planned.archive_digest, suffix),
         fit_seconds=watch.fit_seconds,
         encode_seconds=time.perf_counter() - started,
         n_threads=job.n_threads,
@@ -106,15 +115,6 @@ def compress_image(
     if job.contract and not fitted.is_met:
         record = dataclasses.replace(record, notes=(*record.notes, fitted.describe(job.contract)))
     return store_claimed(store, Claim(record, _history(fitted)), data)
-
-
-def read_picture(image: SourceImage, options: RunOptions) -> Picture:
-    """Open a planned original, making sure that it still is the one that was planned."""
-    data = read_source(image.uri, max_bytes=options.max_file_bytes)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != image.digest:
-        raise SourceError(f"changed since it was planned: expected SHA-256 {image.digest}, found {digest}")
-    return open_picture(data, max_pixels=options.max_pixels)
 
 
 def fit(picture: Picture, config: CodecConfig, device: Device, watch: FitWatch) -> tuple[Encoded, float]:
@@ -128,15 +128,15 @@ def store_claimed(store: ObjectStore, claim: Claim, bitstream: bytes) -> Catalog
     """Store claim and bitstream; returns the row that belongs to what is stored in the end."""
     record = claim.record
     image_digest, key = record.image_digest or "", record.key or ""
-    journal.write_claim(store, claim)
+    claims.write_claim(store, claim)
     if store.put(key, bitstream):
         return record
-    stored = hashlib.sha256(store.get(key, max_bytes=journal.MAX_BITSTREAM_BYTES)).hexdigest()
+    stored = hashlib.sha256(store.get(key, max_bytes=MAX_BITSTREAM_BYTES)).hexdigest()
     if stored == record.bitstream_digest:
         return record
-    if other := journal.read_claim(store, image_digest, record.archive_digest, stored):
+    if other := claims.read_claim(store, image_digest, record.archive_digest, stored):
         return _taken_over(other, record)
-    recorded = catalogue.find(store, image_digest, record.archive_digest)
+    recorded = lookup.find(store, image_digest, record.archive_digest)
     if recorded is not None and recorded.bitstream_digest == stored:
         return dataclasses.replace(recorded, run_id=record.run_id, status=STORED)
     store.delete(key)  # neither claimed nor recorded: nobody can say what it is
@@ -207,15 +207,12 @@ def _of_encoded(encoded: Encoded) -> dict[str, Any]:
     }
 
 
-def _history(fitted: Fitted) -> tuple[HistoryPoint, ...]:
+def _history(fitted: Fitted) -> tuple[Progress, ...]:
     """Every report of every fit, numbered through."""
-    points: list[HistoryPoint] = []
+    points: list[Progress] = []
     for encoded in fitted.encodings:
         before = points[-1].attempt if points else 0
-        points += [
-            HistoryPoint(**{**dataclasses.asdict(point), "attempt": before + point.attempt})
-            for point in encoded.history
-        ]
+        points += [dataclasses.replace(point, attempt=before + point.attempt) for point in encoded.history]
     return tuple(points)
 
 

@@ -12,7 +12,7 @@ from tests.tasks.pictures import file_of, image
 
 @pytest.fixture(autouse=True)
 def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(presets._STEPS, "draft", 20)
+    monkeypatch.setitem(presets.PRESET_STEPS, "draft", 20)
     monkeypatch.setattr(rates, "SIDES", {"draft": (8, 9), "standard": (), "best": ()})
     monkeypatch.setattr(rates, "FITTED_WHOLE", ())
 

@@ -21,24 +21,25 @@ import inr
 from flows.archive import archive
 from flows.engine.listening import listening
 from inr.metrics import psnr_db
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.catalogue.records import archive_digest
 from tasks.errors import ImagesFailed
-from tasks.originals.listing import read_source
 from tasks.originals.opening import open_picture
+from tasks.originals.reading import read_source
 from tasks.report.summary import RunSummary, facts, markdown
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, ONE_COLOUR, OPTIONS, Archived
+from tests.opens import counting_opens
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
 
-def rows_of(store: Path) -> dict[str, catalogue.Row]:
-    rows = catalogue.read_images(LocalStore(store)).to_pylist()
-    return {row["source_path"]: row for row in catalogue.latest(rows)}
+def rows_of(store: Path) -> dict[str, parts.Row]:
+    rows = parts.read_images(LocalStore(store)).to_pylist()
+    return {row["source_path"]: row for row in lookup.latest(rows)}
 
 
 def files_of(store: Path) -> dict[str, bytes]:
@@ -82,7 +83,7 @@ def test_a_copy_is_archived_once_and_its_path_is_kept(archived_once: Archived):
 
 
 def test_the_history_of_each_fit_is_kept(archived_once: Archived):
-    history = catalogue.read_history(LocalStore(archived_once.store)).to_pylist()
+    history = parts.read_history(LocalStore(archived_once.store)).to_pylist()
     rows = rows_of(archived_once.store)
     fitted = {point["image_digest"] for point in history}
     assert fitted == {rows[path]["image_digest"] for path in GOOD - ONE_COLOUR}
@@ -180,6 +181,19 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
         assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED
 
 
+def test_each_original_is_opened_once_to_plan_to_encode_to_verify_and_to_be_shown(archived: Archived):
+    """Over a store that has a catalogue; what is archived already is only digested."""
+    for name in BAD:
+        (archived.source / name).unlink()
+    (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))
+    with counting_opens(archived.source) as opens:
+        summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    assert summary.n_archived == 1
+    assert opens.pop("new.png") == 4
+    assert set(opens.values()) == {1}
+    assert len(opens) == len(GOOD) + 1  # and the copy
+
+
 def test_a_deadline_ends_as_a_row(tmp_path: Path):
     source, store = tmp_path / "photos", tmp_path / "store"
     source.mkdir()
@@ -247,7 +261,7 @@ def test_from_s3_into_s3(s3_access: Access):
         summary = failure.value.summary
         assert (summary.n_archived, summary.n_failed, summary.n_before) == (2 - n_before, 1, n_before)
     store = open_store(f"{place}/store")
-    rows = catalogue.latest(catalogue.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist())
     assert {row["source_path"]: row["status"] for row in rows} == {
         **dict.fromkeys(["a/grey.png", "rgb.png"], "archived"),
         "empty.png": "failed",

@@ -8,7 +8,6 @@ waits for the device except a progress report.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 
 from inr.fit.entropy import estimate_bits
 from inr.fit.quantizer import add_uniform_noise, round_straight_through
+from inr.fit.requests import FitReport, GoesOn
+from inr.fit.threads import torch_threads
 from inr.mlp.architecture import CoordinateMLP
-from inr.mlp.fit.gradient import DistortionGradient
+from inr.mlp.fit.gradient import DistortionGradient, axis_features
 from inr.mlp.fit.muon import MatrixOptimizer, Muon
 from inr.mlp.fit.parameters import Parameters
 
@@ -27,7 +28,7 @@ _VALUES_WORTH_SHARING = 1 << 17
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How long and how fast to fit.
+    """Length and rates of a fit.
 
     Attributes:
         n_steps: Optimiser steps.
@@ -55,28 +56,7 @@ class FitSettings:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a fit stands.
-
-    Attributes:
-        attempt: Which fit of this image, from 1: searches for a target and restarts run several.
-        step: Steps done in this fit.
-        n_steps: Steps it will take.
-        rd_lambda: Its λ.
-        estimated_bpp: Bits per pixel that the rounded weights would take.
-        psnr_db: PSNR of the rounded weights on the last batch.
-    """
-
-    attempt: int
-    step: int
-    n_steps: int
-    rd_lambda: float
-    estimated_bpp: float
-    psnr_db: float
-
-
-@dataclass(frozen=True)
-class Fit:
+class RoundedFit:
     """A fitted, rounded network.
 
     Attributes:
@@ -160,19 +140,13 @@ class _Optimizer:
         self._parameters.learned_log_steps.grad = None
 
 
-@contextmanager
-def _threads_for(n_values: int) -> Iterator[None]:
-    """One thread where a layer of a batch is too small to share.
+def _threads_for(n_values: int) -> int:
+    """One thread where a layer of a batch is too small to share, else as many as there are.
 
     On a busy machine, threads that wait for each other at every operation slow a small fit down
     twenty-fold and more; on a quiet one they gain it nothing.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if n_values < _VALUES_WORTH_SHARING else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return 1 if n_values < _VALUES_WORTH_SHARING else torch.get_num_threads()
 
 
 def fit(
@@ -183,24 +157,23 @@ def fit(
     rd_lambda: float,
     seed: int,
     device: str,
-    report: Callable[[int, float, float], None],
+    goes_on: GoesOn,
     matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer] = Muon,
-) -> Fit:
+) -> RoundedFit | None:
     """Fit a network to an image.
 
     Args:
         pixels: uint8 [height, width, channels].
-        network: Architecture.
-        settings: Duration and rates.
+        network: The architecture.
+        settings: Length and rates.
         rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
         seed: Of the initial weights, the noise and the order of batches.
         device: "cpu" or "cuda".
-        report: Called with (step, estimated bpp, PSNR in dB) every so many steps; what it raises
-            ends the fit.
+        goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
         matrix_optimizer: Makes the optimiser of stacks of matrices, given those stacks.
 
     Returns:
-        The rounded network; its numbers are not finite if the fit diverged.
+        The rounded network, whose estimate is not finite if the fit diverged; None if it was not to go on.
     """
     height, width, _ = pixels.shape
     generator = torch.Generator(device).manual_seed(seed)
@@ -210,13 +183,14 @@ def fit(
     optimizer = _Optimizer(parameters, settings, matrix_optimizer)
     distortion_gradient = DistortionGradient(network, device)
     longer = max(width, height)
-    features_x = network.axis_features(width, longer).to(device)
-    features_y = network.axis_features(height, longer).to(device)
+    features_x = axis_features(network, width, longer).to(device)
+    features_y = axis_features(network, height, longer).to(device)
     strides = polyphase_strides(height, width, settings.batch_pixels)
     first_hard_step = settings.n_steps - max(1, round(settings.n_steps * settings.hard_fraction))
     step_indices: list[int] = []
 
-    with _threads_for(math.ceil(height / strides[0]) * math.ceil(width / strides[1]) * network.width):
+    n_values = math.ceil(height / strides[0]) * math.ceil(width / strides[1]) * network.n_neurons
+    with torch_threads(_threads_for(n_values)):
         for index, (top, left) in zip(range(settings.n_steps), _phases(strides, order), strict=False):
             hard = index >= first_hard_step
             if index == first_hard_step:
@@ -240,11 +214,10 @@ def fit(
             torch.autograd.backward([weights, rd_lambda / (height * width) * rate], [weight_gradient, None])
             optimizer.step(index)
             if (index + 1) % settings.report_steps == 0:
-                report(
-                    index + 1,
-                    float(rate.detach()) / (height * width),
-                    -10 * math.log10(max(float(distortion), 1e-10)),
-                )
+                estimated_bpp = float(rate.detach()) / (height * width)
+                psnr_db = -10 * math.log10(max(float(distortion), 1e-10))
+                if not goes_on(FitReport(index + 1, settings.n_steps, estimated_bpp, psnr_db)):
+                    return None
     symbols = parameters.symbols(step_indices)
     bits = estimate_bits(symbols) if bool(parameters.theta.isfinite().all()) else math.nan
-    return Fit(symbols, step_indices, bits)
+    return RoundedFit(symbols, step_indices, bits)

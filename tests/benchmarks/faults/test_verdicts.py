@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.faults.places import Place
 from benchmarks.faults.verdicts import judge
+from tasks.catalogue import lookup, parts
 from tasks.catalogue.records import failed_record
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
@@ -32,10 +33,8 @@ def test_an_image_without_a_row_is_lost_unless_it_need_not_be_archived(place: Pl
 
 
 def test_an_image_whose_latest_row_is_a_failure_is_lost(place: Place):
-    from tasks.catalogue import parts as catalogue
-
-    row = catalogue.latest(catalogue.read_images(LocalStore(place.vault)).to_pylist())[0]
-    append(LocalStore(place.vault), [failed_record(catalogue.record_of(row), OSError("no"))])
+    row = lookup.latest(parts.read_images(LocalStore(place.vault)).to_pylist())[0]
+    append(LocalStore(place.vault), [failed_record(lookup.record_of(row), OSError("no"))])
     assert len(judge(place).lost) == 1
 
 

@@ -1,25 +1,23 @@
-"""Family `cnn` as differentiable functions: bits of the latents, and the image that they stand for.
+"""The twin of plain_losses.py on a CPU, by compiled loops whose work is cut into jobs.
 
-On a GPU, and for tests, the plain operations of torch. On a CPU with numba, fit_kernels.py with the
-work cut into jobs: each job is the same whatever the number of threads, and their results are added in
-order, so a fit gives the same numbers on any of them.
+Each job is the same whatever the number of threads, and their results are added in order, so a fit gives the
+same numbers on any number of them.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from numpy.typing import NDArray
 
-from inr.cnn.architecture import LatentPyramid
-from inr.cnn.context import NEIGHBOURS, PAD
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.arithmetic import NEIGHBOURS, PAD
+from inr.cnn.fit import context_kernels, synthesis_kernels
+from inr.cnn.fit.elementary_kernels import LANES
 
-MIN_LOG_SPREAD, MAX_LOG_SPREAD = -4.0, 6.0  # log2 of a Laplace law's spread in symbols
 _BLOCKS = 4  # jobs that the finest levels are cut into
 _ROWS_PER_JOB_PIXELS = 4096
 
@@ -28,97 +26,16 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class PlainLosses:
-    """Bits and image by the operations of torch, on any device.
-
-    Args:
-        architecture: Of the network; matrices are given in its wire order, in units of one.
-    """
-
-    def __init__(self, architecture: LatentPyramid) -> None:
-        self._architecture = architecture
-        self._sizes = [height * width for height, width in architecture.level_shapes]
-
-    def _levels(self, latents: torch.Tensor) -> list[torch.Tensor]:
-        parts = torch.split(latents, self._sizes)
-        return [part.view(shape) for part, shape in zip(parts, self._architecture.level_shapes, strict=True)]
-
-    def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bits of all latents, float32 [latents] in wire order of levels, finest first: a scalar."""
-        inputs = torch.cat([_neighbours(level) for level in self._levels(latents)], dim=1)
-        for matrix in matrices[:2]:
-            inputs = torch.relu(matrix[:, :-1] @ inputs + matrix[:, -1:])
-        centre, log_spread = matrices[2][:, :-1] @ inputs + matrices[2][:, -1:]
-        return laplace_bits(latents, centre, log_spread)
-
-    def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Samples in [0, 1], not clipped: float32 [channels, height, width]."""
-        named = dict(zip(self._architecture.matrices, matrices, strict=True))
-        levels = self._levels(latents)
-        stack = levels[-1][None]
-        for n in reversed(range(len(levels) - 1)):
-            height, width = levels[n].shape
-            stack = torch.cat([levels[n][None], _double(stack, named["upsampling"][n])[:, :height, :width]])
-        first, second = named["synthesis0"], named["synthesis1"]
-        hidden = torch.relu(first[:, :-1] @ stack.flatten(1) + first[:, -1:])
-        samples = (second[:, :-1] @ hidden + second[:, -1:]).view(-1, *stack.shape[1:])
-        for n in range(1, self._architecture.n_residuals + 1):
-            samples = samples + _convolution(samples, named[f"residual{n - 1}"])
-            samples = torch.relu(samples) if n < self._architecture.n_residuals else samples
-        return samples
-
-
-def laplace_bits(latents: torch.Tensor, centre: torch.Tensor, log_spread: torch.Tensor) -> torch.Tensor:
-    """Bits of values under Laplace laws, each taken over the unit interval around the value: a scalar."""
-    rate = torch.exp2(-log_spread.clamp(MIN_LOG_SPREAD, MAX_LOG_SPREAD))
-    distance = (latents - centre).abs()
-    near = distance < 0.5
-    outer, inner = torch.exp(-(0.5 + distance) * rate), torch.exp(-(0.5 - distance).clamp_min(0) * rate)
-    around = torch.where(near, 1 - 0.5 * (outer + inner), 1.0).clamp_min(1e-9)
-    beyond = (distance - 0.5) * rate - torch.log(0.5 * (1 - torch.exp(-rate)))
-    return torch.where(near, -torch.log(around), beyond).sum() / math.log(2)
-
-
-def _neighbours(level: torch.Tensor) -> torch.Tensor:
-    height, width = level.shape
-    padded = functional.pad(level, (PAD, PAD, PAD, 0))
-    views = [padded[PAD + y :, PAD + x :][:height, :width].flatten() for y, x in NEIGHBOURS]
-    return torch.stack(views)
-
-
-def _double(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    for axis in (1, 2):
-        size = planes.shape[axis]
-        padded = functional.pad(planes.movedim(axis, -1), (2, 2), mode="replicate")
-        views = [padded[..., n : n + size] for n in range(5)]
-        before = sum(taps[n] * views[n] for n in range(4))
-        after = sum(taps[3 - n] * views[n + 1] for n in range(4))
-        assert isinstance(before, torch.Tensor)
-        assert isinstance(after, torch.Tensor)
-        planes = torch.stack([before, after], dim=-1).flatten(-2).movedim(-1, axis)
-    return planes
-
-
-def _convolution(samples: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    channels = len(samples)
-    padded = functional.pad(samples[None], (1, 1, 1, 1), mode="replicate")
-    kernel = matrix[:, :-1].reshape(channels, channels, 3, 3)
-    return functional.conv2d(padded, kernel, matrix[:, -1])[0]
-
-
 class CompiledLosses:
-    """The same, on a CPU, by compiled loops.
+    """Bits and image by compiled loops.
 
     Args:
-        architecture: Of the network.
-        kernels: inr.cnn.fit.kernels.
-        pool: Where jobs run beside each other; None for one after another.
+        architecture: The network's architecture; matrices come in its wire order, in units of one.
+        pool: Runs jobs beside each other; without one they run one after another.
     """
 
-    def __init__(
-        self, architecture: LatentPyramid, kernels: ModuleType, pool: ThreadPoolExecutor | None
-    ) -> None:
-        self.architecture, self.kernels, self._pool = architecture, kernels, pool
+    def __init__(self, architecture: LatentPyramid, pool: ThreadPoolExecutor | None) -> None:
+        self.architecture, self._pool = architecture, pool
         self.shapes = architecture.level_shapes
         self.starts = np.cumsum([0] + [height * width for height, width in self.shapes])
         self.context_jobs = [
@@ -138,7 +55,7 @@ class CompiledLosses:
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """As `PlainLosses.bits`."""
         # torch leaves `Function.apply` without types, here and below.
-        result: torch.Tensor = _Bits.apply(self, latents, *matrices[:3])  # type: ignore[no-untyped-call]
+        result: torch.Tensor = _Bits.apply(self, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
         return result
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -185,7 +102,6 @@ class _Bits(torch.autograd.Function):
     def forward(
         ctx: Any, losses: CompiledLosses, latents: torch.Tensor, *matrices: torch.Tensor
     ) -> torch.Tensor:
-        kernels, lanes = losses.kernels, losses.kernels.LANES
         weights, biases = zip(*map(_split, matrices), strict=True)
         transposed = tuple(np.ascontiguousarray(weight.T) for weight in weights)
         hidden, n_inputs = weights[0].shape
@@ -205,12 +121,12 @@ class _Bits(torch.autograd.Function):
             gradient = _zeros(bottom - first + PAD, plane.shape[1])
             by_weight, by_bias = [_zeros(*w.shape) for w in weights], [_zeros(*b.shape) for b in biases]
             scratch = tuple(
-                _zeros(size, lanes) for size in (n_inputs, hidden, hidden, 2, 2, hidden, hidden, n_inputs, 6)
+                _zeros(size, LANES) for size in (n_inputs, hidden, hidden, 2, 2, hidden, hidden, n_inputs, 6)
             )
-            nats = kernels.context_rows(
+            nats = context_kernels.context_rows(
                 plane, gradient, top - first, bottom - first, losses.shapes[level][1], *offsets, PAD,
                 weights, transposed, (*biases, _zeros(max(hidden, n_inputs))), tuple(by_weight),
-                tuple(by_bias), scratch, np.zeros(lanes, np.int32),
+                tuple(by_bias), scratch, np.zeros(LANES, np.int32),
             )  # fmt: skip
             return nats, gradient, by_weight, by_bias
 
@@ -244,7 +160,6 @@ class _Pixelwise(torch.autograd.Function):
     def forward(
         ctx: Any, losses: CompiledLosses, latents: torch.Tensor, filters: torch.Tensor, *layers: torch.Tensor
     ) -> torch.Tensor:
-        kernels = losses.kernels
         taps = filters.detach().numpy()
         stacks = _stacks(losses, latents.detach().numpy(), taps)
         inputs = stacks[0].reshape(len(stacks[0]), -1)
@@ -254,8 +169,10 @@ class _Pixelwise(torch.autograd.Function):
         edges = losses.pixel_edges
 
         def job(n: int) -> None:
-            scratch = tuple(_zeros(size, kernels.LANES) for size in (len(inputs), len(first[0]), 4))
-            kernels.synthesis_rows(inputs, samples, edges[n], edges[n + 1], *first, *second, scratch)
+            scratch = tuple(_zeros(size, LANES) for size in (len(inputs), len(first[0]), 4))
+            synthesis_kernels.synthesis_rows(
+                inputs, samples, edges[n], edges[n + 1], *first, *second, scratch
+            )
 
         losses.map(job, range(len(edges) - 1))
         ctx.kept = losses, stacks, taps, first, second, layers
@@ -264,7 +181,6 @@ class _Pixelwise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         losses, stacks, taps, first, second, layers = ctx.kept
-        kernels = losses.kernels
         inputs = stacks[0].reshape(len(stacks[0]), -1)
         by_sample = np.ascontiguousarray(upstream[0].numpy()).reshape(len(upstream[0]), -1)
         by_input = np.empty_like(inputs)
@@ -275,9 +191,9 @@ class _Pixelwise(torch.autograd.Function):
         def job(n: int) -> tuple[Floats, ...]:
             gradients = tuple(np.zeros_like(array) for array in (*first, *second))
             sizes = (len(inputs), len(first[0]), 4, len(first[0]), len(inputs))
-            kernels.synthesis_rows_back(
+            synthesis_kernels.synthesis_rows_back(
                 inputs, by_sample, by_input, edges[n], edges[n + 1], first[0], transposed[0], first[1],
-                transposed[1], none, *gradients, tuple(_zeros(size, kernels.LANES) for size in sizes),
+                transposed[1], none, *gradients, tuple(_zeros(size, LANES) for size in sizes),
             )  # fmt: skip
             return gradients
 
@@ -307,7 +223,7 @@ def _stacks(losses: CompiledLosses, latents: Floats, taps: Floats) -> list[Float
             def job(
                 k: int, source: Floats = source, stack: Floats = stack, taps: Floats = filter_taps
             ) -> None:
-                losses.kernels.upsample(
+                synthesis_kernels.upsample(
                     source[k : k + 1], stack[k + 1 : k + 2], taps, _zeros(source.shape[2] + 5)
                 )
 
@@ -336,7 +252,7 @@ def _stacks_back(
         ) -> Floats:
             by_these, width = _zeros(4), source.shape[2]
             part = slice(k, k + 1)
-            losses.kernels.upsample_back(
+            synthesis_kernels.upsample_back(
                 source[part], outer[k + 1 : k + 2], by_source[part], taps, by_these, _zeros(width + 5),
                 _zeros(width + 6),
             )  # fmt: skip
@@ -358,7 +274,7 @@ class _Residual(torch.autograd.Function):
         kernel = weight.reshape(channels, channels, 3, 3)
         edges = losses.row_edges
         losses.map(
-            lambda n: losses.kernels.head_forward(
+            lambda n: synthesis_kernels.head_forward(
                 before, after, kernel, bias, rectify, edges[n], edges[n + 1]
             ),
             range(len(edges) - 1),
@@ -375,7 +291,7 @@ class _Residual(torch.autograd.Function):
 
         def job(n: int) -> tuple[Floats, Floats]:
             by_kernel, by_bias = np.zeros_like(kernel), _zeros(len(kernel))
-            losses.kernels.head_backward(
+            synthesis_kernels.head_backward(
                 before, after, outer, by_sample, kernel, by_kernel, by_bias, rectify, edges[n], edges[n + 1]
             )
             return by_kernel, by_bias

@@ -1,6 +1,5 @@
 """The compiled loops of the fit against the plain operations of torch."""
 
-import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,8 +7,10 @@ import pytest
 import torch
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit import kernels as fit_kernels
-from inr.cnn.fit.gradient import CompiledLosses, PlainLosses, laplace_bits
+from inr.cnn.fit.compiled_losses import CompiledLosses
+from inr.cnn.fit.losses import Losses
+from inr.cnn.fit.plain_losses import PlainLosses
+from tests.inr.networks import pyramid
 
 SHAPES = [
     (3, 96, 70, 5, 16, 12, 2),
@@ -26,7 +27,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield running
 
 
-def gradients(losses: PlainLosses | CompiledLosses, architecture: LatentPyramid) -> list[torch.Tensor]:
+def gradients(losses: Losses, architecture: LatentPyramid) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(architecture.n_parameters)
 
     def drawn(*shape: int, scale: float) -> torch.Tensor:
@@ -43,26 +44,10 @@ def gradients(losses: PlainLosses | CompiledLosses, architecture: LatentPyramid)
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_compiled_loops_agree_with_plain_operations(shape: tuple[int, ...], pool: ThreadPoolExecutor) -> None:
-    architecture = LatentPyramid(*shape)
+    architecture = pyramid(*shape)
     plain = gradients(PlainLosses(architecture), architecture)
-    alone = gradients(CompiledLosses(architecture, fit_kernels, None), architecture)
-    shared = gradients(CompiledLosses(architecture, fit_kernels, pool), architecture)
+    alone = gradients(CompiledLosses(architecture, None), architecture)
+    shared = gradients(CompiledLosses(architecture, pool), architecture)
     for expected, found, again in zip(plain, alone, shared, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
         assert torch.equal(found, again)  # bit for bit, whatever the number of threads
-
-
-def test_gradients_are_those_of_the_bits() -> None:
-    values = torch.tensor([0.0, 0.3, -2.2, 7.0, 40.0], dtype=torch.float64)
-    centre = torch.tensor([0.1, -0.4, 0.0, 6.9, 0.0], dtype=torch.float64, requires_grad=True)
-    log_spread = torch.tensor([-3.0, 0.0, 1.0, -1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda c, s: laplace_bits(values, c, s), (centre, log_spread))
-
-
-@pytest.mark.parametrize("spread", [0.1, 1.0, 20.0])
-def test_bits_are_those_of_the_interval(spread: float) -> None:
-    value, centre = torch.tensor([3.0]), torch.tensor([2.2])
-    cdf = torch.distributions.Laplace(centre.double(), spread).cdf
-    expected = -math.log2(float(cdf(torch.tensor([3.5])) - cdf(torch.tensor([2.5]))))
-    bits = laplace_bits(value, centre, torch.tensor([math.log2(spread)]))
-    assert float(bits) == pytest.approx(expected, rel=1e-4)
