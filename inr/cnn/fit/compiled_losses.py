@@ -53,13 +53,13 @@ class CompiledLosses:
         return list(self._pool.map(job, items)) if self._pool else [job(item) for item in items]
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """As `PlainLosses.bits`."""
+        """See `PlainLosses.bits`."""
         # torch leaves `Function.apply` without types, here and below.
         result: torch.Tensor = _Bits.apply(self, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
         return result
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """As `PlainLosses.image`."""
+        """See `PlainLosses.image`."""
         named = dict(zip(self.architecture.matrices, matrices, strict=True))
         no_filters = torch.zeros(0, 4)
         samples: torch.Tensor = _Pixelwise.apply(  # type: ignore[no-untyped-call]
@@ -209,7 +209,7 @@ class _Pixelwise(torch.autograd.Function):
 
 
 def _stacks(losses: CompiledLosses, latents: Floats, taps: Floats) -> list[Floats]:
-    """Of each level, itself and all coarser ones at its size; the finest in a multiple of four planes."""
+    """Each level with all coarser ones at its size; the finest in a multiple of four planes."""
     n_levels = len(losses.shapes)
     stacks: list[Floats] = []
     for n in reversed(range(n_levels)):

@@ -61,7 +61,7 @@ class RoundedFit:
 
     Attributes:
         symbols: int32 tensors in wire order.
-        step_indices: What stands for each tensor's quantisation step in the file.
+        step_indices: For each tensor, the number that names its quantisation step in the file.
         estimated_rate_bits: Eq. 4 for these symbols; NaN if the fit diverged.
     """
 
@@ -167,7 +167,7 @@ def fit(
         network: The architecture.
         settings: Length and rates.
         rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
-        seed: Of the initial weights, the noise and the order of batches.
+        seed: Seed of the initial weights, the noise and the order of batches.
         device: "cpu" or "cuda".
         goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
         matrix_optimizer: Makes the optimiser of stacks of matrices, given those stacks.
