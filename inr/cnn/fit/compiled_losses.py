@@ -105,13 +105,8 @@ class _Bits(torch.autograd.Function):
         weights, biases = zip(*map(_split, matrices), strict=True)
         transposed = tuple(np.ascontiguousarray(weight.T) for weight in weights)
         hidden, n_inputs = weights[0].shape
-        values = latents.detach().numpy()
-        planes, gradients = [], []
-        for n, (height, width) in enumerate(losses.shapes):
-            plane = _zeros(PAD + height, width + 2 * PAD)
-            plane[PAD:, PAD:-PAD] = values[losses.starts[n] : losses.starts[n + 1]].reshape(height, width)
-            planes.append(plane)
-            gradients.append(np.zeros_like(plane))
+        planes = _padded_planes(losses, latents.detach().numpy())
+        gradients = [np.zeros_like(plane) for plane in planes]
         offsets = [np.array(column) for column in zip(*NEIGHBOURS, strict=True)]
 
         def job(item: tuple[int, int, int]) -> tuple[float, Floats, list[Floats], list[Floats]]:
@@ -151,6 +146,16 @@ class _Bits(torch.autograd.Function):
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         scale = upstream[0] / math.log(2)
         return None, *[scale * gradient for gradient in ctx.saved_tensors]
+
+
+def _padded_planes(losses: CompiledLosses, latents: Floats) -> list[Floats]:
+    """The levels with zeros around them, where neighbours may lie."""
+    planes = []
+    for n, (height, width) in enumerate(losses.shapes):
+        planes.append(_zeros(PAD + height, width + 2 * PAD))
+        level = latents[losses.starts[n] : losses.starts[n + 1]]
+        planes[-1][PAD:, PAD:-PAD] = level.reshape(height, width)
+    return planes
 
 
 class _Pixelwise(torch.autograd.Function):
