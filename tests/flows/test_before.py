@@ -1,7 +1,7 @@
-"""An archive made before the modules moved into rooms (commit 5d18c64): keys, rows and pixels are as they were.
+"""An archive of before the modules moved into rooms (commit 5d18c64): keys, rows and pixels are as they were.
 
-Its four photographs are archived under three settings; under the third, a contract that no fit meets, all are
-stored without loss under the key of a bitstream, as that commit did.
+Its four photographs are archived under three settings. Under the third, a contract that no fit meets, all are
+stored without loss, under the key of a bitstream as that commit did.
 """
 
 import hashlib
