@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.drawing import COLOURS, INK, spread
+from benchmarks.rd.drawing import COLOURS, INK, spread
 
 heights = st.lists(st.floats(0, 100, allow_nan=False), max_size=12)
 

@@ -55,8 +55,8 @@ class Line:
 
     Attributes:
         label: Written beside it, in its colour.
-        points: The curve, by rising rate.
         colour: A name of `COLOURS`.
+        points: The curve, by rising rate.
         marker: At each point; none if empty.
         dashes: "-" for what was measured here, "--" for what was published.
         width: Of the line, in points.
@@ -64,8 +64,8 @@ class Line:
     """
 
     label: str
-    points: Sequence[Point]
     colour: str
+    points: Sequence[Point] = ()
     marker: str = ""
     dashes: str = "-"
     width: float = 1.6
@@ -132,24 +132,21 @@ def _label(axes: "Axes", panel: Panel) -> None:
     """Labels in the right margin, spread so that none covers another, each with a hair to its line."""
     starts = [line for line in panel.lines if line.at_start]
     for line in starts:
-        first = line.points[0]
-        _write(axes, line, (first.bpp, first.psnr_db), (0, -9), "offset points")
+        _write(axes, line, line.points[0], (0, -9), "offset points")
     others = [line for line in panel.lines if not line.at_start]
     ends = [_last_shown(line, panel) for line in others]
     low, high = panel.db_range
     heights = spread([end.psnr_db for end in ends], gap=0.046 * (high - low), low=low, high=high)
     for line, end, height in zip(others, ends, heights, strict=True):
-        _write(axes, line, (end.bpp, end.psnr_db), (1.06 * panel.bpp_range[1], height), "data")
+        _write(axes, line, end, (1.06 * panel.bpp_range[1], height), "data")
 
 
-def _write(
-    axes: "Axes", line: Line, at: tuple[float, float], text_at: tuple[float, float], coordinates: str
-) -> None:
+def _write(axes: "Axes", line: Line, at: Point, text_at: tuple[float, float], coordinates: str) -> None:
     colour = COLOURS[line.colour]
     hair = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 1}
     axes.annotate(
         line.label,
-        at,
+        (at.bpp, at.psnr_db),
         xytext=text_at,
         textcoords=coordinates,
         color=colour,

@@ -1,13 +1,12 @@
 """The classical codecs that a benchmark compares with, each at its best settings for PSNR.
 
-One table, `CODECS`: how to make a file at a setting, and how to read it. Everything is told of the
-file's bytes and of the pixels that come out of them. Encoders and decoders have one thread.
+One table, `CODECS`: how to make a file at a setting, and how to read it. Encoders and decoders have one
+thread.
 """
 
 import io
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -15,11 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inr.metrics import bpp
-from tasks.report.quality import measure_quality
-
 Pixels = NDArray[np.uint8]
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Codec:
     """A baseline.
 
     Attributes:
-        settings: What is said of it in a report.
+        settings: Its settings, in words for a report.
         library: The package whose version goes with the results.
         grid: Its settings of quality, each a point of the curve.
         encode: uint8 [H, W, 3] and a value of `grid` → the file.
@@ -154,32 +149,6 @@ CODECS = {
 }
 # The JPEG that people have; the better one at each rate counts.
 JPEGS = ("JPEG 4:2:0", "JPEG 4:4:4")
-
-
-def measure_point(name: str, pixels: Pixels, value: float) -> Json:
-    """One file of a codec: bytes, quality and seconds."""
-    codec = CODECS[name]
-    height, width, _ = pixels.shape
-    started = time.perf_counter()
-    data = codec.encode(pixels, value)
-    encode_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    decoded = codec.decode(data)
-    decode_seconds = time.perf_counter() - started
-    return {
-        "setting": value,
-        "n_bytes": len(data),
-        "bpp": bpp(n_bytes=len(data), width=width, height=height),
-        **asdict(measure_quality(reference=pixels, decoded=decoded)),
-        "encode_seconds": encode_seconds,
-        "decode_seconds": decode_seconds,
-    }
-
-
-def measure(name: str, pixels: Pixels) -> list[Json]:
-    """The curve of a codec on an image, point by point of its grid; grey is coded as RGB."""
-    colours = pixels if pixels.shape[2] == 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
-    return [measure_point(name, colours, value) for value in CODECS[name].grid]
 
 
 def origin(name: str) -> str:
