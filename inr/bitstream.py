@@ -35,7 +35,7 @@ _MIN_BYTES = _PREFIX.size + 2 + len(SECTIONS) + _CRC.size
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader is willing to allocate.
+    """The most that a reader is willing to allocate.
 
     Attributes:
         max_samples: Largest width · height · channels; at one byte each this bounds the image.
@@ -46,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a photograph carries beside its pixels, byte for byte; None where it carries nothing."""
+    """ICC profile and EXIF of a photograph, byte for byte; None where it carries none."""
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
@@ -63,7 +63,7 @@ class Container:
         channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
         architecture: The family's description of its network.
         tensors: Side information of the network's tensors.
-        payload: What the range coder wrote, whole 32-bit words.
+        payload: The range coder's output, whole 32-bit words.
         metadata: ICC profile and EXIF.
         section_bytes: Name and size in the file of every part; the sizes sum to the file's.
     """

@@ -28,7 +28,7 @@ class CodecConfig:
 
     Attributes:
         model: Model family, one of `bitstream.FAMILIES`.
-        preset: How much time a fit may take, one of `PRESETS`.
+        preset: Length of a fit, one of `PRESETS`.
         rd_lambda: λ of Eq. 5, loss = MSE + λ · bpp with pixels in [0, 1]; within [1e-5, 1].
         target_psnr_db: Quality to reach, in dB, within [10, 60].
         target_bpp: Size to reach, in bits per pixel of the whole file, within [0.001, 24].

@@ -55,7 +55,7 @@ def encode_many(
 
     Args:
         requests: The images, each with its config.
-        device: Where to fit; "auto" takes CUDA if it is there. Bitstreams decode alike everywhere.
+        device: The device of the fits; "auto" takes CUDA if it is there. Bitstreams decode alike everywhere.
         on_progress: Called every so many steps with the progress of running requests, by their place.
             It returns those to drop, each with the error that ends it; the others go on.
 
@@ -118,7 +118,7 @@ def encode(
         metadata: ICC profile and EXIF to carry along.
         contract: A PSNR that the encoding must reach, if any.
         n_steps: Optimiser steps of each fit in place of the preset's, at least 1; None leaves the preset's.
-        device: Where to fit; "auto" takes CUDA if it is there. The bitstream decodes alike everywhere.
+        device: The device of the fits; "auto" takes CUDA if it is there. Bitstreams decode alike everywhere.
         on_progress: Called every so many steps; an error that it returns ends the encoding and is raised,
             which is how a caller cancels or keeps a deadline.
 

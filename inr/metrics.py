@@ -1,4 +1,4 @@
-"""How good and how small. Keyword-only arguments, so that none can be swapped."""
+"""Quality and size of a file. Arguments are keyword-only, so that none can be swapped."""
 
 import math
 

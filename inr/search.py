@@ -41,7 +41,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit stands.
+    """A report of one fit on its way, with its place among the fits of its image.
 
     Attributes:
         attempt: Number of the fit of this image, from 1: searches and restarts run several.
@@ -67,7 +67,7 @@ class Reached:
     Attributes:
         best: Place, among the attempts, of the one that counts.
         n_refits: Attempts that were made for the contract after the goal was reached.
-        meets_contract: Whether that attempt meets the contract; True where there is none.
+        meets_contract: True if that attempt meets the contract, or there is none.
     """
 
     best: int
@@ -174,7 +174,7 @@ def _secant(
 
     Args:
         config: Gives the λ to begin with.
-        miss: How far beyond its target an attempt is: >= 0 fulfils it, and less is better.
+        miss: Distance of an attempt beyond its target: >= 0 fulfils it, and less is better.
         typical_slope: Typical change of the miss with log λ.
         tolerance: A miss within [0, tolerance] ends the search.
         attempts: Receives every attempt.

@@ -37,7 +37,7 @@ class FitRequest:
 
 @dataclass(frozen=True)
 class FitReport:
-    """Where one fit stands.
+    """A report of one fit on its way.
 
     Attributes:
         step: Steps done.

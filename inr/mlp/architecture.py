@@ -38,12 +38,12 @@ class TensorSpec:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether the tensor is a weight matrix."""
+        """True for a weight matrix."""
         return len(self.shape) == 2
 
     @property
     def is_phase(self) -> bool:
-        """Whether the tensor holds a sine layer's phases, which ascend (inr/mlp/fit/symmetry.py)."""
+        """True for a sine layer's phases, which ascend (inr/mlp/fit/symmetry.py)."""
         return self.name.endswith(".phase")
 
     def step(self, step_index: int) -> float:

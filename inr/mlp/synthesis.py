@@ -121,10 +121,10 @@ def synthesize(
     by_row = _integer_features(architecture.axis_phases(height, longer), bits[0]) @ matrices[0][half:]
 
     def tile(rows: Floats, columns: Floats) -> NDArray[np.uint8]:
-        hidden = (rows[:, None] + columns[None]).reshape(-1, architecture.n_neurons)
+        hidden = (rows[:, None] + columns[None]).reshape(-1, architecture.n_neurons)  # [pixels, neurons]
         for scale, phase, c, matrix in zip(scales[:-1], phases, coefficients, matrices[1:], strict=True):
             loop(hidden, scale, phase, c)
-            hidden = hidden @ matrix
+            hidden = hidden @ matrix  # [pixels, neurons], at last [pixels, channels]
         levels = np.clip(np.rint(hidden * to_levels + offset), 0, 255)
         return levels.astype(np.uint8).reshape(len(rows), len(columns), -1)
 

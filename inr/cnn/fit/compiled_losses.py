@@ -53,13 +53,13 @@ class CompiledLosses:
         return list(self._pool.map(job, items)) if self._pool else [job(item) for item in items]
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """As `PlainLosses.bits`."""
+        """See `PlainLosses.bits`."""
         # torch leaves `Function.apply` without types, here and below.
         result: torch.Tensor = _Bits.apply(self, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
         return result
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """As `PlainLosses.image`."""
+        """See `PlainLosses.image`."""
         named = dict(zip(self.architecture.matrices, matrices, strict=True))
         no_filters = torch.zeros(0, 4)
         samples: torch.Tensor = _Pixelwise.apply(  # type: ignore[no-untyped-call]
@@ -105,13 +105,8 @@ class _Bits(torch.autograd.Function):
         weights, biases = zip(*map(_split, matrices), strict=True)
         transposed = tuple(np.ascontiguousarray(weight.T) for weight in weights)
         hidden, n_inputs = weights[0].shape
-        values = latents.detach().numpy()
-        planes, gradients = [], []
-        for n, (height, width) in enumerate(losses.shapes):
-            plane = _zeros(PAD + height, width + 2 * PAD)
-            plane[PAD:, PAD:-PAD] = values[losses.starts[n] : losses.starts[n + 1]].reshape(height, width)
-            planes.append(plane)
-            gradients.append(np.zeros_like(plane))
+        planes = _padded_planes(losses, latents.detach().numpy())
+        gradients = [np.zeros_like(plane) for plane in planes]
         offsets = [np.array(column) for column in zip(*NEIGHBOURS, strict=True)]
 
         def job(item: tuple[int, int, int]) -> tuple[float, Floats, list[Floats], list[Floats]]:
@@ -151,6 +146,16 @@ class _Bits(torch.autograd.Function):
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         scale = upstream[0] / math.log(2)
         return None, *[scale * gradient for gradient in ctx.saved_tensors]
+
+
+def _padded_planes(losses: CompiledLosses, latents: Floats) -> list[Floats]:
+    """The levels with zeros around them, where neighbours may lie."""
+    planes = []
+    for n, (height, width) in enumerate(losses.shapes):
+        planes.append(_zeros(PAD + height, width + 2 * PAD))
+        level = latents[losses.starts[n] : losses.starts[n + 1]]
+        planes[-1][PAD:, PAD:-PAD] = level.reshape(height, width)
+    return planes
 
 
 class _Pixelwise(torch.autograd.Function):
@@ -209,7 +214,7 @@ class _Pixelwise(torch.autograd.Function):
 
 
 def _stacks(losses: CompiledLosses, latents: Floats, taps: Floats) -> list[Floats]:
-    """Of each level, itself and all coarser ones at its size; the finest in a multiple of four planes."""
+    """Each level with all coarser ones at its size; the finest in a multiple of four planes."""
     n_levels = len(losses.shapes)
     stacks: list[Floats] = []
     for n in reversed(range(n_levels)):

@@ -33,10 +33,10 @@ class PlainLosses:
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Bits of all latents, float32 [latents] in wire order of levels, finest first: a scalar."""
-        inputs = torch.cat([_neighbours(level) for level in self._levels(latents)], dim=1)
+        inputs = torch.cat([_neighbours(level) for level in self._levels(latents)], dim=1)  # [16, latents]
         *hidden, last = matrices[: len(CONTEXT_MATRICES)]
         for matrix in hidden:
-            inputs = torch.relu(matrix[:, :-1] @ inputs + matrix[:, -1:])
+            inputs = torch.relu(matrix[:, :-1] @ inputs + matrix[:, -1:])  # [hidden, latents]
         centre, log_spread = last[:, :-1] @ inputs + last[:, -1:]
         return laplace_bits(latents, centre, log_spread)
 
@@ -44,13 +44,14 @@ class PlainLosses:
         """Samples in [0, 1], not clipped: float32 [channels, height, width]."""
         named = dict(zip(self._architecture.matrices, matrices, strict=True))
         levels = self._levels(latents)
-        stack = levels[-1][None]
+        stack = levels[-1][None]  # [1, height, width] of the coarsest level
         for n in reversed(range(len(levels) - 1)):
             height, width = levels[n].shape
-            stack = torch.cat([levels[n][None], _double(stack, named["upsampling"][n])[:, :height, :width]])
+            doubled = _double(stack, named["upsampling"][n])[:, :height, :width]
+            stack = torch.cat([levels[n][None], doubled])  # [levels - n, height, width]
         first, second = named["synthesis0"], named["synthesis1"]
-        hidden = torch.relu(first[:, :-1] @ stack.flatten(1) + first[:, -1:])
-        samples = (second[:, :-1] @ hidden + second[:, -1:]).view(-1, *stack.shape[1:])
+        hidden = torch.relu(first[:, :-1] @ stack.flatten(1) + first[:, -1:])  # [hidden, pixels]
+        samples = (second[:, :-1] @ hidden + second[:, -1:]).view(-1, *stack.shape[1:])  # [channels, h, w]
         for n in range(1, self._architecture.n_residuals + 1):
             samples = samples + _convolution(samples, named[f"residual{n - 1}"])
             samples = torch.relu(samples) if n < self._architecture.n_residuals else samples

@@ -52,35 +52,35 @@ def synthesis_rows_back(x, g_y, g_x, start, stop, w1, t1, b1, t2, zeros, g_w1, g
 
 
 @jit
+def _sources(row, h, f):
+    """Rows that a row of the doubled plane is made of, and their taps, in the order of the rows."""
+    y = row >> 1
+    if row & 1 == 0:
+        return max(y - 2, 0), max(y - 1, 0), y, min(y + 1, h - 1), f[0], f[1], f[2], f[3]
+    return max(y - 1, 0), y, min(y + 1, h - 1), min(y + 2, h - 1), f[3], f[2], f[1], f[0]
+
+
+@jit
+def _tall_line(source, row, f, line):
+    """A row of the plane that is doubled in height alone, into line[2:], its ends repeated."""
+    h, w = source.shape
+    r0, r1, r2, r3, a0, a1, a2, a3 = _sources(row, h, f)
+    s0, s1, s2, s3 = source[r0], source[r1], source[r2], source[r3]
+    for j in range(w):
+        line[j + 2] = a0 * s0[j] + a1 * s1[j] + a2 * s2[j] + a3 * s3[j]
+    line[0] = line[1] = line[2]
+    line[w + 2] = line[w + 3] = line[w + 1]
+
+
+@jit
 def upsample(source, target, f, line):
-    """target[k, :H, :W] = source[k, :h, :w] twice as large; line: scratch [w + 4]."""
-    planes, h, w = source.shape
+    """target[k, :H, :W] = source[k, :h, :w] twice as large; line: scratch [w + 5]."""
     height, width = target.shape[1], target.shape[2]
-    for k in range(planes):
+    half = width // 2
+    for k in range(source.shape[0]):
         for row in range(height):
-            y = row >> 1
-            if row & 1 == 0:
-                r0 = max(y - 2, 0)
-                r1 = max(y - 1, 0)
-                r2 = y
-                r3 = min(y + 1, h - 1)
-                a0, a1, a2, a3 = f[0], f[1], f[2], f[3]
-            else:
-                r0 = max(y - 1, 0)
-                r1 = y
-                r2 = min(y + 1, h - 1)
-                r3 = min(y + 2, h - 1)
-                a0, a1, a2, a3 = f[3], f[2], f[1], f[0]
-            s0 = source[k, r0]
-            s1 = source[k, r1]
-            s2 = source[k, r2]
-            s3 = source[k, r3]
-            for j in range(w):
-                line[j + 2] = a0 * s0[j] + a1 * s1[j] + a2 * s2[j] + a3 * s3[j]
-            line[0] = line[1] = line[2]
-            line[w + 2] = line[w + 3] = line[w + 1]
+            _tall_line(source[k], row, f, line)
             out = target[k, row]
-            half = width // 2
             for j in range(half):
                 out[2 * j] = f[0] * line[j] + f[1] * line[j + 1] + f[2] * line[j + 2] + f[3] * line[j + 3]
                 out[2 * j + 1] = (
@@ -92,101 +92,84 @@ def upsample(source, target, f, line):
 
 
 @jit
+def _wide_back(g, line, g_line, f, g_f, w):
+    """Gradients of doubling a line in width: g_line is set, g_f is added to."""
+    for j in range(w + 5):
+        g_line[j] = F(0)
+    width = len(g)
+    half = width // 2
+    q0 = q1 = q2 = q3 = F(0)
+    for j in range(half):
+        e = g[2 * j]
+        o = g[2 * j + 1]
+        q0 += e * line[j] + o * line[j + 4]
+        q1 += e * line[j + 1] + o * line[j + 3]
+        q2 += e * line[j + 2] + o * line[j + 2]
+        q3 += e * line[j + 3] + o * line[j + 1]
+    for j in range(half):
+        g_line[j] += f[0] * g[2 * j]
+    for j in range(half):
+        g_line[j + 1] += f[1] * g[2 * j] + f[3] * g[2 * j + 1]
+    for j in range(half):
+        g_line[j + 2] += f[2] * (g[2 * j] + g[2 * j + 1])
+    for j in range(half):
+        g_line[j + 3] += f[3] * g[2 * j] + f[1] * g[2 * j + 1]
+    for j in range(half):
+        g_line[j + 4] += f[0] * g[2 * j + 1]
+    if width % 2:
+        e = g[2 * half]
+        q0 += e * line[half]
+        q1 += e * line[half + 1]
+        q2 += e * line[half + 2]
+        q3 += e * line[half + 3]
+        for n in range(4):
+            g_line[half + n] += f[n] * e
+    g_line[2] += g_line[0] + g_line[1]
+    g_line[w + 1] += g_line[w + 2] + g_line[w + 3]
+    g_f[0] += q0
+    g_f[1] += q1
+    g_f[2] += q2
+    g_f[3] += q3
+
+
+@jit
+def _tall_back(source, row, g_line, g_source, f, g_f):
+    """Gradients of doubling in height, from those of a row: g_source and g_f are added to."""
+    h, w = source.shape
+    r0, r1, r2, r3, a0, a1, a2, a3 = _sources(row, h, f)
+    s0, s1, s2, s3 = source[r0], source[r1], source[r2], source[r3]
+    v0 = v1 = v2 = v3 = F(0)
+    for j in range(w):
+        t = g_line[j + 2]
+        v0 += t * s0[j]
+        v1 += t * s1[j]
+        v2 += t * s2[j]
+        v3 += t * s3[j]
+    _add_scaled(g_source[r0], a0, g_line, w)
+    _add_scaled(g_source[r1], a1, g_line, w)
+    _add_scaled(g_source[r2], a2, g_line, w)
+    _add_scaled(g_source[r3], a3, g_line, w)
+    first, step = (0, 1) if row & 1 == 0 else (3, -1)
+    g_f[first] += v0
+    g_f[first + step] += v1
+    g_f[first + 2 * step] += v2
+    g_f[first + 3 * step] += v3
+
+
+@jit
+def _add_scaled(target, factor, g_line, w):
+    for j in range(w):
+        target[j] += factor * g_line[j + 2]
+
+
+@jit
 def upsample_back(source, g_target, g_source, f, g_f, line, g_line):
-    """Adds to g_source and g_f."""
-    planes, h, w = source.shape
-    height, width = g_target.shape[1], g_target.shape[2]
-    for k in range(planes):
-        for row in range(height):
-            y = row >> 1
-            odd = row & 1
-            if odd == 0:
-                r0 = max(y - 2, 0)
-                r1 = max(y - 1, 0)
-                r2 = y
-                r3 = min(y + 1, h - 1)
-                a0, a1, a2, a3 = f[0], f[1], f[2], f[3]
-            else:
-                r0 = max(y - 1, 0)
-                r1 = y
-                r2 = min(y + 1, h - 1)
-                r3 = min(y + 2, h - 1)
-                a0, a1, a2, a3 = f[3], f[2], f[1], f[0]
-            s0 = source[k, r0]
-            s1 = source[k, r1]
-            s2 = source[k, r2]
-            s3 = source[k, r3]
-            for j in range(w):
-                line[j + 2] = a0 * s0[j] + a1 * s1[j] + a2 * s2[j] + a3 * s3[j]
-            line[0] = line[1] = line[2]
-            line[w + 2] = line[w + 3] = line[w + 1]
-            g = g_target[k, row]
-            for j in range(w + 5):
-                g_line[j] = F(0)
-            half = width // 2
-            q0 = q1 = q2 = q3 = F(0)
-            for j in range(half):
-                e = g[2 * j]
-                o = g[2 * j + 1]
-                q0 += e * line[j] + o * line[j + 4]
-                q1 += e * line[j + 1] + o * line[j + 3]
-                q2 += e * line[j + 2] + o * line[j + 2]
-                q3 += e * line[j + 3] + o * line[j + 1]
-            for j in range(half):
-                g_line[j] += f[0] * g[2 * j]
-            for j in range(half):
-                g_line[j + 1] += f[1] * g[2 * j] + f[3] * g[2 * j + 1]
-            for j in range(half):
-                g_line[j + 2] += f[2] * (g[2 * j] + g[2 * j + 1])
-            for j in range(half):
-                g_line[j + 3] += f[3] * g[2 * j] + f[1] * g[2 * j + 1]
-            for j in range(half):
-                g_line[j + 4] += f[0] * g[2 * j + 1]
-            if width % 2:
-                e = g[2 * half]
-                q0 += e * line[half]
-                q1 += e * line[half + 1]
-                q2 += e * line[half + 2]
-                q3 += e * line[half + 3]
-                g_line[half] += f[0] * e
-                g_line[half + 1] += f[1] * e
-                g_line[half + 2] += f[2] * e
-                g_line[half + 3] += f[3] * e
-            g_line[2] += g_line[0] + g_line[1]
-            g_line[w + 1] += g_line[w + 2] + g_line[w + 3]
-            g0 = g_source[k, r0]
-            g1 = g_source[k, r1]
-            g2 = g_source[k, r2]
-            g3 = g_source[k, r3]
-            v0 = v1 = v2 = v3 = F(0)
-            for j in range(w):
-                t = g_line[j + 2]
-                v0 += t * s0[j]
-                v1 += t * s1[j]
-                v2 += t * s2[j]
-                v3 += t * s3[j]
-            for j in range(w):
-                g0[j] += a0 * g_line[j + 2]
-            for j in range(w):
-                g1[j] += a1 * g_line[j + 2]
-            for j in range(w):
-                g2[j] += a2 * g_line[j + 2]
-            for j in range(w):
-                g3[j] += a3 * g_line[j + 2]
-            if odd == 0:
-                q0 += v0
-                q1 += v1
-                q2 += v2
-                q3 += v3
-            else:
-                q3 += v0
-                q2 += v1
-                q1 += v2
-                q0 += v3
-            g_f[0] += q0
-            g_f[1] += q1
-            g_f[2] += q2
-            g_f[3] += q3
+    """The gradients of `upsample`: adds to g_source and g_f. Scratch: line [w + 5], g_line [w + 6]."""
+    for k in range(source.shape[0]):
+        for row in range(g_target.shape[1]):
+            _tall_line(source[k], row, f, line)
+            _wide_back(g_target[k, row], line, g_line, f, g_f, source.shape[2])
+            _tall_back(source[k], row, g_line, g_source[k], f, g_f)
 
 
 @jit
@@ -219,10 +202,44 @@ def head_forward(x, y, w, b, rectify, top, bottom):
 
 
 @jit
+def _tap_back(g, line, target, a0, a1, a2):
+    """Gradients of three taps along a line: adds to target, returns those of the taps."""
+    last = len(g) - 1
+    s0 = s1 = s2 = F(0)
+    for j in range(1, last):
+        s0 += g[j] * line[j - 1]
+        s1 += g[j] * line[j]
+        s2 += g[j] * line[j + 1]
+    for j in range(2, last - 1):
+        target[j] += a0 * g[j + 1] + a1 * g[j] + a2 * g[j - 1]
+    for part in range(2):  # the two columns at each end, by the definition
+        first = 0 if part == 0 else max(2, last - 1)
+        stop = min(2, last + 1) if part == 0 else last + 1
+        for j in range(first, stop):
+            t = a1 * g[j]
+            if j > 0:
+                t += a2 * g[j - 1]
+            if j < last:
+                t += a0 * g[j + 1]
+            if j == 0:
+                t += a0 * g[0]
+            if j == last:
+                t += a2 * g[last]
+            target[j] += t
+    s0 += g[0] * line[0]
+    s1 += g[0] * line[0]
+    s2 += g[0] * line[min(1, last)]
+    if last > 0:
+        s0 += g[last] * line[last - 1]
+        s1 += g[last] * line[last]
+        s2 += g[last] * line[last]
+    return s0, s1, s2
+
+
+@jit
 def head_backward(x, y, g_y, g_x, w, g_w, g_b, rectify, top, bottom):
     """Adds to g_w, g_b and to rows top - 1 to bottom of g_x. g_y is masked in place where y was rectified."""
     channels, height, width = x.shape
-    last = width - 1
     for row in range(top, bottom):
         up = max(row - 1, 0)
         down = min(row + 1, height - 1)
@@ -242,39 +259,8 @@ def head_backward(x, y, g_y, g_x, w, g_w, g_b, rectify, top, bottom):
             for i in range(channels):
                 for k in range(3):
                     r = up if k == 0 else (row if k == 1 else down)
-                    line = x[i, r]
-                    target = g_x[i, r]
-                    a0 = w[o, i, k, 0]
-                    a1 = w[o, i, k, 1]
-                    a2 = w[o, i, k, 2]
-                    s0 = s1 = s2 = F(0)
-                    for j in range(1, last):
-                        s0 += g[j] * line[j - 1]
-                        s1 += g[j] * line[j]
-                        s2 += g[j] * line[j + 1]
-                    for j in range(2, last - 1):
-                        target[j] += a0 * g[j + 1] + a1 * g[j] + a2 * g[j - 1]
-                    for part in range(2):  # the two columns at each end, by the definition
-                        first = 0 if part == 0 else max(2, last - 1)
-                        stop = min(2, width) if part == 0 else width
-                        for j in range(first, stop):
-                            t = a1 * g[j]
-                            if j > 0:
-                                t += a2 * g[j - 1]
-                            if j < last:
-                                t += a0 * g[j + 1]
-                            if j == 0:
-                                t += a0 * g[0]
-                            if j == last:
-                                t += a2 * g[last]
-                            target[j] += t
-                    s0 += g[0] * line[0]
-                    s1 += g[0] * line[0]
-                    s2 += g[0] * line[min(1, last)]
-                    if last > 0:
-                        s0 += g[last] * line[last - 1]
-                        s1 += g[last] * line[last]
-                        s2 += g[last] * line[last]
+                    a0, a1, a2 = w[o, i, k, 0], w[o, i, k, 1], w[o, i, k, 2]
+                    s0, s1, s2 = _tap_back(g, x[i, r], g_x[i, r], a0, a1, a2)
                     g_w[o, i, k, 0] += s0
                     g_w[o, i, k, 1] += s1
                     g_w[o, i, k, 2] += s2

@@ -44,9 +44,9 @@ class PyramidSettings:
     Attributes:
         n_steps: Optimiser steps, tail included.
         tail_fraction: Share of them in which the latents are rounded for good.
-        latent_rate: Of Adam on the latents, in latents a step.
-        network_rate: Of SOAP on the networks' matrices, in units of weights a step.
-        tail_rate: The same in the tail, as a share.
+        latent_rate: Adam's rate on the latents, in latents a step.
+        network_rate: SOAP's rate on the networks' matrices, in units of weights a step.
+        tail_rate: Share of that rate at which the tail begins.
         warmest, coldest: Temperature of soft rounding at the start and at the end.
         report_steps: Steps between progress reports.
     """
@@ -183,7 +183,7 @@ class PyramidFit:
         return float(self._distortion(self._latents, matrices)) + self._per_bit * float(bits)
 
     def _symbols(self, n: int, exponent: int) -> torch.Tensor:
-        """What a matrix adds to what is known, in steps of its exponent, not rounded."""
+        """The difference of a matrix from its prior, in steps of its exponent, not rounded."""
         return (self._matrices[n] - self._known[n]) * (2.0**exponent if exponent else 0.0)
 
     def _weights(self, n: int, symbols: torch.Tensor, exponent: int) -> torch.Tensor:
@@ -259,7 +259,7 @@ def _known(architecture: LatentPyramid, name: str, device: torch.device) -> torc
 
 
 def _fits(architecture: LatentPyramid, name: str, symbols: torch.Tensor, weights: torch.Tensor) -> bool:
-    """Whether the format has room for the symbols of a matrix, and for its weights."""
+    """True if the format has room for the symbols of a matrix, and for its weights."""
     integers = weights * 2.0 ** architecture.exponent_range(name)[1]
     fits = float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1)
     return fits and float(integers.abs().sum(1).max()) <= largest_row_sum(name)

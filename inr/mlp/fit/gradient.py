@@ -79,9 +79,9 @@ class DistortionGradient:
         """Add the gradient of the batch's MSE to `gradients`, and return the MSE.
 
         Args:
-            parameters: As for `forward`.
-            features_x: As for `forward`.
-            features_y: As for `forward`.
+            parameters: See `forward`.
+            features_x: See `forward`.
+            features_y: See `forward`.
             target: float32 [n_rows, n_columns, channels].
             gradients: One tensor per parameter, of its shape.
 

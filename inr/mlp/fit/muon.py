@@ -25,7 +25,7 @@ def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
 
 
 class MatrixOptimizer(Protocol):
-    """What moves the sine layers' matrices; benchmarks/optimizers.py compares several."""
+    """An optimiser of the sine layers' matrices; benchmarks/fit_choices.py compares several."""
 
     def step(self, gradients: Sequence[torch.Tensor], rate: float) -> None:
         """Move each group against its gradients."""
