@@ -113,13 +113,3 @@ class Installation:
         with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):
             return True
         return False
-
-
-def below(pid: int) -> list[int]:
-    """Processes that a process has started, directly or through others."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *below(child)]
-    return found

@@ -3,13 +3,13 @@
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.faults.commands import without_root
+from benchmarks.faults.commands import Ended, without_root
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import Verdict, judge
@@ -51,6 +51,19 @@ class Account:
     def expect(self, what: str, holds: bool) -> None:
         """Note whether something holds."""
         self.expected[what] = holds
+
+    def saw(self, place: Place, *seen: object) -> None:
+        """Note what was seen, and look at the place; nothing need be archived by now."""
+        self.happened += map(str, seen)
+        self.after_fault = judge(place, never=frozenset(place.digests))
+
+    def recover(self, place: Place, remedy: str, *words: str, before: Sequence[str] = ()) -> Ended:
+        """Archive again after a remedy, which is to end well."""
+        self.recovery = remedy
+        again = place.archive(*words, before=before)
+        self.recovered.append(str(again))
+        self.expect("ended well afterwards", again.code == 0)
+        return again
 
 
 @dataclass(frozen=True)

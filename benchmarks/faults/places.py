@@ -10,7 +10,7 @@ from typing import Protocol
 
 import boto3
 
-from benchmarks.faults.commands import Command, Ended, environment
+from benchmarks.faults.commands import Command, Ended, environment, wait_until
 from benchmarks.samples import make_crops
 
 SIDE = 16  # pixels; small, so that a fit takes a second or two
@@ -115,6 +115,13 @@ class Place:
         chosen = environment(**{**self.variables, **variables})
         self.commands.append(Command(["archive", self.source, self.store, *fixed, *words], chosen, before))
         return self.commands[-1]
+
+    def begun(self, *words: str) -> Command:
+        """Begin ``inr archive``, and wait until it has stored another bitstream."""
+        n_before = self.count("bitstreams")
+        command = self.start(*words)
+        wait_until(lambda: self.count("bitstreams") > n_before, "a bitstream")
+        return command
 
     def archive(self, *words: str, before: Sequence[str] = (), **variables: str) -> Ended:
         """``inr archive``, to its end."""
