@@ -22,7 +22,7 @@ Deadline = Annotated[
 Workers = Annotated[
     int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
 ]
-Runner = Annotated[str | None, typer.Option(help="threads, dask or ray. [INR_RUNNER, else threads]")]
+Runner = Annotated[str | None, typer.Option(help="threads or dask. [INR_RUNNER, else threads]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Source = Annotated[str, typer.Argument(help="A folder of photographs, or one; or s3://bucket/prefix.")]
 Store = Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")]

@@ -36,10 +36,9 @@ def task_runner(options: RunOptions) -> Iterator[TaskRunner[Any]]:
             yield engine
         return
     try:
-        made = _dask(options) if options.runner == "dask" else _ray(options)
+        made = _dask(options)
     except ImportError as error:
-        extra = f"pip install 'inr-archive[{options.runner}]'"
-        raise ConfigError(f"runner: {options.runner} is not installed: {extra}") from error
+        raise ConfigError("runner: dask is not installed: pip install 'inr-archive[dask]'") from error
     with _server_for_children(), made as engine:
         yield engine
 
@@ -57,15 +56,6 @@ def _dask(options: RunOptions) -> TaskRunner[Any]:
     dask.config.set({"distributed.nanny.pre-spawn-environ": kept})
     cluster = {"n_workers": n_workers(options), "threads_per_worker": 1, "dashboard_address": None}
     return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=cluster))
-
-
-def _ray(options: RunOptions) -> TaskRunner[Any]:
-    from prefect_ray.task_runners import RayTaskRunner
-
-    if options.runner_address:
-        return cast("TaskRunner[Any]", RayTaskRunner(address=options.runner_address))
-    started = {"num_cpus": n_workers(options), "include_dashboard": False}
-    return cast("TaskRunner[Any]", RayTaskRunner(init_kwargs=started))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """An archive in batches: in its own process, on other engines, and by the runs of a deployment."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -106,32 +105,28 @@ def test_the_workers_of_dask_keep_the_memory_that_they_free():
     assert "OMP_NUM_THREADS" in variables
 
 
-@pytest.mark.parametrize("runner", ["dask", "ray"])
-def test_other_engines_do_the_same(photos: Path, store: LocalStore, runner: str):
-    if importlib.util.find_spec(f"prefect_{runner}") is None:
-        pytest.skip(f"the extra [{runner}] is not installed")
+def test_dask_does_the_same(photos: Path, store: LocalStore):
     words = ("archive", photos, store.url, *ON_A_CPU, "--workers", 2)
-    result = inr_run(*words, "--runner", runner, "--json")
+    result = inr_run(*words, "--runner", "dask", "--json")
     assert result.returncode == exits.IMAGES_FAILED, result.stderr
     rows = rows_of(store)
     assert [rows[f"{n}.png"]["status"] for n in range(5)] == ["archived"] * 5
     assert rows["bad.png"]["error_type"] == "UnsupportedImage"
     assert store.objects("runs") == store.objects("journal") == []
-    audited = inr_run("verify", store.url, "--runner", runner, "--workers", 2, "--json")
+    audited = inr_run("verify", store.url, "--runner", "dask", "--workers", 2, "--json")
     assert json.loads(audited.stdout)["counts"] == {"intact": 5}, audited.stderr
-    restored = inr_run("restore", store.url, photos / "back", "--runner", runner, "--workers", 2, "--json")
+    restored = inr_run("restore", store.url, photos / "back", "--runner", "dask", "--workers", 2, "--json")
     assert json.loads(restored.stdout)["n_restored"] == 5, restored.stderr
 
 
 def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
-    for runner in ("dask", "ray"):
-        monkeypatch.setitem(sys.modules, f"prefect_{runner}", None)
-        monkeypatch.setitem(sys.modules, f"prefect_{runner}.task_runners", None)
-        with (
-            pytest.raises(ConfigError, match=rf"{runner} is not installed: pip install '\S+\[{runner}\]'"),
-            task_runner(RunOptions(runner=runner)),
-        ):
-            pass
+    monkeypatch.setitem(sys.modules, "prefect_dask", None)
+    monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
+    with (
+        pytest.raises(ConfigError, match=r"dask is not installed: pip install '\S+\[dask\]'"),
+        task_runner(RunOptions(runner="dask")),
+    ):
+        pass
 
 
 @pytest.fixture
