@@ -75,7 +75,8 @@ def make_photographs(folder: Path) -> None:
 
 
 def _archive(work: Path, below: str, config: CodecConfig, contract: Any) -> None:
-    from tasks.originals.listing import SourceImage, digest_source, list_source
+    from tasks.originals.listing import SourceImage, list_source
+    from tasks.originals.reading import digest_source
     from tasks.settings import RunOptions
     from tasks.steps.commit import append
     from tasks.steps.compress import ArchiveJob, compress_image

@@ -32,7 +32,8 @@ from tasks.catalogue.columns import HISTORY_SCHEMA_VERSION
 from tasks.catalogue.parts import HISTORY, IMAGES, new_part_name, write_rows
 from tasks.catalogue.records import ARCHIVED, CatalogueRecord, bitstream_key, failed_record, planned_record
 from tasks.errors import UnsupportedImage
-from tasks.originals.listing import SourceImage, digest_source, list_source
+from tasks.originals.listing import SourceImage, list_source
+from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.store.locations import open_store

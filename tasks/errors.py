@@ -16,16 +16,9 @@ InrError
 Only errors of this tree become rows by their own name and message; each message stands alone.
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from inr.errors import InrError
-
-if TYPE_CHECKING:
-    from tasks.report.summary import RunSummary
-    from tasks.report.sweep import SweepReport
-    from tasks.steps.audit import AuditSummary
-    from tasks.steps.compact import CompactSummary
-    from tasks.steps.restore import RestoreSummary
 
 __all__ = [
     "BatchLost",
@@ -38,6 +31,7 @@ __all__ = [
     "SourceError",
     "StorageError",
     "StorageUnavailable",
+    "Summary",
     "UnsupportedImage",
     "VerificationMismatch",
 ]
@@ -83,14 +77,29 @@ class VerificationMismatch(InrError):
     """What is stored is not what was encoded."""
 
 
+class Summary(Protocol):
+    """What a run has done so far, whatever the flow."""
+
+    @property
+    def n_planned(self) -> int:
+        """How many items, images or days, the run has to do."""
+
+    @property
+    def n_done(self) -> int:
+        """How many of them are over."""
+
+    @property
+    def n_failed(self) -> int:
+        """How many of those failed."""
+
+    def headline(self) -> str:
+        """One line for people: how the run went."""
+
+
 class ImagesFailed(InrError):
     """A run ended, and some of its images or days failed; `summary` has them."""
 
-    def __init__(
-        self,
-        message: str,
-        summary: "RunSummary | RestoreSummary | AuditSummary | CompactSummary | SweepReport",
-    ) -> None:
+    def __init__(self, message: str, summary: Summary) -> None:
         """Keep the summary beside the message."""
         super().__init__(message, summary)
         self.summary = summary

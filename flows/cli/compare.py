@@ -11,7 +11,7 @@ from flows.cli.files import check_output
 from inr.errors import ConfigError
 from tasks.report.compare import Comparison, Side, compare, side_by_side
 from tasks.settings import RunOptions
-from tasks.store.folder import replace_file
+from tasks.store.files import replace_file
 
 NO_FLIP = "needs flip-evaluator: pip install '.[perceptual]'"
 

@@ -12,13 +12,13 @@ import inr
 from inr import CodecConfig, Encoded, Progress
 from inr.errors import ConfigError
 from tasks.catalogue.records import goal
-from tasks.originals.listing import read_source
 from tasks.originals.opening import open_picture
+from tasks.originals.reading import read_source
 from tasks.originals.writing import to_png
-from tasks.plan.claims import MAX_BITSTREAM_BYTES
 from tasks.settings import RunOptions
 from tasks.steps.deadlines import FitWatch
-from tasks.store.folder import replace_file
+from tasks.store.files import replace_file
+from tasks.store.objects import MAX_BITSTREAM_BYTES
 
 
 def encode_file(

@@ -8,7 +8,7 @@ import torch
 from inr.errors import ConfigError
 from tasks.report.html.render import make_report
 from tasks.settings import load_settings
-from tasks.store.folder import replace_file
+from tasks.store.files import replace_file
 from tasks.store.locations import open_store
 
 

@@ -1,23 +1,20 @@
-"""The catalogue: Parquet parts of ``images``, ``history`` and ``audits``. The only importer of pyarrow.
+"""The catalogue as files: Parquet parts of ``images``, ``history`` and ``audits``.
 
 CATALOGUE.md describes the columns, and what will not change. A part is written once, under a name
-of its own, and never changed. Readers take the latest record of each (image, archive digest), and
-leave out parts that a compacted one replaces. Parts are bytes from outside: their size is bounded,
-and what is not a part raises `CatalogueError`.
+of its own, and never changed. Readers leave out parts that a compacted one replaces. Parts are bytes
+from outside: their size is bounded, and what is not a part raises `CatalogueError`.
 """
 
 import functools
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -27,7 +24,7 @@ from tasks.catalogue.columns import (
     IMAGES_COLUMNS,
     TableColumns,
 )
-from tasks.catalogue.records import ARCHIVED, LOST, AuditRow, CatalogueRecord, now
+from tasks.catalogue.records import now
 from tasks.errors import CatalogueError, ObjectMissing
 from tasks.store.objects import ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
@@ -86,16 +83,6 @@ def read_audits(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.
     return _read(store, AUDITS, columns)
 
 
-def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
-    """The latest audit of each key."""
-    newest: dict[str, AuditRow] = {}
-    for values in read_audits(store).to_pylist():
-        row = AuditRow(**values)
-        if row.key not in newest or row.checked_at >= newest[row.key].checked_at:
-            newest[row.key] = row
-    return newest
-
-
 def read_images(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
     """Every row of ``images``, in the order of part names, with the columns named or all of them."""
     return _read(store, IMAGES, columns)
@@ -140,7 +127,7 @@ def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
         default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     )
     fragments = []
-    for key, data in _last_first(store, parts(store, prefix)):
+    for key, data in _last_first(store, list_parts(store, prefix)):
         with _readable(key):
             _opened(data, key, schema)
             fragments.append(layout.make_fragment(pa.BufferReader(data)))
@@ -150,61 +137,7 @@ def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
     return ds.FileSystemDataset(fragments[::-1], pa.schema(without_zone), layout)
 
 
-def latest(rows: Iterable[Row]) -> list[Row]:
-    """The latest row of each (image, archive digest); files without a digest stand for themselves."""
-    newest: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        name = (row["image_digest"] or row["source_uri"], row["archive_digest"])
-        if name not in newest or row["recorded_at"] >= newest[name]["recorded_at"]:
-            newest[name] = row
-    return list(newest.values())
-
-
-def archived_objects(store: ObjectStore, archive_digest: str) -> dict[str, tuple[str, int]]:
-    """Image digest → (key, size in bytes) of each image whose latest record says ``archived``.
-
-    Left out are those that an audit later found damaged or missing.
-    """
-    columns = ("image_digest", "archive_digest", "source_uri", "recorded_at", "status", "key", "n_bytes")
-    table = read_images(store, columns)
-    rows = table.filter(pc.equal(table["archive_digest"], archive_digest)).to_pylist()
-    audits = last_audits(store)
-    return {
-        row["image_digest"]: (row["key"], row["n_bytes"])
-        for row in latest(rows)
-        if row["status"] == ARCHIVED and not _lost(audits.get(row["key"]), row["recorded_at"])
-    }
-
-
-def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
-    return audit is not None and audit.status in LOST and audit.checked_at > recorded_at
-
-
-def find(store: ObjectStore, image_digest: str, archive_digest: str) -> CatalogueRecord | None:
-    """The latest record of an image under a config that says ``archived``."""
-    table = read_images(store)
-    same = pc.and_(
-        pc.equal(table["image_digest"], image_digest),
-        pc.equal(table["archive_digest"], archive_digest),
-    )
-    rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == ARCHIVED]
-    if not rows:
-        return None
-    return record_of(rows[0])
-
-
-def record_of(row: Row) -> CatalogueRecord:
-    """A row of ``images`` as a record; times without a zone are UTC."""
-    lists = {name: tuple(row[name] or ()) for name in ("also_at", "notes")}
-    times = {
-        name: row[name].replace(tzinfo=UTC)
-        for name in ("recorded_at", "verified_at")
-        if row[name] is not None
-    }
-    return CatalogueRecord(**{**row, **lists, **times})
-
-
-def parts(store: ObjectStore, prefix: str) -> list[str]:
+def list_parts(store: ObjectStore, prefix: str) -> list[str]:
     """Keys of all parts of a table, sorted; those that count no more may be among them.
 
     A listing may miss a part that is removed while it runs, and also the one that replaces it. So
@@ -329,7 +262,9 @@ def _parquet(table: pa.Table) -> bytes:
 def _read(store: ObjectStore, prefix: str, columns: Sequence[str] | None) -> pa.Table:
     schema = SCHEMAS[prefix]
     fields = [schema.field(name) for name in columns or schema.names]
-    tables = [_read_part(data, key, schema, fields) for key, data in _last_first(store, parts(store, prefix))]
+    tables = [
+        _read_part(data, key, schema, fields) for key, data in _last_first(store, list_parts(store, prefix))
+    ]
     return pa.concat_tables(tables[::-1]) if tables else pa.schema(fields).empty_table()
 
 

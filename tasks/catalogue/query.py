@@ -15,11 +15,11 @@ from typing import Any
 import duckdb
 
 from inr.errors import ConfigError
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import parts
 from tasks.errors import CatalogueError
 from tasks.store.objects import ObjectStore
 
-# As `catalogue.latest` has it.
+# As `lookup.latest` has it.
 _LATEST = """
 create view images as select * from all_images qualify
 row_number() over (
@@ -77,9 +77,9 @@ def tables(store: ObjectStore) -> Iterator[Tables]:
         CatalogueError, StorageError: The catalogue cannot be read.
     """
     found = {
-        "all_images": catalogue.dataset(store, catalogue.IMAGES),
-        "history": catalogue.dataset(store, catalogue.HISTORY),
-        "audits": catalogue.dataset(store, catalogue.AUDITS),
+        "all_images": parts.dataset(store, parts.IMAGES),
+        "history": parts.dataset(store, parts.HISTORY),
+        "audits": parts.dataset(store, parts.AUDITS),
     }
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for name, table in found.items():

@@ -1,27 +1,20 @@
-"""Where originals come from: list a folder or a prefix in S3, name each file, read it within limits.
+"""Where originals come from: list a folder or a prefix in S3, and name each file.
 
 The rule for what is an original: a file whose suffix is one of `SUFFIXES`, in any case, at any depth,
 in any state; a file that cannot be read is listed, and becomes a row that says so. Left out are
 names that begin with a dot, and every other suffix, which is counted. Links to files are followed,
 links to folders are not, so there are no loops. In S3 the same holds for the parts of a key, and keys
-that end in a slash are folders. Originals are only ever read.
+that end in a slash are folders.
 """
 
-import errno
-import hashlib
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from inr.errors import ConfigError
-from tasks.errors import SourceError, StorageError
-from tasks.store.folder import local_path
-from tasks.store.locations import S3_SCHEME
+from tasks.store.locations import S3_SCHEME, local_path
 
 SUFFIXES = frozenset(
     {
@@ -29,7 +22,6 @@ SUFFIXES = frozenset(
         *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
     }
 )
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,39 +85,6 @@ def list_source(source: str) -> Listing:
     return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))
 
 
-def read_source(uri: str, *, max_bytes: int) -> bytes:
-    """A file's bytes.
-
-    Raises:
-        SourceError: It cannot be read, is not a regular file, or is larger than `max_bytes`.
-    """
-    if uri.startswith(S3_SCHEME):
-        from tasks.store import s3
-
-        with _about_a_source():
-            return s3.read_url(uri, max_bytes=max_bytes)
-    with _opened(uri, max_bytes) as (file, _):
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise SourceError(f"expected at most {max_bytes} bytes, found a file that grows")
-    return data
-
-
-def digest_source(uri: str, *, max_bytes: int) -> tuple[str, int]:
-    """SHA-256 and size of a file, in a megabyte of memory. Raises as `read_source`."""
-    if uri.startswith(S3_SCHEME):
-        from tasks.store import s3
-
-        with _about_a_source():
-            return s3.digest_url(uri, max_bytes=max_bytes)
-    digest, n_bytes = hashlib.sha256(), 0
-    with _opened(uri, max_bytes) as (file, _):
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            n_bytes += len(chunk)
-    return digest.hexdigest(), n_bytes
-
-
 def printable(name: str) -> str:
     """A file name as text that can be shown and stored; what cannot is written as an escape."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
@@ -154,14 +113,6 @@ def _list_s3(source: str) -> Listing:
     return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))
 
 
-@contextmanager
-def _about_a_source() -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:
-        raise SourceError(str(error)) from error
-
-
 def _walk(folder: Path) -> Iterator[Path]:
     """Files at any depth, and the folders below that cannot be listed."""
     try:
@@ -183,20 +134,3 @@ def _is_linked_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself: a file that cannot be read
         return False
-
-
-@contextmanager
-def _opened(uri: str, max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a regular file within the limit. Non-blocking, or a named pipe would hold us forever."""
-    try:
-        descriptor = os.open(local_path(uri), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise SourceError("expected a regular file, found something else")
-            if status.st_size > max_bytes:
-                raise SourceError(f"expected at most {max_bytes} bytes, found {status.st_size}")
-            yield file, status.st_size
-    except OSError as error:
-        reason = "a folder that cannot be listed" if error.errno == errno.EISDIR else error.strerror
-        raise SourceError(f"{printable(local_path(uri).name)} cannot be read: {reason}") from error

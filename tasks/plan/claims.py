@@ -12,26 +12,14 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from inr import Progress
 from tasks.catalogue.records import CatalogueRecord, bitstream_key
 from tasks.errors import ObjectMissing
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
 
 FOLDER = "journal"
 MAX_CLAIM_BYTES = 1 << 24
-MAX_BITSTREAM_BYTES = 1 << 28
-
-
-@dataclass(frozen=True)
-class HistoryPoint:
-    """One report of a fit, as `inr.Progress` gives it."""
-
-    attempt: int
-    step: int
-    n_steps: int
-    rd_lambda: float
-    estimated_bpp: float
-    psnr_db: float
 
 
 @dataclass(frozen=True)
@@ -39,7 +27,7 @@ class Claim:
     """An unverified record and the history of its fit."""
 
     record: CatalogueRecord
-    history: tuple[HistoryPoint, ...]
+    history: tuple[Progress, ...]
 
 
 _CLAIM = TypeAdapter(Claim)
@@ -83,7 +71,7 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
 def claimed_keys(store: ObjectStore) -> set[str]:
     """Keys of the bitstreams that a run that is not over, or was killed, has claimed."""
     names = (found.key.split("/") for found in store.objects(FOLDER))
-    return {bitstream_key(parts[1], parts[2]) for parts in names if len(parts) == 4}
+    return {bitstream_key(name[1], name[2]) for name in names if len(name) == 4}
 
 
 def forget(store: ObjectStore, image_digest: str, archive_digest: str) -> None:

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr import CodecConfig
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import parts
 from tasks.catalogue.records import ARCHIVED, goal
 from tasks.errors import SourceError, UnsupportedImage
-from tasks.originals.listing import SourceImage, read_source
+from tasks.originals.listing import SourceImage
 from tasks.originals.opening import picture_size
+from tasks.originals.reading import read_source
 from tasks.plan.planning import Plan
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
@@ -172,16 +173,16 @@ def _line(x: Sequence[float], y: Sequence[float], at: NDArray[np.float64]) -> fl
     return float((start + slope * at).sum())
 
 
-def _rows(store: ObjectStore, config: CodecConfig) -> list[catalogue.Row]:
+def _rows(store: ObjectStore, config: CodecConfig) -> list[parts.Row]:
     """Archived images of a model and preset that were fitted."""
     names = ("status", "model", "preset", "goal", "goal_value", "rd_lambda")
     sizes = ("width", "height", "n_bytes", "encode_seconds", "verify_seconds")
-    rows = catalogue.read_images(store, (*names, *sizes)).to_pylist()
+    rows = parts.read_images(store, (*names, *sizes)).to_pylist()
     wanted = (ARCHIVED, config.model, config.preset)
     return [row for row in rows if (row["status"], row["model"], row["preset"]) == wanted]
 
 
-def _measured(row: catalogue.Row, rd_lambda: float) -> Measured:
+def _measured(row: parts.Row, rd_lambda: float) -> Measured:
     seconds = (row["encode_seconds"] or 0.0) + (row["verify_seconds"] or 0.0)
     return Measured(rd_lambda, row["width"] * row["height"], seconds, row["n_bytes"])
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup
 from tasks.errors import SourceError
-from tasks.originals.listing import SourceFile, SourceImage, digest_source, list_source
+from tasks.originals.listing import SourceFile, SourceImage, list_source
+from tasks.originals.reading import digest_source
 from tasks.store.objects import ObjectStore
 
 READERS = 16  # files digested at a time: what costs is waiting for S3 or a disk, hardly ever a core
@@ -43,15 +44,15 @@ class Plan:
 
     def describe(self) -> str:
         """One line for people."""
-        parts = [f"{len(self.images)} to archive", f"{self.n_archived} archived already"]
+        told = [f"{len(self.images)} to archive", f"{self.n_archived} archived already"]
         if self.n_duplicates:
-            parts.append(f"{self.n_duplicates} duplicates")
+            told.append(f"{self.n_duplicates} duplicates")
         if self.unreadable:
-            parts.append(f"{len(self.unreadable)} unreadable")
+            told.append(f"{len(self.unreadable)} unreadable")
         if self.left_out:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.left_out.items())
-            parts.append(f"left out: {kinds}")
-        return "; ".join(parts)
+            told.append(f"left out: {kinds}")
+        return "; ".join(told)
 
 
 def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_bytes: int) -> Plan:
@@ -106,7 +107,7 @@ def _digested(
 
 def archived_in(store: ObjectStore, archive_digest: str) -> frozenset[str]:
     """Digests of the images whose archived record and stored object agree. Raises as `make_plan`."""
-    recorded = catalogue.archived_objects(store, archive_digest)
+    recorded = lookup.archived_objects(store, archive_digest)
     if not recorded:
         return frozenset()
     sizes = {found.key: found.n_bytes for found in store.objects("bitstreams")}

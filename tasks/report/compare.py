@@ -12,11 +12,12 @@ import inr
 from inr.bitstream import MAGIC
 from inr.errors import ConfigError
 from inr.metrics import bpp
-from tasks.originals.listing import printable, read_source
+from tasks.originals.listing import printable
 from tasks.originals.opening import open_picture
-from tasks.plan.claims import MAX_BITSTREAM_BYTES
+from tasks.originals.reading import read_source
 from tasks.report.quality import Quality, measure_quality
 from tasks.settings import RunOptions
+from tasks.store.objects import MAX_BITSTREAM_BYTES
 
 Pixels = NDArray[np.uint8]
 

@@ -16,11 +16,12 @@ from typing import Any
 from inr import CodecConfig
 from inr.config import MODELS
 from inr.errors import ConfigError
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.catalogue.records import ARCHIVED, archive_digest
 from tasks.errors import SourceError, UnsupportedImage
-from tasks.originals.listing import SourceFile, SourceImage, list_source, read_source
+from tasks.originals.listing import SourceFile, SourceImage, list_source
 from tasks.originals.opening import picture_size
+from tasks.originals.reading import read_source
 from tasks.report.summary import RunSummary, markdown_cell, markdown_table, number
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
@@ -70,6 +71,16 @@ class SweepReport:
     summary: RunSummary
     n_sampled: int
     points: tuple[RdPoint, ...]
+
+    @property
+    def n_planned(self) -> int:
+        """Fits that the run had to make."""
+        return self.summary.n_planned
+
+    @property
+    def n_done(self) -> int:
+        """Fits that are over."""
+        return self.summary.n_done
 
     @property
     def n_failed(self) -> int:
@@ -152,16 +163,16 @@ def rd_points(
     return tuple(sorted(points, key=lambda point: (MODELS.index(point.model), point.rate_bpp)))
 
 
-def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, catalogue.Row]]:
+def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, parts.Row]]:
     """Archive digest → image digest → row."""
-    found: dict[str, dict[str, catalogue.Row]] = {}
-    for row in catalogue.latest(catalogue.read_images(store).to_pylist()):
+    found: dict[str, dict[str, parts.Row]] = {}
+    for row in lookup.latest(parts.read_images(store).to_pylist()):
         if row["status"] == ARCHIVED and row["image_digest"] in digests:
             found.setdefault(row["archive_digest"], {})[row["image_digest"]] = row
     return found
 
 
-def rd_point(rows: Sequence[catalogue.Row]) -> RdPoint:
+def rd_point(rows: Sequence[parts.Row]) -> RdPoint:
     """The point of rows of ``images`` that have one model, preset and λ."""
     n_bytes = sum(row["n_bytes"] for row in rows)
     finite = [row["psnr_db"] for row in rows if math.isfinite(row["psnr_db"])]

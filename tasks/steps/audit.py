@@ -15,7 +15,7 @@ from datetime import timedelta
 import torch
 from prefect import task
 
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.catalogue.records import (
     ARCHIVED,
     DAMAGED,
@@ -29,7 +29,7 @@ from tasks.catalogue.records import (
     now,
 )
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageUnavailable, VerificationMismatch
-from tasks.plan import claims as journal
+from tasks.plan import claims
 from tasks.steps import commit
 from tasks.steps.verify import read_intact
 from tasks.store.locations import open_store
@@ -124,12 +124,12 @@ def plan_audit(
     """
     # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
     stored = [found.key for found in store.objects("bitstreams")]
-    claimed = journal.claimed_keys(store)
-    rows = catalogue.latest(catalogue.read_images(store).to_pylist())
-    records = [catalogue.record_of(row) for row in rows if row["status"] == ARCHIVED]
+    in_flight = claims.claimed_keys(store)
+    rows = lookup.latest(parts.read_images(store).to_pylist())
+    records = [lookup.record_of(row) for row in rows if row["status"] == ARCHIVED]
     known = {record.key for record in records}
-    orphans = tuple(key for key in stored if key not in known and key not in claimed)
-    audits = catalogue.last_audits(store)
+    orphans = tuple(key for key in stored if key not in known and key not in in_flight)
+    audits = lookup.last_audits(store)
     read_at = {
         record.key: max(record.recorded_at, audits[record.key].checked_at)
         if record.key in audits and audits[record.key].status not in LOST

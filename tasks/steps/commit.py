@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prefect import task
 
+from inr import Progress
 from tasks.catalogue.columns import HISTORY_SCHEMA_VERSION
 from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, Row, new_part_name, write_rows
 from tasks.catalogue.records import ARCHIVED, AuditRow, CatalogueRecord
 from tasks.errors import StorageUnavailable
-from tasks.plan import claims as journal
-from tasks.plan.claims import HistoryPoint
+from tasks.plan import claims
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
@@ -27,7 +27,7 @@ def record_batch(store_url: str, records: Sequence[CatalogueRecord], n_records: 
     append(store, records)
     for record in records:
         if record.status == ARCHIVED and record.image_digest:
-            journal.forget(store, record.image_digest, record.archive_digest)
+            claims.forget(store, record.image_digest, record.archive_digest)
 
 
 def append(store: ObjectStore, records: Sequence[CatalogueRecord]) -> None:
@@ -49,12 +49,12 @@ def _history_rows(store: ObjectStore, records: Iterable[CatalogueRecord]) -> Ite
         if record.status != ARCHIVED or not record.image_digest or not record.bitstream_digest:
             continue
         names = (record.image_digest, record.archive_digest, record.bitstream_digest)
-        claim = journal.read_claim(store, *names)
+        claim = claims.read_claim(store, *names)
         for point in claim.history if claim else ():
             yield _history_row(record, point)
 
 
-def _history_row(record: CatalogueRecord, point: HistoryPoint) -> Row:
+def _history_row(record: CatalogueRecord, point: Progress) -> Row:
     return {
         "schema_version": HISTORY_SCHEMA_VERSION,
         "run_id": record.run_id,

@@ -17,7 +17,7 @@ from tasks.catalogue.parts import (
     contents,
     counting,
     is_compacted,
-    parts,
+    list_parts,
     undisturbed,
     write_compacted,
 )
@@ -164,7 +164,7 @@ def _remove_replaced(store: ObjectStore, day: Day) -> int:
 
 
 def _list_day(store: ObjectStore, day: Day) -> list[str]:
-    return [key for key in parts(store, day.table) if _date(key) == day.date]
+    return [key for key in list_parts(store, day.table) if _date(key) == day.date]
 
 
 def _next_name(day: Day, listed: Sequence[str]) -> str:

@@ -19,19 +19,20 @@ import inr
 from inr import CodecConfig, Encoded, Progress
 from inr.decoder import digest_pixels, digest_symbols
 from inr.metrics import bpp
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup
 from tasks.catalogue.contract import Contract, Fitted, fit_to_contract
 from tasks.catalogue.records import LOSSLESS, STORED, CatalogueRecord, bitstream_key, now, planned_record
 from tasks.errors import SourceError, StorageError
-from tasks.originals.listing import SourceImage, read_source
+from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import to_lossless
 from tasks.originals.opening import Picture, open_picture
-from tasks.plan import claims as journal
-from tasks.plan.claims import Claim, HistoryPoint
+from tasks.originals.reading import read_source
+from tasks.plan import claims
+from tasks.plan.claims import Claim
 from tasks.settings import Device, RunOptions
 from tasks.steps.deadlines import FitWatch, at_most_every
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 SECONDS_BETWEEN_LOG_LINES = 30.0
 
@@ -80,7 +81,7 @@ def compress_image(
     """
     store = open_store(job.store)
     planned = planned_record(job.run_id, job.config, image, job.contract)
-    if claim := journal.claimed(store, image.digest, planned.archive_digest):
+    if claim := claims.claimed(store, image.digest, planned.archive_digest):
         return _taken_over(claim, planned)
     picture = read_picture(image, job.options)
     torch.set_num_threads(job.n_threads)
@@ -128,15 +129,15 @@ def store_claimed(store: ObjectStore, claim: Claim, bitstream: bytes) -> Catalog
     """Store claim and bitstream; returns the row that belongs to what is stored in the end."""
     record = claim.record
     image_digest, key = record.image_digest or "", record.key or ""
-    journal.write_claim(store, claim)
+    claims.write_claim(store, claim)
     if store.put(key, bitstream):
         return record
-    stored = hashlib.sha256(store.get(key, max_bytes=journal.MAX_BITSTREAM_BYTES)).hexdigest()
+    stored = hashlib.sha256(store.get(key, max_bytes=MAX_BITSTREAM_BYTES)).hexdigest()
     if stored == record.bitstream_digest:
         return record
-    if other := journal.read_claim(store, image_digest, record.archive_digest, stored):
+    if other := claims.read_claim(store, image_digest, record.archive_digest, stored):
         return _taken_over(other, record)
-    recorded = catalogue.find(store, image_digest, record.archive_digest)
+    recorded = lookup.find(store, image_digest, record.archive_digest)
     if recorded is not None and recorded.bitstream_digest == stored:
         return dataclasses.replace(recorded, run_id=record.run_id, status=STORED)
     store.delete(key)  # neither claimed nor recorded: nobody can say what it is
@@ -207,15 +208,12 @@ def _of_encoded(encoded: Encoded) -> dict[str, Any]:
     }
 
 
-def _history(fitted: Fitted) -> tuple[HistoryPoint, ...]:
+def _history(fitted: Fitted) -> tuple[Progress, ...]:
     """Every report of every fit, numbered through."""
-    points: list[HistoryPoint] = []
+    points: list[Progress] = []
     for encoded in fitted.encodings:
         before = points[-1].attempt if points else 0
-        points += [
-            HistoryPoint(**{**dataclasses.asdict(point), "attempt": before + point.attempt})
-            for point in encoded.history
-        ]
+        points += [dataclasses.replace(point, attempt=before + point.attempt) for point in encoded.history]
     return tuple(points)
 
 

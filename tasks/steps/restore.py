@@ -18,7 +18,7 @@ from prefect import task
 
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
-from tasks.catalogue.parts import record_of
+from tasks.catalogue.lookup import record_of
 from tasks.catalogue.query import query
 from tasks.catalogue.records import ARCHIVED, CatalogueRecord
 from tasks.errors import StorageError, VerificationMismatch
@@ -26,7 +26,7 @@ from tasks.originals.lossless import same_metadata
 from tasks.originals.opening import open_picture
 from tasks.originals.writing import FORMATS
 from tasks.steps.verify import read_intact
-from tasks.store.folder import create_file
+from tasks.store.files import create_file
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 

@@ -21,10 +21,10 @@ from tasks.errors import ObjectMissing, UnsupportedImage, VerificationMismatch
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import decode_lossless, same_metadata
 from tasks.originals.opening import Picture
-from tasks.plan import claims as journal
+from tasks.plan import claims
 from tasks.steps.compress import ArchiveJob, read_picture
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 PSNR_TOLERANCE_DB = 1e-6
 
@@ -71,7 +71,7 @@ def verify_image(image: SourceImage, record: CatalogueRecord, job: ArchiveJob) -
     try:
         report = verify_bitstream(store, record, picture, started)
     except VerificationMismatch:
-        journal.discard(store, image.digest, record.archive_digest)
+        claims.discard(store, image.digest, record.archive_digest)
         raise
     return dataclasses.replace(
         record,
@@ -126,7 +126,7 @@ def read_intact(store: ObjectStore, record: CatalogueRecord) -> tuple[Decoded, f
 def _stored(store: ObjectStore, record: CatalogueRecord) -> bytes:
     expected = record.n_bytes or 0
     try:
-        bitstream = store.get(record.key or "", max_bytes=max(expected, journal.MAX_BITSTREAM_BYTES))
+        bitstream = store.get(record.key or "", max_bytes=max(expected, MAX_BITSTREAM_BYTES))
     except ObjectMissing as error:
         raise VerificationMismatch(str(error)) from error
     _equal(record, "SHA-256", record.bitstream_digest, hashlib.sha256(bitstream).hexdigest())

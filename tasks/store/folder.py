@@ -6,36 +6,18 @@ is known by its lock being free.
 """
 
 import contextlib
-import errno
 import fcntl
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from inr.errors import ConfigError
-from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
+from tasks.errors import StorageError, StorageUnavailable
+from tasks.store.files import about_a_file, sync_folder, write_through
 from tasks.store.objects import StoredObject, checked_key, retried
 
-TRANSIENT = frozenset(
-    {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
-)
 TEMPORARY = ".tmp"
-
-
-@contextlib.contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Turn an `OSError` into the error of this module that says whether to try again."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise ObjectMissing(f"{what}: there is no such object") from error
-    except OSError as error:
-        kind = StorageUnavailable if error.errno in TRANSIENT else StorageError
-        raise kind(f"{what}: {error.strerror or error}") from error
 
 
 class LocalStore:
@@ -70,7 +52,7 @@ class LocalStore:
     def put(self, key: str, data: bytes) -> bool:
         """See `ObjectStore.put`."""
         path = self.path(key)
-        with _named(f"write {key} to {self.url}"):
+        with about_a_file(f"write {key} to {self.url}"):
             if path.exists():
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +61,13 @@ class LocalStore:
                     os.link(temporary, path)
                 except FileExistsError:
                     return False
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return True
 
     @retried
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """See `ObjectStore.get`."""
-        with _named(f"read {key} from {self.url}"), self.path(key).open("rb") as file:
+        with about_a_file(f"read {key} from {self.url}"), self.path(key).open("rb") as file:
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:
             raise StorageError(f"read {key} from {self.url}: expected at most {max_bytes} bytes, found more")
@@ -94,20 +76,20 @@ class LocalStore:
     @retried
     def objects(self, prefix: str) -> list[StoredObject]:
         """See `ObjectStore.objects`."""
-        with _named(f"list {prefix} in {self.url}"):
+        with about_a_file(f"list {prefix} in {self.url}"):
             return sorted(self._walk(self.path(prefix)), key=lambda found: found.key)
 
     @retried
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
-        with _named(f"delete {key} from {self.url}"):
+        with about_a_file(f"delete {key} from {self.url}"):
             self.path(key).unlink(missing_ok=True)
 
     @retried
     def clean(self) -> int:
         """See `ObjectStore.clean`."""
         folder = self.root / TEMPORARY
-        with _named(f"clean {self.url}"):
+        with about_a_file(f"clean {self.url}"):
             if not folder.is_dir():
                 return 0
             return sum(_remove_if_abandoned(path) for path in sorted(folder.iterdir()))
@@ -135,81 +117,10 @@ class LocalStore:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 if not path.exists():  # a cleaner came between the two lines above
                     raise StorageUnavailable(f"write to {self.url}: the temporary file was cleaned away")
-                _write_through(file, data)
+                write_through(file, data)
                 yield path
             finally:
                 path.unlink(missing_ok=True)
-
-
-def local_path(url: str) -> Path:
-    """The path that a path or a ``file:`` URI names.
-
-    Raises:
-        ConfigError: It is empty, or a URI with another scheme.
-    """
-    if url.startswith("file://"):
-        return Path(os.fsdecode(unquote_to_bytes(urlsplit(url).path)))
-    if not url or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
-        raise ConfigError(f"location: expected a path or a file:// URI, found {url!r}")
-    return Path(url)
-
-
-def create_file(path: Path, data: bytes) -> bool:
-    """Write a file that appears whole, and the folders above it; False if there is that very file already.
-
-    Raises:
-        StorageError: It could not be written, or a different file is there.
-    """
-    with _named(f"write {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if not path.exists():
-                with _beside(path, data) as temporary:
-                    os.link(temporary, path)
-                _sync_folder(path.parent)
-                return True
-        except FileExistsError:  # made between the two lines
-            pass
-        if path.read_bytes() != data:
-            raise StorageError(f"write {path}: a different file is there")
-    return False
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file that appears whole, replacing one that was there.
-
-    Raises:
-        StorageError: It could not be written; the former file is still there.
-    """
-    with _named(f"write {path}"), _beside(path, data) as temporary:
-        temporary.replace(path)
-
-
-@contextlib.contextmanager
-def _beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A file with the data in the folder of `path`, removed at the end if it still has that name."""
-    temporary = path.with_name(f".inr-{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            _write_through(file, data)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_through(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable: a file's own sync does not cover the folder that names it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_if_abandoned(path: Path) -> bool:

@@ -12,7 +12,8 @@ from benchmarks.faults.verdicts import judge
 from benchmarks.provenance import provenance
 from inr.config import CodecConfig
 from tasks.catalogue.records import failed_record
-from tasks.originals.listing import SourceImage, digest_source
+from tasks.originals.listing import SourceImage
+from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.steps.compress import ArchiveJob, compress_image
@@ -60,10 +61,10 @@ def test_an_image_without_a_row_is_lost_unless_it_need_not_be_archived(place: Pl
 
 
 def test_an_image_whose_latest_row_is_a_failure_is_lost(place: Place):
-    from tasks.catalogue import parts as catalogue
+    from tasks.catalogue import lookup, parts
 
-    row = catalogue.latest(catalogue.read_images(LocalStore(place.vault)).to_pylist())[0]
-    append(LocalStore(place.vault), [failed_record(catalogue.record_of(row), OSError("no"))])
+    row = lookup.latest(parts.read_images(LocalStore(place.vault)).to_pylist())[0]
+    append(LocalStore(place.vault), [failed_record(lookup.record_of(row), OSError("no"))])
     assert len(judge(place).lost) == 1
 
 

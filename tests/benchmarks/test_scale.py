@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import footprint, portable, queries, scale
 from benchmarks.footprint import Footprint, below, resident_mib
-from tasks.catalogue.parts import IMAGES_SCHEMA, parts, read_images
+from tasks.catalogue.parts import IMAGES_SCHEMA, list_parts, read_images
 from tasks.catalogue.query import query
 from tasks.store.folder import LocalStore
 
@@ -93,7 +93,7 @@ def test_the_page_of_scale_tells_every_figure():
 def test_rows_are_those_of_the_catalogue_and_are_found_again(tmp_path: Path):
     queries.write_parts(tmp_path, n_rows=400, rows_per_part=64)
     store = LocalStore(tmp_path)
-    assert len(parts(store, "catalogue/images")) == 7
+    assert len(list_parts(store, "catalogue/images")) == 7
     table = read_images(store)
     assert (table.num_rows, table.schema.names) == (400, IMAGES_SCHEMA.names)
     assert query(store, "select count(*) from images").rows == [(380,)]  # one row in twenty is a second one

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
 from tests.s3_server import free_ports
 from tests.tasks.pictures import file_of, image
@@ -162,7 +162,7 @@ def test_the_nightly_archive_is_done_by_the_workers(environment: dict[str, str],
     given = ("--param", f"config={config}", "--param", f"options={options}")
     prefect(environment, "deployment", "run", "archive/nightly", "--watch", *given)
     store = LocalStore(place / "store")
-    rows = catalogue.latest(catalogue.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist())
     assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
     assert store.objects("runs") == store.objects("journal") == []
     batches = runs(environment, "archive-batch")
@@ -175,9 +175,9 @@ def test_the_audit_reads_it_all_and_the_catalogue_is_compacted(environment: dict
     prefect(environment, "deployment", "run", "verify/weekly", "--watch", "--param", "unread_days=0")
     prefect(environment, "deployment", "run", "compact/nightly", "--watch")
     store = LocalStore(place / "store")
-    audits = catalogue.read_audits(store).to_pylist()
+    audits = parts.read_audits(store).to_pylist()
     assert [row["status"] for row in audits] == ["intact"] * N_IMAGES
-    assert len(catalogue.parts(store, catalogue.IMAGES)) == 1
+    assert len(parts.list_parts(store, parts.IMAGES)) == 1
 
 
 @pytest.mark.parametrize("flow", ["archive", "verify", "compact"])

@@ -21,11 +21,11 @@ import inr
 from flows.archive import archive
 from flows.engine.listening import listening
 from inr.metrics import psnr_db
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.catalogue.records import archive_digest
 from tasks.errors import ImagesFailed
-from tasks.originals.listing import read_source
 from tasks.originals.opening import open_picture
+from tasks.originals.reading import read_source
 from tasks.report.summary import RunSummary, facts, markdown
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
@@ -36,9 +36,9 @@ from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
 
-def rows_of(store: Path) -> dict[str, catalogue.Row]:
-    rows = catalogue.read_images(LocalStore(store)).to_pylist()
-    return {row["source_path"]: row for row in catalogue.latest(rows)}
+def rows_of(store: Path) -> dict[str, parts.Row]:
+    rows = parts.read_images(LocalStore(store)).to_pylist()
+    return {row["source_path"]: row for row in lookup.latest(rows)}
 
 
 def files_of(store: Path) -> dict[str, bytes]:
@@ -82,7 +82,7 @@ def test_a_copy_is_archived_once_and_its_path_is_kept(archived_once: Archived):
 
 
 def test_the_history_of_each_fit_is_kept(archived_once: Archived):
-    history = catalogue.read_history(LocalStore(archived_once.store)).to_pylist()
+    history = parts.read_history(LocalStore(archived_once.store)).to_pylist()
     rows = rows_of(archived_once.store)
     fitted = {point["image_digest"] for point in history}
     assert fitted == {rows[path]["image_digest"] for path in GOOD - ONE_COLOUR}
@@ -247,7 +247,7 @@ def test_from_s3_into_s3(s3_access: Access):
         summary = failure.value.summary
         assert (summary.n_archived, summary.n_failed, summary.n_before) == (2 - n_before, 1, n_before)
     store = open_store(f"{place}/store")
-    rows = catalogue.latest(catalogue.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist())
     assert {row["source_path"]: row["status"] for row in rows} == {
         **dict.fromkeys(["a/grey.png", "rgb.png"], "archived"),
         "empty.png": "failed",

@@ -23,8 +23,8 @@ from flows.cli import exits
 from flows.engine import workers
 from flows.engine.workers import task_runner
 from inr.errors import ConfigError
-from tasks.catalogue import parts as catalogue
-from tasks.catalogue.parts import IMAGES, parts
+from tasks.catalogue import lookup, parts
+from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.catalogue.records import archive_digest
 from tasks.errors import ImagesFailed, ObjectMissing
 from tasks.plan.batches import new_folder, write_batches
@@ -59,8 +59,8 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
 
 
-def rows_of(store: LocalStore) -> dict[str, catalogue.Row]:
-    rows = catalogue.latest(catalogue.read_images(store).to_pylist())
+def rows_of(store: LocalStore) -> dict[str, parts.Row]:
+    rows = lookup.latest(parts.read_images(store).to_pylist())
     return {row["source_path"]: row for row in rows}
 
 
@@ -70,7 +70,7 @@ def check(summary: RunSummary, store: LocalStore) -> None:
     assert (summary.n_planned, summary.n_archived, summary.n_failed) == (7, 5, 2)
     assert {path for path, row in rows.items() if row["status"] == "failed"} == {"bad.png", "loop.png"}
     assert {row["run_id"] for row in rows.values()} == {summary.run_id}
-    assert len(catalogue.read_images(store)) == 7
+    assert len(parts.read_images(store)) == 7
     assert store.objects("runs") == store.objects("journal") == []
 
 
@@ -82,7 +82,7 @@ def test_batches_are_runs_of_their_own_and_the_parent_sums_them_up(
         archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update={"batch_images": 2}))
     summary = failure.value.summary
     check(summary, store)
-    assert len(parts(store, IMAGES)) == 4  # what could not be read, and three batches of two
+    assert len(list_parts(store, IMAGES)) == 4  # what could not be read, and three batches of two
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["archive-batch"])))
     names = sorted(run.name for run in runs if store.url in run.name)
@@ -159,7 +159,7 @@ def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore
     with pytest.raises(ImagesFailed) as failure:
         archive(str(photos), store.url, DRAFT, options)
     check(failure.value.summary, store)
-    assert len(parts(store, IMAGES)) == 3
+    assert len(list_parts(store, IMAGES)) == 3
 
 
 @pytest.fixture

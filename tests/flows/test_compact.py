@@ -8,8 +8,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from flows.archive import archive
 from flows.cli import exits
 from flows.compact import compact
-from tasks.catalogue import parts as catalogue
-from tasks.catalogue.parts import IMAGES, parts
+from tasks.catalogue import parts
+from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.errors import ImagesFailed
 from tasks.store.folder import LocalStore
 from tests.flows.cli.test_app import invoke
@@ -26,11 +26,11 @@ def twice(archived: Archived) -> Archived:
 
 def test_the_command_compacts_and_the_next_archive_still_knows_what_is_there(twice: Archived):
     store = LocalStore(twice.store)
-    before = catalogue.read_images(store).to_pylist()
+    before = parts.read_images(store).to_pylist()
     told = json.loads(invoke("compact", twice.store, "--json").output)
     assert (told["n_parts"], told["n_made"], told["n_rows"], told["n_removed"]) == (4, 1, len(before), 4)
-    assert len(parts(store, IMAGES)) == 1
-    assert catalogue.read_images(store).to_pylist() == before
+    assert len(list_parts(store, IMAGES)) == 1
+    assert parts.read_images(store).to_pylist() == before
     with pytest.raises(ImagesFailed, match=f"0 of {len(BAD)} images"):
         archive(str(twice.source), str(twice.store), DRAFT, OPTIONS)
 
@@ -44,7 +44,7 @@ def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived, tmp_p
 
 
 def test_prefect_shows_what_failed_and_nothing_is_removed(twice: Archived):
-    damaged = parts(LocalStore(twice.store), IMAGES)[0]
+    damaged = list_parts(LocalStore(twice.store), IMAGES)[0]
     (twice.store / damaged).write_bytes(b"junk")
     with pytest.raises(ImagesFailed, match="1 days failed") as failure:
         compact(str(twice.store))
@@ -59,7 +59,7 @@ def test_prefect_shows_what_failed_and_nothing_is_removed(twice: Archived):
     assert damaged in row["reason"].replace("\\", "")
     assert ", 1 failed" in shown["compact-summary"]
     assert shown["compact-progress"] == 100.0
-    assert len(parts(LocalStore(twice.store), IMAGES)) == 4
+    assert len(list_parts(LocalStore(twice.store), IMAGES)) == 4
     result = invoke("compact", twice.store)
     assert result.exit_code == exits.IMAGES_FAILED
     assert "CatalogueError" in result.output

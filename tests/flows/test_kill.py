@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import inr
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
 from tests.flows.cli.test_app import INR, ROOT
 from tests.flows.conftest import ON_A_CPU
@@ -68,7 +68,7 @@ def check_whole(store: Path) -> set[str]:
         inr.decode(path.read_bytes())
     for path in (store / "journal").rglob("*.json"):
         json.loads(path.read_bytes())
-    catalogue.read_images(LocalStore(store))
+    parts.read_images(LocalStore(store))
     return {path.parent.name for path in bitstreams}
 
 
@@ -79,9 +79,9 @@ def finish(source: Path, store: Path) -> None:
     assert process.returncode == 0, stderr
     told = json.loads(stdout)
     assert told["n_before"] + told["n_archived"] == N_IMAGES
-    rows = catalogue.latest(catalogue.read_images(LocalStore(store)).to_pylist())
+    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
     assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
-    history = catalogue.read_history(LocalStore(store)).to_pylist()
+    history = parts.read_history(LocalStore(store)).to_pylist()
     assert {point["image_digest"] for point in history} == {row["image_digest"] for row in rows}
     assert len(check_whole(store)) == N_IMAGES
     assert not list((store / "journal").rglob("*.json"))

@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 import inr
 from flows.cli import exits
 from flows.restore import restore
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup, parts
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
 from tasks.steps.restore import RestoreSummary
@@ -20,8 +20,8 @@ from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import GOOD, OPTIONS, Archived
 
 
-def stored(archive: Archived) -> dict[str, catalogue.Row]:
-    rows = catalogue.latest(catalogue.read_images(LocalStore(archive.store)).to_pylist())
+def stored(archive: Archived) -> dict[str, parts.Row]:
+    rows = lookup.latest(parts.read_images(LocalStore(archive.store)).to_pylist())
     return {row["source_path"]: row for row in rows if row["status"] == "archived"}
 
 

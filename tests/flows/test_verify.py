@@ -7,7 +7,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from flows.archive import archive
 from flows.cli import exits
 from flows.verify import verify
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import parts
 from tasks.errors import ImagesFailed
 from tasks.steps.audit import AuditSummary
 from tasks.store.folder import LocalStore
@@ -19,7 +19,7 @@ from tests.flows.test_restore import stored
 def test_a_sound_archive_is_intact_and_the_audit_is_recorded(archived: Archived):
     summary: AuditSummary = verify(str(archived.store), options=OPTIONS)
     assert summary.counts == {"intact": len(GOOD)}
-    rows = catalogue.read_audits(LocalStore(archived.store)).to_pylist()
+    rows = parts.read_audits(LocalStore(archived.store)).to_pylist()
     assert {row["key"] for row in rows} == {row["key"] for row in stored(archived).values()}
     assert {row["run_id"] for row in rows} == {summary.run_id}
     sampled: AuditSummary = verify(str(archived.store), sample=2, options=OPTIONS)

@@ -13,11 +13,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from inr import Progress
 from inr.errors import EncodeError
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import parts
 from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES
 from tasks.catalogue.records import AuditRow, failed_record, now
-from tasks.plan.claims import Claim, HistoryPoint, write_claim
+from tasks.plan.claims import Claim, write_claim
 from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import archived, planned
@@ -27,7 +28,7 @@ HERE = Path(__file__).parent / "catalogue"
 
 def _archive(store: LocalStore) -> None:
     record = archived("a.png", also_at=("b.png",), psnr_db=31.25, ms_ssim=0.93, device="cpu", n_threads=2)
-    points = [HistoryPoint(1, step, 200, 0.002, 0.5, 30.0) for step in (100, 200)]
+    points = [Progress(1, step, 200, 0.002, 0.5, 30.0) for step in (100, 200)]
     write_claim(store, Claim(record, tuple(points)))
     exact = archived("one colour.png", psnr_db=math.inf)
     append(store, [record, exact, failed_record(planned("c.png"), EncodeError("no"))])
@@ -44,16 +45,16 @@ TABLES: dict[str, Callable[[LocalStore], None]] = {IMAGES: _archive, HISTORY: _a
 
 def main() -> None:
     for table, write in TABLES.items():
-        version = catalogue.SCHEMAS[table].metadata[b"inr.schema_version"].decode()
+        version = parts.SCHEMAS[table].metadata[b"inr.schema_version"].decode()
         golden = HERE / f"{table.rpartition('/')[2]}-{version}.parquet"
         if golden.exists():
             continue
         with tempfile.TemporaryDirectory() as folder:
             store = LocalStore(Path(folder))
             write(store)
-            [key] = catalogue.parts(store, table)
+            [key] = parts.list_parts(store, table)
             golden.write_bytes(store.get(key, max_bytes=1 << 20))
-            rows = catalogue.contents(store, table, [key]).rows.to_pylist()
+            rows = parts.contents(store, table, [key]).rows.to_pylist()
         golden.with_suffix(".json").write_text(json.dumps(rows, default=str, indent=1) + "\n")
         print(golden.name)
 

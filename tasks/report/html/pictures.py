@@ -16,8 +16,8 @@ from PIL import Image
 
 from tasks.catalogue.records import CatalogueRecord
 from tasks.errors import SourceError, StorageError, UnsupportedImage, VerificationMismatch
-from tasks.originals.listing import read_source
 from tasks.originals.opening import open_picture
+from tasks.originals.reading import read_source
 from tasks.settings import RunOptions
 from tasks.steps.verify import read_intact
 from tasks.store.objects import ObjectStore

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 import inr
 from inr.errors import ConfigError
-from tasks.catalogue.parts import record_of
+from tasks.catalogue.lookup import record_of
 from tasks.catalogue.query import tables
 from tasks.catalogue.records import now
 from tasks.report.html import charts, facts

@@ -14,19 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks.catalogue.parts
-from tasks.catalogue import parts as catalogue
+from inr import Progress
+from tasks.catalogue import parts
 from tasks.catalogue.columns import AUDITS_COLUMNS, HISTORY_COLUMNS, IMAGES_COLUMNS, TableColumns
-from tasks.catalogue.parts import (
-    AUDITS_SCHEMA,
-    HISTORY_SCHEMA,
-    IMAGES,
-    IMAGES_SCHEMA,
-    archived_objects,
-    find,
-)
+from tasks.catalogue.lookup import archived_objects, find
+from tasks.catalogue.parts import AUDITS_SCHEMA, HISTORY_SCHEMA, IMAGES, IMAGES_SCHEMA
 from tasks.catalogue.records import AuditRow, CatalogueRecord, failed_record
 from tasks.errors import CatalogueError
-from tasks.plan.claims import Claim, HistoryPoint, write_claim
+from tasks.plan.claims import Claim, write_claim
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest, planned
@@ -53,7 +48,7 @@ def documented(table: str) -> tuple[tuple[str, str, bool], ...]:
 def test_the_document_and_the_schema_say_the_same(table: str, known: TableColumns):
     assert documented(table) == known.columns
     assert f"## `{table}`, version {known.version}" in DOCUMENT
-    schema = catalogue.SCHEMAS[f"catalogue/{table}"]
+    schema = parts.SCHEMAS[f"catalogue/{table}"]
     assert [(field.name, field.nullable) for field in schema] == [
         (name, null) for name, _, null in known.columns
     ]
@@ -74,7 +69,7 @@ def test_a_record_comes_back_as_it_was_written(store: LocalStore):
 
 def test_a_failure_is_a_row_with_its_reason(store: LocalStore):
     append(store, [failed_record(planned(), ValueError("x" * 5000)), failed_record(planned("b"), KeyError())])
-    long, empty = catalogue.read_images(store).to_pylist()
+    long, empty = parts.read_images(store).to_pylist()
     assert (long["status"], long["error_type"], len(long["error_message"])) == ("failed", "ValueError", 2000)
     assert empty["error_message"] == "KeyError"
     assert long["key"] is None
@@ -103,13 +98,13 @@ def test_the_latest_record_counts_whatever_the_order_of_parts(store: LocalStore)
 
 
 def test_the_history_is_taken_from_the_claim(store: LocalStore):
-    point = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
+    point = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
     write_claim(store, Claim(archived(), (point, dataclasses.replace(point, step=200))))
     append(store, [archived(), archived("without claim"), failed_record(planned("b"), ValueError())])
-    rows = catalogue.read_history(store).to_pylist()
+    rows = parts.read_history(store).to_pylist()
     assert [row["step"] for row in rows] == [100, 200]
     assert rows[0]["image_digest"] == digest("a.png")
-    assert catalogue.read_history(store).schema.names == HISTORY_SCHEMA.names
+    assert parts.read_history(store).schema.names == HISTORY_SCHEMA.names
 
 
 def test_a_part_with_other_columns_reads_as_today(store: LocalStore):
@@ -120,24 +115,24 @@ def test_a_part_with_other_columns_reads_as_today(store: LocalStore):
     pq.write_table(older, sink)
     store.put(f"{IMAGES}/older.parquet", bytes(sink.getvalue()))
     append(store, [archived("b")])
-    read = catalogue.read_images(store)
+    read = parts.read_images(store)
     assert read.schema.names == IMAGES_SCHEMA.names
     assert read["notes"].to_pylist() == [["converted from P to RGB"], None]
 
 
-@pytest.mark.parametrize("table", catalogue.SCHEMAS)
+@pytest.mark.parametrize("table", parts.SCHEMAS)
 def test_parts_of_every_schema_version_are_read(store: LocalStore, table: str):
     """The golden parts, see tests/vectors/make_parts.py: each alone, and all as one table."""
-    schema = catalogue.SCHEMAS[table]
+    schema = parts.SCHEMAS[table]
     expected = []
     for version in range(1, int(schema.metadata[b"inr.schema_version"]) + 1):
         golden = GOLDEN_PARTS / f"{table.rpartition('/')[2]}-{version}"
         store.put(f"{table}/{version}.parquet", golden.with_suffix(".parquet").read_bytes())
         rows = json.loads(golden.with_suffix(".json").read_text())
         expected += [{**dict.fromkeys(schema.names), **row} for row in rows]
-    found = catalogue.contents(store, table, catalogue.parts(store, table)).rows
+    found = parts.contents(store, table, parts.list_parts(store, table)).rows
     assert json.loads(json.dumps(found.to_pylist(), default=str)) == expected
-    assert catalogue.dataset(store, table).to_table().num_rows == len(expected)
+    assert parts.dataset(store, table).to_table().num_rows == len(expected)
 
 
 def test_parts_of_a_newer_program_and_files_that_are_none_are_refused(store: LocalStore):
@@ -150,7 +145,7 @@ def test_parts_of_a_newer_program_and_files_that_are_none_are_refused(store: Loc
     ):
         store.put(f"{IMAGES}/x.parquet", data)
         with pytest.raises(CatalogueError, match=reason):
-            catalogue.read_images(store)
+            parts.read_images(store)
         store.delete(f"{IMAGES}/x.parquet")
 
 
@@ -160,7 +155,7 @@ def test_a_flipped_bit_in_a_value_is_found(store: LocalStore):
     whole = path.read_bytes()
     path.write_bytes(whole[:150] + bytes([whole[150] ^ 1]) + whole[151:])
     with pytest.raises(CatalogueError):
-        catalogue.read_images(store)
+        parts.read_images(store)
 
 
 @given(st.data())
@@ -170,7 +165,7 @@ def test_a_damaged_part_reads_as_it_was_or_raises_the_one_error(
     """Pages have checksums; the footer, which says how to read them, has the one of the file."""
     store = LocalStore(tmp_path_factory.mktemp("store"))
     append(store, [archived(str(n)) for n in range(3)])
-    written = catalogue.read_images(store)
+    written = parts.read_images(store)
     path = store.path(store.objects(IMAGES)[0].key)
     part = bytearray(path.read_bytes())
     footer = len(part) - 8 - int.from_bytes(part[-8:-4], "little")
@@ -178,11 +173,11 @@ def test_a_damaged_part_reads_as_it_was_or_raises_the_one_error(
     place = first + data.draw(st.integers(0, 1 << 20)) % (len(part) - first)
     part[place] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(bytes(part))
-    for read in (catalogue.read_images, lambda store: catalogue.dataset(store, IMAGES)):
+    for read in (parts.read_images, lambda store: parts.dataset(store, IMAGES)):
         with contextlib.suppress(CatalogueError):
             assert read(store).schema.names == IMAGES_SCHEMA.names
     with contextlib.suppress(CatalogueError):
-        assert catalogue.read_images(store).equals(written)
+        assert parts.read_images(store).equals(written)
 
 
 def test_a_part_says_its_own_digest(store: LocalStore):
@@ -193,9 +188,9 @@ def test_a_part_says_its_own_digest(store: LocalStore):
     assert hashlib.sha256(part.replace(digest, b"0" * 64)).hexdigest().encode() == digest
     path.write_bytes(part.replace(digest, b"f" * 64))
     with pytest.raises(CatalogueError, match="does not have the SHA-256 that it says"):
-        catalogue.read_images(store)
+        parts.read_images(store)
 
 
 def test_an_empty_store_has_an_empty_catalogue(store: LocalStore):
-    assert catalogue.read_images(store).num_rows == 0
+    assert parts.read_images(store).num_rows == 0
     assert archived_objects(store, ARCHIVE) == {}

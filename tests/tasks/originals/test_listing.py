@@ -7,7 +7,8 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks.errors import SourceError
-from tasks.originals.listing import digest_source, list_source, printable, read_source
+from tasks.originals.listing import list_source, printable
+from tasks.originals.reading import digest_source, read_source
 from tasks.store import s3
 from tasks.store.s3 import S3Store, parse_url
 from tests.s3_server import Access
@@ -64,28 +65,6 @@ def test_any_name_can_be_listed_shown_and_read(tmp_path: Path):
     assert {r"a\nb.png", r"\xff\xfe.png", "späte Föhre 100%.png"} < {file.path for file in files}
 
 
-def test_a_named_pipe_does_not_hold_the_reader(tmp_path: Path):
-    os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(SourceError, match="regular file"):
-        read_source((tmp_path / "pipe.png").as_uri(), max_bytes=1)
-
-
-def test_limits_hold_before_reading(tmp_path: Path):
-    path = tmp_path / "huge.png"
-    with path.open("wb") as file:
-        file.truncate(1 << 40)
-    for read in (read_source, digest_source):
-        with pytest.raises(SourceError, match="at most 1000 bytes, found 1099511627776"):
-            read(path.as_uri(), max_bytes=1000)
-
-
-def test_digest_and_size(tmp_path: Path):
-    data = b"x" * 3_000_000
-    (tmp_path / "a.png").write_bytes(data)
-    uri = (tmp_path / "a.png").as_uri()
-    assert digest_source(uri, max_bytes=1 << 30) == (hashlib.sha256(data).hexdigest(), len(data))
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_what_may_not_be_read_is_listed(tmp_path: Path):
     (tmp_path / "secret.png").write_bytes(b"x")
@@ -128,15 +107,9 @@ def test_one_object_can_be_a_source_and_a_neighbour_of_its_name_is_not(bucket: S
     assert [file.path for file in list_source(f"{bucket.url}/photos/").files] == ["a.png"]
 
 
-def test_what_cannot_be_had_from_s3_has_a_name(bucket: S3Store):
+def test_a_prefix_with_nothing_below_it_is_the_callers_error(bucket: S3Store):
     with pytest.raises(ConfigError, match="nothing there"):
         list_source(bucket.url)
-    put(bucket, "a.png", b"12345")
-    for read in (read_source, digest_source):
-        with pytest.raises(SourceError, match=r"a\.png.*at most 4 bytes, found 5"):
-            read(f"{bucket.url}/a.png", max_bytes=4)
-        with pytest.raises(SourceError, match="no such object"):
-            read(f"{bucket.url}/b.png", max_bytes=4)
 
 
 def test_printable_escapes_what_a_terminal_would_obey():

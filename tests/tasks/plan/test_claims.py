@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from inr import Progress
 from tasks.catalogue.records import STORED
-from tasks.plan import claims as journal
-from tasks.plan.claims import Claim, HistoryPoint, claimed, discard, forget, read_claim, write_claim
+from tasks.plan import claims
+from tasks.plan.claims import Claim, claimed, discard, forget, read_claim, write_claim
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest
 
 BITSTREAM = b"bitstream"
-POINT = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=math.inf)
+POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=math.inf)
 CLAIM = Claim(archived(status=STORED, verified_at=None, psnr_db=math.inf), (POINT, POINT))
 NAMES = (digest("a.png"), ARCHIVE, hashlib.sha256(BITSTREAM).hexdigest())
 
@@ -64,7 +65,7 @@ def test_a_flipped_bit_anywhere_makes_a_claim_as_good_as_none_and_the_next_repla
 def test_a_claim_of_wrong_types_or_under_a_wrong_name_is_none(store: LocalStore):
     write_claim(store, CLAIM)
     key = claim_key(store)
-    good = store.get(key, max_bytes=journal.MAX_CLAIM_BYTES)
+    good = store.get(key, max_bytes=claims.MAX_CLAIM_BYTES)
     bad = good.replace(b'"width": 16', b'"width": "wide"')
     assert bad != good
     store.delete(key)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import inr
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import lookup
 from tasks.catalogue.records import AuditRow, CatalogueRecord, now
 from tasks.errors import StorageUnavailable
-from tasks.plan import claims as journal
+from tasks.plan import claims
 from tasks.steps.audit import AuditJob, AuditSummary, audit_object, plan_audit
 from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
@@ -92,7 +92,7 @@ def test_objects_that_nothing_knows_are_orphans(store: LocalStore):
     named_by_hand.touch()
     in_flight = f"{'e' * 64}/{ARCHIVE}"
     store.put(f"bitstreams/ee/{in_flight}.inr", b"x")
-    store.put(f"{journal.FOLDER}/{in_flight}/claim.json", b"{}")
+    store.put(f"{claims.FOLDER}/{in_flight}/claim.json", b"{}")
     plan = plan_audit(store)
     assert plan.records == (record,)
     assert plan.orphans == (
@@ -106,7 +106,7 @@ def test_an_image_recorded_while_the_audit_is_planned_is_no_orphan(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ):
     in_flight = archived("a.png", BITSTREAM)
-    claim = f"{journal.FOLDER}/{in_flight.image_digest}/{ARCHIVE}/claim.json"
+    claim = f"{claims.FOLDER}/{in_flight.image_digest}/{ARCHIVE}/claim.json"
     store.put(in_flight.key or "", BITSTREAM)
     store.put(claim, b"{}")
     listed = LocalStore.objects
@@ -143,15 +143,15 @@ def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: L
     for status, counts in (("intact", True), ("damaged", False), ("intact", True), ("missing", False)):
         row = dataclasses.replace(audited(store, record), status=status, checked_at=now())
         append_audits(store, [row])
-        assert (digest in catalogue.archived_objects(store, ARCHIVE)) == counts
+        assert (digest in lookup.archived_objects(store, ARCHIVE)) == counts
     append(store, [dataclasses.replace(record, recorded_at=now())])
-    assert digest in catalogue.archived_objects(store, ARCHIVE)
+    assert digest in lookup.archived_objects(store, ARCHIVE)
 
 
 def test_audits_come_back_as_they_were_written(store: LocalStore):
     row = audited(store, record_in(store))
     append_audits(store, [row])
-    assert catalogue.last_audits(store) == {row.key: row}
+    assert lookup.last_audits(store) == {row.key: row}
 
 
 def test_the_headline_counts_what_was_found():

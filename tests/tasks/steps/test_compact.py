@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalogue import parts as catalogue
-from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, new_part_name, parts, write_compacted, write_rows
+from inr import Progress
+from tasks.catalogue import parts
+from tasks.catalogue.parts import (
+    AUDITS,
+    HISTORY,
+    IMAGES,
+    list_parts,
+    new_part_name,
+    write_compacted,
+    write_rows,
+)
 from tasks.catalogue.query import query
 from tasks.catalogue.records import AuditRow, now
 from tasks.errors import CatalogueError
-from tasks.plan.claims import Claim, HistoryPoint, write_claim
+from tasks.plan.claims import Claim, write_claim
 from tasks.steps import compact
 from tasks.steps.commit import append, append_audits
 from tasks.steps.compact import Compacted, CompactSummary, Day, compact_day, plan_compaction
@@ -23,7 +32,7 @@ from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, StoredObject
 from tests.tasks.rows import archived, digest
 
-POINT = HistoryPoint(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=math.nan, psnr_db=30.0)
+POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=math.nan, psnr_db=30.0)
 
 
 @pytest.fixture
@@ -40,7 +49,7 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 
 def paths(store: ObjectStore) -> list[str]:
-    return catalogue.read_images(store, ("source_path",))["source_path"].to_pylist()
+    return parts.read_images(store, ("source_path",))["source_path"].to_pylist()
 
 
 def on(date: str) -> str:
@@ -70,11 +79,11 @@ def test_every_table_keeps_its_rows_in_one_part(any_store: ObjectStore):
     before = {table: query(any_store, f"select * from {table}").rows for table in ("all_images", "audits")}
     assert [done.n_parts for done in compact_all(any_store)] == [3, 3, 3]
     for table in (IMAGES, HISTORY, AUDITS):
-        [key] = parts(any_store, table)
-        assert catalogue.is_compacted(key)
+        [key] = list_parts(any_store, table)
+        assert parts.is_compacted(key)
     for table, rows in before.items():
         assert query(any_store, f"select * from {table}").rows == rows
-    history = catalogue.read_history(any_store).to_pylist()
+    history = parts.read_history(any_store).to_pylist()
     assert {row["image_digest"] for row in history} == {digest(name) for name in "abc"}
     assert all(math.isnan(row["estimated_bpp"]) for row in history)
     assert plan_compaction(any_store) == []
@@ -87,7 +96,7 @@ def test_each_day_becomes_a_part_and_a_day_of_one_part_stays(store: LocalStore):
     assert plan_compaction(store) == [DAY]
     assert compact_all(store) == [Compacted(n_parts=2, n_rows=2, n_removed=2)]
     assert sorted(paths(store)) == ["a", "b", "c", "d"]
-    assert len(parts(store, IMAGES)) == 3
+    assert len(list_parts(store, IMAGES)) == 3
 
 
 def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
@@ -95,7 +104,9 @@ def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
         write(store, f"first {n}")
         write(store, f"second {n}")
         compact_all(store)
-        assert [key.rpartition("/")[2] for key in parts(store, IMAGES)] == [f"20260101Z-{n + 1:06}.parquet"]
+        assert [key.rpartition("/")[2] for key in list_parts(store, IMAGES)] == [
+            f"20260101Z-{n + 1:06}.parquet"
+        ]
     assert len(set(paths(store))) == len(paths(store)) == 6
 
 
@@ -156,7 +167,7 @@ def test_killed_anywhere_it_leaves_the_same_rows_and_is_finished_by_the_next(sto
     write(store, "d")
     compact_all(store)
     assert sorted(paths(store)) == [*names, "d"]
-    assert len(parts(store, IMAGES)) == 1
+    assert len(list_parts(store, IMAGES)) == 1
     assert [path.name for path in (store.root / IMAGES).iterdir() if path.suffix == ".tmp"] == []
 
 
@@ -186,7 +197,7 @@ def test_readers_and_writers_at_once_lose_and_double_nothing(any_store: ObjectSt
     assert failures == []
     compact_all(any_store)
     assert sorted(paths(any_store)) == written
-    assert len(parts(any_store, IMAGES)) == 1
+    assert len(list_parts(any_store, IMAGES)) == 1
 
 
 def run_together(*works: Callable[[], None]) -> None:
@@ -265,7 +276,7 @@ def test_of_two_compactions_one_creates_the_part(store: LocalStore):
 def test_a_compaction_that_slept_through_two_others_changes_nothing(store: LocalStore):
     """It creates the name of the first one again, which the second one has replaced and removed."""
     old = [write(store, "a"), write(store, "b")]
-    stale = catalogue.contents(store, IMAGES, sorted(old))
+    stale = parts.contents(store, IMAGES, sorted(old))
     compact_all(store)
     late = write(store, "c")
     compact_all(store)
@@ -282,14 +293,14 @@ def test_a_damaged_part_stops_its_day_and_removes_nothing(store: LocalStore):
     store.path(key).write_bytes(b"junk")
     with pytest.raises(CatalogueError, match="not a readable part"):
         compact_day(store, DAY)
-    assert len(parts(store, IMAGES)) == 2
+    assert len(list_parts(store, IMAGES)) == 2
 
 
 @pytest.mark.parametrize("names", [b"{", b"[1]", b'{"a": 1}'])
 def test_a_compacted_part_that_does_not_name_what_it_replaces_is_refused(store: LocalStore, names: bytes):
-    rows = catalogue.contents(store, IMAGES, [write(store, "a")]).rows
-    metadata = {**catalogue.IMAGES_SCHEMA.metadata, b"inr.replaces": names}
-    part = catalogue._parquet(rows.replace_schema_metadata(metadata))
+    rows = parts.contents(store, IMAGES, [write(store, "a")]).rows
+    metadata = {**parts.IMAGES_SCHEMA.metadata, b"inr.replaces": names}
+    part = parts._parquet(rows.replace_schema_metadata(metadata))
     store.put(f"{IMAGES}/20260101Z-000001.parquet", part)
     with pytest.raises(CatalogueError, match=r"20260101Z-000001"):
         paths(store)
@@ -300,14 +311,14 @@ def test_what_does_not_read_back_is_removed_and_replaces_nothing(
 ):
     write(store, "a")
     write(store, "b")
-    rows = catalogue.contents(store, IMAGES, parts(store, IMAGES)).rows
-    monkeypatch.setattr(catalogue, "_parquet", lambda table: PARQUET(table.slice(1)))
+    rows = parts.contents(store, IMAGES, list_parts(store, IMAGES)).rows
+    monkeypatch.setattr(parts, "_parquet", lambda table: PARQUET(table.slice(1)))
     with pytest.raises(CatalogueError, match="does not read back"):
         write_compacted(store, IMAGES, "20260101Z-000001.parquet", rows, set())
     assert sorted(paths(store)) == ["a", "b"]
 
 
-PARQUET = catalogue._parquet
+PARQUET = parts._parquet
 
 
 def test_the_headline_counts_what_was_done():

@@ -15,13 +15,14 @@ from PIL import Image
 from inr import CodecConfig, DeadlineExceeded, Progress
 from inr.bitstream import Metadata
 from inr.mlp.fit import presets
-from tasks.catalogue import parts as catalogue
+from tasks.catalogue import parts
 from tasks.catalogue.contract import Contract
 from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
-from tasks.originals.listing import SourceImage, digest_source
+from tasks.originals.listing import SourceImage
 from tasks.originals.opening import Picture, open_picture
-from tasks.plan import claims as journal
+from tasks.originals.reading import digest_source
+from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.settings import RunOptions
 from tasks.steps import commit
@@ -88,11 +89,11 @@ def stored(stored_once: Stored, tmp_path: Path) -> Stored:
 def test_claim_and_bitstream_are_there_before_the_record(stored: Stored):
     assert stored.record.status == STORED
     assert hashlib.sha256(stored.path.read_bytes()).hexdigest() == stored.record.bitstream_digest
-    claim = journal.claimed(stored.store, stored.image.digest, stored.record.archive_digest)
+    claim = claims.claimed(stored.store, stored.image.digest, stored.record.archive_digest)
     assert claim is not None
     assert claim.record == stored.record
     assert len(claim.history) > 0
-    assert catalogue.read_images(stored.store).num_rows == 0
+    assert parts.read_images(stored.store).num_rows == 0
 
 
 def test_what_a_killed_run_left_is_taken_over_without_a_fit(stored: Stored):
@@ -198,7 +199,7 @@ def test_the_loser_of_a_race_takes_over_the_winners_claim(stored: Stored):
 def test_the_loser_of_a_race_takes_over_the_winners_record(stored: Stored):
     archived = verify_image(stored.image, stored.record, stored.job)
     commit.append(stored.store, [archived])
-    journal.forget(stored.store, stored.image.digest, archived.archive_digest)
+    claims.forget(stored.store, stored.image.digest, archived.archive_digest)
     record = store_claimed(stored.store, other_claim(stored, b"late"), b"late")
     assert record == dataclasses.replace(archived, run_id="late", status=STORED)
 
@@ -210,7 +211,7 @@ def test_the_same_bytes_twice_are_no_conflict(stored: Stored):
 
 
 def test_an_object_that_nobody_claims_is_replaced(stored: Stored):
-    journal.forget(stored.store, stored.image.digest, stored.record.archive_digest)
+    claims.forget(stored.store, stored.image.digest, stored.record.archive_digest)
     claim = other_claim(stored, b"late")
     assert store_claimed(stored.store, claim, b"late") == claim.record
     assert read(stored.store, stored) == b"late"
@@ -275,7 +276,7 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
     assert "stored without loss: the best of 2 fits has" in record.notes[-1]
     opened = open_picture(stored.path.read_bytes(), max_pixels=100)
     np.testing.assert_array_equal(opened.pixels, np.asarray(NOISE))
-    claim = journal.claimed(stored.store, stored.image.digest, record.archive_digest)
+    claim = claims.claimed(stored.store, stored.image.digest, record.archive_digest)
     assert claim is not None
     assert {point.attempt for point in claim.history} == {1, 2}
     assert claim.history[-1].rd_lambda < claim.history[0].rd_lambda == 0.02

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from inr.errors import ConfigError
 from tasks.errors import StorageError, StorageUnavailable
 from tasks.store import folder as local_store
 from tasks.store import objects
-from tasks.store.folder import LocalStore, replace_file
+from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 
 
@@ -90,26 +89,8 @@ def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monk
         store.put("other", b"1")
 
 
-def test_a_store_opens_from_path_and_uri_but_not_from_a_file(tmp_path: Path):
-    assert open_store(str(tmp_path)).url == str(tmp_path)
-    assert open_store((tmp_path / "a b").as_uri()).url == str(tmp_path / "a b")
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="found a file"):
-        open_store(str(tmp_path / "file"))
-
-
 def test_a_store_whose_path_is_not_text_has_a_uri(tmp_path: Path):
     store = LocalStore(tmp_path / os.fsdecode(b"\xff"))
     store.put("key", b"1")
     assert store.url.isascii()
     assert open_store(store.url).get("key", max_bytes=1) == b"1"
-
-
-def test_replacing_a_file_is_all_or_nothing(tmp_path: Path):
-    path = tmp_path / "out"
-    path.write_bytes(b"old")
-    replace_file(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(StorageError, match="write"):
-        replace_file(tmp_path / "nowhere" / "out", b"new")

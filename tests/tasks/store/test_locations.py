@@ -1,99 +1,34 @@
-"""What every store promises, for each kind of store."""
-
-import threading
-import uuid
+import os
 from pathlib import Path
 
 import pytest
 
 from inr.errors import ConfigError
-from tasks.errors import ObjectMissing, StorageError
 from tasks.store.folder import LocalStore
-from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.locations import local_path, open_store
+from tasks.store.s3 import S3Store
 
 
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "folder":
-        return open_store(str(tmp_path / "store"))
-    request.getfixturevalue("s3_access")
-    return open_store(f"s3://archive/{uuid.uuid4().hex}/a place")
-
-
-def test_an_object_comes_back_as_it_was_put(store: ObjectStore):
-    assert store.put("a/b.bin", b"123")
-    assert store.put("a/empty", b"")
-    assert store.get("a/b.bin", max_bytes=3) == b"123"
-    assert store.get("a/empty", max_bytes=0) == b""
-    assert [(found.key, found.n_bytes) for found in store.objects("a")] == [("a/b.bin", 3), ("a/empty", 0)]
-
-
-def test_a_key_is_created_once(store: ObjectStore):
-    assert store.put("key", b"first")
-    assert not store.put("key", b"second")
-    assert not store.put("key", b"first")
-    assert store.get("key", max_bytes=10) == b"first"
-
-
-def test_of_many_writers_one_creates_the_key_and_its_object_is_whole(store: ObjectStore):
-    won = []
-    start = threading.Barrier(16)
-
-    def write(n: int) -> None:
-        data = bytes([n]) * 100_000
-        start.wait()
-        if store.put("key", data):
-            won.append(data)
-
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [store.get("key", max_bytes=100_000)] == won
-    if isinstance(store, LocalStore):
-        assert list((store.root / ".tmp").iterdir()) == []
-
-
-def test_missing_objects_have_their_own_error_and_can_be_deleted(store: ObjectStore):
-    with pytest.raises(ObjectMissing, match="read nothing"):
-        store.get("nothing", max_bytes=1)
-    store.delete("nothing")
-    assert store.objects("nothing") == []
-
-
-def test_a_deleted_key_is_free_again(store: ObjectStore):
-    store.put("key", b"1")
-    store.delete("key")
-    assert store.put("key", b"2")
-
-
-def test_an_object_above_the_limit_is_not_read(store: ObjectStore):
-    store.put("key", b"12345")
-    with pytest.raises(StorageError, match=r"read key.*at most 4 bytes"):
-        store.get("key", max_bytes=4)
-
-
-def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(store: ObjectStore):
-    for key in ("a/1", "a/b/2", "ab/3", "a.4"):
-        store.put(key, b"x")
-    assert [found.key for found in store.objects("a")] == ["a/1", "a/b/2"]
-
-
-@pytest.mark.parametrize("key", ["../up", "a/../b", "/root", "a//b", ".hidden", "a/.hidden", "", "a b", "a/"])
-def test_keys_that_could_leave_the_store_are_refused(store: ObjectStore, key: str):
-    for use in (lambda: store.put(key, b""), lambda: store.get(key, max_bytes=1), lambda: store.delete(key)):
-        with pytest.raises(StorageError, match="key"):
-            use()
-
-
-def test_a_store_opens_from_its_own_url(store: ObjectStore):
-    store.put("key", b"1")
-    assert open_store(store.url).get("key", max_bytes=1) == b"1"
+def test_a_store_opens_from_path_and_uri_but_not_from_a_file(tmp_path: Path):
+    assert open_store(str(tmp_path)).url == str(tmp_path)
+    assert open_store((tmp_path / "a b").as_uri()).url == str(tmp_path / "a b")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="found a file"):
+        open_store(str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize("url", ["https://host/x", "", "ftp://host", "s3:///prefix", "s3://bucket/a?b=c"])
 def test_other_urls_are_refused(url: str):
     with pytest.raises(ConfigError, match="location"):
         open_store(url)
+
+
+def test_the_scheme_says_which_kind_of_store_it_is(tmp_path: Path):
+    assert isinstance(open_store("s3://bucket/prefix"), S3Store)
+    assert isinstance(open_store(str(tmp_path)), LocalStore)
+
+
+def test_a_uri_names_the_path_that_it_was_made_of():
+    for name in ("/a b/ä 100%?#", os.fsdecode(b"/\xff\xfe"), "/plain"):
+        assert local_path(Path(name).as_uri()) == Path(name)
+    assert local_path("relative/path") == Path("relative/path")

@@ -1,0 +1,73 @@
+"""The bytes of an original: whole, or only their digest, within limits. Originals are only ever read."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from tasks.errors import SourceError, StorageError
+from tasks.originals.listing import printable
+from tasks.store.locations import S3_SCHEME, local_path
+
+CHUNK = 1 << 20
+
+
+def read_source(uri: str, *, max_bytes: int) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        SourceError: It cannot be read, is not a regular file, or is larger than `max_bytes`.
+    """
+    if uri.startswith(S3_SCHEME):
+        from tasks.store import s3
+
+        with _about_a_source():
+            return s3.read_url(uri, max_bytes=max_bytes)
+    with _opened(uri, max_bytes) as (file, _):
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise SourceError(f"expected at most {max_bytes} bytes, found a file that grows")
+    return data
+
+
+def digest_source(uri: str, *, max_bytes: int) -> tuple[str, int]:
+    """SHA-256 and size of a file, in a megabyte of memory. Raises as `read_source`."""
+    if uri.startswith(S3_SCHEME):
+        from tasks.store import s3
+
+        with _about_a_source():
+            return s3.digest_url(uri, max_bytes=max_bytes)
+    digest, n_bytes = hashlib.sha256(), 0
+    with _opened(uri, max_bytes) as (file, _):
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            n_bytes += len(chunk)
+    return digest.hexdigest(), n_bytes
+
+
+@contextmanager
+def _about_a_source() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise SourceError(str(error)) from error
+
+
+@contextmanager
+def _opened(uri: str, max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a regular file within the limit. Non-blocking, or a named pipe would hold us forever."""
+    try:
+        descriptor = os.open(local_path(uri), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError("expected a regular file, found something else")
+            if status.st_size > max_bytes:
+                raise SourceError(f"expected at most {max_bytes} bytes, found {status.st_size}")
+            yield file, status.st_size
+    except OSError as error:
+        reason = "a folder that cannot be listed" if error.errno == errno.EISDIR else error.strerror
+        raise SourceError(f"{printable(local_path(uri).name)} cannot be read: {reason}") from error

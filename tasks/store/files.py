@@ -1,0 +1,94 @@
+"""How files are created: whole and durable, or not at all; and how their errors are named.
+
+A file is written beside its name, synced, and then linked or renamed to it. So a reader never sees a part
+of one, and a writer that is killed leaves nothing under the name.
+"""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
+
+TRANSIENT = frozenset(
+    {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
+)
+
+
+def create_file(path: Path, data: bytes) -> bool:
+    """Write a file that appears whole, and the folders above it; False if that very file is there already.
+
+    Raises:
+        StorageError: It could not be written, or a different file is there.
+    """
+    with about_a_file(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if not path.exists():
+                with _beside(path, data) as temporary:
+                    os.link(temporary, path)
+                sync_folder(path.parent)
+                return True
+        except FileExistsError:  # made between the two lines
+            pass
+        if path.read_bytes() != data:
+            raise StorageError(f"write {path}: a different file is there")
+    return False
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file that appears whole, replacing one that was there.
+
+    Raises:
+        StorageError: It could not be written; the former file is still there.
+    """
+    with about_a_file(f"write {path}"), _beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def about_a_file(what: str) -> Iterator[None]:
+    """Turn an `OSError` of the body into the error of this package that says whether to try again.
+
+    Args:
+        what: What the body does and to which file, as the message begins.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissing(f"{what}: there is no such object") from error
+    except OSError as error:
+        kind = StorageUnavailable if error.errno in TRANSIENT else StorageError
+        raise kind(f"{what}: {error.strerror or error}") from error
+
+
+def write_through(file: BinaryIO, data: bytes) -> None:
+    """Write the bytes of a file and wait until the disk has them."""
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name durable: a file's own sync does not cover the folder that names it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A file with the data in the folder of `path`, removed at the end if it still has that name."""
+    temporary = path.with_name(f".inr-{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            write_through(file, data)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

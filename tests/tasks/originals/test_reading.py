@@ -1,0 +1,47 @@
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import SourceError
+from tasks.originals.reading import digest_source, read_source
+from tasks.store.s3 import S3Store
+from tests.s3_server import Access
+
+
+@pytest.fixture
+def bucket(s3_access: Access) -> S3Store:
+    return S3Store(f"s3://archive/{uuid.uuid4().hex}")
+
+
+def test_a_named_pipe_does_not_hold_the_reader(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(SourceError, match="regular file"):
+        read_source((tmp_path / "pipe.png").as_uri(), max_bytes=1)
+
+
+def test_limits_hold_before_reading(tmp_path: Path):
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    for read in (read_source, digest_source):
+        with pytest.raises(SourceError, match="at most 1000 bytes, found 1099511627776"):
+            read(path.as_uri(), max_bytes=1000)
+
+
+def test_digest_and_size(tmp_path: Path):
+    data = b"x" * 3_000_000
+    (tmp_path / "a.png").write_bytes(data)
+    uri = (tmp_path / "a.png").as_uri()
+    assert digest_source(uri, max_bytes=1 << 30) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
+def test_what_cannot_be_had_from_s3_has_a_name(bucket: S3Store):
+    bucket.put("a.png", b"12345")
+    for read in (read_source, digest_source):
+        with pytest.raises(SourceError, match=r"a\.png.*at most 4 bytes, found 5"):
+            read(f"{bucket.url}/a.png", max_bytes=4)
+        with pytest.raises(SourceError, match="no such object"):
+            read(f"{bucket.url}/b.png", max_bytes=4)

@@ -1,0 +1,72 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
+from tasks.store import files
+from tasks.store.files import about_a_file, create_file, replace_file
+
+
+def test_a_file_is_created_with_its_folders_and_a_second_one_is_no_surprise(tmp_path: Path):
+    path = tmp_path / "a" / "b" / "out"
+    assert create_file(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert not create_file(path, b"whole")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_different_file_of_the_name_is_never_replaced(tmp_path: Path):
+    path = tmp_path / "out"
+    path.write_bytes(b"mine")
+    with pytest.raises(StorageError, match="out: a different file is there"):
+        create_file(path, b"other")
+    assert path.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("found", [b"whole", b"other"])
+def test_a_file_that_appears_while_another_is_written_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: bytes
+):
+    path = tmp_path / "out"
+    link = os.link
+
+    def late(source: Path, target: Path) -> None:
+        target.write_bytes(found)
+        link(source, target)
+
+    monkeypatch.setattr(files.os, "link", late)
+    if found == b"whole":
+        assert not create_file(path, b"whole")
+    else:
+        with pytest.raises(StorageError, match="a different file"):
+            create_file(path, b"whole")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_a_file_is_all_or_nothing(tmp_path: Path):
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(StorageError, match="write"):
+        replace_file(tmp_path / "nowhere" / "out", b"new")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.EIO, StorageUnavailable),
+        (errno.ESTALE, StorageUnavailable),
+        (errno.ENOSPC, StorageError),
+        (errno.ENOENT, ObjectMissing),
+    ],
+)
+def test_an_error_of_the_system_says_what_was_done_and_whether_to_try_again(
+    code: int, kind: type[StorageError]
+):
+    with pytest.raises(StorageError, match="write a") as caught, about_a_file("write a"):
+        raise OSError(code, os.strerror(code))
+    assert type(caught.value) is kind
