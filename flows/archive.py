@@ -4,7 +4,7 @@ A batch is a run of `flows.batch`, in this process or on another host. Whatever 
 its row; the run's final state says whether there were failures.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -18,8 +18,7 @@ from flows.engine.handing import Purpose, taken
 from flows.engine.images import commit, failed_rows, new_job
 from flows.engine.listening import listening
 from flows.engine.runs import Run, begin, ended, in_parts
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.records import CatalogueRecord, archive_digest, described
 from tasks.errors import BatchLost, Summary
 from tasks.plan.batches import (
@@ -32,6 +31,7 @@ from tasks.plan.batches import (
 )
 from tasks.plan.planning import Plan, archived_in, make_plan
 from tasks.report.artifact import run_page
+from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary, store_report
 from tasks.settings import RunOptions
 from tasks.steps.compress import ArchiveJob
@@ -82,15 +82,15 @@ def archive(
     summary = _new_summary(source, job, plan)
     _archive_plan(run, target, plan, job, summary)
     store_report(target, summary)
-    _store_page(target, summary, run.options)
-    return ended(summary, run_page(target, summary, run.options), artifacts.images(summary))
+    worst = _store_page(target, summary, run.options)
+    return ended(summary, run_page(summary, worst), artifacts.images(summary))
 
 
 def _plan(source: str, store: ObjectStore, job: ArchiveJob) -> Plan:
     """The plan of the command that started this run, if there is one; else a new one."""
     digest = archive_digest(job.config, job.contract)
     handed = taken(Purpose(source, store.url, digest))
-    return handed or make_plan(source, store, digest, max_file_bytes=job.options.max_file_bytes)
+    return handed or make_plan(source, store, digest, job.options)
 
 
 def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
@@ -169,13 +169,18 @@ def _rows_of_batch(
     return rows
 
 
-def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> None:
-    """Leave the run's report as a page; an error there is no reason to fail what is archived."""
+def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> Sequence[Pair]:
+    """Leave the run's report as a page; an error there is no reason to fail what is archived.
+
+    Returns:
+        The images with the lowest PSNR, as the page shows them.
+    """
     if not summary.n_done:
-        return
+        return ()
     from tasks.report.html.render import store_page  # two seconds, and only a run with rows pays them
 
     try:
-        store_page(store, summary.run_id, options)
+        return store_page(store, summary.run_id, options).pairs
     except Exception:
         get_run_logger().exception("the run's report could not be made; inr report makes one at any time")
+        return ()

@@ -7,8 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.engine.images import archive_all, new_job
 from flows.engine.runs import begin, ended
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.records import described
 from tasks.plan.batches import read_batch, write_outcome
 from tasks.report.summary import RunSummary

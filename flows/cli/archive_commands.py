@@ -26,14 +26,12 @@ from flows.cli.options import (
     TargetPsnr,
     Workers,
     codec_config,
-    contract_of,
 )
 from flows.cli.running import concluded, location, named_store, places, started
 from flows.engine.handing import Purpose, handing
-from inr.config import MODELS, CodecConfig
+from inr.config import MODELS, CodecConfig, Contract
 
 if TYPE_CHECKING:
-    from tasks.catalogue.contract import Contract
     from tasks.plan.planning import Plan
     from tasks.report.summary import RunSummary
     from tasks.settings import RunOptions
@@ -49,7 +47,7 @@ def archive(
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
-    max_refits: MaxRefits = None,
+    max_refits: MaxRefits = Contract.max_refits,
     seed: Seed = DEFAULTS.seed,
     device: Device = None,
     deadline: Deadline = None,
@@ -73,7 +71,7 @@ def archive(
         deployment=deployment,
         store=None if store is None else location(store),
     )
-    contract = contract_of(min_psnr, max_refits)
+    contract = None if min_psnr is None else Contract(min_psnr, max_refits)
     wanted = _Wanted(location(source), named_store(settings), config, settings.options(), contract)
     if dry_run:
         _estimate(wanted, as_json)
@@ -90,7 +88,7 @@ def plan(
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
-    max_refits: MaxRefits = None,
+    max_refits: MaxRefits = Contract.max_refits,
     seed: Seed = DEFAULTS.seed,
     device: Device = None,
     workers: Workers = None,
@@ -160,19 +158,19 @@ class _Wanted:
     store: str
     config: CodecConfig
     options: "RunOptions"
-    contract: "Contract | None"
+    contract: Contract | None
 
 
-def _planned(wanted: _Wanted) -> "tuple[ObjectStore, Purpose, Plan]":
-    """The store, and the plan with what it is made for."""
+def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
+    """The store, and the plan with what it is made for; with the sizes of images, if they are wanted."""
     from tasks.catalogue.records import archive_digest
     from tasks.plan.planning import make_plan
     from tasks.store.locations import open_store
 
     target = open_store(wanted.store)
     purpose = Purpose(wanted.source, target.url, archive_digest(wanted.config, wanted.contract))
-    limit = wanted.options.max_file_bytes
-    return target, purpose, make_plan(wanted.source, target, purpose.archive_digest, max_file_bytes=limit)
+    plan = make_plan(wanted.source, target, purpose.archive_digest, wanted.options, with_sizes=with_sizes)
+    return target, purpose, plan
 
 
 def _estimate(wanted: _Wanted, as_json: bool) -> None:
@@ -181,9 +179,8 @@ def _estimate(wanted: _Wanted, as_json: bool) -> None:
     from flows.engine.cores import n_workers
     from tasks.plan.estimate import estimate
 
-    target, _, plan = _planned(wanted)
-    options = wanted.options
-    found = estimate(plan, target, wanted.config, options, n_workers(options))
+    target, _, plan = _planned(wanted, with_sizes=True)
+    found = estimate(plan, target, wanted.config, n_workers(wanted.options))
     show_json(asdict(found)) if as_json else show_estimate(found)
 
 

@@ -13,7 +13,7 @@ import inr
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue.records import goal
-from tasks.originals.opening import open_picture
+from tasks.originals.opening import open_file
 from tasks.originals.reading import read_source
 from tasks.originals.writing import to_png
 from tasks.settings import RunOptions, load_settings
@@ -44,8 +44,7 @@ def encode_file(
     from tasks.steps.compress import fit
 
     check_output(output, image)
-    data = read_source(image.absolute().as_uri(), max_bytes=options.max_file_bytes)
-    picture = open_picture(data, max_pixels=options.max_pixels)
+    picture, source_n_bytes = open_file(image.absolute().as_uri(), options)
     watch = FitWatch(deadline_seconds=options.deadline_seconds, report=report)
     encoded, seconds = fit(picture, config, options.device, watch)
     replace_file(output, encoded.bitstream)
@@ -53,7 +52,7 @@ def encode_file(
         "image": str(image),
         "output": str(output),
         **_size(picture.pixels.shape),
-        "source_n_bytes": len(data),
+        "source_n_bytes": source_n_bytes,
         "notes": list(picture.notes),
         "model": config.model,
         "preset": config.preset,
@@ -185,7 +184,7 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
         "n_images": totals.n_images,
         "n_archived": totals.n_archived,
         "n_failed": totals.n_failed,
-        "n_pictures": made.n_pairs,
+        "n_pictures": made.n_shown,
         "n_bytes": len(data),
     }
 

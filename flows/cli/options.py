@@ -1,13 +1,10 @@
 """Arguments and options that several commands of ``inr`` have. As light as `flows.cli.app`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from inr.config import DEFAULT_RD_LAMBDA, MODELS, PRESETS, CodecConfig
-
-if TYPE_CHECKING:
-    from tasks.catalogue.contract import Contract
 
 DEFAULTS = CodecConfig()  # of the options that a command passes on to it
 
@@ -38,7 +35,7 @@ MinPsnr = Annotated[
     float | None,
     typer.Option(help="Contract: least PSNR, in dB; an image that no fit brings there is stored losslessly."),
 ]
-MaxRefits = Annotated[int | None, typer.Option(help="Fits with a smaller λ to meet the contract. [3]")]
+MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
 
 
 def codec_config(
@@ -62,16 +59,3 @@ def codec_config(
         target_bpp=target_bpp,
         seed=seed,
     )
-
-
-def contract_of(min_psnr: float | None, max_refits: int | None) -> "Contract | None":
-    """The contract that the options of a command ask for; None where no PSNR is given.
-
-    Raises:
-        ConfigError: An option is out of its range.
-    """
-    if min_psnr is None:
-        return None
-    from tasks.catalogue.contract import Contract
-
-    return Contract(min_psnr) if max_refits is None else Contract(min_psnr, max_refits)

@@ -10,8 +10,7 @@ from functools import partial
 
 from flows.engine.runs import Run, in_parts
 from flows.engine.workers import Step, outcomes, task_runner
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.records import STORED, CatalogueRecord, failed_record, planned_record
 from tasks.originals.listing import SourceImage
 from tasks.report.summary import RunSummary

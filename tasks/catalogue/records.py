@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import inr
+from inr import Contract
 from inr.bitstream import FORMAT_VERSION
 from inr.config import CodecConfig
 from inr.errors import ConfigError
-from tasks.catalogue.contract import Contract
 from tasks.originals.listing import SourceImage
 
 IMAGES_SCHEMA_VERSION = 2
@@ -32,6 +32,8 @@ MISSING = "missing"
 ORPHAN = "orphan"
 UNAVAILABLE = "unavailable"
 LOST = frozenset({DAMAGED, MISSING})
+BITSTREAM_SUFFIX = ".inr"
+SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png")
 GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
 
 
@@ -124,9 +126,14 @@ def archive_digest(config: CodecConfig, contract: Contract | None = None) -> str
     return hashlib.sha256(json.dumps(decides, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def bitstream_key(image_digest: str, archive_digest: str) -> str:
-    """Where the bitstream of an image under a config is stored."""
-    return f"bitstreams/{image_digest[:2]}/{image_digest}/{archive_digest}.inr"
+def object_key(image_digest: str, archive_digest: str, suffix: str) -> str:
+    """Where the object of an image under a config is stored; `suffix`, one of `SUFFIXES`, says what it is."""
+    return f"bitstreams/{image_digest[:2]}/{image_digest}/{archive_digest}{suffix}"
+
+
+def object_keys(image_digest: str, archive_digest: str) -> tuple[str, ...]:
+    """Every key that the object of an image under a config may have."""
+    return tuple(object_key(image_digest, archive_digest, suffix) for suffix in SUFFIXES)
 
 
 def now() -> datetime:

@@ -8,13 +8,14 @@ import numpy as np
 
 from inr import Decoded
 from inr.bitstream import Metadata
-from inr.decoder import digest_pixels, digest_symbols
 from inr.errors import SelfCheckFailed
+from inr.network import digest_pixels, digest_symbols
 from tasks.errors import UnsupportedImage
-from tasks.originals.opening import Picture, open_picture
+from tasks.originals.opening import Picture, format_of, open_picture
 from tasks.originals.writing import to_png, to_webp
 
 EXIF_HEADER = b"Exif\0\0"
+SUFFIXES = {"WEBP": ".webp", "PNG": ".png"}
 
 
 def to_lossless(picture: Picture) -> bytes:
@@ -34,6 +35,18 @@ def to_lossless(picture: Picture) -> bytes:
         ):
             return data
     raise SelfCheckFailed(f"{picture.format}: neither WebP nor PNG reads back as the same picture")
+
+
+def lossless_suffix(data: bytes) -> str:
+    """The suffix of a file of `to_lossless`, by what the file is: ``.webp`` or ``.png``.
+
+    Raises:
+        UnsupportedImage: It is no such file.
+    """
+    found = format_of(data)
+    if found not in SUFFIXES:
+        raise UnsupportedImage(f"expected a file of {' or '.join(SUFFIXES)}, found {found}")
+    return SUFFIXES[found]
 
 
 def decode_lossless(data: bytes, *, max_pixels: int) -> Decoded:

@@ -1,4 +1,4 @@
-"""The one place that opens photographs: bytes → 8-bit pixels, metadata, and notes on what was changed.
+"""The one place where a photograph becomes pixels: 8-bit samples, metadata, and notes on what was changed.
 
 Grey, grey with alpha, RGB and RGBA of 8 bits pass as they are. Palettes, bilevel, CMYK and YCbCr are
 converted, and a note says so. What would lose more than a note can say is refused by name: more than
@@ -6,6 +6,7 @@ converted, and a note says so. What would lose more than a note can say is refus
 pixels are unpacked. EXIF orientation is applied to the pixels and removed from the EXIF block.
 """
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from inr.bitstream import Limits, Metadata
-from tasks.errors import UnsupportedImage
+from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.listing import SourceImage
+from tasks.originals.reading import read_source
+from tasks.settings import RunOptions
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 NATIVE_MODES = ("L", "LA", "RGB", "RGBA")
@@ -54,6 +58,60 @@ class Picture:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Header:
+    """What one read of a file says of it, without unpacking a pixel.
+
+    Attributes:
+        digest: SHA-256 of the file's bytes.
+        n_bytes: Size of the file.
+        size: Width and height in pixels, before orientation; or why the image will be refused.
+    """
+
+    digest: str
+    n_bytes: int
+    size: tuple[int, int] | UnsupportedImage
+
+
+def read_header(uri: str, options: RunOptions) -> Header:
+    """Digest and size of an original, both from one read.
+
+    Raises:
+        SourceError: See `read_source`.
+    """
+    data = read_source(uri, max_bytes=options.max_file_bytes)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        return Header(digest, len(data), picture_size(data, max_pixels=options.max_pixels))
+    except UnsupportedImage as error:
+        return Header(digest, len(data), error)
+
+
+def open_original(image: SourceImage, options: RunOptions) -> Picture:
+    """Read an original, make sure that it still is the one with that digest, and open it.
+
+    Raises:
+        SourceError: It cannot be read, or has changed.
+        UnsupportedImage: See `open_picture`.
+    """
+    data = read_source(image.uri, max_bytes=options.max_file_bytes)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != image.digest:
+        raise SourceError(f"the file has changed: expected SHA-256 {image.digest}, found {digest}")
+    return open_picture(data, max_pixels=options.max_pixels)
+
+
+def open_file(uri: str, options: RunOptions) -> tuple[Picture, int]:
+    """Read and open a file of which no digest is known; returns the picture and the file's size in bytes.
+
+    Raises:
+        SourceError: It cannot be read.
+        UnsupportedImage: See `open_picture`.
+    """
+    data = read_source(uri, max_bytes=options.max_file_bytes)
+    return open_picture(data, max_pixels=options.max_pixels), len(data)
+
+
 def open_picture(data: bytes, *, max_pixels: int) -> Picture:
     """Open an image file of one of `FORMATS`.
 
@@ -66,6 +124,15 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
     """
     with _opened(data, max_pixels) as image:
         return _picture(image)
+
+
+def format_of(data: bytes) -> str | None:
+    """Which of `FORMATS` a file has, by its first bytes; None if it has none of them."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.format
+    except Exception:  # Pillow's readers of headers raise nearly anything on damaged bytes
+        return None
 
 
 def picture_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:

@@ -9,11 +9,12 @@ bitstream that it names it saves the fit, and verification still decides.
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
 from inr import Progress
-from tasks.catalogue.records import CatalogueRecord, bitstream_key
+from tasks.catalogue.records import CatalogueRecord, object_keys
 from tasks.errors import ObjectMissing
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
@@ -56,22 +57,32 @@ def read_claim(
         return None
     record = claim.record
     names = (record.image_digest, record.archive_digest, record.bitstream_digest)
-    return claim if names == (image_digest, archive_digest, bitstream_digest) else None
+    is_named_so = names == (image_digest, archive_digest, bitstream_digest)
+    return claim if is_named_so and record.key in object_keys(image_digest, archive_digest) else None
 
 
 def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim | None:
-    """The claim for the bitstream that is stored under an image's key, if there are both."""
+    """The claim for an object that is stored for an image, if there are both."""
+    for found in store.objects(_folder(image_digest, archive_digest)):
+        digest = PurePosixPath(found.key).stem
+        claim = read_claim(store, image_digest, archive_digest, digest)
+        if claim is not None and _stored_digest(store, claim.record.key or "") == digest:
+            return claim
+    return None
+
+
+def _stored_digest(store: ObjectStore, key: str) -> str | None:
+    """SHA-256 of the object under a key, or None if there is none."""
     try:
-        stored = store.get(bitstream_key(image_digest, archive_digest), max_bytes=MAX_BITSTREAM_BYTES)
+        return hashlib.sha256(store.get(key, max_bytes=MAX_BITSTREAM_BYTES)).hexdigest()
     except ObjectMissing:
         return None
-    return read_claim(store, image_digest, archive_digest, hashlib.sha256(stored).hexdigest())
 
 
 def claimed_keys(store: ObjectStore) -> set[str]:
-    """Keys of the bitstreams that a run that is not over, or was killed, has claimed."""
+    """Keys that objects have which a run that is not over, or was killed, has claimed; with every suffix."""
     names = (found.key.split("/") for found in store.objects(FOLDER))
-    return {bitstream_key(name[1], name[2]) for name in names if len(name) == 4}
+    return {key for name in names if len(name) == 4 for key in object_keys(name[1], name[2])}
 
 
 def forget(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
@@ -80,10 +91,10 @@ def forget(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
         store.delete(found.key)
 
 
-def discard(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
-    """Remove a bitstream that failed verification, and its claims, so that a rerun makes it again."""
-    store.delete(bitstream_key(image_digest, archive_digest))
-    forget(store, image_digest, archive_digest)
+def discard(store: ObjectStore, record: CatalogueRecord) -> None:
+    """Remove an object that failed verification, and its claims, so that a rerun makes it again."""
+    store.delete(record.key or "")
+    forget(store, record.image_digest or "", record.archive_digest)
 
 
 def _key(image_digest: str, archive_digest: str, bitstream_digest: str) -> str:

@@ -19,12 +19,8 @@ from numpy.typing import NDArray
 from inr import CodecConfig
 from tasks.catalogue import parts
 from tasks.catalogue.records import ARCHIVED, goal
-from tasks.errors import SourceError, UnsupportedImage
-from tasks.originals.listing import SourceImage
-from tasks.originals.opening import picture_size
-from tasks.originals.reading import read_source
+from tasks.errors import UnsupportedImage
 from tasks.plan.planning import Plan
-from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
 
 TYPICAL_SEARCH = 3  # fits that a target takes, where no row tells
@@ -78,23 +74,20 @@ class Estimate:
     origin: str
 
 
-def estimate(
-    plan: Plan, store: ObjectStore, config: CodecConfig, options: RunOptions, n_workers: int
-) -> Estimate:
-    """What archiving a plan would take. Reads the header of every image; writes nothing.
+def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int) -> Estimate:
+    """What archiving a plan would take. Reads the store's catalogue, and no image; writes nothing.
 
     Args:
-        plan: What is to do.
+        plan: What is to do, with the sizes of its images.
         store: Whose catalogue to learn from.
         config: How it would be encoded; a contract may take further fits.
-        options: How the run would work.
         n_workers: Images at a time.
 
     Raises:
         CatalogueError, StorageError: The store's catalogue cannot be read.
     """
-    sizes = [_pixels(image, options) for image in plan.images]
-    known = [size for size in sizes if size is not None]
+    sizes = [plan.sizes[image.digest] for image in plan.images]
+    known = [size[0] * size[1] for size in sizes if not isinstance(size, UnsupportedImage)]
     rates = rates_of(store, config)
     found = predicted(rates, config, known)
     return Estimate(
@@ -196,13 +189,3 @@ def _of_table(config: CodecConfig) -> list[Measured]:
         for point in table["points"]
         if (point["model"], point["preset"]) == (config.model, config.preset)
     ]
-
-
-def _pixels(image: SourceImage, options: RunOptions) -> int | None:
-    """Pixels of an image; None if its file or its header will be refused."""
-    try:
-        data = read_source(image.uri, max_bytes=options.max_file_bytes)
-        width, height = picture_size(data, max_pixels=options.max_pixels)
-    except (SourceError, UnsupportedImage):
-        return None
-    return width * height

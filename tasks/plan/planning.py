@@ -7,15 +7,18 @@ again. The record of a failure does not count: a failed image is tried again.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tasks.catalogue import lookup
-from tasks.errors import SourceError
+from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
+from tasks.originals.opening import read_header
 from tasks.originals.reading import digest_source
+from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
 
 READERS = 16  # files digested at a time: what costs is waiting for S3 or a disk, hardly ever a core
+READERS_OF_HEADERS = 4  # each holds a whole file
 FILES_AT_ONCE = 1024  # handed to the readers, so that memory does not grow with the source
 
 
@@ -29,6 +32,8 @@ class Plan:
         n_archived: Contents that are archived already.
         n_duplicates: Files left out because another file has the same bytes.
         left_out: Files left out by the rule on suffixes, by suffix.
+        sizes: Digest → width and height of each image by its header, or why it will be refused; empty
+            unless they were asked for.
     """
 
     images: tuple[SourceImage, ...]
@@ -36,6 +41,7 @@ class Plan:
     n_archived: int
     n_duplicates: int
     left_out: dict[str, int]
+    sizes: dict[str, tuple[int, int] | UnsupportedImage] = field(default_factory=dict)
 
     @property
     def n_to_do(self) -> int:
@@ -55,8 +61,17 @@ class Plan:
         return "; ".join(told)
 
 
-def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_bytes: int) -> Plan:
-    """List, digest, and drop what is archived. Reads everything, writes nothing.
+def make_plan(
+    source: str, store: ObjectStore, archive_digest: str, options: RunOptions, *, with_sizes: bool = False
+) -> Plan:
+    """List, digest, and drop what is archived. Reads every file once, writes nothing.
+
+    Args:
+        source: As `list_source` takes it.
+        store: The archive.
+        archive_digest: Names what the images are to be archived under.
+        options: Limits of what is read.
+        with_sizes: Whether to look at the headers too, in the same read.
 
     Raises:
         ConfigError: The source cannot be listed.
@@ -64,20 +79,20 @@ def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_
     """
     listing = list_source(source)
     contents: dict[str, SourceImage] = {}
+    sizes: dict[str, tuple[int, int] | UnsupportedImage] = {}
     unreadable = []
     n_files = 0
-    for file, found in _digested(listing.files, max_file_bytes):
+    for file, found in _read_all(listing.files, options, with_sizes):
         if isinstance(found, SourceError):
             unreadable.append((SourceImage("", file.uri, file.path, 0), found))
             continue
-        digest, n_bytes = found
         n_files += 1
-        first = contents.get(digest)
-        contents[digest] = (
-            SourceImage(digest, file.uri, file.path, n_bytes)
-            if first is None
-            else replace(first, also_at=(*first.also_at, file.path))
-        )
+        if first := contents.get(found.digest):
+            contents[found.digest] = replace(first, also_at=(*first.also_at, file.path))
+        else:
+            contents[found.digest] = SourceImage(found.digest, file.uri, file.path, found.n_bytes)
+        if found.size is not None:
+            sizes[found.digest] = found.size
     done = archived_in(store, archive_digest) if contents else frozenset()
     return Plan(
         images=tuple(image for digest, image in contents.items() if digest not in done),
@@ -85,24 +100,38 @@ def make_plan(source: str, store: ObjectStore, archive_digest: str, *, max_file_
         n_archived=sum(digest in done for digest in contents),
         n_duplicates=n_files - len(contents),
         left_out=listing.left_out,
+        sizes=sizes,
     )
 
 
-def _digested(
-    files: Sequence[SourceFile], max_bytes: int
-) -> Iterator[tuple[SourceFile, tuple[str, int] | SourceError]]:
-    """Each file, in their order, with its digest and size in bytes, or why it cannot be read."""
+@dataclass(frozen=True)
+class _Content:
+    """Digest of a file, its size in bytes, and what its header says, if that was looked at."""
 
-    def digest(file: SourceFile) -> tuple[str, int] | SourceError:
+    digest: str
+    n_bytes: int
+    size: tuple[int, int] | UnsupportedImage | None
+
+
+def _read_all(
+    files: Sequence[SourceFile], options: RunOptions, with_sizes: bool
+) -> Iterator[tuple[SourceFile, _Content | SourceError]]:
+    """Each file, in their order, with what it holds, or why it cannot be read."""
+
+    def read(file: SourceFile) -> _Content | SourceError:
         try:
-            return digest_source(file.uri, max_bytes=max_bytes)
+            if with_sizes:
+                header = read_header(file.uri, options)
+                return _Content(header.digest, header.n_bytes, header.size)
+            digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)
+            return _Content(digest, n_bytes, None)
         except SourceError as error:
             return error
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(READERS_OF_HEADERS if with_sizes else READERS) as pool:
         for start in range(0, len(files), FILES_AT_ONCE):
             some = files[start : start + FILES_AT_ONCE]
-            yield from zip(some, pool.map(digest, some), strict=True)
+            yield from zip(some, pool.map(read, some), strict=True)
 
 
 def archived_in(store: ObjectStore, archive_digest: str) -> frozenset[str]:

@@ -1,29 +1,31 @@
-"""The summary of a run as its page in Prefect shows it: what `tasks.report.summary` tells, and pictures.
+"""The summary of a run as its page in Prefect shows it: the totals of `tasks.report.summary`, and pictures.
 
-Pictures are part of the page, as data. The page is bounded, and so is the time that it takes.
+Pictures are part of the page, as data, and the page is bounded.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 
-from inr.errors import InrError
-from tasks.catalogue.records import CatalogueRecord
+from tasks.report.pairs import Pair
 from tasks.report.pictures import beside_original, data_uri, rd_plot
 from tasks.report.summary import RunSummary, facts, markdown_cell, markdown_list, markdown_table, reason
 from tasks.report.sweep import COLUMNS, SweepReport, point_cells
-from tasks.settings import RunOptions
-from tasks.store.objects import ObjectStore
 
 MAX_FAILURES = 20
-MAX_DECODE_SECONDS = 5.0  # of each image that is shown
+MAX_PAIRS = 4
 MAX_PICTURE_BYTES = 1 << 19  # of all images that are shown
 
 
-def run_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> str:
-    """Facts, the first failures, rate against PSNR, and the images with the lowest PSNR, as they became."""
+def run_page(summary: RunSummary, worst: Sequence[Pair]) -> str:
+    """Facts, the first failures, rate against PSNR, and the images with the lowest PSNR, as they became.
+
+    Args:
+        summary: The run.
+        worst: The images with the lowest PSNR, lowest first, of which the first `MAX_PAIRS` are shown.
+    """
     report = markdown_list({"report": f"{summary.store}/reports/{summary.run_id}.html"})
     lines = [*facts(summary), *report, *_failures(summary), *_plot(summary)]
-    return _text([*lines, *_worst(store, summary, options)])
+    return _text([*lines, *_worst(worst[:MAX_PAIRS])])
 
 
 def sweep_page(report: SweepReport) -> str:
@@ -59,17 +61,16 @@ def _failures(summary: RunSummary) -> list[str]:
 
 
 def _plot(summary: RunSummary) -> list[str]:
-    points = summary.highlights.points
+    points = summary.points.kept
     if not points:
         return []
-    n_seen = summary.highlights.n_seen
+    n_seen = summary.points.n_seen
     shown = f"{len(points)} of {n_seen}" if len(points) < n_seen else f"{n_seen}"
     title = f"## Rate against PSNR of {shown} image{'s' if n_seen > 1 else ''}"
     return ["", title, *_picture("Rate against PSNR", rd_plot({summary.config: points}, lines=False))]
 
 
-def _worst(store: ObjectStore, summary: RunSummary, options: RunOptions) -> Iterator[str]:
-    worst = summary.highlights.worst
+def _worst(worst: Sequence[Pair]) -> Iterator[str]:
     if not worst:
         return
     yield from (
@@ -78,24 +79,15 @@ def _worst(store: ObjectStore, summary: RunSummary, options: RunOptions) -> Iter
         "Original on the left, on the right what the stored bitstream decodes to.",
     )
     left = MAX_PICTURE_BYTES
-    for record in worst:
-        name = markdown_cell(record.source_path)
+    for pair in worst:
+        record, name = pair.record, markdown_cell(pair.record.source_path)
         yield from ("", f"{name}: {record.psnr_db:.2f} dB, {record.rate_bpp:.3f} bpp")
-        picture = _beside_original(store, record, options)
-        if isinstance(picture, str):
-            yield from ("", f"Not shown: {picture}")
-        elif len(picture) > left:
+        if pair.original is None or pair.reconstruction is None:
+            yield from ("", f"Not shown: {markdown_cell(pair.note)}")
+            continue
+        picture = beside_original(pair.original, pair.reconstruction)
+        if len(picture) > left:
             yield from ("", "Not shown: the page is large enough.")
         else:
             left -= len(picture)
             yield from _picture(record.source_path, picture)
-
-
-def _beside_original(store: ObjectStore, record: CatalogueRecord, options: RunOptions) -> bytes | str:
-    """The picture, or why there is none; a page must not make a run fail."""
-    if (record.decode_seconds or 0.0) > MAX_DECODE_SECONDS:
-        return f"it takes {record.decode_seconds:.0f} s to decode."
-    try:
-        return beside_original(store, record, options)
-    except InrError as error:
-        return markdown_cell(f"{type(error).__name__}: {error}")

@@ -13,7 +13,7 @@ from inr.bitstream import MAGIC
 from inr.errors import ConfigError
 from inr.metrics import bpp
 from tasks.originals.listing import printable
-from tasks.originals.opening import open_picture
+from tasks.originals.opening import format_of, open_picture
 from tasks.originals.reading import read_source
 from tasks.report.quality import Quality, measure_quality
 from tasks.settings import RunOptions
@@ -77,10 +77,11 @@ def compare(first: Path, second: Path, options: RunOptions) -> Comparison:
 
 
 def open_side(path: Path, options: RunOptions) -> Side:
-    """Read a file; a bitstream is told by its first bytes, or by its name."""
+    """Read a file. Its first bytes say what it is; what they leave open is a bitstream if it is named so."""
     limit = max(options.max_file_bytes, MAX_BITSTREAM_BYTES)
     data = read_source(path.absolute().as_uri(), max_bytes=limit)
-    is_bitstream = data.startswith(MAGIC) or path.suffix.lower() == ".inr"
+    is_named_so = path.suffix.lower() == ".inr"  # as lossless objects of older archives are, too
+    is_bitstream = data.startswith(MAGIC) or (is_named_so and format_of(data) is None)
     pixels = (
         inr.decode(data).pixels if is_bitstream else open_picture(data, max_pixels=options.max_pixels).pixels
     )

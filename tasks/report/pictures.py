@@ -5,17 +5,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import vl_convert
-from numpy.typing import NDArray
 from PIL import Image
-
-from tasks.catalogue.records import CatalogueRecord
-from tasks.originals.listing import SourceImage
-from tasks.settings import RunOptions
-from tasks.steps.compress import read_picture
-from tasks.steps.verify import read_intact
-from tasks.store.objects import ObjectStore
 
 PLOT_WIDTH, PLOT_HEIGHT, PLOT_SCALE, PLOT_COLOURS = 560, 320, 1.25, 64
 SIDE = 200  # of each of two images
@@ -59,19 +50,12 @@ def _axis(field: str, title: str) -> dict[str, Any]:
     return {"field": field, "type": "quantitative", "title": title, "axis": {"format": "~g", "tickCount": 8}}
 
 
-def beside_original(store: ObjectStore, record: CatalogueRecord, options: RunOptions) -> bytes:
+def beside_original(original: Image.Image, reconstruction: Image.Image) -> bytes:
     """PNG of an original on the left and what its stored bitstream decodes to on the right.
 
     Large images are reduced to `SIDE` pixels; of small ones each pixel becomes a square.
-
-    Raises:
-        SourceError, UnsupportedImage: The original is gone, or is another one by now.
-        VerificationMismatch, StorageError: The bitstream.
     """
-    path, digest = record.source_path, record.image_digest or ""
-    original = read_picture(SourceImage(digest, record.source_uri, path, record.source_n_bytes or 0), options)
-    decoded, _ = read_intact(store, record)
-    left, right = (_thumbnail(pixels) for pixels in (original.pixels, decoded.pixels))
+    left, right = _thumbnail(original), _thumbnail(reconstruction)
     both = Image.new("RGBA", (left.width + GAP + right.width, left.height))
     both.paste(left, (0, 0))
     both.paste(right, (left.width + GAP, 0))
@@ -83,8 +67,8 @@ def data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _thumbnail(pixels: NDArray[np.uint8]) -> Image.Image:
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGBA")
+def _thumbnail(picture: Image.Image) -> Image.Image:
+    image = picture.convert("RGBA")
     larger = SIDE // max(image.size)
     if larger > 1:
         return image.resize((image.width * larger, image.height * larger), Image.Resampling.NEAREST)

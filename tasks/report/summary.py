@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.catalogue.records import ARCHIVED, LOSSLESS, CatalogueRecord
-from tasks.report.highlights import Highlights
+from tasks.report.points import ThinnedPoints
 from tasks.store.objects import ObjectStore
 
 KEPT_ROWS = 500
@@ -40,7 +40,7 @@ class RunSummary:
         fit_seconds: Time in fits, added up over all workers.
         wall_seconds: Time of the run.
         rows: The rows kept for the table.
-        highlights: What is kept for pictures.
+        points: Points for the plot.
     """
 
     run_id: str
@@ -61,14 +61,14 @@ class RunSummary:
     fit_seconds: float = 0.0
     wall_seconds: float = 0.0
     rows: dict[str, list[CatalogueRecord]] = field(default_factory=dict)
-    highlights: Highlights = field(default_factory=Highlights)
+    points: ThinnedPoints = field(default_factory=ThinnedPoints)
 
     def add(self, record: CatalogueRecord) -> None:
         """Count a row."""
         kept = self.rows.setdefault(record.status, [])
         if len(kept) < KEPT_ROWS:
             kept.append(record)
-        self.highlights.add(record)
+        self.points.add(record)
         if record.status != ARCHIVED:
             self.n_failed += 1
             return
@@ -141,7 +141,7 @@ def as_values(summary: RunSummary) -> dict[str, Any]:
     values: dict[str, Any] = {
         part.name: getattr(summary, part.name)
         for part in fields(summary)
-        if part.name not in {"rows", "highlights"}
+        if part.name not in {"rows", "points"}
     }
     values |= {"mean_psnr_db": summary.mean_psnr_db, "rate_bpp": summary.rate_bpp}
     values["images"] = [

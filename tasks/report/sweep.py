@@ -20,8 +20,7 @@ from tasks.catalogue import lookup, parts
 from tasks.catalogue.records import ARCHIVED, archive_digest
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
-from tasks.originals.opening import picture_size
-from tasks.originals.reading import read_source
+from tasks.originals.opening import read_header
 from tasks.report.summary import RunSummary, markdown_cell, markdown_table, number
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
@@ -139,11 +138,11 @@ def sample_images(source: str, n_images: int, options: RunOptions) -> list[Sourc
 def _usable(files: Sequence[SourceFile], options: RunOptions) -> Iterator[SourceImage]:
     for file in sorted(files, key=lambda file: hashlib.sha256(file.path.encode()).digest()):
         try:
-            data = read_source(file.uri, max_bytes=options.max_file_bytes)
-            picture_size(data, max_pixels=options.max_pixels)
-        except (SourceError, UnsupportedImage):
+            header = read_header(file.uri, options)
+        except SourceError:
             continue
-        yield SourceImage(hashlib.sha256(data).hexdigest(), file.uri, file.path, len(data))
+        if not isinstance(header.size, UnsupportedImage):
+            yield SourceImage(header.digest, file.uri, file.path, header.n_bytes)
 
 
 def rd_points(

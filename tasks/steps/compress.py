@@ -16,17 +16,24 @@ import torch
 from prefect import get_run_logger, task
 
 import inr
-from inr import CodecConfig, Encoded, Progress
-from inr.decoder import digest_pixels, digest_symbols
+from inr import CodecConfig, Contract, Encoded, Progress
 from inr.metrics import bpp
+from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
-from tasks.catalogue.contract import Contract, Fitted, fit_to_contract
-from tasks.catalogue.records import LOSSLESS, STORED, CatalogueRecord, bitstream_key, now, planned_record
-from tasks.errors import SourceError, StorageError
+from tasks.catalogue.contract import Fitted, fit_to_contract
+from tasks.catalogue.records import (
+    BITSTREAM_SUFFIX,
+    LOSSLESS,
+    STORED,
+    CatalogueRecord,
+    now,
+    object_key,
+    planned_record,
+)
+from tasks.errors import StorageError
 from tasks.originals.listing import SourceImage
-from tasks.originals.lossless import to_lossless
-from tasks.originals.opening import Picture, open_picture
-from tasks.originals.reading import read_source
+from tasks.originals.lossless import lossless_suffix, to_lossless
+from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.settings import Device, RunOptions
@@ -83,7 +90,7 @@ def compress_image(
     planned = planned_record(job.run_id, job.config, image, job.contract)
     if claim := claims.claimed(store, image.digest, planned.archive_digest):
         return _taken_over(claim, planned)
-    picture = read_picture(image, job.options)
+    picture = open_original(image, job.options)
     torch.set_num_threads(job.n_threads)
     watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=report)
     started = time.perf_counter()
@@ -91,6 +98,7 @@ def compress_image(
         job.config, job.contract, lambda config: fit(picture, config, job.options.device, watch)[0]
     )
     data = fitted.encodings[-1].bitstream if fitted.is_met else to_lossless(picture)
+    suffix = BITSTREAM_SUFFIX if fitted.is_met else lossless_suffix(data)
     record = dataclasses.replace(
         planned,
         **_of_picture(picture),
@@ -99,7 +107,7 @@ def compress_image(
         **_of_file(data, picture),
         status=STORED,
         recorded_at=now(),
-        key=bitstream_key(image.digest, planned.archive_digest),
+        key=object_key(image.digest, planned.archive_digest, suffix),
         fit_seconds=watch.fit_seconds,
         encode_seconds=time.perf_counter() - started,
         n_threads=job.n_threads,
@@ -107,15 +115,6 @@ def compress_image(
     if job.contract and not fitted.is_met:
         record = dataclasses.replace(record, notes=(*record.notes, fitted.describe(job.contract)))
     return store_claimed(store, Claim(record, _history(fitted)), data)
-
-
-def read_picture(image: SourceImage, options: RunOptions) -> Picture:
-    """Open a planned original, making sure that it still is the one that was planned."""
-    data = read_source(image.uri, max_bytes=options.max_file_bytes)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != image.digest:
-        raise SourceError(f"changed since it was planned: expected SHA-256 {image.digest}, found {digest}")
-    return open_picture(data, max_pixels=options.max_pixels)
 
 
 def fit(picture: Picture, config: CodecConfig, device: Device, watch: FitWatch) -> tuple[Encoded, float]:

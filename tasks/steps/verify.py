@@ -20,9 +20,9 @@ from tasks.catalogue.records import ARCHIVED, LOSSLESS, CatalogueRecord, now
 from tasks.errors import ObjectMissing, UnsupportedImage, VerificationMismatch
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import decode_lossless, same_metadata
-from tasks.originals.opening import Picture
+from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
-from tasks.steps.compress import ArchiveJob, read_picture
+from tasks.steps.compress import ArchiveJob
 from tasks.store.locations import open_store
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
@@ -67,11 +67,11 @@ def verify_image(image: SourceImage, record: CatalogueRecord, job: ArchiveJob) -
     store = open_store(job.store)
     torch.set_num_threads(job.n_threads)
     started = time.perf_counter()
-    picture = read_picture(image, job.options)
+    picture = open_original(image, job.options)
     try:
         report = verify_bitstream(store, record, picture, started)
     except VerificationMismatch:
-        claims.discard(store, image.digest, record.archive_digest)
+        claims.discard(store, record)
         raise
     return dataclasses.replace(
         record,

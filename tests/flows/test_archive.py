@@ -47,6 +47,7 @@ from tests.flows.conftest import (
     check_photos,
     rows_of,
 )
+from tests.opens import counting_opens
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
 
@@ -188,6 +189,19 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
     assert (told[0], told[-1], told) == (0, 1, sorted(told))
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED
+
+
+def test_each_original_is_opened_once_to_plan_to_encode_to_verify_and_to_be_shown(archived: Archived):
+    """Over a store that has a catalogue; what is archived already is only digested."""
+    for name in BAD:
+        (archived.source / name).unlink()
+    (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))
+    with counting_opens(archived.source) as opens:
+        summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
+    assert summary.n_archived == 1
+    assert opens.pop("new.png") == 4
+    assert set(opens.values()) == {1}
+    assert len(opens) == len(GOOD) + 1  # and the copy
 
 
 def test_a_deadline_ends_as_a_row(tmp_path: Path):

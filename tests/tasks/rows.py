@@ -7,10 +7,11 @@ from typing import Any
 from inr.config import CodecConfig
 from tasks.catalogue.records import (
     ARCHIVED,
+    BITSTREAM_SUFFIX,
     CatalogueRecord,
     archive_digest,
-    bitstream_key,
     now,
+    object_key,
     planned_record,
 )
 from tasks.originals.listing import SourceImage
@@ -35,7 +36,7 @@ def archived(name: str = "a.png", bitstream: bytes = b"bitstream", **changes: An
     record = dataclasses.replace(
         planned(name),
         status=ARCHIVED,
-        key=bitstream_key(digest(name), ARCHIVE),
+        key=object_key(digest(name), ARCHIVE, BITSTREAM_SUFFIX),
         bitstream_digest=hashlib.sha256(bitstream).hexdigest(),
         n_bytes=len(bitstream),
         width=16,

@@ -25,7 +25,8 @@ from tasks.report.html import charts, facts
 from tasks.report.html.charts import Chart
 from tasks.report.html.comparison import Comparison, compare
 from tasks.report.html.facts import Facts
-from tasks.report.html.pictures import Pair, pairs
+from tasks.report.html.pictures import shown_pair
+from tasks.report.pairs import Pair, pairs
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
 
@@ -40,12 +41,17 @@ class Report:
     Attributes:
         html: The page.
         facts: Its numbers.
-        n_pairs: Images with pictures.
+        pairs: The images with the lowest PSNR, lowest first, as far as they can be shown.
     """
 
     html: str
     facts: Facts
-    n_pairs: int
+    pairs: tuple[Pair, ...]
+
+    @property
+    def n_shown(self) -> int:
+        """How many images are shown with pictures."""
+        return sum(pair.reconstruction is not None for pair in self.pairs)
 
 
 def make_report(
@@ -69,23 +75,21 @@ def make_report(
         ConfigError: The catalogue has no row.
         CatalogueError, StorageError: It cannot be read.
     """
-    with tables(store) as found:
-        facts.pick(found, run_id)
-        numbers, comparison = facts.read_facts(found), compare(found)
-        worst = [record_of(row) for row in facts.worst_rows(found, n_worst)]
+    with tables(store) as asked:
+        facts.pick(asked, run_id)
+        numbers, comparison = facts.read_facts(asked), compare(asked)
+        worst = [record_of(row) for row in facts.worst_rows(asked, n_worst)]
     if not numbers.totals.n_archived + numbers.totals.n_failed:
         raise ConfigError(f"{store.url}: expected an archive, found no row of a catalogue")
-    shown = list(pairs(store, worst, options, max_pixels))
-    html = render(store.url, run_id, numbers, comparison, shown)
-    return Report(html, numbers, sum(pair.reconstruction is not None for pair in shown))
+    found = tuple(pairs(store, worst, options, max_pixels))
+    return Report(render(store.url, run_id, numbers, comparison, found), numbers, found)
 
 
-def store_page(store: ObjectStore, run_id: str, options: RunOptions) -> str:
-    """Write the report of a run into the store; returns its key."""
-    key = f"reports/{run_id}.html"
+def store_page(store: ObjectStore, run_id: str, options: RunOptions) -> Report:
+    """Make the report of a run and write it into the store, under ``reports/<run id>.html``."""
     report = make_report(store, options, run_id=run_id, max_pixels=MAX_PIXELS_OF_A_RUN)
-    store.put(key, report.html.encode())
-    return key
+    store.put(f"reports/{run_id}.html", report.html.encode())
+    return report
 
 
 def render(
@@ -114,7 +118,7 @@ def render(
             vega=_vega(),
             facts=numbers,
             comparison=comparison,
-            pairs=shown,
+            pairs=[shown_pair(pair) for pair in shown],
             **sections,
             specs=[chart.spec for drawn in sections.values() for chart in drawn],
         )

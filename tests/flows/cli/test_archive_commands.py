@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,25 +9,11 @@ from flows.sweep import DEFAULT_SAMPLE
 from tasks.plan import planning
 from tasks.store.folder import LocalStore
 from tests.flows.command import inr_run, invoke
-from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, OPTIONS, Archived, rows_of
+from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, OPTIONS, Archived
+from tests.opens import counting_opens
 from tests.tasks.pictures import file_of, image
 
 LAMBDAS = ("--rd-lambda", 0.001, "--rd-lambda", 0.02)
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is listed and digested for plans from here on: sources and originals, as often as they are."""
-    found: list[str] = []
-    for name in ("list_source", "digest_source"):
-        real = getattr(planning, name)
-
-        def counting(uri: str, real: Callable[..., object] = real, **limits: int) -> object:
-            found.append(uri)
-            return real(uri, **limits)
-
-        monkeypatch.setattr(planning, name, counting)
-    return found
 
 
 def one_pixel(tmp_path: Path, *names: str) -> Path:
@@ -40,22 +25,39 @@ def one_pixel(tmp_path: Path, *names: str) -> Path:
     return folder
 
 
-def test_the_plan_is_made_once_and_the_flow_takes_that_of_the_command(tmp_path: Path, reads: list[str]):
-    """Also into a store that has a catalogue, in which there is something to do and something is done."""
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sources that plans are made of from here on, as often as they are."""
+    made: list[str] = []
+    real = planning.list_source
+
+    def counting(source: str) -> object:
+        made.append(source)
+        return real(source)
+
+    monkeypatch.setattr(planning, "list_source", counting)
+    return made
+
+
+def test_the_plan_is_made_once_and_the_flow_takes_that_of_the_command(tmp_path: Path, plans: list[str]):
+    """Also into a store that has a catalogue, where something is done already and something is to do."""
     photos, store = one_pixel(tmp_path, "a.png"), tmp_path / "store"
+    opened = {"a.png": 3}  # to plan, to encode, to verify
     for n_before in (0, 1):
-        reads.clear()
-        made = json.loads(invoke("archive", photos, store, *ON_A_CPU, "--json").stdout)
+        plans.clear()
+        with counting_opens(photos) as opens:
+            made = json.loads(invoke("archive", photos, store, *ON_A_CPU, "--json").stdout)
         assert (made["n_archived"], made["n_before"]) == (1, n_before)
-        assert sorted(reads) == sorted([str(photos), *(path.as_uri() for path in photos.iterdir())])
+        assert plans == [str(photos)]
+        assert opens == opened
         (photos / "b.png").write_bytes(file_of(image(1, 1, 3)))
+        opened = {"a.png": 1, "b.png": 3}
 
 
-def test_a_flow_that_no_command_started_plans_for_itself(tmp_path: Path, reads: list[str]):
+def test_a_flow_that_no_command_started_plans_for_itself(tmp_path: Path, plans: list[str]):
     photos = one_pixel(tmp_path, "a.png", "b.png")
     assert archive(str(photos), str(tmp_path / "store"), DRAFT, OPTIONS).n_archived == 2
-    assert len(reads) == 1 + 2
-    assert set(rows_of(tmp_path / "store")) == {"a.png", "b.png"}
+    assert plans == [str(photos)]
 
 
 def test_the_help_of_sweep_names_the_sample_of_the_flow():

@@ -9,8 +9,8 @@ from prefect import flow
 from flows.engine import images
 from flows.engine.images import archive_all, failed_rows, new_job, planned_row
 from flows.engine.runs import begin
+from inr.config import Contract
 from inr.errors import ConfigError
-from tasks.catalogue.contract import Contract
 from tasks.catalogue.records import archive_digest
 from tasks.errors import BatchLost, SourceError
 from tasks.originals.listing import SourceImage
@@ -55,7 +55,7 @@ def photos(tmp_path: Path) -> Path:
 
 def archived(photos: Path, store: LocalStore, summary: RunSummary, options: RunOptions) -> Any:
     run = begin(options, run_id="run")
-    plan = make_plan(str(photos), store, archive_digest(DRAFT), max_file_bytes=1 << 20)
+    plan = make_plan(str(photos), store, archive_digest(DRAFT), OPTIONS)
     job = new_job(run, store.url, DRAFT)
     return archive_all(run, ((found, job) for found in plan.images), summary)
 
@@ -97,7 +97,7 @@ def test_what_ends_a_run_early_stops_its_fits(
 
 
 def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store: LocalStore):
-    plan = make_plan(str(photos), store, archive_digest(DRAFT), max_file_bytes=1 << 20)
+    plan = make_plan(str(photos), store, archive_digest(DRAFT), OPTIONS)
     (photos / "0.png").write_bytes(file_of(image(1, 1, 2)))
 
     def body() -> Any:
@@ -107,4 +107,4 @@ def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store
 
     [row] = flow(name="changed")(body)()
     assert (row.status, row.error_type, row.key) == ("failed", "SourceError", None)
-    assert "changed since it was planned" in row.error_message
+    assert "the file has changed" in row.error_message

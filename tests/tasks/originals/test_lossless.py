@@ -6,9 +6,10 @@ from PIL import Image
 
 from inr.bitstream import Metadata
 from inr.errors import SelfCheckFailed
+from tasks.catalogue.records import BITSTREAM_SUFFIX, SUFFIXES
 from tasks.errors import UnsupportedImage
 from tasks.originals import lossless
-from tasks.originals.lossless import decode_lossless, same_metadata, to_lossless
+from tasks.originals.lossless import decode_lossless, lossless_suffix, same_metadata, to_lossless
 from tasks.originals.opening import Picture, open_picture
 from tests.tasks.pictures import file_of, gradient, image
 
@@ -42,6 +43,7 @@ def test_every_kind_of_picture_comes_back_exactly(shape: tuple[int, int, int], f
     np.testing.assert_array_equal(decoded.pixels, original.pixels)
     assert same_metadata(decoded.metadata, original.metadata)
     assert kind(data) == format_
+    assert lossless_suffix(data) == f".{format_.lower()}"
 
 
 def test_alpha_that_hides_nothing_is_kept_and_so_are_colours_under_it():
@@ -87,3 +89,15 @@ def test_metadata_is_the_same_whatever_header_a_format_puts_before_it(
     first: Metadata, second: Metadata, same: bool
 ):
     assert same_metadata(first, second) == same
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"junk", file_of(image(4, 4, 3), "JPEG"), file_of(image(4, 4, 3), "TIFF")]
+)
+def test_what_no_archive_stores_has_no_suffix(data: bytes):
+    with pytest.raises(UnsupportedImage, match="expected a file of WEBP or PNG"):
+        lossless_suffix(data)
+
+
+def test_the_catalogue_knows_the_suffix_of_every_format():
+    assert {BITSTREAM_SUFFIX, *lossless.SUFFIXES.values()} == set(SUFFIXES)

@@ -1,5 +1,7 @@
+import hashlib
 import io
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +10,20 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from inr.bitstream import Limits
-from tasks.errors import UnsupportedImage
-from tasks.originals.opening import Picture, open_picture, picture_size
+from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.listing import SourceImage
+from tasks.originals.opening import (
+    Picture,
+    format_of,
+    open_file,
+    open_original,
+    open_picture,
+    picture_size,
+    read_header,
+)
 from tasks.originals.writing import to_png
+from tasks.settings import RunOptions
+from tests.opens import counting_opens
 from tests.tasks.pictures import file_of, gradient, image, png_header
 
 MAX_PIXELS = 10_000
@@ -200,3 +213,71 @@ def test_the_size_is_in_the_header_alone():
     for data, reason in ((whole, "expected 1 to 100 pixels"), (b"", "0 bytes"), (b"text", "none of them")):
         with pytest.raises(UnsupportedImage, match=reason):
             picture_size(data, max_pixels=100)
+
+
+def planned(path: Path) -> SourceImage:
+    header = read_header(path.as_uri(), RunOptions())
+    return SourceImage(header.digest, path.as_uri(), path.name, header.n_bytes)
+
+
+def test_an_original_is_read_once_compared_and_opened(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(file_of(image(12, 16, 3)))
+    expected = planned(path)
+    with counting_opens(tmp_path) as opens:
+        picture = open_original(expected, RunOptions())
+    assert opens == {"a.png": 1}
+    np.testing.assert_array_equal(picture.pixels, gradient(12, 16, 3))
+
+
+@pytest.mark.parametrize("data", [file_of(image(12, 17, 3)), b"no image any more"])
+def test_an_original_that_changed_is_not_opened(tmp_path: Path, data: bytes):
+    path = tmp_path / "a.png"
+    path.write_bytes(file_of(image(12, 16, 3)))
+    expected = planned(path)
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=f"the file has changed: expected SHA-256 {expected.digest}, found"):
+        open_original(expected, RunOptions())
+
+
+def test_the_limits_of_a_run_hold_for_an_original(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(file_of(image(12, 16, 3)))
+    with pytest.raises(SourceError, match="expected at most 10 bytes"):
+        open_original(planned(path), RunOptions(max_file_bytes=10))
+    with pytest.raises(UnsupportedImage, match="expected 1 to 100 pixels, found 16x12"):
+        open_original(planned(path), RunOptions(max_pixels=100))
+
+
+def test_one_read_gives_digest_and_header(tmp_path: Path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(file_of(image(12, 16, 3), "JPEG"))
+    with counting_opens(tmp_path) as opens:
+        header = read_header(path.as_uri(), RunOptions())
+    assert opens == {"a.jpg": 1}
+    assert (header.size, header.n_bytes) == ((16, 12), path.stat().st_size)
+    assert header.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_text("no image")
+    refused = read_header(path.as_uri(), RunOptions())
+    assert isinstance(refused.size, UnsupportedImage)
+    assert refused.n_bytes == 8
+
+
+def test_a_file_that_no_plan_knows_is_opened_with_its_size(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(file_of(image(12, 16, 3)))
+    picture, n_bytes = open_file(path.as_uri(), RunOptions())
+    assert (picture.pixels.shape, n_bytes) == ((12, 16, 3), path.stat().st_size)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])
+def test_a_format_is_told_by_the_first_bytes(format_: str):
+    data = file_of(image(12, 16, 3), format_)
+    assert format_of(data) == format_
+    assert format_of(data[:1]) is None
+    assert format_of(b"\0" + data) is None
+
+
+def test_what_is_none_of_the_formats_has_no_format():
+    for data in (b"", b"text", b"INR\x01", bytes(100)):
+        assert format_of(data) is None

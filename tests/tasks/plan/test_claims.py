@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from inr import Progress
-from tasks.catalogue.records import STORED
+from tasks.catalogue.records import STORED, SUFFIXES, object_key
 from tasks.plan import claims
-from tasks.plan.claims import Claim, claimed, discard, forget, read_claim, write_claim
+from tasks.plan.claims import Claim, claimed, claimed_keys, discard, forget, read_claim, write_claim
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest
 
@@ -79,9 +79,39 @@ def test_a_claim_of_wrong_types_or_under_a_wrong_name_is_none(store: LocalStore)
 
 
 def test_forgetting_leaves_the_bitstream_and_discarding_does_not(store: LocalStore):
-    for end, left in ((forget, True), (discard, False)):
+    for end, left in (
+        (lambda store: forget(store, *NAMES[:2]), True),
+        (lambda store: discard(store, CLAIM.record), False),
+    ):
         write_claim(store, CLAIM)
         store.put(CLAIM.record.key or "", BITSTREAM)
-        end(store, *NAMES[:2])
+        end(store)
         assert store.objects("journal") == []
         assert bool(store.objects("bitstreams")) is left
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_object_stored_without_loss_is_claimed_under_its_own_suffix(store: LocalStore, suffix: str):
+    key = object_key(digest("a.png"), ARCHIVE, suffix)
+    claim = dataclasses.replace(CLAIM, record=dataclasses.replace(CLAIM.record, key=key))
+    write_claim(store, claim)
+    assert key in claimed_keys(store)
+    store.put(key, BITSTREAM)
+    assert claimed(store, *NAMES[:2]) == claim
+    discard(store, claim.record)
+    assert store.objects("bitstreams") == store.objects("journal") == []
+
+
+def test_a_claim_for_a_key_of_another_image_is_none(store: LocalStore):
+    key = object_key(digest("b.png"), ARCHIVE, ".inr")
+    write_claim(store, dataclasses.replace(CLAIM, record=dataclasses.replace(CLAIM.record, key=key)))
+    assert read_claim(store, *NAMES) is None
+
+
+def test_of_several_claims_the_one_counts_whose_object_is_stored(store: LocalStore):
+    for other in (b"first", b"second", b"third"):
+        record = archived(bitstream=other, status=STORED)
+        write_claim(store, Claim(record, (POINT,)))
+    write_claim(store, CLAIM)
+    store.put(CLAIM.record.key or "", BITSTREAM)
+    assert claimed(store, *NAMES[:2]) == CLAIM

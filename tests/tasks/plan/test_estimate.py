@@ -122,8 +122,8 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
     (photos / "bad.png").write_text("no photograph")
     (photos / "loop.png").symlink_to(photos / "loop.png")
     config = CodecConfig(model="mlp", preset="draft", rd_lambda=0.001)
-    plan = make_plan(str(photos), store, ARCHIVE, max_file_bytes=10_000)
-    found = estimate(plan, store, config, RunOptions(), 2)
+    plan = make_plan(str(photos), store, ARCHIVE, RunOptions(max_file_bytes=10_000), with_sizes=True)
+    found = estimate(plan, store, config, 2)
     n_bytes = sum((photos / name).stat().st_size for name in ("a.png", "b.jpg", "bad.png"))
     assert found == Estimate(
         plan="3 to archive; 0 archived already; 1 duplicates; 1 unreadable",
@@ -137,15 +137,15 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
         origin="a table of 2 fits of mlp draft on a CPU",
     )
     alone = dataclasses.replace(plan, images=plan.images[:1])
-    assert estimate(alone, store, config, RunOptions(), 8).hours == pytest.approx(10 / 3600)
+    assert estimate(alone, store, config, 8).hours == pytest.approx(10 / 3600)
     assert not store.root.exists()
 
 
 def test_the_limits_of_the_run_hold(tmp_path: Path, store: LocalStore, table: None):
     (tmp_path / "a.png").write_bytes(file_of(image(10, 10)))
-    plan = make_plan(str(tmp_path / "a.png"), store, ARCHIVE, max_file_bytes=10_000)
     for options in (RunOptions(max_pixels=99), RunOptions(max_file_bytes=10)):
-        assert estimate(plan, store, CONFIG, options, 2).n_refused == 1
+        plan = make_plan(str(tmp_path / "a.png"), store, ARCHIVE, options, with_sizes=True)
+        assert estimate(plan, store, CONFIG, 2).n_refused == 1
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -6,12 +6,23 @@ from pathlib import Path
 import pytest
 
 from inr.errors import ConfigError
-from tasks.catalogue.records import ARCHIVED, archive_digest, bitstream_key, failed_record, planned_record
+from tasks.catalogue.records import (
+    ARCHIVED,
+    BITSTREAM_SUFFIX,
+    archive_digest,
+    failed_record,
+    object_key,
+    planned_record,
+)
+from tasks.errors import UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.plan import planning as plan_module
 from tasks.plan.planning import Plan, make_plan
+from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
+from tests.opens import counting_opens
+from tests.tasks import pictures
 from tests.tasks.rows import ARCHIVE, CONFIG
 
 
@@ -30,11 +41,11 @@ def photos(tmp_path: Path) -> Path:
 
 
 def plan_of(photos: Path, store: LocalStore, archive: str = ARCHIVE) -> Plan:
-    return make_plan(str(photos), store, archive, max_file_bytes=1000)
+    return make_plan(str(photos), store, archive, RunOptions(max_file_bytes=1000))
 
 
 def commit(store: LocalStore, image: SourceImage) -> None:
-    key = bitstream_key(image.digest, ARCHIVE)
+    key = object_key(image.digest, ARCHIVE, BITSTREAM_SUFFIX)
     store.put(key, b"12345")
     record = planned_record("run", CONFIG, image)
     append(store, [dataclasses.replace(record, status=ARCHIVED, key=key, n_bytes=5)])
@@ -67,7 +78,7 @@ def test_another_config_is_another_archive(photos: Path, store: LocalStore):
 def test_a_recorded_object_that_is_lost_or_cut_is_planned_again(photos: Path, store: LocalStore, damage: str):
     image = plan_of(photos, store).images[0]
     commit(store, image)
-    path = store.path(bitstream_key(image.digest, ARCHIVE))
+    path = store.path(object_key(image.digest, ARCHIVE, BITSTREAM_SUFFIX))
     path.unlink() if damage == "lost" else path.write_bytes(b"1")
     assert image in plan_of(photos, store).images
 
@@ -118,3 +129,22 @@ def test_files_are_digested_many_at_a_time_and_stay_in_order(
     plan = plan_of(tmp_path, store)
     assert [image.path for image in plan.images] == names[:5] + names[6:]
     assert [image.path for image, _ in plan.unreadable] == [names[5]]
+
+
+def test_sizes_come_from_the_read_that_digests(tmp_path: Path, store: LocalStore):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(pictures.file_of(pictures.image(10, 100)))
+    (photos / "b.jpg").write_bytes(pictures.file_of(pictures.image(30, 20), "JPEG"))
+    (photos / "copy.png").write_bytes(pictures.file_of(pictures.image(10, 100)))
+    (photos / "text.png").write_text("no photograph")
+    with counting_opens(photos) as opens:
+        plan = make_plan(str(photos), store, ARCHIVE, RunOptions(), with_sizes=True)
+    assert opens == dict.fromkeys(("a.png", "b.jpg", "copy.png", "text.png"), 1)
+    sizes = {image.path: plan.sizes[image.digest] for image in plan.images}
+    assert (sizes["a.png"], sizes["b.jpg"]) == ((100, 10), (20, 30))
+    assert isinstance(sizes["text.png"], UnsupportedImage)
+    with counting_opens(photos) as opens:
+        without = make_plan(str(photos), store, ARCHIVE, RunOptions())
+    assert opens == dict.fromkeys(("a.png", "b.jpg", "copy.png", "text.png"), 1)
+    assert without == dataclasses.replace(plan, sizes={})

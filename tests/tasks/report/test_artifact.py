@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 import inr
-from tasks.catalogue.records import CatalogueRecord, failed_record
+from tasks.catalogue.records import ARCHIVED, CatalogueRecord, failed_record
 from tasks.errors import SourceError
 from tasks.report import artifact as page_module
-from tasks.report.artifact import MAX_FAILURES, run_page, sweep_page
-from tasks.report.pictures import GAP, SIDE, beside_original, rd_plot
+from tasks.report.artifact import MAX_FAILURES, MAX_PAIRS, run_page, sweep_page
+from tasks.report.pairs import pairs
 from tasks.report.summary import RunSummary
 from tasks.report.sweep import RdPoint, SweepReport
 from tasks.settings import RunOptions
@@ -48,6 +48,12 @@ def photograph(store: LocalStore, name: str = "a.png") -> CatalogueRecord:
     return dataclasses.replace(record, source_uri=path.as_uri(), image_digest=digest)
 
 
+def page(store: LocalStore, *records: CatalogueRecord) -> str:
+    """The page of a run of these rows, of which those archived are the worst."""
+    worst = [record for record in records if record.status == ARCHIVED]
+    return run_page(summary_of(*records), list(pairs(store, worst, OPTIONS, None)))
+
+
 def summary_of(*records: CatalogueRecord) -> RunSummary:
     summary = RunSummary("run", "photos", "store", "mlp draft", "plan", len(records))
     for record in records:
@@ -65,42 +71,11 @@ def n_pixels_of(image: Image.Image, colour: tuple[int, int, int]) -> int:
     return int(near.sum())
 
 
-def test_a_plot_has_its_points_in_the_colours_of_their_curves():
-    one = Image.open(io.BytesIO(rd_plot({"mlp": [(0.1, 25.0), (0.2, 27.0)]}, lines=False)))
-    two = {"mlp": [(0.1, 25.0), (0.2, 27.0)], "cnn": [(0.1, 26.0), (40.0, 45.0)]}
-    both = Image.open(io.BytesIO(rd_plot(two, lines=True)))
-    blue, orange = (76, 120, 168), (245, 133, 24)
-    assert n_pixels_of(one, blue) > 20
-    assert n_pixels_of(one, orange) == 0
-    assert n_pixels_of(both, blue) > 100
-    assert n_pixels_of(both, orange) > 100
-
-
-def test_an_image_is_shown_beside_its_original(store: LocalStore):
-    record = photograph(store)
-    shown = np.asarray(Image.open(io.BytesIO(beside_original(store, record, OPTIONS))))
-    pixels = inr.decode(BITSTREAM).pixels
-    factor = SIDE // max(pixels.shape[:2])
-    decoded = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-    np.testing.assert_array_equal(shown[:, : decoded.shape[1], :3], decoded[::-1])
-    np.testing.assert_array_equal(shown[:, decoded.shape[1] + GAP :, :3], decoded)
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_pixels_of_every_kind_and_size_become_a_thumbnail(channels: int):
-    from tasks.report.pictures import _thumbnail
-
-    for height, width in ((1, 1), (3, 500), (700, 400)):
-        thumbnail = _thumbnail(np.zeros((height, width, channels), np.uint8))
-        assert max(thumbnail.size) == SIDE
-        assert thumbnail.mode == "RGBA"
-
-
 def test_the_page_of_a_run_shows_what_failed_a_plot_and_the_worst(store: LocalStore):
     failures = [
         failed_record(planned(f"<b>{n}.png"), SourceError("gone | away")) for n in range(MAX_FAILURES + 3)
     ]
-    text = run_page(store, summary_of(photograph(store), *failures), OPTIONS)
+    text = page(store, photograph(store), *failures)
     assert text.count("SourceError: gone") == MAX_FAILURES
     assert "- and 3 more" in text
     assert r"- &lt;b>0.png: SourceError: gone \| away" in text
@@ -111,20 +86,29 @@ def test_the_page_of_a_run_shows_what_failed_a_plot_and_the_worst(store: LocalSt
 
 def test_what_cannot_be_shown_is_said_and_fails_nothing(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
     record = photograph(store)
-    slow = dataclasses.replace(record, decode_seconds=60.0)
-    assert "Not shown: it takes 60 s to decode." in run_page(store, summary_of(slow), OPTIONS)
     monkeypatch.setattr(page_module, "MAX_PICTURE_BYTES", 100)
-    text = run_page(store, summary_of(record), OPTIONS)
+    text = page(store, record)
     assert "Not shown: the page is large enough." in text
     assert len(pictures(text)) == 1
-    store.delete(record.key or "")
-    assert "Not shown: VerificationMismatch" in run_page(store, summary_of(record), OPTIONS)
     (store.root.parent / "a.png").unlink()
-    assert "Not shown: SourceError" in run_page(store, summary_of(record), OPTIONS)
+    assert "Not shown: The original cannot be shown: a.png cannot be read: No such file" in page(
+        store, record
+    )
+    store.delete(record.key or "")
+    assert "Not shown: The stored bitstream cannot be shown" in page(store, record)
+
+
+def test_the_worst_come_first_and_are_few(store: LocalStore):
+    record = photograph(store)
+    rows = [dataclasses.replace(record, psnr_db=20.0 + n) for n in range(MAX_PAIRS + 2)]
+    text = page(store, *rows)
+    shown = re.findall(r"a\.png: (\d+)\.00 dB", text)
+    assert shown == [str(20 + n) for n in range(MAX_PAIRS)]
+    assert len(pictures(text)) == 1 + MAX_PAIRS
 
 
 def test_a_run_without_an_image_has_no_picture(store: LocalStore):
-    text = run_page(store, summary_of(failed_record(planned(), ValueError("no"))), OPTIONS)
+    text = page(store, failed_record(planned(), ValueError("no")))
     assert pictures(text) == []
     assert "## Failed" in text
 

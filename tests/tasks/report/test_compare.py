@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 
 import inr
+from inr.bitstream import Metadata
 from inr.errors import BadMagic, ConfigError
 from inr.metrics import psnr_db
 from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.lossless import to_lossless
+from tasks.originals.opening import Picture
 from tasks.report.compare import CAPTION_HEIGHT, compare, side_by_side
 from tasks.report.quality import flip
 from tasks.settings import RunOptions
@@ -52,6 +55,18 @@ def test_a_bitstream_is_decoded_whatever_its_name(tmp_path: Path, name: str):
     found = compare(tmp_path / "a.png", tmp_path / name, OPTIONS)
     assert found.max_difference == 0
     assert (found.first.is_bitstream, found.second.is_bitstream) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["a.inr", "a.webp", "a.png", "a", "a.jpg"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_object_stored_without_loss_is_an_image_whatever_its_name(
+    tmp_path: Path, name: str, channels: int
+):
+    """Archives name it by what it is; older ones named it ``.inr`` like a bitstream."""
+    pixels = gradient(12, 16, channels)
+    (tmp_path / name).write_bytes(to_lossless(Picture(pixels, Metadata(), "PNG", "", ())))
+    found = compare(write(tmp_path / "original.png", channels=channels), tmp_path / name, OPTIONS)
+    assert (found.second.is_bitstream, found.max_difference) == (False, 0)
 
 
 @pytest.mark.parametrize(("grey", "colour"), [(1, 3), (2, 4)])

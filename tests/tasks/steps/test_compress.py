@@ -12,21 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inr import CodecConfig, DeadlineExceeded, Progress
+from inr import CodecConfig, Contract, DeadlineExceeded, Progress
 from inr.bitstream import Metadata
 from inr.mlp.fit import presets
 from tasks.catalogue import parts
-from tasks.catalogue.contract import Contract
-from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest
+from tasks.catalogue.records import ARCHIVED, LOSSLESS, STORED, CatalogueRecord, archive_digest, object_key
 from tasks.errors import RunCancelled, SourceError, UnsupportedImage, VerificationMismatch
 from tasks.originals.listing import SourceImage
-from tasks.originals.opening import Picture, open_picture
+from tasks.originals.opening import Picture, open_original, open_picture
 from tasks.originals.reading import digest_source
 from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.settings import RunOptions
 from tasks.steps import commit
-from tasks.steps.compress import ArchiveJob, compress_image, read_picture, store_claimed
+from tasks.steps.compress import ArchiveJob, compress_image, store_claimed
 from tasks.steps.deadlines import FitWatch, at_most_every, cancel
 from tasks.steps.verify import verify_bitstream, verify_image
 from tasks.store.folder import LocalStore
@@ -59,7 +58,7 @@ def source_image(path: Path) -> SourceImage:
 @pytest.fixture(scope="module", autouse=True)
 def short_fits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(presets._STEPS, "draft", 400)
+        monkeypatch.setitem(presets.PRESET_STEPS, "draft", 400)
         yield
 
 
@@ -150,7 +149,7 @@ def test_an_object_that_is_no_bitstream_is_found_although_its_digest_holds(store
 
 @pytest.mark.parametrize("change", ["pixels", "metadata", "size"])
 def test_a_decoded_image_that_is_another_is_found(stored: Stored, change: str):
-    picture = read_picture(stored.image, stored.job.options)
+    picture = open_original(stored.image, stored.job.options)
     other: dict[str, Picture] = {
         "pixels": dataclasses.replace(picture, pixels=255 - picture.pixels),
         "metadata": dataclasses.replace(picture, metadata=Metadata()),
@@ -165,7 +164,7 @@ def test_an_original_that_changed_is_not_archived(stored: Stored, tmp_path: Path
     path.write_bytes(file_of(image(8, 8, 3)))
     planned = source_image(path)
     path.write_bytes(file_of(image(8, 9, 3)))
-    with pytest.raises(SourceError, match="changed since it was planned"):
+    with pytest.raises(SourceError, match="the file has changed: expected SHA-256"):
         compress_image(planned, stored.job)
 
 
@@ -274,6 +273,7 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
     assert (record.rd_lambda, record.n_parameters, record.estimated_rate_bits) == (None, None, None)
     assert record.rate_bpp == 8 * (record.n_bytes or 0) / (9 * 8)
     assert "stored without loss: the best of 2 fits has" in record.notes[-1]
+    assert record.key == object_key(stored.image.digest, record.archive_digest, ".webp")
     opened = open_picture(stored.path.read_bytes(), max_pixels=100)
     np.testing.assert_array_equal(opened.pixels, np.asarray(NOISE))
     claim = claims.claimed(stored.store, stored.image.digest, record.archive_digest)
@@ -285,6 +285,22 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
 @pytest.fixture(scope="module")
 def lossless_once(tmp_path_factory: pytest.TempPathFactory) -> Stored:
     return contracted(tmp_path_factory.mktemp("lossless"), NOISE, Contract(100.0, max_refits=0))
+
+
+def test_what_is_stored_without_loss_is_taken_over_without_a_fit(lossless_once: Stored):
+    job = dataclasses.replace(lossless_once.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
+    expected = dataclasses.replace(lossless_once.record, run_id="another")
+    assert compress_image(lossless_once.image, job) == expected
+
+
+def test_a_row_of_an_older_archive_names_a_lossless_object_like_a_bitstream(
+    lossless_once: Stored, tmp_path: Path
+):
+    stored = copied(lossless_once, tmp_path)
+    older = object_key(stored.image.digest, stored.record.archive_digest, ".inr")
+    stored.store.put(older, stored.path.read_bytes())
+    record = verify_image(stored.image, dataclasses.replace(stored.record, key=older), stored.job)
+    assert (record.status, record.key) == (ARCHIVED, older)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "another", "bomb"])

@@ -14,10 +14,11 @@ from inr import CodecConfig
 from inr.metrics import psnr_db
 from tasks.catalogue.records import (
     ARCHIVED,
+    BITSTREAM_SUFFIX,
     CatalogueRecord,
     archive_digest,
-    bitstream_key,
     failed_record,
+    object_key,
     planned_record,
 )
 from tasks.originals.listing import SourceImage, printable
@@ -46,7 +47,7 @@ def real_record(store: ObjectStore, original: Path, vector: str = "rgb.inr") -> 
     record = dataclasses.replace(
         planned_record("run", config, image),
         status=ARCHIVED,
-        key=bitstream_key(digest, archive_digest(config)),
+        key=object_key(digest, archive_digest(config), BITSTREAM_SUFFIX),
         bitstream_digest=hashlib.sha256(bitstream).hexdigest(),
         symbols_digest=decoded.symbols_digest,
         pixels_digest=decoded.pixels_digest,
@@ -78,7 +79,7 @@ def sweep_records(n_images: int = 4) -> Iterator[CatalogueRecord]:
                     record,
                     status=ARCHIVED,
                     recorded_at=record.recorded_at + timedelta(seconds=position),
-                    key=bitstream_key(image.digest, record.archive_digest),
+                    key=object_key(image.digest, record.archive_digest, BITSTREAM_SUFFIX),
                     width=160,
                     height=100,
                     channels=3,

@@ -159,5 +159,6 @@ def test_a_store_in_s3_is_reported_alike(s3_access: object):
     append(store, list(sweep_records(n_images=2)))
     report = make_report(store, OPTIONS, n_worst=1)
     assert report.facts.totals.n_archived == 12
-    key = store_page(store, "sweep", OPTIONS)
-    assert "s3://archive/report" in store.get(key, max_bytes=1 << 24).decode()
+    stored = store_page(store, "sweep", OPTIONS)
+    assert store.get("reports/sweep.html", max_bytes=1 << 24).decode() == stored.html
+    assert "s3://archive/report" in stored.html

@@ -1,0 +1,34 @@
+"""A bounded sample of a run's (rate, PSNR) points for its plot, evenly thinned."""
+
+import math
+from dataclasses import dataclass, field
+
+from tasks.catalogue.records import ARCHIVED, CatalogueRecord
+
+KEPT_POINTS = 500
+
+
+@dataclass
+class ThinnedPoints:
+    """Points of the images of a run so far that have a finite PSNR.
+
+    Attributes:
+        kept: Rate in bpp and PSNR in dB of every `stride`-th image.
+        n_seen: How many images there were.
+        stride: 1 until there are more than twice `KEPT_POINTS`; doubles whenever there are again.
+    """
+
+    kept: list[tuple[float, float]] = field(default_factory=list)
+    n_seen: int = 0
+    stride: int = 1
+
+    def add(self, record: CatalogueRecord) -> None:
+        """Take a row."""
+        rate_bpp, psnr_db = record.rate_bpp, record.psnr_db
+        if record.status != ARCHIVED or rate_bpp is None or psnr_db is None or not math.isfinite(psnr_db):
+            return
+        if self.n_seen % self.stride == 0:
+            self.kept.append((rate_bpp, psnr_db))
+        self.n_seen += 1
+        if len(self.kept) > 2 * KEPT_POINTS:
+            self.kept, self.stride = self.kept[::2], 2 * self.stride
