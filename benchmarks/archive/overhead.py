@@ -265,7 +265,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bare-runs", type=int, default=0, choices=(0, 1, 2), help="of the fits alone")
     parser.add_argument("--bare-seconds", type=float, help="of the first run of the fits alone, if known")
     parser.add_argument("--preset", default="draft", choices=PRESETS)
-    parser.add_argument("--runner", default="threads", choices=("threads", "dask", "ray"), help="engine")
+    parser.add_argument("--runner", default="threads", choices=("threads", "dask"), help="engine")
     parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
 
 

@@ -1,27 +1,19 @@
 """Images through compression and verification into the catalogue, for every flow that archives some.
 
-At most `workers` tasks are submitted at a time, so threads and memory stay flat however much there is
-to do. Whatever ends an image ends as its row.
+At most `Run.n_workers` tasks are submitted at a time, so threads and memory stay flat however much there
+is to do. Whatever ends an image ends as its row.
 """
 
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from functools import partial
 
-from prefect.runtime import flow_run
-from prefect.task_runners import TaskRunner
-
-from flows.engine.artifacts import ProgressArtifact
-from flows.engine.listening import tell
-from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
+from flows.engine.runs import Run, in_parts
+from flows.engine.workers import Step, outcomes, task_runner
 from inr import CodecConfig, Contract
 from tasks.catalogue.records import STORED, CatalogueRecord, failed_record, planned_record
 from tasks.originals.listing import SourceImage
-from tasks.plan.planning import Plan
 from tasks.report.summary import RunSummary
-from tasks.settings import RunOptions
 from tasks.steps.commit import record_batch
 from tasks.steps.compress import ArchiveJob, compress
 from tasks.steps.deadlines import cancel
@@ -30,94 +22,81 @@ from tasks.steps.verify import verify
 Work = tuple[SourceImage, ArchiveJob]
 
 
-def new_job(
-    store: str,
-    config: CodecConfig,
-    options: RunOptions,
-    contract: Contract | None = None,
-    run_id: str | None = None,
-) -> ArchiveJob:
-    """What the images of this run have in common; cores are shared out among the workers."""
-    workers = n_workers(options)
+def new_job(run: Run, store: str, config: CodecConfig, contract: Contract | None = None) -> ArchiveJob:
+    """The job that images of a run have in common, under one config."""
     return ArchiveJob(
-        run_id=run_id or str(flow_run.id or uuid.uuid4()),
+        run_id=run.run_id,
         store=store,
         config=config,
-        options=options.model_copy(update={"workers": workers}),
-        n_threads=n_threads(workers),
+        options=run.options,
+        n_threads=run.n_threads,
         contract=contract,
     )
 
 
-def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) -> list[CatalogueRecord]:
-    """Do the work, commit it in parts, and tell the summary as it goes; returns the rows.
+def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[CatalogueRecord]:
+    """Archive images, and commit their rows in parts; returns the rows.
 
     Args:
-        work: Images, each with what its run wants of it; all of one run and one store, the summary's.
+        run: The run that they are archived by.
+        work: Each image with its job; all of the summary's store.
         summary: Counts every row.
-        options: How many at a time, on which engine, and how many rows a part has.
     """
-    tell(summary)
-    progress = ProgressArtifact(summary)
     rows: list[CatalogueRecord] = []
-    n_committed = 0
     try:
-        with task_runner(options) as engine:
-            for record in _rows(engine, work, options.workers):
-                rows.append(record)
-                if len(rows) - n_committed == options.batch_images:
-                    commit(summary.store, rows[n_committed:])
-                    n_committed = len(rows)
-                summary.add(record)
-                progress.update(summary)
-                tell(summary)
+        with (
+            run.watched(summary) as show,
+            task_runner(run.options) as engine,
+            in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
+        ):
+            groups = ([_Image(image, job, planned_row(image, job))] for image, job in work)
+            for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
+                row = failed_record(image.known, result) if isinstance(result, Exception) else result
+                rows.append(row)
+                record(row)
+                summary.add(row)
+                show(summary)
     except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
-        cancel(summary.run_id)
+        cancel(run.run_id)
         raise
-    commit(summary.store, rows[n_committed:])
     return rows
 
 
 def commit(store: str, rows: Sequence[CatalogueRecord]) -> None:
-    """Write a part of the catalogue, if there is anything to write."""
-    if rows:
-        record_batch(store, rows, len(rows))
+    """Write a part of the catalogue."""
+    record_batch(store, rows, len(rows))
 
 
-def unreadable_rows(plan: Plan, job: ArchiveJob) -> Iterator[list[CatalogueRecord]]:
-    """The rows of the files of a plan that could not be read, part by part."""
-    rows = (
-        failed_record(planned_record(job.run_id, job.config, image, job.contract), error)
-        for image, error in plan.unreadable
-    )
-    while part := list(islice(rows, job.options.batch_images)):
-        yield part
+def failed_rows(
+    images: Iterable[tuple[SourceImage, Exception]], job: ArchiveJob
+) -> Iterator[CatalogueRecord]:
+    """The rows of images that came to no task, each with what is wrong."""
+    for image, error in images:
+        yield failed_record(planned_row(image, job), error)
+
+
+def planned_row(image: SourceImage, job: ArchiveJob) -> CatalogueRecord:
+    """The row of an image that no task has begun."""
+    return planned_record(job.run_id, job.config, image, job.contract)
 
 
 @dataclass
 class _Image:
-    """An image on its way, and what is known of it so far."""
+    """An image on its way, with the row of what is known of it so far."""
 
     image: SourceImage
     job: ArchiveJob
     known: CatalogueRecord
 
 
-def _rows(engine: TaskRunner[Any], work: Iterable[Work], n_at_once: int) -> Iterator[CatalogueRecord]:
-    """The row of every image, in the order in which they end."""
-    images = (
-        _Image(image, job, planned_record(job.run_id, job.config, image, job.contract)) for image, job in work
-    )
-    for item, outcome in outcomes(engine, n_at_once, images, _compressed, _verified):
-        yield failed_record(item.known, outcome) if isinstance(outcome, Exception) else outcome
+def _compressed(group: Sequence[_Image]) -> Step:
+    """The step that compresses a group; a group is one image, since a fit takes one."""
+    [item] = group
+    return Step(compress, {"image": item.image, "job": item.job})
 
 
-def _compressed(item: _Image) -> Step:
-    return compress, {"image": item.image, "job": item.job}
-
-
-def _verified(item: _Image, record: CatalogueRecord) -> Step | None:
-    if record.status != STORED:
+def _verified(item: _Image, row: CatalogueRecord) -> Step | None:
+    if row.status != STORED:
         return None
-    item.known = record
-    return verify, {"image": item.image, "record": record, "job": item.job}
+    item.known = row
+    return Step(verify, {"image": item.image, "record": row, "job": item.job})
