@@ -1,9 +1,8 @@
 import argparse
-from pathlib import Path
 
 import pytest
 
-from benchmarks.archive.overhead import Archive, How, Idle, Result, Run, memory_over_time, page
+from benchmarks.archive.overhead import Archive, Idle, Result, Run, memory_over_time, page
 from benchmarks.processes import Cost
 
 ARGUMENTS = argparse.Namespace(side=8, preset="draft", runner="threads", workers=2, steps=6)
@@ -54,7 +53,7 @@ def test_the_page_has_every_figure():
 
 
 def test_another_code_or_another_setting_is_measured_anew():
-    how = How(Path("work"), 8, "draft", "threads", 2, 6, code="1")
-    points = [Archive(how, 50, 0, None), Archive(how, 50, 2, None)]
-    points += [Archive(How(Path("work"), 8, "draft", "threads", 2, 6, code="2"), 50, 0, None)]
-    assert len({point.key for point in points}) == 3
+    other = argparse.Namespace(**{**vars(ARGUMENTS), "steps": None})
+    points = [Archive(ARGUMENTS, 50, "1"), Archive(ARGUMENTS, 50, "2"), Archive(other, 50, "1")]
+    points += [Archive(ARGUMENTS, 51, "1")]
+    assert len({point.key for point in points}) == 4
