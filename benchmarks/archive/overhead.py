@@ -1,4 +1,4 @@
-"""What `inr archive` takes beyond its fits: time, memory, Prefect's database, and reruns with nothing to do.
+"""The cost of `inr archive` beyond its fits: time, memory, Prefect's database, and reruns with nothing to do.
 
     python -m benchmarks.archive.overhead --side 96 --bare-runs 2 --out benchmarks/results/pipeline
     python -m benchmarks.archive.overhead --n-images 1000 10000 --side 8 --steps 6 --rerun --out NAME
@@ -87,7 +87,7 @@ class Run:
 
     @property
     def overhead_seconds(self) -> float | None:
-        """What neither Prefect's start nor the fits explain; None where the fits were not measured alone."""
+        """The seconds that neither Prefect's start nor the fits explain; None where the fits were not measured alone."""
         if not self.bare_seconds:
             return None
         return self.seconds - self.prefect_seconds - statistics.mean(self.bare_seconds)

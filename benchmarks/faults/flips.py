@@ -33,9 +33,9 @@ def bitstreams(place: Place, account: Account, _: Scenery) -> None:
     again, after = account.recover(place, "archive again, over the originals"), place.verify()
     account.recovered.append(f"`inr verify`: {after}")
     counts = {"damaged": len(hit), "missing": 1, "intact": len(found) - len(hit) - 1}
-    account.expect("the audit found all of them, and no other", audit.told.get("counts") == counts)
+    account.expect("the audit found all of them, and no other", audit.printed.get("counts") == counts)
     account.expect("the audit failed", audit.code == 1)
-    account.expect("made again", again.told.get("n_archived") == len(hit) + 1)
+    account.expect("made again", again.printed.get("n_archived") == len(hit) + 1)
     account.expect("all intact afterwards", after.code == 0)
 
 
@@ -103,7 +103,7 @@ def _part(place: Place, account: Account, where: str, bit: Callable[[Path], int]
     account.expect(
         "each command names the part", all(part.name in each.said and each.code == 6 for each in ended)
     )
-    account.expect("recorded again", again.told.get("n_archived") == len(place.digests))
+    account.expect("recorded again", again.printed.get("n_archived") == len(place.digests))
     account.expect("all intact afterwards", after.code == 0)
     account.after_fault = judge(place)
 

@@ -151,7 +151,7 @@ def _seen(kind: Kind, place: Place, row: dict[str, Any]) -> Account:
 
 
 def mend(place: Place, name: str) -> None:
-    """What an operator does about a file of any of `KINDS`."""
+    """Do what an operator does about a file of any of `KINDS`."""
     path = place.photos / name
     if path.is_symlink():
         path.unlink()

@@ -103,5 +103,5 @@ def two_at_once(place: Place, account: Account, _: Scenery) -> None:
 
 
 def written(place: Place) -> dict[Path, int]:
-    """When each bitstream was written, in nanoseconds."""
+    """The time at which each bitstream was written, in nanoseconds."""
     return {path: path.stat().st_mtime_ns for path in (place.vault / "bitstreams").rglob("*.inr")}

@@ -1,4 +1,4 @@
-"""Where a fault is done: photographs, and a store, in folders or in a bucket."""
+"""The places of faults: photographs, and a store, in folders or in a bucket."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ class Files(Protocol):
     """Files under names, as bytes: how this program looks at a source or a store, past `inr`."""
 
     def names(self) -> list[str]:
-        """Of all files there are."""
+        """The names of all files there are."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one; raises an `OSError` if it cannot be read."""
@@ -84,7 +84,7 @@ class Place:
     Attributes:
         folder: Everything of this fault that lies on disk.
         source: What `inr` is given, and how this program sees it.
-        store: The same of the store.
+        store: What `inr` is given for the store, and `stored`: how this program sees it.
         variables: The environment of `inr`, beyond what every process has.
         digests: SHA-256 of every original, by name, as the operator left it.
         commands: Every command that was begun here.
@@ -132,7 +132,7 @@ class Place:
         return Command(["verify", self.store], environment(**self.variables)).ended()
 
     def count(self, folder: str) -> int:
-        """How many files of the store lie below one of its folders."""
+        """Count the files of the store below one of its folders."""
         return sum(name.startswith(f"{folder}/") for name in self.stored.names())
 
     def close(self) -> None:

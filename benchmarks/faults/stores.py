@@ -111,7 +111,7 @@ def slow_network(place: Place, account: Account, scenery: Scenery) -> None:
     proxy.bytes_per_second = BYTES_PER_SECOND
     proxy.cut_after, proxy.cuts = CUT_AFTER, CUTS
     ended = place.archive()
-    seconds = f"{ended.told.get('wall_seconds', 0):.0f} s"
+    seconds = f"{ended.printed.get('wall_seconds', 0):.0f} s"
     account.happened = [f"{ended}, after {seconds}", f"{CUTS - proxy.cuts} answers cut"]
     account.after_fault = judge(place)
     proxy.bytes_per_second, proxy.cuts = None, 0

@@ -24,20 +24,20 @@ def worker_alone(place: Place, account: Account, scenery: Scenery) -> None:
 
 
 def run_alone(place: Place, account: Account, scenery: Scenery) -> None:
-    """Kill the process of the run; the worker is left and tells."""
+    """Kill the process of the run; the worker is left, and reports it."""
     account.tried = "the process of a batch killed, its worker left alone"
     do(place, account, scenery.installation, below)
     account.expect(
-        "the batch was lost, and told as such", "rows with `BatchLost`" in " ".join(account.happened)
+        "the batch was lost, and reported as such", "rows with `BatchLost`" in " ".join(account.happened)
     )
 
 
 def worker_and_run(place: Place, account: Account, scenery: Scenery) -> None:
-    """Kill both, as when a host goes: nobody is left to tell but the server, by the heartbeats that end."""
+    """Kill both, as when a host goes: only the server is left to notice, by the heartbeats that end."""
     account.tried = "worker and process of its batch killed together, as when their host goes"
     do(place, account, scenery.installation, lambda pid: [pid, *below(pid)])
     account.expect(
-        "the batch was lost, and told as such", "rows with `BatchLost`" in " ".join(account.happened)
+        "the batch was lost, and reported as such", "rows with `BatchLost`" in " ".join(account.happened)
     )
 
 
