@@ -24,29 +24,23 @@ import argparse
 import json
 import os
 import shutil
-import sqlite3
 import statistics
 import sys
-from bisect import bisect
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from benchmarks import frame, journal, processes
-from benchmarks.archive.here import read_rows
+from benchmarks.archive.here import copied, database_mib, memory_over_time, read_rows
 from benchmarks.frame import n_cores, number, numbers, table
 from benchmarks.processes import Cost
 from benchmarks.samples import make_crops, make_tiles
 from inr.config import PRESETS
-from tasks.store.locations import open_store
 
 PROCESSES = "benchmarks.archive.fits"
 MOST_CROPS = 500  # more images are tiles
 RERUNS = 3
-N_SHOWN = 10
 SAMPLE_SECONDS = 2.0
 EMPTY_FLOW = """
 from flows.cli.running import quiet_prefect
@@ -87,7 +81,7 @@ class Run:
 
     @property
     def overhead_seconds(self) -> float | None:
-        """The seconds that neither Prefect's start nor the fits explain; None where the fits were not measured alone."""
+        """The seconds that neither Prefect's start nor the fits explain; None without fits alone."""
         if not self.bare_seconds:
             return None
         return self.seconds - self.prefect_seconds - statistics.mean(self.bare_seconds)
@@ -155,7 +149,7 @@ class Archive:
             verify_seconds=sum(row["verify_seconds"] for row in rows) / chosen.workers,
             memory=memory_over_time(cost, [row["recorded_at"].timestamp() for row in rows]),
             peak_mib=(max(own for _, own, _ in cost.samples), max(others for *_, others in cost.samples)),
-            prefect_mib=_database_mib(home / "prefect.db"),
+            prefect_mib=database_mib(home / "prefect.db"),
             store_mib=sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / 2**20,
         )
 
@@ -186,7 +180,7 @@ class Rerun:
         with running_server(self.chosen.work / "s3") as server:
             access = environment(server.endpoint)
             os.environ.update(access)
-            return self._idle(_copied(source), _copied(store), access)
+            return self._idle(copied(source), copied(store), access)
 
     def _idle(self, source: str, store: str, variables: Mapping[str, str]) -> Idle:
         costs = [archive(self.chosen, source, store, variables) for _ in range(RERUNS)]
@@ -214,34 +208,6 @@ def words_of(chosen: argparse.Namespace) -> list[str]:
 def folders_of(chosen: argparse.Namespace, n_images: int) -> list[Path]:
     """The images, the store, and the home of Prefect."""
     return [chosen.work / f"{name}-{n_images}" for name in ("images", "store", "prefect")]
-
-
-def memory_over_time(cost: Cost, recorded: Sequence[float]) -> list[tuple[int, float, float]]:
-    """Images done, resident MiB of the process and of the server: when each tenth of the images was done.
-
-    Args:
-        cost: A run with samples.
-        recorded: Unix times at which its images were done, in any order.
-    """
-    done = sorted(recorded)
-    samples = [(bisect(done, at), own, others) for at, own, others in cost.samples]
-    goals = [len(done) * tenth // N_SHOWN for tenth in range(1, N_SHOWN + 1)]
-    return [next((sample for sample in samples if sample[0] >= goal), samples[-1]) for goal in goals]
-
-
-def _database_mib(path: Path) -> float:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("pragma wal_checkpoint(truncate)")
-    return path.stat().st_size / 2**20
-
-
-def _copied(folder: Path) -> str:
-    """The URL of a copy of a folder in S3."""
-    store = open_store(f"s3://archive/{folder.name}")
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: store.put(name, (folder / name).read_bytes()), names))
-    return store.url
 
 
 def options(parser: argparse.ArgumentParser) -> None:
