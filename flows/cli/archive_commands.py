@@ -175,7 +175,8 @@ def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore
 
 def _estimate(wanted: _Wanted, as_json: bool) -> None:
     """Show what archiving would take. Writes nothing and starts no flow."""
-    from flows.cli.display import show_estimate, show_json
+    from flows.cli.display import show_estimate
+    from flows.cli.printing import show_json
     from flows.engine.cores import n_workers
     from tasks.plan.estimate import estimate
 

@@ -62,7 +62,7 @@ def started(run: Callable[[], Any], *, bar: bool) -> Any:
     Returns:
         The summary of the run; images that failed are counted in it.
     """
-    from flows.cli.display import run_bar
+    from flows.cli.printing import run_bar
     from flows.engine.embedded import embedded_server
     from flows.engine.listening import listening
 
@@ -80,7 +80,7 @@ def concluded(
     as_json: bool,
 ) -> None:
     """End a command that ran a flow: show the summary, or its values as JSON, and exit by `n_failed`."""
-    from flows.cli.display import show_json
+    from flows.cli.printing import show_json
 
     show_json(values(summary)) if as_json else show(summary)
     if summary.n_failed:
