@@ -1,4 +1,4 @@
-"""What people and programs see: tables, one-paragraph results, JSON, and progress bars on a terminal."""
+"""Print results for people, in tables and lines, or as JSON; show progress bars on a terminal."""
 
 import json
 import math
