@@ -3,8 +3,8 @@
     python -m benchmarks.archive.fits bare FOLDER WORDS
     python -m benchmarks.archive.fits short N_STEPS SOURCE STORE WORDS
 
-`bare` fits the images of a folder without an archive and prints the seconds, `short` is ``inr archive`` with fits
-of so many steps; WORDS are those of ``inr archive``.
+`bare` fits the images of a folder without an archive and prints the seconds, `short` is ``inr archive`` with
+fits of so many steps; WORDS are those of ``inr archive``.
 """
 
 import argparse
