@@ -1,4 +1,4 @@
-"""How the command line ends: exit codes, and expected errors as one line instead of a traceback."""
+"""The ends of the command line: exit codes, and expected errors as one line instead of a traceback."""
 
 import json
 from collections.abc import Iterator

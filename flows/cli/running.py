@@ -1,4 +1,4 @@
-"""What commands have in common: their frame, Prefect kept quiet, and how they start a flow.
+"""The common parts of commands: their frame, a quiet Prefect, and the start of a flow.
 
 As light as `flows.cli.app`: whatever is heavy is imported where it is used.
 """
@@ -108,7 +108,7 @@ def named_store(settings: "Settings") -> str:
 
 
 def places(summary: "RunSummary") -> dict[str, str]:
-    """Where to find what a run left: for each kind, its path, URL or command."""
+    """The places of what a run left: for each kind, a path, a URL or a command."""
     found = {"catalogue": f"{summary.store}/catalogue/images/*.parquet"}
     if summary.n_planned == 0:
         return found

@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect: a progress bar, a page, and a table. Each is bounded."""
+"""Leave in Prefect a progress bar, a page and a table of a run. Each is bounded."""
 
 import time
 from collections.abc import Mapping, Sequence

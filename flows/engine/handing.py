@@ -1,4 +1,4 @@
-"""How a command hands its plan to the flow that it starts in the same process.
+"""A command hands its plan to the flow that it starts in the same process.
 
 The command plans first, because where nothing is to do no flow starts. Parameters of a flow are JSON
 and go to Prefect's server, so the plan goes beside them; without it every original would be read and

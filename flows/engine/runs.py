@@ -112,7 +112,7 @@ def ended(summary: Summary, page: str | None = None, table: Table | None = None)
 
     Args:
         summary: Totals of the run.
-        page: What it did, in Markdown, to be left in Prefect if given.
+        page: Markdown about the run, to be left in Prefect if given.
         table: Rows to be left in Prefect if given.
 
     Returns:

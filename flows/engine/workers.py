@@ -116,7 +116,7 @@ def outcomes(
     """Run `first` for every group of items, then whatever `then` asks for each item alone.
 
     Args:
-        engine: What tasks are submitted to.
+        engine: Takes the tasks.
         size: Tasks in flight at once, at most.
         groups: Taken one by one, when there is room.
         first: Gives the step of a group; a group of one may have a step for one item.

@@ -65,14 +65,14 @@ def test_an_output_may_replace_a_file_but_none_that_it_is_made_from(photo: Path,
     check_output(other, photo)
     check_output(tmp_path / "new", photo)
     check_output(tmp_path / "new.PNG", photo, suffix=".png")
-    for output, suffix, told in (
+    for output, suffix, found in (
         (photo, "", "a file of its own"),
         (link, "", "a file of its own"),
         (tmp_path, "", "a file of its own"),
         (tmp_path / "none" / "x", "", "an existing folder"),
         (tmp_path / "x.jpg", ".png", "a name ending in .png"),
     ):
-        with pytest.raises(ConfigError, match=f"output: expected {told}, found "):
+        with pytest.raises(ConfigError, match=f"output: expected {found}, found "):
             check_output(output, other, photo, suffix=suffix)
 
 
