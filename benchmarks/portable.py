@@ -75,26 +75,27 @@ def make_photographs(folder: Path) -> None:
 
 
 def _archive(work: Path, below: str, config: CodecConfig, contract: Any) -> None:
+    from tasks.catalogue.recipe import Recipe
     from tasks.originals.listing import SourceImage, list_source
     from tasks.originals.reading import digest_source
     from tasks.settings import RunOptions
     from tasks.steps.commit import append
-    from tasks.steps.compress import ArchiveJob, compress_image
+    from tasks.steps.compress import compress_image
+    from tasks.steps.jobs import ArchiveJob
     from tasks.steps.verify import verify_image
     from tasks.store.locations import open_store
 
     job = ArchiveJob(
         run_id="portable",
         store=str(work / "store"),
-        config=config,
+        recipe=Recipe(config, contract),
         options=RunOptions(device="cpu", workers=1),
-        contract=contract,
     )
     rows = []
     for file in list_source(str(work / "photos" / below)).files:
         digest, n_bytes = digest_source(file.uri, max_bytes=1 << 20)
         image = SourceImage(digest, file.uri, below + file.path, n_bytes)
-        rows.append(verify_image(image, compress_image(image, job), job))
+        rows.append(verify_image(compress_image(image, job), job))
     append(open_store(job.store), rows)
 
 
@@ -113,8 +114,8 @@ def restore(store: Path, target: Path) -> dict[str, Any]:
     job = RestoreJob(str(store), str(target), "png", int(os.environ.get(THREADS, "1")))
     for record in select(opened, "true"):
         restore_image(record, job)
-        pixels[record.source_path] = hashlib.sha256(
-            read_intact(opened, record)[0].pixels.tobytes()
+        pixels[record.path] = hashlib.sha256(
+            read_intact(opened, record.stored)[0].pixels.tobytes()
         ).hexdigest()
     return {
         "torch": torch.__version__,

@@ -9,7 +9,6 @@ run as an operator runs them, from command to exit.
 """
 
 import argparse
-import dataclasses
 import hashlib
 import os
 import random
@@ -44,31 +43,35 @@ QUERIES = {
 
 def make_rows(n_rows: int, seed: int) -> Iterator[Row]:
     """Rows of ``images``, in the order in which runs would write them."""
-    from tasks.catalogue.records import failed_record, planned_record
+    from tasks.catalogue.recipe import Recipe
+    from tasks.catalogue.records import Failed, Planned
+    from tasks.catalogue.rows import row_of
     from tasks.originals.listing import SourceImage
 
-    draw, config = random.Random(seed), CodecConfig()
+    draw, recipe = random.Random(seed), Recipe(CodecConfig())
     for number in range(n_rows):
         name = number - 1 if number % N_TWICE == N_TWICE - 1 else number
         digest = hashlib.sha256(str(name).encode()).hexdigest()
         path = f"{name // 1000:04}/{name:07}.jpg"
         image = SourceImage(digest, f"file:///photos/{path}", path, draw.randrange(10**5, 10**7))
-        planned = planned_record(f"run-{number // 10_000}", config, image)
+        planned = Planned.of(f"run-{number // 10_000}", recipe, image)
+        failed = row_of(Failed.of(planned, ValueError("expected an image, found something else")))
         at = LAST_DAY - timedelta(days=N_DAYS * (1 - number / n_rows))
         if draw.random() < SHARE_FAILED:
-            failed = failed_record(planned, ValueError("expected an image, found something else"))
-            yield {**dataclasses.asdict(failed), "recorded_at": at}
+            yield {**failed, "recorded_at": at}
         else:
-            yield {**dataclasses.asdict(planned), **_archived(draw, digest, planned.archive_digest, at)}
+            archived = _archived(draw, digest, planned.setting.archive_digest, at)
+            yield {**failed, "error_type": None, "error_message": None, **archived}
 
 
 def _archived(draw: random.Random, image_digest: str, archive_digest: str, at: datetime) -> Row:
     """What the row of an archived image has beyond that of a planned one."""
-    from tasks.catalogue.records import ARCHIVED, BITSTREAM_SUFFIX, object_key
+    from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
+    from tasks.catalogue.records import Status
 
     n_bytes = draw.randrange(2000, 40_000)
     return {
-        "status": ARCHIVED,
+        "status": Status.ARCHIVED.value,
         "recorded_at": at,
         "verified_at": at,
         "key": object_key(image_digest, archive_digest, BITSTREAM_SUFFIX),

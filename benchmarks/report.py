@@ -9,7 +9,6 @@ timed from start to exit.
 """
 
 import argparse
-import dataclasses
 import hashlib
 import math
 import os
@@ -19,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,16 +26,24 @@ from benchmarks.provenance import headline, provenance, write_result
 from benchmarks.rd_report import table
 from benchmarks.samples import make_crops
 from inr.config import MODELS, CodecConfig
-from tasks.catalogue.columns import HISTORY_SCHEMA_VERSION
+from tasks.catalogue.columns import HISTORY_COLUMNS
+from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.parts import HISTORY, IMAGES, new_part_name, write_rows
+from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import (
-    ARCHIVED,
-    BITSTREAM_SUFFIX,
-    CatalogueRecord,
-    failed_record,
-    object_key,
-    planned_record,
+    Archived,
+    Effort,
+    Failed,
+    NetworkFacts,
+    Outcome,
+    PictureFacts,
+    Planned,
+    Stored,
+    StoredFile,
+    Verification,
+    now,
 )
+from tasks.catalogue.rows import row_of
 from tasks.errors import UnsupportedImage
 from tasks.originals.listing import SourceImage, list_source
 from tasks.originals.reading import digest_source
@@ -70,80 +76,73 @@ return times;
 """
 
 
-def synthetic_records(n_rows: int, seed: int = 0) -> Iterator[CatalogueRecord]:
-    """Rows of a catalogue without images behind them: both models, five λ, one in fifty failed."""
+def synthetic_outcomes(n_rows: int, seed: int = 0) -> Iterator[Outcome]:
+    """Images of a catalogue without files behind them: both models, five λ, one in fifty failed."""
     draw = random.Random(seed)
     for n in range(n_rows):
         config = CodecConfig(model=MODELS[n % 2], preset="draft", rd_lambda=LAMBDAS[n // 2 % len(LAMBDAS)])
         name = f"2024/{n % 12 + 1:02d}/synthetic-{n:06d}.jpg"
         digest = hashlib.sha256(name.encode()).hexdigest()
         image = SourceImage(digest, f"file:///nowhere/{name}", name, draw.randint(200_000, 6_000_000))
-        record = planned_record("synthetic", config, image)
+        planned = Planned.of("synthetic", Recipe(config), image)
         if n % 50 == 49:
-            yield failed_record(record, UnsupportedImage("TIFF: expected 8 bits per sample, found 16"))
+            yield Failed.of(planned, UnsupportedImage("TIFF: expected 8 bits per sample, found 16"))
         else:
-            yield _archived(record, draw)
+            yield _archived(planned, draw)
 
 
-def _archived(record: CatalogueRecord, draw: random.Random) -> CatalogueRecord:
-    """The row with figures of about the size that real ones have."""
+def _archived(planned: Planned, draw: random.Random) -> Archived:
+    """The image with figures of about the size that real ones have."""
     width, height = draw.choice([(768, 512), (1024, 768), (640, 480)])
     detail = draw.gauss(0, 1)
-    advantage = 0.65 if record.model == "cnn" else 1.0
-    rate_bpp = advantage * 0.1 * (record.goal_value / 0.025) ** -0.6 * math.exp(0.5 * detail)
-    psnr_db = 41 - 2.6 * math.log10(record.goal_value / 0.0006) - 1.5 * detail + draw.gauss(0, 0.8)
+    digest, rd_lambda = planned.image.digest, planned.setting.goal_value
+    advantage = 0.65 if planned.setting.model == "cnn" else 1.0
+    rate_bpp = advantage * 0.1 * (rd_lambda / 0.025) ** -0.6 * math.exp(0.5 * detail)
+    psnr_db = 41 - 2.6 * math.log10(rd_lambda / 0.0006) - 1.5 * detail + draw.gauss(0, 0.8)
     n_bytes = max(200, round(rate_bpp * width * height / 8))
     fit_seconds = draw.uniform(20, 200)
-    return dataclasses.replace(
-        record,
-        status=ARCHIVED,
-        key=object_key(record.image_digest or "", record.archive_digest, BITSTREAM_SUFFIX),
-        bitstream_digest=record.image_digest,
-        symbols_digest=record.image_digest,
-        pixels_digest=record.image_digest,
-        width=width,
-        height=height,
-        channels=3,
-        rd_lambda=record.goal_value,
-        n_bytes=n_bytes,
-        rate_bpp=8 * n_bytes / (width * height),
-        psnr_db=max(LOWEST_DB, psnr_db),
-        ms_ssim=min(1.0, 0.9 + 0.002 * (psnr_db - 30)),
-        fit_seconds=fit_seconds,
-        encode_seconds=fit_seconds + 0.5,
-        decode_seconds=draw.uniform(0.1, 0.9),
-        verified_at=record.recorded_at + timedelta(seconds=1),
+    key = object_key(digest, planned.setting.archive_digest, BITSTREAM_SUFFIX)
+    shown_db, similarity = max(LOWEST_DB, psnr_db), min(1.0, 0.9 + 0.002 * (psnr_db - 30))
+    stored = Stored(
+        planned,
+        PictureFacts("JPEG", "RGB", width, height, 3, 0, 0, ()),
+        Effort(1, 0, None, fit_seconds, fit_seconds + 0.5, "cpu", 1),
+        StoredFile(key, digest, digest, digest, n_bytes, 8 * n_bytes / (width * height), shown_db),
+        NetworkFacts(rd_lambda, 5000, 8.0 * n_bytes),
     )
+    verification = Verification(shown_db, similarity, draw.uniform(0.1, 0.9), 1.0, now())
+    return Archived(stored, verification, now())
 
 
-def history_rows(record: CatalogueRecord) -> Iterator[dict[str, Any]]:
-    """What a fit of such a row might have reported."""
+def history_rows(archived: Archived) -> Iterator[dict[str, Any]]:
+    """What a fit of such an image might have reported."""
+    setting, file = archived.origin.setting, archived.stored.file
     for n in range(1, REPORTS_PER_FIT + 1):
         rest = math.exp(-5 * n / REPORTS_PER_FIT)
         yield {
-            "schema_version": HISTORY_SCHEMA_VERSION,
-            "run_id": record.run_id,
-            "image_digest": record.image_digest,
-            "archive_digest": record.archive_digest,
-            "config_digest": record.config_digest,
+            "schema_version": HISTORY_COLUMNS.version,
+            "run_id": archived.origin.run_id,
+            "image_digest": archived.origin.image.digest,
+            "archive_digest": setting.archive_digest,
+            "config_digest": setting.config_digest,
             "attempt": 1,
             "step": 25 * n,
             "n_steps": 25 * REPORTS_PER_FIT,
-            "rd_lambda": record.goal_value,
-            "estimated_bpp": (record.rate_bpp or 0) * (1 + 2 * rest),
-            "psnr_db": (record.psnr_db or 0) - 12 * rest,
+            "rd_lambda": setting.goal_value,
+            "estimated_bpp": file.rate_bpp * (1 + 2 * rest),
+            "psnr_db": file.psnr_db - 12 * rest,
         }
 
 
 def add_synthetic_rows(store: ObjectStore, n_rows: int) -> None:
     """Write rows and their histories, in parts as large as an archive's."""
-    everything = list(synthetic_records(n_rows))
+    everything = list(synthetic_outcomes(n_rows))
     for start in range(0, n_rows, ROWS_PER_PART):
-        records = everything[start : start + ROWS_PER_PART]
+        outcomes = everything[start : start + ROWS_PER_PART]
         name = new_part_name()
-        done = [record for record in records if record.status == ARCHIVED]
-        write_rows(store, HISTORY, name, [row for record in done for row in history_rows(record)])
-        write_rows(store, IMAGES, name, [dataclasses.asdict(record) for record in records])
+        done = [outcome for outcome in outcomes if isinstance(outcome, Archived)]
+        write_rows(store, HISTORY, name, [row for archived in done for row in history_rows(archived)])
+        write_rows(store, IMAGES, name, [row_of(outcome) for outcome in outcomes])
 
 
 def make_store(work: Path, n_rows: int) -> Path:
@@ -159,18 +158,20 @@ def make_store(work: Path, n_rows: int) -> Path:
 
 def add_real_rows(store: ObjectStore, folder: Path) -> None:
     """Archive crops of photographs. Fits are cut short: to decode what came of them takes no less for it."""
-    from tasks.steps.compress import ArchiveJob, compress_image
+    from tasks.steps.compress import compress_image
+    from tasks.steps.jobs import ArchiveJob
     from tasks.steps.verify import verify_image
 
     options = RunOptions(device="cpu")
-    job = ArchiveJob(run_id="real", store=store.url, config=CodecConfig(preset="draft"), options=options)
+    recipe = Recipe(CodecConfig(preset="draft"))
+    job = ArchiveJob(run_id="real", store=store.url, recipe=recipe, options=options)
     make_crops(folder, n_images=N_REAL, side=SIDE)
     records = []
     with patch.dict("inr.mlp.fit.presets._STEPS", draft=STEPS_OF_REAL_FITS):
         for file in list_source(str(folder)).files:
             digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)
             image = SourceImage(digest, file.uri, file.path, n_bytes)
-            records.append(verify_image(image, compress_image(image, job), job))
+            records.append(verify_image(compress_image(image, job), job))
     append(store, records)
 
 

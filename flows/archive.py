@@ -19,8 +19,10 @@ from flows.engine.artifacts import ProgressArtifact, publish_images, publish_pag
 from flows.engine.images import commit, new_job, unreadable_rows
 from flows.engine.listening import relaying
 from inr import CodecConfig
+from tasks.catalogue import records
 from tasks.catalogue.contract import Contract
-from tasks.catalogue.records import CatalogueRecord, archive_digest, described, failed_record, planned_record
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Outcome, Planned
 from tasks.errors import BatchLost, ImagesFailed
 from tasks.plan.batches import (
     forget_batches,
@@ -35,7 +37,7 @@ from tasks.report.artifact import run_page
 from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary, store_report
 from tasks.settings import RunOptions, load_settings
-from tasks.steps.compress import ArchiveJob
+from tasks.steps.jobs import ArchiveJob
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
@@ -46,7 +48,8 @@ def run_name() -> str:
     """What a run archives, for Prefect's lists."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    return f"archive {given['source']} into {given['store']}, {described(config, given.get('contract'))}"
+    recipe = Recipe(config, given.get("contract"))
+    return f"archive {given['source']} into {given['store']}, {recipe.describe()}"
 
 
 @flow(name="archive", flow_run_name=run_name)
@@ -79,9 +82,10 @@ def archive(
     target = open_store(store)
     target.clean()
     forget_old_batches(target)
-    plan = make_plan(source, target, archive_digest(config, contract), options)
+    recipe = Recipe(config, contract)
+    plan = make_plan(source, target, recipe.archive_digest(), options)
     get_run_logger().info(plan.describe())
-    job = new_job(target.url, config, options, contract)
+    job = new_job(target.url, recipe, options)
     summary = new_summary(source, job, plan)
     _work(target, plan, job, options, summary)
     summary.wall_seconds = time.perf_counter() - started
@@ -100,7 +104,7 @@ def new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
         run_id=job.run_id,
         source=source,
         store=job.store,
-        config=described(job.config, job.contract),
+        config=job.recipe.describe(),
         plan=plan.describe(),
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
@@ -147,7 +151,7 @@ def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) ->
         return ()
 
 
-def _count(rows: Iterable[CatalogueRecord], summary: RunSummary) -> None:
+def _count(rows: Iterable[Outcome], summary: RunSummary) -> None:
     for record in rows:
         summary.add(record)
 
@@ -167,20 +171,20 @@ def _parameters(
         "number": number,
         "n_batches": n_batches,
         "run_id": job.run_id,
-        "config": asdict(job.config),
+        "config": asdict(job.recipe.config),
         "options": options.model_copy(update={"deployment": None}).model_dump(),
-        "contract": asdict(job.contract) if job.contract else None,
+        "contract": asdict(job.recipe.contract) if job.recipe.contract else None,
     }
 
 
 def _rows_of_a_lost_batch(
     store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
-) -> list[CatalogueRecord]:
+) -> list[Outcome]:
     """Rows of those images of a batch that are not archived, where its run did not come to its end."""
-    done = archived_in(store, archive_digest(job.config, job.contract))
+    done = archived_in(store, job.recipe.archive_digest())
     error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
     return [
-        failed_record(planned_record(job.run_id, job.config, image, job.contract), error)
+        records.Failed.of(Planned.of(job.run_id, job.recipe, image), error)
         for image in read_batch(store, folder, number)
         if image.digest not in done
     ]

@@ -9,7 +9,7 @@ from prefect.states import Failed
 from flows.engine.images import archive_all, new_job
 from inr import CodecConfig
 from tasks.catalogue.contract import Contract
-from tasks.catalogue.records import described
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import read_batch, write_outcome
 from tasks.report.summary import RunSummary
@@ -56,13 +56,13 @@ def archive_batch(
         CatalogueError, StorageError: The store cannot be used.
     """
     target = open_store(store)
-    images = read_batch(target, folder, number)
-    job = new_job(target.url, config, options, contract, run_id)
+    images, recipe = read_batch(target, folder, number), Recipe(config, contract)
+    job = new_job(target.url, recipe, options, run_id)
     summary = RunSummary(
         run_id=run_id,
         source=folder,
         store=target.url,
-        config=described(config, contract),
+        config=recipe.describe(),
         plan=f"batch {number + 1} of {n_batches}",
         n_planned=len(images),
     )

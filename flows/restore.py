@@ -12,7 +12,7 @@ from prefect.states import Failed
 from flows.engine.artifacts import ProgressArtifact, publish_page, publish_table
 from flows.engine.listening import tell
 from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
-from tasks.catalogue.records import CatalogueRecord
+from tasks.catalogue.records import Archived
 from tasks.errors import ImagesFailed
 from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions, load_settings
@@ -62,7 +62,7 @@ def restore(
 
 
 def _restore_all(
-    records: Sequence[CatalogueRecord], summary: RestoreSummary, format_: Format, options: RunOptions
+    records: Sequence[Archived], summary: RestoreSummary, format_: Format, options: RunOptions
 ) -> None:
     """Restore everything that is selected, and tell the summary as it goes."""
     progress = ProgressArtifact(summary)
@@ -70,7 +70,7 @@ def _restore_all(
     size = n_workers(options)
     job = RestoreJob(summary.store, summary.target, format_, n_threads(size))
 
-    def step(record: CatalogueRecord) -> Step:
+    def step(record: Archived) -> Step:
         return restore_task, {"record": record, "job": job}
 
     with task_runner(options) as engine:
@@ -78,7 +78,7 @@ def _restore_all(
             if isinstance(outcome, Restored):
                 summary.add(outcome)
             else:
-                summary.fail(record.source_path, outcome)
+                summary.fail(record.path, outcome)
             progress.update(summary)
             tell(summary)
 

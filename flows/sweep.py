@@ -11,7 +11,7 @@ from prefect.states import Failed
 from flows.engine.artifacts import publish_images, publish_page
 from flows.engine.images import Work, archive_all, new_job
 from inr import CodecConfig
-from tasks.catalogue.records import archive_digest
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.originals.listing import SourceImage
 from tasks.plan.planning import archived_in
@@ -65,7 +65,7 @@ def sweep(
     target = open_store(store)
     target.clean()
     images = sample_images(source, sample, options)
-    job = new_job(target.url, configs[0], options)
+    job = new_job(target.url, Recipe(configs[0]), options)
     work = list(_work(target, images, configs, options, job.run_id))
     get_run_logger().info("%d images, %d settings, %d fits", len(images), len(configs), len(work))
     summary = RunSummary(
@@ -97,8 +97,8 @@ def _work(
     run_id: str,
 ) -> Iterator[Work]:
     """Every image under every setting, less what is archived; one image after the other."""
-    done = {config: archived_in(store, archive_digest(config)) for config in configs}
-    jobs = {config: new_job(store.url, config, options, run_id=run_id) for config in configs}
+    done = {config: archived_in(store, Recipe(config).archive_digest()) for config in configs}
+    jobs = {config: new_job(store.url, Recipe(config), options, run_id=run_id) for config in configs}
     for image in images:
         for config in configs:
             if image.digest not in done[config]:

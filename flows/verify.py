@@ -12,7 +12,8 @@ from prefect.states import Failed
 from flows.engine.artifacts import ProgressArtifact, publish_page, publish_table
 from flows.engine.listening import tell
 from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
-from tasks.catalogue.records import INTACT, UNAVAILABLE, AuditRow, CatalogueRecord
+from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.records import Archived
 from tasks.errors import ImagesFailed
 from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions, load_settings
@@ -81,7 +82,7 @@ def _audit_all(plan: AuditPlan, summary: AuditSummary, options: RunOptions) -> N
     batch: list[AuditRow] = []
     for row in _rows(plan, summary, options):
         summary.add(row)
-        if row.status != UNAVAILABLE:  # that an object could not be had says nothing about it
+        if row.status != AuditStatus.UNAVAILABLE:  # that an object could not be had says nothing about it
             batch.append(row)
         if len(batch) >= options.batch_images:
             record_audits(summary.store, batch, len(batch))
@@ -98,7 +99,7 @@ def _rows(plan: AuditPlan, summary: AuditSummary, options: RunOptions) -> Iterat
     size = n_workers(options)
     job = AuditJob(summary.run_id, summary.store, n_threads(size))
 
-    def step(record: CatalogueRecord) -> Step:
+    def step(record: Archived) -> Step:
         return audit, {"record": record, "job": job}
 
     with task_runner(options) as engine:
@@ -112,11 +113,11 @@ def _publish(summary: AuditSummary) -> None:
         "store": summary.store,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "bitstreams to read": summary.n_planned,
-        **summary.counts,
+        **{status.value: count for status, count in summary.counts.items()},
         "archived images": summary.n_archived,
     }
     publish_page(summary.headline(), "\n".join(markdown_list(told)))
     found = [
         {"status": row.status, "key": row.key, "reason": row.error_message or ""} for row in summary.findings
     ]
-    publish_table("findings", found, sum(summary.counts.values()) - summary.counts.get(INTACT, 0))
+    publish_table("findings", found, sum(summary.counts.values()) - summary.counts.get(AuditStatus.INTACT, 0))

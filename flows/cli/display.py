@@ -132,7 +132,7 @@ def show_run(summary: RunSummary) -> None:
         out.print(table)
     for record in records:
         if why := reason(record):
-            _line(f"{record.source_path}: {why}")
+            _line(f"{record.path}: {why}")
     _line(summary.headline())
     _line(f"plan: {summary.plan}")
     if summary.n_archived:
@@ -196,7 +196,7 @@ def show_sweep(report: "SweepReport") -> None:
     out.print(table)
     for record in report.summary.records():
         if why := reason(record):
-            _line(f"{record.source_path} at λ {record.goal_value:g}: {why}")
+            _line(f"{record.path} at λ {record.origin.setting.goal_value:g}: {why}")
     _line(report.headline())
     _line(f"report: {report.summary.store}/reports/{report.summary.run_id}.md, and .json")
 

@@ -11,7 +11,7 @@ import torch
 import inr
 from inr import CodecConfig, Encoded, Progress
 from inr.errors import ConfigError
-from tasks.catalogue.records import goal
+from tasks.catalogue.recipe import Recipe
 from tasks.originals.opening import open_file
 from tasks.originals.reading import read_source
 from tasks.originals.writing import to_png
@@ -62,7 +62,7 @@ def encode_file(
 
 
 def _made(encoded: Encoded, config: CodecConfig) -> dict[str, Any]:
-    goal_name, goal_value = goal(config)
+    goal_name, goal_value = Recipe(config).goal
     reached = {
         "rd_lambda": encoded.rd_lambda,
         "target_psnr_db": encoded.psnr_db,

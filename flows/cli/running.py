@@ -77,14 +77,14 @@ def run_plan(
         CatalogueError, StorageError: The store.
     """
     from flows.engine.workers import n_workers
-    from tasks.catalogue.records import archive_digest
+    from tasks.catalogue.recipe import Recipe
     from tasks.plan.estimate import estimate
     from tasks.plan.planning import make_plan
     from tasks.store.locations import open_store
 
     target = open_store(_named_store(settings))
     options = settings.options()
-    digest = archive_digest(config, contract)
+    digest = Recipe(config, contract).archive_digest()
     plan = make_plan(source, target, digest, options, with_sizes=True)
     return estimate(plan, target, config, n_workers(options))
 
@@ -250,16 +250,15 @@ def _nothing_to_do(
     source: str, store: str, settings: "Settings", config: CodecConfig, contract: "Contract | None"
 ) -> RunSummary | None:
     """The summary of a run with nothing to do, or None if there is something."""
-    from tasks.catalogue.records import archive_digest, described
+    from tasks.catalogue.recipe import Recipe
     from tasks.originals.listing import list_source
     from tasks.plan.planning import make_plan
     from tasks.store.locations import open_store
 
-    target = open_store(store)
+    target, recipe = open_store(store), Recipe(config, contract)
     if list_source(source).files and not target.objects("catalogue"):
         return None
-    plan = make_plan(source, target, archive_digest(config, contract), settings.options())
+    plan = make_plan(source, target, recipe.archive_digest(), settings.options())
     if plan.n_to_do:
         return None
-    how = described(config, contract)
-    return RunSummary("", source, target.url, how, plan.describe(), n_before=plan.n_archived)
+    return RunSummary("", source, target.url, recipe.describe(), plan.describe(), n_before=plan.n_archived)

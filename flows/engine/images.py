@@ -16,16 +16,16 @@ from prefect.task_runners import TaskRunner
 from flows.engine.artifacts import ProgressArtifact
 from flows.engine.listening import tell
 from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
-from tasks.catalogue.records import STORED, CatalogueRecord, failed_record, planned_record
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
 from tasks.originals.listing import SourceImage
 from tasks.plan.planning import Plan
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.steps.commit import record_batch
-from tasks.steps.compress import ArchiveJob, compress
+from tasks.steps.compress import compress
 from tasks.steps.deadlines import cancel
+from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify
 
 Work = tuple[SourceImage, ArchiveJob]
@@ -33,9 +33,8 @@ Work = tuple[SourceImage, ArchiveJob]
 
 def new_job(
     store: str,
-    config: CodecConfig,
+    recipe: Recipe,
     options: RunOptions,
-    contract: Contract | None = None,
     run_id: str | None = None,
 ) -> ArchiveJob:
     """What the images of this run have in common; cores are shared out among the workers."""
@@ -43,14 +42,13 @@ def new_job(
     return ArchiveJob(
         run_id=run_id or str(flow_run.id or uuid.uuid4()),
         store=store,
-        config=config,
+        recipe=recipe,
         options=options.model_copy(update={"workers": workers}),
         n_threads=n_threads(workers),
-        contract=contract,
     )
 
 
-def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) -> list[CatalogueRecord]:
+def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) -> list[Outcome]:
     """Do the work, commit it in parts, and tell the summary as it goes; returns the rows.
 
     Args:
@@ -60,7 +58,7 @@ def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) 
     """
     tell(summary)
     progress = ProgressArtifact(summary)
-    rows: list[CatalogueRecord] = []
+    rows: list[Outcome] = []
     n_committed = 0
     try:
         with task_runner(options) as engine:
@@ -79,17 +77,16 @@ def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) 
     return rows
 
 
-def commit(store: str, rows: Sequence[CatalogueRecord]) -> None:
+def commit(store: str, rows: Sequence[Outcome]) -> None:
     """Write a part of the catalogue, if there is anything to write."""
     if rows:
         record_batch(store, rows, len(rows))
 
 
-def unreadable_rows(plan: Plan, job: ArchiveJob) -> Iterator[list[CatalogueRecord]]:
+def unreadable_rows(plan: Plan, job: ArchiveJob) -> Iterator[list[Outcome]]:
     """The rows of the files of a plan that could not be read, part by part."""
-    rows = (
-        failed_record(planned_record(job.run_id, job.config, image, job.contract), error)
-        for image, error in plan.unreadable
+    rows: Iterator[Outcome] = (
+        Failed.of(Listed.of(job.run_id, job.recipe, file), error) for file, error in plan.unreadable
     )
     while part := list(islice(rows, job.options.batch_images)):
         yield part
@@ -101,24 +98,22 @@ class _Image:
 
     image: SourceImage
     job: ArchiveJob
-    known: CatalogueRecord
+    known: Planned | Stored
 
 
-def _rows(engine: TaskRunner[Any], work: Iterable[Work], n_at_once: int) -> Iterator[CatalogueRecord]:
+def _rows(engine: TaskRunner[Any], work: Iterable[Work], n_at_once: int) -> Iterator[Outcome]:
     """The row of every image, in the order in which they end."""
-    images = (
-        _Image(image, job, planned_record(job.run_id, job.config, image, job.contract)) for image, job in work
-    )
+    images = (_Image(image, job, Planned.of(job.run_id, job.recipe, image)) for image, job in work)
     for item, outcome in outcomes(engine, n_at_once, images, _compressed, _verified):
-        yield failed_record(item.known, outcome) if isinstance(outcome, Exception) else outcome
+        yield Failed.of(item.known, outcome) if isinstance(outcome, Exception) else outcome
 
 
 def _compressed(item: _Image) -> Step:
     return compress, {"image": item.image, "job": item.job}
 
 
-def _verified(item: _Image, record: CatalogueRecord) -> Step | None:
-    if record.status != STORED:
+def _verified(item: _Image, found: Stored | Archived) -> Step | None:
+    if isinstance(found, Archived):
         return None
-    item.known = record
-    return verify, {"image": item.image, "record": record, "job": item.job}
+    item.known = found
+    return verify, {"stored": found, "job": item.job}

@@ -11,12 +11,15 @@ from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge
 from benchmarks.provenance import provenance
 from inr.config import CodecConfig
-from tasks.catalogue.records import failed_record
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Failed
+from tasks.catalogue.rows import archived_of
 from tasks.originals.listing import SourceImage
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
-from tasks.steps.compress import ArchiveJob, compress_image
+from tasks.steps.compress import compress_image
+from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.folder import LocalStore
 from tests.tasks.pictures import file_of, image
@@ -31,13 +34,12 @@ def place(tmp_path: Path) -> Place:
     source, store = tmp_path / "photos", tmp_path / "store"
     made = Place(tmp_path, str(source), Folder(source), str(store), Folder(store))
     made.remember()
-    job = ArchiveJob(
-        run_id="run", store=str(store), config=CodecConfig(model="mlp", preset="draft"), options=RunOptions()
-    )
+    recipe = Recipe(CodecConfig(model="mlp", preset="draft"))
+    job = ArchiveJob(run_id="run", store=str(store), recipe=recipe, options=RunOptions())
     for path in sorted(source.iterdir()):
         digest, n_bytes = digest_source(path.as_uri(), max_bytes=1 << 20)
         found = SourceImage(digest, path.as_uri(), path.name, n_bytes)
-        append(LocalStore(store), [verify_image(found, compress_image(found, job), job)])
+        append(LocalStore(store), [verify_image(compress_image(found, job), job)])
     return made
 
 
@@ -64,7 +66,7 @@ def test_an_image_whose_latest_row_is_a_failure_is_lost(place: Place):
     from tasks.catalogue import lookup, parts
 
     row = lookup.latest(parts.read_images(LocalStore(place.vault)).to_pylist())[0]
-    append(LocalStore(place.vault), [failed_record(lookup.record_of(row), OSError("no"))])
+    append(LocalStore(place.vault), [Failed.of(archived_of(row).stored, OSError("no"))])
     assert len(judge(place).lost) == 1
 
 

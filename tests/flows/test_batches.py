@@ -26,7 +26,7 @@ from flows.engine.workers import task_runner
 from inr.errors import ConfigError
 from tasks.catalogue import lookup, parts
 from tasks.catalogue.parts import IMAGES, list_parts
-from tasks.catalogue.records import archive_digest
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed, ObjectMissing
 from tasks.plan.batches import new_folder, write_batches
 from tasks.report.summary import RunSummary
@@ -225,7 +225,7 @@ def test_a_batch_of_a_run_that_is_over_does_nothing(store: LocalStore):
     with pytest.raises(ImagesFailed, match="0 of 1 images"):
         archive_batch(store.url, folder, 0, **given)
     [row] = rows_of(store).values()
-    assert (row["error_type"], row["archive_digest"]) == ("SourceError", archive_digest(DRAFT))
+    assert (row["error_type"], row["archive_digest"]) == ("SourceError", Recipe(DRAFT).archive_digest())
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
