@@ -19,9 +19,14 @@ RD_FLAGS ?=
 SCALE_FLAGS ?=
 REPORT_FLAGS ?=
 OTHER_TORCH ?=
+# Another checkout, which bench-decode and structure put beside this one.
+AGAINST ?=
+DECODE_FLAGS ?=
 # Of the images of bench-pipeline; Dask starts processes, which is to be seen beside fits of a usual length.
 SIDE ?= 96
 DASK_SIDE ?= 192
+# The crop of bench-crops: left, top, right, bottom.
+BOX := 200 100 456 356
 # The results on seven of IMAGES that `make fig4` puts side by side.
 SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 
@@ -29,7 +34,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode structure browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -53,6 +58,8 @@ help:
 	@echo 'make bench-portable  one archive, restored under other conditions: OTHER_TORCH=venv/bin/python'
 	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
+	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
+	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
@@ -131,40 +138,50 @@ bench-training: $(STAMP)
 	$(BIN)/python -m benchmarks.training --images '$(IMAGES)' --out benchmarks/results/fig5
 
 fig4: $(STAMP)
-	$(BIN)/python -m benchmarks.combined $(wildcard $(addprefix benchmarks/results/rd_,$(addsuffix .json,$(SIDE_BY_SIDE)))) \
+	$(BIN)/python -m benchmarks.rd.side_by_side $(wildcard $(addprefix benchmarks/results/rd_,$(addsuffix .json,$(SIDE_BY_SIDE)))) \
 	  --out benchmarks/results/rd_kodak7
-	$(BIN)/python -m benchmarks.figures fig4
+	$(BIN)/python -m benchmarks.rd.figures fig4
 
 fig5: $(STAMP)
-	$(BIN)/python -m benchmarks.figures fig5
+	$(BIN)/python -m benchmarks.rd.figures fig5
 
 bench-speed: $(STAMP)
-	$(BIN)/python -m benchmarks.speed '$(IMAGES)/kodim15.png' --presets standard --rd-lambda 0.005 \
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names kodim15 --lambdas 0.005 --decodes 9 \
 	  --out benchmarks/results/speed_mlp
 
 bench-crops: $(STAMP)
-	$(BIN)/python -m benchmarks.crops --images '$(IMAGES)' --out benchmarks/results/cnn_crops $(RD_FLAGS)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names kodim01 kodim05 kodim07 kodim13 kodim19 kodim23 \
+	  --box $(BOX) --model cnn --lambdas 0.004 0.001 0.0003 --baselines 'AVIF 4:4:4' \
+	  --out benchmarks/results/cnn_crops $(RD_FLAGS)
 
 bench-rates: $(STAMP)
 	$(BIN)/python -m benchmarks.rates --out tasks/plan/rates
 
 bench-report: $(STAMP)
-	$(BIN)/python -m benchmarks.report --out benchmarks/results/report $(REPORT_FLAGS)
+	$(BIN)/python -m benchmarks.archive.report --out benchmarks/results/report $(REPORT_FLAGS)
 
 bench-pipeline: $(STAMP)
-	$(BIN)/python -m benchmarks.pipeline --side $(SIDE) --out benchmarks/results/pipeline
-	$(BIN)/python -m benchmarks.pipeline --side $(DASK_SIDE) --runner dask --out benchmarks/results/pipeline_dask
+	$(BIN)/python -m benchmarks.archive.overhead --side $(SIDE) --bare-runs 2 --out benchmarks/results/pipeline
+	$(BIN)/python -m benchmarks.archive.overhead --side $(DASK_SIDE) --bare-runs 2 --runner dask \
+	  --out benchmarks/results/pipeline_dask
 
-# Points are kept as they come, and an interrupted run goes on: `make clean` or no .jsonl for a new one.
 bench-scale: $(STAMP)
-	$(BIN)/python -m benchmarks.scale --out benchmarks/results/scale $(SCALE_FLAGS)
+	$(BIN)/python -m benchmarks.archive.overhead --n-images 1000 10000 --side 8 --steps 6 --rerun \
+	  --out benchmarks/results/scale $(SCALE_FLAGS)
 
 bench-queries: $(STAMP)
-	$(BIN)/python -m benchmarks.queries --out benchmarks/results/queries $(SCALE_FLAGS)
+	$(BIN)/python -m benchmarks.archive.queries --out benchmarks/results/queries $(SCALE_FLAGS)
 
 # OTHER_TORCH: the Python of an environment with another torch and all else that inr wants.
 bench-portable: $(STAMP)
-	$(BIN)/python -m benchmarks.portable --python $(OTHER_TORCH) --out benchmarks/results/portable
+	$(BIN)/python -m benchmarks.archive.portable --python $(OTHER_TORCH) --out benchmarks/results/portable
+
+bench-decode: $(STAMP)
+	$(BIN)/python -m benchmarks.decode_process $(addprefix --against ,$(AGAINST)) \
+	  --out benchmarks/results/decode_process $(DECODE_FLAGS)
+
+structure: $(STAMP)
+	$(BIN)/python -m benchmarks.structure $(addprefix --against ,$(AGAINST)) --out benchmarks/results/structure
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -8,34 +8,26 @@ of one image scatters by about 2 % with its seed. Writes OUT.json and OUT.md.
 """
 
 import argparse
-import dataclasses
-import json
 import math
 import statistics
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from benchmarks.provenance import headline, provenance, result_file
-from benchmarks.rd import limit_threads, read_pixels
-from benchmarks.rd_report import number, table
+from benchmarks import frame, journal
+from benchmarks.frame import number, table, timed
+from benchmarks.rd.measuring import Pixels, list_images, measures_of, read_pixels
+from benchmarks.rd.results import FilePoint, cost_of
 from inr.bitstream import Container, pack
-from inr.coding.coder import encode_tensors
 from inr.decoder import decode
-from inr.metrics import bpp, mse
 from inr.mlp.architecture import CoordinateMLP
-from inr.mlp.fit.encoder import coding_of
+from inr.mlp.fit.encoder import network_of
 from inr.mlp.fit.muon import MatrixOptimizer, Muon
 from inr.mlp.fit.presets import choose_architecture
-from inr.mlp.fit.trainer import Fit, FitSettings, fit
+from inr.mlp.fit.trainer import FitSettings, RoundedFit, fit
 
 Stacks = Sequence[torch.Tensor]
 
@@ -75,27 +67,29 @@ def soap(groups: Stacks) -> MatrixOptimizer:
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Choice:
-    """One way to fit: what differs from the chosen one."""
+    """One way to fit: its differences from the chosen one."""
 
     name: str
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    network: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     width_factor: float = 1.0
     optimizer: Callable[[Stacks], MatrixOptimizer] = Muon
+    seed: int = 0
+    steps_factor: float = 1.0
 
 
 CHOICES = (
     Choice("as chosen"),
-    Choice("another seed", {"seed": 1}),
+    Choice("another seed", seed=1),
     Choice("Adam, 0.002", {"matrix_rate": 0.002}, optimizer=adam),
     Choice("Adam, 0.005", {"matrix_rate": 0.005}, optimizer=adam),
     Choice("SOAP, 0.003", {"matrix_rate": 0.003}, optimizer=soap),
     Choice("SOAP, 0.01", {"matrix_rate": 0.01}, optimizer=soap),
     Choice("Muon, 0.02", {"matrix_rate": 0.02}),
     Choice("Muon, 0.08", {"matrix_rate": 0.08}),
-    Choice("batches of 16384, half the steps", {"batch_pixels": 16384, "halved": True}),
+    Choice("batches of 16384, half the steps", {"batch_pixels": 16384}, steps_factor=0.5),
     Choice("step rate 0.01", {"step_rate": 0.01}),
     Choice("hard tail 2 %", {"hard_fraction": 0.02}),
     Choice("hard tail 10 %", {"hard_fraction": 0.1}),
@@ -108,109 +102,132 @@ CHOICES = (
 )
 
 
-def write_file(pixels: NDArray[np.uint8], network: CoordinateMLP, fitted: Fit) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class Fitted(FilePoint):
+    """A choice on an image: its file, and the size of its networks. The file is decoded once."""
+
+    choice: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Every choice on every image."""
+
+    results: Sequence[Fitted]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A choice to try on an image; `choice` is its place in `CHOICES`."""
+
+    image: Path
+    choice: int
+    rd_lambda: float
+    n_steps: int
+    code: str
+
+    @property
+    def key(self) -> str:
+        """See `benchmarks.journal.Point`."""
+        name = CHOICES[self.choice].name
+        return f"{self.image.stem} {name}, λ={self.rd_lambda:g}, {self.n_steps} steps, {self.code[:16]}"
+
+    def measure(self) -> Fitted:
+        """Fit, write the file, and decode it."""
+        choice, pixels = CHOICES[self.choice], read_pixels(self.image)
+        network = choose_architecture(pixels, self.rd_lambda)
+        neurons = 4 * round(network.n_neurons * choice.width_factor / 4)
+        network = replace(network, n_neurons=neurons, **choice.network)
+        n_steps = round(self.n_steps * choice.steps_factor)
+        fitted, seconds = timed(
+            lambda: fit(
+                pixels,
+                network,
+                FitSettings(n_steps=n_steps, **choice.settings),
+                rd_lambda=self.rd_lambda,
+                seed=choice.seed,
+                device="cpu",
+                goes_on=lambda _: True,
+                matrix_optimizer=choice.optimizer,
+            )
+        )
+        assert fitted is not None  # it was to go on
+        data = write_file(pixels, network, fitted)
+        decoded, decode_seconds = timed(lambda: decode(data))
+        return Fitted(
+            **measures_of(self.image, pixels, data, decoded.pixels),
+            choice=choice.name,
+            width=neurons,
+            setting=self.rd_lambda,
+            encode_seconds=seconds,
+            decode_seconds=decode_seconds,
+        )
+
+
+def write_file(pixels: Pixels, network: CoordinateMLP, fitted: RoundedFit) -> bytes:
     """The bitstream of a fit."""
     height, width, channels = pixels.shape
-    codings = [
-        coding_of(spec, tensor, index)
-        for spec, tensor, index in zip(network.specs, fitted.symbols, fitted.step_indices, strict=True)
-    ]
-    payload = encode_tensors(fitted.symbols, codings)
-    sections = network.to_bytes(), network.codings_to_bytes(codings), payload
-    return pack(Container("mlp", width, height, channels, *sections))
+    sections = network_of(network, fitted.symbols, fitted.step_indices, pixels.shape).sections()
+    architecture, tensors, payload = sections.architecture, sections.tensors, sections.payload
+    return pack(Container("mlp", width, height, channels, architecture, tensors, payload))
 
 
-def measure(path: Path, index: int, rd_lambda: float, n_steps: int) -> dict[str, Any]:
-    """One choice on one image."""
-    choice, pixels = CHOICES[index], read_pixels(path)
-    network = choose_architecture(pixels, rd_lambda)
-    neurons = 4 * round(network.width * choice.width_factor / 4)
-    network = dataclasses.replace(network, width=neurons, **choice.network)
-    changed = dict(choice.settings)
-    seed = changed.pop("seed", 0)
-    if changed.pop("halved", False):
-        n_steps //= 2
-    started = time.perf_counter()
-    fitted = fit(
-        pixels,
-        network,
-        FitSettings(n_steps=n_steps, **changed),
-        rd_lambda=rd_lambda,
-        seed=seed,
-        device="cpu",
-        report=lambda *_: None,
-        matrix_optimizer=choice.optimizer,
-    )
-    seconds = time.perf_counter() - started
-    bitstream = write_file(pixels, network, fitted)
-    error = mse(reference=pixels, decoded=decode(bitstream).pixels)
-    rate = bpp(n_bytes=len(bitstream), width=pixels.shape[1], height=pixels.shape[0])
-    return {
-        "choice": choice.name,
-        "image": path.stem,
-        "width": network.width,
-        "bpp": rate,
-        "psnr_db": -10 * math.log10(error),
-        "cost": 1000 * (error + rd_lambda * rate),
-        "fit_seconds": seconds,
-    }
-
-
-def summary_rows(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    """A row per choice: mean bpp and PSNR, cost and time relative to the first choice on the same image."""
-    base = {result["image"]: result for result in results if result["choice"] == CHOICES[0].name}
-    for choice in CHOICES:
-        mine = [result for result in results if result["choice"] == choice.name]
-        if mine:
-            ratios = [result["cost"] / base[result["image"]]["cost"] for result in mine]
-            times = [result["fit_seconds"] / base[result["image"]]["fit_seconds"] for result in mine]
-            yield [
-                choice.name,
-                number(statistics.mean(result["bpp"] for result in mine), 4),
-                number(statistics.mean(result["psnr_db"] for result in mine), 2),
-                number(100 * (statistics.mean(ratios) - 1), 1),
-                number(statistics.median(times), 2),
-            ]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(prog="benchmarks.fit_choices", description="What each choice is worth.")
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--names", nargs="+", required=True)
+def options(parser: argparse.ArgumentParser) -> None:
+    """The arguments beyond those of every benchmark."""
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of images")
+    parser.add_argument("--names", nargs="+", required=True, help="stems of the images to take")
     parser.add_argument("--rd-lambda", type=float, default=0.004)
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once, of one thread each")
     parser.add_argument("--only", nargs="*", help="choices to measure, beside the first")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    wanted = [i for i, c in enumerate(CHOICES) if i == 0 or options.only is None or c.name in options.only]
-    pool = ProcessPoolExecutor(options.jobs, get_context("spawn"), limit_threads, (1,))
-    with pool:
-        futures = [
-            pool.submit(measure, options.images / f"{name}.png", i, options.rd_lambda, options.steps)
-            for i in wanted
-            for name in options.names
-        ]
-        results = []
-        for future in futures:
-            results.append(future.result())
-            print(results[-1], file=sys.stderr, flush=True)
-    origin = provenance("benchmarks.fit_choices", sys.argv[1:] if arguments is None else arguments)
-    page = [
+
+
+def measure(arguments: argparse.Namespace) -> Result:
+    """Try every choice on every image."""
+    code = frame.codec_digest()
+    trials = [
+        Trial(image, number, arguments.rd_lambda, arguments.steps, code)
+        for number, choice in enumerate(CHOICES)
+        for image in list_images(arguments.images, arguments.names)
+        if number == 0 or arguments.only is None or choice.name in arguments.only
+    ]
+    path = frame.result_file(arguments.out, ".jsonl")
+    return Result(journal.measured(trials, Fitted, path, n_processes=arguments.jobs, n_threads=1))
+
+
+def page(result: Result, arguments: argparse.Namespace) -> list[str]:
+    """The lines of the page."""
+    return [
         "# What each choice in a fit is worth",
         "",
-        *headline(origin),
-        "",
-        f"{', '.join(options.names)}; λ = {options.rd_lambda:g}; {options.steps} steps of at most 8192",
-        f"pixels, one thread each, {options.jobs} at once. Means over the images, from file bytes and",
+        f"{', '.join(arguments.names)}; λ = {arguments.rd_lambda:g}; {arguments.steps} steps of at most 8192",
+        f"pixels, one thread each, {arguments.jobs} at once. Means over the images, from file bytes and",
         "decoded files. Cost is MSE + λ · bpp, as the mean change against the settings as chosen;",
         "“another seed” shows what is noise.",
-        *table(["choice", "bpp", "PSNR, dB", "cost, %", "time, ratio"], summary_rows(results)),
+        *table(("choice", "bpp", "PSNR, dB", "cost, %", "time, ratio"), summary_rows(result.results)),
     ]
-    saved = json.dumps({**origin, "results": results}, indent=1)
-    result_file(options.out, ".json").write_text(saved + "\n", encoding="utf-8")
-    result_file(options.out, ".md").write_text("\n".join(page) + "\n", encoding="utf-8")
+
+
+def summary_rows(results: Sequence[Fitted]) -> Iterator[list[str]]:
+    """A row per choice: mean bpp and PSNR, cost and time relative to the first choice on the same image."""
+    base = {fitted.image: fitted for fitted in results if fitted.choice == CHOICES[0].name}
+    for choice in dict.fromkeys(fitted.choice for fitted in results):
+        mine = [fitted for fitted in results if fitted.choice == choice]
+        costs = [cost_of(fitted) / cost_of(base[fitted.image]) for fitted in mine]
+        times = [fitted.encode_seconds / base[fitted.image].encode_seconds for fitted in mine]
+        yield [
+            choice,
+            number(statistics.mean(fitted.bpp for fitted in mine), 4),
+            number(statistics.mean(fitted.psnr_db for fitted in mine), 2),
+            number(100 * (statistics.mean(costs) - 1), 1),
+            number(statistics.median(times), 2),
+        ]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure and write the result."""
+    frame.run("benchmarks.fit_choices", words, options=options, measure=measure, page=page)
 
 
 if __name__ == "__main__":

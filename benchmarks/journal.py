@@ -1,33 +1,77 @@
 """Measured points as JSON lines, appended as they come, so that an interrupted run goes on where it was."""
 
+import hashlib
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-Result = dict[str, Any]
+from benchmarks.frame import Found, read
+
+Measured = TypeVar("Measured", covariant=True)
 
 
-@dataclass(frozen=True)
-class Job:
-    """One measurement.
+class Point(Protocol[Measured]):
+    """One measurement to make; picklable."""
 
-    Attributes:
-        key: Names the measurement and everything its result depends on.
-        measure: A module-level function that takes `arguments` and returns JSON.
-        arguments: Keyword arguments, picklable.
+    @property
+    def key(self) -> str:
+        """Names the measurement and everything that its result depends on."""
+
+    def measure(self) -> Measured:
+        """Make it; returns a flat dataclass."""
+
+
+def measured(
+    points: Sequence[Point[Found]],
+    kind: type[Found],
+    path: Path,
+    *,
+    n_processes: int = 1,
+    n_threads: int | None = None,
+) -> list[Found]:
+    """Measure the points that a journal does not hold yet, in a pool of processes.
+
+    Args:
+        points: What to measure.
+        kind: The class of what they measure.
+        path: The journal.
+        n_processes: How many points are measured at once.
+        n_threads: Threads of each for arithmetic, with torch imported before the first point; None where
+            points start processes of their own.
+
+    Returns:
+        What was measured, in the order of `points`.
     """
+    done = entries(path)
+    missing = [point for point in points if point.key not in done]
+    _say(f"{len(points)} points, {len(points) - len(missing)} measured before")
+    prepare = partial(limit_threads, n_threads) if n_threads else None
+    with ProcessPoolExecutor(n_processes, get_context("spawn"), prepare) as pool:
+        futures = {pool.submit(point.measure): point.key for point in missing}
+        for n_done, future in enumerate(as_completed(futures), 1):
+            key = futures[future]
+            done[key] = asdict(future.result())
+            append(path, key, done[key])
+            _say(f"{n_done}/{len(missing)} {key}")
+    return [read(kind, done[point.key]) for point in points]
 
-    key: str
-    measure: Callable[..., Result]
-    arguments: Mapping[str, Any]
+
+def limit_threads(n_threads: int) -> None:
+    """Give this process `n_threads` threads for its arithmetic, and import what is not to be timed."""
+    os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    import torch
+
+    torch.set_num_threads(n_threads)
 
 
-def read(path: Path) -> dict[str, Result]:
+def entries(path: Path) -> dict[str, dict[str, Any]]:
     """Results by key. A last line that an interruption cut short is left out."""
     results = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
@@ -39,8 +83,8 @@ def read(path: Path) -> dict[str, Result]:
     return results
 
 
-def append(path: Path, key: str, result: Result) -> None:
-    """Adds one line, on a line of its own also after one that was cut short."""
+def append(path: Path, key: str, result: dict[str, Any]) -> None:
+    """Add one line, on a line of its own also after one that was cut short."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"key": key, "result": result})
     with path.open("a+b") as stream:
@@ -50,38 +94,9 @@ def append(path: Path, key: str, result: Result) -> None:
         stream.write(f"{line}\n".encode())
 
 
-def run(
-    jobs: Iterable[Job],
-    path: Path,
-    *,
-    n_workers: int,
-    prepare: Callable[..., None] | None = None,
-    prepare_with: tuple[Any, ...] = (),
-) -> dict[str, Result]:
-    """Measures what `path` does not hold yet, `n_workers` at a time, each in a process of its own.
-
-    Args:
-        jobs: What to measure; a key that is there already costs nothing.
-        path: The journal.
-        n_workers: Processes.
-        prepare: Called once in each process before its first measurement, if given.
-        prepare_with: Its arguments.
-
-    Returns:
-        The results of `jobs` by key.
-    """
-    wanted = list(jobs)
-    done = read(path)
-    missing = [job for job in wanted if job.key not in done]
-    _say(f"{len(wanted)} points, {len(wanted) - len(missing)} measured before")
-    with ProcessPoolExecutor(n_workers, get_context("spawn"), prepare, prepare_with) as pool:
-        futures = {pool.submit(job.measure, **job.arguments): job for job in missing}
-        for n_done, future in enumerate(as_completed(futures), 1):
-            key = futures[future].key
-            done[key] = future.result()
-            append(path, key, done[key])
-            _say(f"{n_done}/{len(missing)} {key}")
-    return {job.key: done[job.key] for job in wanted}
+def depends_on(*parts: str) -> str:
+    """A short name for all that a measurement depends on."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _say(text: str) -> None:

@@ -28,11 +28,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from inr.cnn.architecture import LatentPyramid, largest_row_sum
-from inr.cnn.fit import kernels as fit_kernels
-from inr.cnn.fit.gradient import CompiledLosses
+from inr.cnn.architecture import LatentPyramid
+from inr.cnn.fit.compiled_losses import CompiledLosses
 from inr.cnn.fit.soap import Soap
 from inr.cnn.fit.trainer import soft_round
+from inr.cnn.network import largest_row_sum
 
 RD_LAMBDA = 1e-3
 SIDE = 256
@@ -45,7 +45,15 @@ CUBIC = (-0.0351562, 0.2617188, 0.8789062, -0.1054688)  # Keys, a = -3/4, a quar
 
 def architecture_of(channels: int) -> LatentPyramid:
     """That of the shared networks, for one crop."""
-    return LatentPyramid(channels, SIDE, SIDE, 7, 16, 40, 2)
+    return LatentPyramid(
+        channels=channels,
+        width=SIDE,
+        height=SIDE,
+        n_levels=7,
+        context_neurons=16,
+        synthesis_neurons=40,
+        n_residuals=2,
+    )
 
 
 def detailed_crops(folder: Path, channels: int) -> list[NDArray[np.uint8]]:
@@ -104,7 +112,7 @@ class SharedFit:
     def __init__(self, crops: Sequence[NDArray[np.uint8]]) -> None:
         channels = crops[0].shape[2]
         architecture = architecture_of(channels)
-        self._losses = CompiledLosses(architecture, fit_kernels, None)
+        self._losses = CompiledLosses(architecture, None)
         self._generator = torch.Generator().manual_seed(0)
         self._targets = [torch.tensor(np.moveaxis(crop, -1, 0)).float() / 255 for crop in crops]
         n_latents = architecture.n_parameters - architecture.n_weights
@@ -169,8 +177,8 @@ def entry_of(matrices: Sequence[torch.Tensor], channels: int) -> dict[str, Any]:
         "rd_lambda": RD_LAMBDA,
         "channels": channels,
         "n_levels": architecture.n_levels,
-        "context_width": architecture.context_width,
-        "synthesis_width": architecture.synthesis_width,
+        "context_neurons": architecture.context_neurons,
+        "synthesis_neurons": architecture.synthesis_neurons,
         "n_residuals": architecture.n_residuals,
         "exponents": exponents,
         "matrices": {name: matrix.tolist() for name, matrix in integers.items()},

@@ -1,6 +1,6 @@
 """How long fits take and how large their files are, by preset, λ and size: what `inr plan` goes by at first.
 
-    python -m benchmarks.rates --out tasks/rates
+    python -m benchmarks.rates --out tasks/plan/rates
 
 A crop of a real photograph in two sizes and a whole one, on one thread, which is what a worker of the
 flow has. The seconds are those of that thread, so they hold on a machine that does other work beside.
@@ -10,96 +10,94 @@ Writes tasks/plan/rates.json, which the package carries; a store's own rows come
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.provenance import provenance, result_file
-from benchmarks.rd import limit_threads, read_pixels
+from benchmarks.frame import origin_of, read, result_file, to_json
+from benchmarks.journal import limit_threads
+from benchmarks.rd.measuring import read_pixels
 from benchmarks.samples import SHIPPED, make_crops
 from inr.config import MODELS, PRESETS, CodecConfig
 
 LAMBDAS = {"mlp": (0.0015, 0.006, 0.025), "cnn": (0.0003, 0.001, 0.004)}
 SIDES = {"draft": (64, 192), "standard": (64, 192), "best": (64, 128)}
-# By model and preset; nobody waits for those of the others: `cnn` with `standard` takes a quarter of an hour.
-WHOLE = {
-    ("mlp", "draft"): ("coffee.png",),
-    ("mlp", "standard"): ("coffee.png",),
-    ("cnn", "draft"): ("coffee.png",),
-}
+# Fitted by these; nobody waits for the others: `cnn` with `standard` takes a quarter of an hour.
+WHOLE = "coffee.png"
+FITTED_WHOLE = (("mlp", "draft"), ("mlp", "standard"), ("cnn", "draft"))
 
 
 @dataclass(frozen=True)
-class Job:
-    """One fit to time."""
+class Rate:
+    """One fit, as tasks/plan/rates.json has it."""
 
     model: str
     preset: str
     rd_lambda: float
-    path: Path
+    n_pixels: int
+    seconds: float
+    n_bytes: int
+    psnr_db: float
 
 
-def jobs(models: Sequence[str], presets: Sequence[str], folder: Path) -> Iterator[Job]:
-    """Every fit, small ones first; `folder` is filled with the crops."""
+def fits(models: Sequence[str], presets: Sequence[str], folder: Path) -> Iterator[tuple[CodecConfig, Path]]:
+    """Every fit, small images first; `folder` is filled with the crops."""
     for preset in presets:
         crops = [make_crops(folder / str(side), n_images=1, side=side)[0] for side in SIDES[preset]]
         for model in models:
-            for path in (*crops, *(SHIPPED / name for name in WHOLE.get((model, preset), ()))):
+            whole = [SHIPPED / WHOLE] if (model, preset) in FITTED_WHOLE else []
+            for path in (*crops, *whole):
                 for rd_lambda in LAMBDAS[model]:
-                    yield Job(model, preset, rd_lambda, path)
+                    yield CodecConfig(model=model, preset=preset, rd_lambda=rd_lambda), path
 
 
-def measure(job: Job) -> dict[str, Any]:
-    """Encodes once; returns a point as tasks/plan/rates.json has it."""
+def measure(config: CodecConfig, path: Path) -> Rate:
+    """Encode an image once."""
     from inr import encode
 
-    pixels = read_pixels(job.path)
-    config = CodecConfig(model=job.model, preset=job.preset, rd_lambda=job.rd_lambda)
+    pixels = read_pixels(path)
     started = time.thread_time()
     encoded = encode(pixels, config, device="cpu")
-    return {
-        "model": job.model,
-        "preset": job.preset,
-        "rd_lambda": job.rd_lambda,
-        "n_pixels": pixels.shape[0] * pixels.shape[1],
-        "seconds": round(time.thread_time() - started, 2),
-        "n_bytes": len(encoded.bitstream),
-        "psnr_db": round(encoded.psnr_db, 2),
-    }
+    return Rate(
+        model=config.model,
+        preset=config.preset,
+        rd_lambda=encoded.rd_lambda,
+        n_pixels=pixels.shape[0] * pixels.shape[1],
+        seconds=round(time.thread_time() - started, 2),
+        n_bytes=len(encoded.bitstream),
+        psnr_db=round(encoded.psnr_db, 2),
+    )
 
 
-def merged(known: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The points known, less those of a model and preset that were measured anew, and the new ones."""
-    replaced = {(point["model"], point["preset"]) for point in new}
-    return [point for point in known if (point["model"], point["preset"]) not in replaced] + list(new)
-
-
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.rates", description="Rates for `inr plan`.")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
-    parser.add_argument("--out", type=Path, required=True, metavar="NAME", help="writes NAME.json")
-    return parser.parse_args(words)
+def merged(known: Sequence[Rate], new: Sequence[Rate]) -> list[Rate]:
+    """The rates known, less those of a model and preset that were measured anew, and the new ones."""
+    replaced = {(rate.model, rate.preset) for rate in new}
+    return [rate for rate in known if (rate.model, rate.preset) not in replaced] + list(new)
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Measures, and writes the table; points of other models and presets in it stay."""
+    """Measure, and write the table; rates of other models and presets in it stay."""
     given = sys.argv[1:] if words is None else list(words)
-    arguments = parse(given)
+    parser = argparse.ArgumentParser(prog="benchmarks.rates")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
+    parser.add_argument("--work", type=Path, default=Path("build/rates"), metavar="DIR", help="for the crops")
+    parser.add_argument(
+        "--steps", type=int, help="of each fit, in place of the preset's: to try this program"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="NAME", help="writes NAME.json")
+    arguments = parser.parse_args(given)
     limit_threads(1)
     file = result_file(arguments.out, ".json")
     known = json.loads(file.read_text(encoding="utf-8"))["points"] if file.exists() else []
-    points = []
-    with tempfile.TemporaryDirectory() as folder:
-        for job in jobs(arguments.models, arguments.presets, Path(folder)):
-            points.append(measure(job))
-            print(json.dumps(points[-1]), flush=True)
-    report = {**provenance("benchmarks.rates", given), "points": merged(known, points)}
-    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    found = []
+    for config, path in fits(arguments.models, arguments.presets, arguments.work):
+        found.append(measure(config, path))
+        print(json.dumps(asdict(found[-1])), flush=True)
+    points = merged([read(Rate, values) for values in known], found)
+    values = {**asdict(origin_of("benchmarks.rates", given)), "points": [asdict(point) for point in points]}
+    file.write_text(to_json(values), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from flows.dispatch import done_batches
 from flows.engine.artifacts import ProgressArtifact, publish_images, publish_page
 from flows.engine.images import commit, new_job, unreadable_rows
 from flows.engine.listening import relaying
-from inr import CodecConfig
+from inr import CodecConfig, Contract
 from tasks.catalogue import records
-from tasks.catalogue.contract import Contract
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Outcome, Planned
 from tasks.errors import BatchLost, ImagesFailed

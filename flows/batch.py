@@ -7,8 +7,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.engine.images import archive_all, new_job
-from inr import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr import CodecConfig, Contract
 from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import read_batch, write_outcome

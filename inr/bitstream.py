@@ -22,7 +22,6 @@ from inr.errors import (
 MAGIC = b"\x89INR"
 FORMAT_VERSION = 1
 FAMILIES = {1: "mlp", 2: "cnn"}
-FAMILY_IDS = {name: number for number, name in FAMILIES.items()}
 
 MAX_SIDE = 65535  # pixels
 MAX_METADATA_BYTES = 1 << 24  # each of ICC profile and EXIF, uncompressed
@@ -36,7 +35,7 @@ _MIN_BYTES = _PREFIX.size + 2 + len(SECTIONS) + _CRC.size
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader is willing to allocate.
+    """The most that a reader is willing to allocate.
 
     Attributes:
         max_samples: Largest width · height · channels; at one byte each this bounds the image.
@@ -47,29 +46,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a photograph carries beside its pixels, byte for byte; None where it carries nothing."""
+    """ICC profile and EXIF of a photograph, byte for byte; None where it carries none."""
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
-
-
-@dataclass(frozen=True)
-class TensorCoding:
-    """Side information of one tensor.
-
-    Attributes:
-        step_index: What the quantisation step follows from, by the family's rule.
-        low: Smallest symbol coded, -2047 to 2047.
-        high: Largest symbol coded, `low` to 2047.
-        mean_index: Index of the mean magnitude in pmf.SCALES; None for tensors coded uniformly.
-
-    A vector with a mean ascends from 0 on, and its symbols are coded as increments.
-    """
-
-    step_index: int
-    low: int
-    high: int
-    mean_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +63,7 @@ class Container:
         channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
         architecture: The family's description of its network.
         tensors: Side information of the network's tensors.
-        payload: What the range coder wrote, whole 32-bit words.
+        payload: The range coder's output, whole 32-bit words.
         metadata: ICC profile and EXIF.
         section_bytes: Name and size in the file of every part; the sizes sum to the file's.
     """
@@ -205,11 +185,12 @@ def pack(container: Container) -> bytes:
         ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
     """
     metadata = _pack_metadata(container.metadata)
+    family_id = next(number for number, name in FAMILIES.items() if name == container.family)
     body = varint(container.width) + varint(container.height)
     for section in (container.architecture, container.tensors, metadata, container.payload):
         body += varint(len(section)) + section
     n_bytes = _PREFIX.size + len(body) + _CRC.size
-    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, FAMILY_IDS[container.family], container.channels, n_bytes)
+    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, family_id, container.channels, n_bytes)
     return prefix + body + _CRC.pack(zlib.crc32(prefix + body))
 
 

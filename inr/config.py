@@ -1,4 +1,4 @@
-"""What the caller chooses: a model family, a preset, and what to optimise for.
+"""The caller's choices: a model family, a preset, a goal, and at least a quality.
 
 A `CodecConfig` is frozen, and its digest (of its canonical JSON) names it in a store, so two runs
 that would produce the same bytes share a key and two that would not never do.
@@ -10,11 +10,13 @@ import json
 import math
 from dataclasses import dataclass
 
+from inr.bitstream import FAMILIES
 from inr.errors import ConfigError
 
-MODELS = ("mlp", "cnn")
+MODELS = tuple(FAMILIES.values())  # in the order of their numbers
 PRESETS = ("draft", "standard", "best")
-DEFAULT_RD_LAMBDA = 0.002
+MIN_LAMBDA, DEFAULT_RD_LAMBDA, MAX_LAMBDA = 1e-5, 0.002, 1.0
+MAX_REFITS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,8 @@ class CodecConfig:
     `rd_lambda` is `DEFAULT_RD_LAMBDA`.
 
     Attributes:
-        model: Model family, one of `MODELS`.
-        preset: How much time a fit may take, one of `PRESETS`.
+        model: Model family, one of `bitstream.FAMILIES`.
+        preset: Length of a fit, one of `PRESETS`.
         rd_lambda: λ of Eq. 5, loss = MSE + λ · bpp with pixels in [0, 1]; within [1e-5, 1].
         target_psnr_db: Quality to reach, in dB, within [10, 60].
         target_bpp: Size to reach, in bits per pixel of the whole file, within [0.001, 24].
@@ -44,11 +46,15 @@ class CodecConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ConfigError(f"model: expected one of {', '.join(MODELS)}, found {self.model!r}")
+        if self.model not in FAMILIES.values():
+            raise ConfigError(f"model: expected one of {', '.join(FAMILIES.values())}, found {self.model!r}")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset: expected one of {', '.join(PRESETS)}, found {self.preset!r}")
-        goals = {"rd_lambda": (1e-5, 1.0), "target_psnr_db": (10.0, 60.0), "target_bpp": (1e-3, 24.0)}
+        goals = {
+            "rd_lambda": (MIN_LAMBDA, MAX_LAMBDA),
+            "target_psnr_db": (10.0, 60.0),
+            "target_bpp": (1e-3, 24.0),
+        }
         given = {name: getattr(self, name) for name in goals if getattr(self, name) is not None}
         if len(given) > 1:
             raise ConfigError(
@@ -70,3 +76,25 @@ class CodecConfig:
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A quality that an encoding must reach, whatever its goal.
+
+    Attributes:
+        min_psnr_db: Least PSNR of the decoded image against its original, in dB, within [10, 100].
+        max_refits: Fits with a smaller λ after the goal's own, within [0, `MAX_REFITS`].
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    min_psnr_db: float
+    max_refits: int = 3
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.min_psnr_db <= 100:
+            raise ConfigError(f"min_psnr: expected a number from 10 to 100 dB, found {self.min_psnr_db!r}")
+        if not 0 <= self.max_refits <= MAX_REFITS:
+            raise ConfigError(f"max_refits: expected 0 to {MAX_REFITS}, found {self.max_refits!r}")

@@ -4,7 +4,8 @@
     ├── ConfigError            the caller's: an argument or setting out of range
     ├── EncodeError            ours: this image could not be encoded
     │   ├── FitDiverged        NaN, or worse than the image's mean colour, twice
-    │   ├── DeadlineExceeded   the caller's time ran out (raise it from the progress callback)
+    │   ├── DeadlineExceeded   the caller's time ran out (the progress callback returns it)
+    │   ├── ContractMissed     no fit reached the least PSNR that was asked for (in search.py)
     │   └── SelfCheckFailed    the bitstream just written did not decode to what was fitted
     └── BitstreamError         the data's: these bytes are not a bitstream this version reads
         ├── BadMagic           not an .inr file at all

@@ -1,11 +1,11 @@
-"""Where a bitstream's bytes go."""
+"""The shares of a bitstream: its sections and tensors, without rendering it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from inr.bitstream import FORMAT_VERSION, Limits, unpack
-from inr.coding.coder import TensorSize
-from inr.decoder import read_network
+from inr.families import read_network
 from inr.metrics import bpp
+from inr.network import TensorSize
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class SectionSize:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found; sizes are in bytes unless the name says otherwise."""
+    """A bitstream taken apart; sizes are in bytes unless the name says otherwise."""
 
     format_version: int
     n_bytes: int
@@ -51,12 +51,12 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
         height=container.height,
         channels=container.channels,
         model=container.family,
-        architecture=asdict(network.architecture),
+        architecture=network.architecture,
         sections=tuple(SectionSize(name, size) for name, size in container.section_bytes.items()),
-        tensors=tuple(network.architecture.sizes(network.symbols, network.codings)),
-        n_parameters=network.architecture.n_parameters,
+        tensors=tuple(network.sizes()),
+        n_parameters=network.n_parameters,
         rate_bpp=bpp(n_bytes=len(bitstream), width=container.width, height=container.height),
-        multiply_adds_per_pixel=network.architecture.multiply_adds_per_pixel,
+        multiply_adds_per_pixel=network.multiply_adds_per_pixel,
         icc_bytes=len(container.metadata.icc_profile or b""),
         exif_bytes=len(container.metadata.exif or b""),
     )

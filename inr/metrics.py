@@ -1,11 +1,9 @@
-"""How good and how small. Keyword-only arguments, so that none can be swapped."""
+"""Quality and size of a file. Arguments are keyword-only, so that none can be swapped."""
 
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pytorch_msssim import ms_ssim as _ms_ssim
 
 _MS_SSIM_MIN_SIDE = 161  # five scales of an 11-pixel window
 
@@ -45,6 +43,9 @@ def ms_ssim(*, reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> floa
         )
     if min(reference.shape[:2]) < _MS_SSIM_MIN_SIDE:
         return None
+    import torch  # a second, and only this measure needs it
+    from pytorch_msssim import ms_ssim as _ms_ssim
+
     a, b = (torch.tensor(image).permute(2, 0, 1)[None].float() for image in (reference, decoded))
     return float(_ms_ssim(a, b, data_range=255.0))
 

@@ -1,27 +1,37 @@
-"""From a goal to λ.
+"""From a goal to λ: one generator for every goal, which yields λ and receives what a fit at it measured.
 
-A goal other than λ is met by a short search over it: log bpp and PSNR are close to linear in log λ,
-so the secant through the last two fits leads there in two or three, and at most MAX_FITS are made.
+λ itself takes one fit. A target PSNR or rate is met by a short search: log bpp and PSNR are close to
+linear in log λ, so the secant through the last two fits leads there in two or three, and at most MAX_FITS
+are made. A contract, at least a PSNR, is met by further fits with a smaller λ. Since a search is a
+generator, one driver advances the searches of many images in step.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
-from inr.config import CodecConfig
+from inr.config import MAX_LAMBDA, MIN_LAMBDA, CodecConfig, Contract
+from inr.errors import EncodeError
 
 MAX_FITS = 4
 PSNR_TOLERANCE_DB = 0.1
 BPP_TOLERANCE = 0.03  # relative
-_MIN_LAMBDA, _MAX_LAMBDA = 1e-5, 1.0
-_TYPICAL_PSNR = (30.0, 0.002, -2.6)  # dB, at this λ, dB per factor e of λ: where a search starts
-_TYPICAL_BPP = (0.3, 0.002, -0.55)  # bpp, at this λ, exponent of λ
+_TYPICAL_LAMBDA = 0.002  # of a photograph that has the two values below
+_TYPICAL_PSNR_DB, _DB_PER_LOG_LAMBDA = 30.0, -2.6
+_TYPICAL_BPP, _LOG_BPP_PER_LOG_LAMBDA = 0.3, -0.55
+_SPARE_DB = 0.2  # fits scatter: a refit for a contract aims that much higher
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One fit of a search for a target, measured on its file."""
+    """One fit of a search, measured on its file.
+
+    Attributes:
+        rd_lambda: Its λ.
+        rate_bpp: 8 · bytes of the file / (width · height).
+        psnr_db: PSNR of the decoded image against the original, in dB; infinite if they are equal.
+        n_bytes: Size of the file.
+    """
 
     rd_lambda: float
     rate_bpp: float
@@ -29,75 +39,168 @@ class Attempt:
     n_bytes: int
 
 
-class _Measured(Protocol):
-    @property
-    def attempt(self) -> Attempt: ...
+@dataclass(frozen=True)
+class Progress:
+    """A report of one fit on its way, with its place among the fits of its image.
+
+    Attributes:
+        attempt: Number of the fit of this image, from 1: searches and restarts run several.
+        step: Steps done in this fit.
+        n_steps: Steps it will take.
+        rd_lambda: Its λ.
+        estimated_bpp: Bits per pixel that the rounded weights would take.
+        psnr_db: PSNR of the rounded weights on the last batch, in dB.
+    """
+
+    attempt: int
+    step: int
+    n_steps: int
+    rd_lambda: float
+    estimated_bpp: float
+    psnr_db: float
 
 
-_Candidate = TypeVar("_Candidate", bound=_Measured)
+@dataclass(frozen=True)
+class Reached:
+    """The end of a search.
+
+    Attributes:
+        best: Place, among the attempts, of the one that counts.
+        n_refits: Attempts that were made for the contract after the goal was reached.
+        meets_contract: True if that attempt meets the contract, or there is none.
+    """
+
+    best: int
+    n_refits: int
+    meets_contract: bool
 
 
-def reach_goal(
-    config: CodecConfig, candidate: Callable[[float], _Candidate]
-) -> tuple[_Candidate, list[Attempt]]:
-    """The candidate that meets a config's goal, or comes nearest to it, and all attempts made on the way.
+class ContractMissed(EncodeError):
+    """No fit reached the least PSNR that was asked for.
+
+    Attributes:
+        attempts: Every fit that was coded, in order.
+        restarts: Fits that collapsed and were begun again with another seed.
+        n_refits: Attempts that were made for the contract after the goal was reached.
+        device: The device of the fits, "cpu" or "cuda".
+        history: Every report of every fit.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        attempts: tuple[Attempt, ...],
+        restarts: int,
+        n_refits: int,
+        device: str,
+        history: tuple[Progress, ...],
+    ) -> None:
+        """Keep what the fits took."""
+        super().__init__(contract, attempts, restarts, n_refits, device, history)
+        self.contract, self.attempts, self.restarts = contract, attempts, restarts
+        self.n_refits, self.device, self.history = n_refits, device, history
+
+    def __str__(self) -> str:
+        if not self.attempts:
+            reached = "no fit succeeded"
+        else:
+            best = max(attempt.psnr_db for attempt in self.attempts)
+            reached = f"the best of {len(self.attempts)} fits has {best:.2f} dB"
+        return f"{reached}, below the contract of {self.contract.min_psnr_db:g} dB"
+
+
+Search = Generator[float, Attempt, Reached]
+
+
+def first_lambda(config: CodecConfig) -> float:
+    """The λ of a config's first fit; for a target, the one at which a typical photograph meets it."""
+    if config.target_psnr_db is not None:
+        distance = (config.target_psnr_db - _TYPICAL_PSNR_DB) / _DB_PER_LOG_LAMBDA
+        return _clamped(_TYPICAL_LAMBDA * math.exp(distance))
+    if config.target_bpp is not None:
+        ratio = config.target_bpp / _TYPICAL_BPP
+        return _clamped(float(_TYPICAL_LAMBDA * ratio ** (1 / _LOG_BPP_PER_LOG_LAMBDA)))
+    assert config.rd_lambda is not None  # CodecConfig holds exactly one goal
+    return config.rd_lambda
+
+
+def search(config: CodecConfig, contract: Contract | None = None) -> Search:
+    """Yield each λ to fit at; receive the attempt that was made there; return which attempt counts.
 
     Args:
-        config: Whose goal.
-        candidate: Fits and codes at a λ.
+        config: Holds the goal.
+        contract: At least this PSNR, by fits with a smaller λ, as many as it allows.
     """
+    attempts: list[Attempt] = []
+    best = yield from _reach_goal(config, attempts)
+    n_refits = 0
+    while contract is not None and attempts[best].psnr_db < contract.min_psnr_db:
+        rd_lambda = _refit_lambda(contract, attempts[best])
+        if n_refits == contract.max_refits or rd_lambda >= attempts[best].rd_lambda:
+            return Reached(best, n_refits, meets_contract=False)
+        attempts.append((yield rd_lambda))
+        best, n_refits = len(attempts) - 1, n_refits + 1
+    return Reached(best, n_refits, meets_contract=True)
+
+
+def _reach_goal(config: CodecConfig, attempts: list[Attempt]) -> Generator[float, Attempt, int]:
+    """Add attempts until the goal is met or no more are allowed; return the place of the nearest."""
     if config.target_psnr_db is not None:
         psnr_target = config.target_psnr_db
-        psnr, rd_lambda, slope = _TYPICAL_PSNR
-        first = rd_lambda * math.exp((psnr_target - psnr) / slope)
-        return _search(
-            candidate, first, lambda a: min(a.psnr_db, 99.0) - psnr_target, slope, PSNR_TOLERANCE_DB
-        )
+
+        def beyond_psnr(attempt: Attempt) -> float:
+            return min(attempt.psnr_db, 99.0) - psnr_target
+
+        return (yield from _secant(config, beyond_psnr, _DB_PER_LOG_LAMBDA, PSNR_TOLERANCE_DB, attempts))
     if config.target_bpp is not None:
         bpp_target = config.target_bpp
-        rate, rd_lambda, exponent = _TYPICAL_BPP
-        first = rd_lambda * (bpp_target / rate) ** (1 / exponent)
-        return _search(
-            candidate, first, lambda a: math.log(bpp_target / a.rate_bpp), -exponent, BPP_TOLERANCE
-        )
-    assert config.rd_lambda is not None  # CodecConfig holds exactly one goal
-    only = candidate(config.rd_lambda)
-    return only, [only.attempt]
+
+        def below_bpp(attempt: Attempt) -> float:
+            return math.log(bpp_target / attempt.rate_bpp)
+
+        return (yield from _secant(config, below_bpp, -_LOG_BPP_PER_LOG_LAMBDA, BPP_TOLERANCE, attempts))
+    attempts.append((yield first_lambda(config)))
+    return 0
 
 
-def _clamp_lambda(rd_lambda: float) -> float:
-    return min(max(rd_lambda, _MIN_LAMBDA), _MAX_LAMBDA)
-
-
-def _search(
-    candidate: Callable[[float], _Candidate],
-    first_lambda: float,
+def _secant(
+    config: CodecConfig,
     miss: Callable[[Attempt], float],
     typical_slope: float,
     tolerance: float,
-) -> tuple[_Candidate, list[Attempt]]:
+    attempts: list[Attempt],
+) -> Generator[float, Attempt, int]:
     """Search λ for the smallest miss >= 0, or the least negative one if none is reached.
 
     Args:
-        candidate: Fits and codes at a λ.
-        first_lambda: Where to begin.
-        miss: How far beyond its target an attempt is: >= 0 fulfils it, and less is better.
+        config: Gives the λ to begin with.
+        miss: Distance of an attempt beyond its target: >= 0 fulfils it, and less is better.
         typical_slope: Typical change of the miss with log λ.
         tolerance: A miss within [0, tolerance] ends the search.
+        attempts: Receives every attempt.
     """
-    tried: list[tuple[float, float, _Candidate]] = []  # log λ, miss, candidate
-    log_lambda, slope = math.log(_clamp_lambda(first_lambda)), typical_slope
+    tried: list[tuple[float, float]] = []  # log λ, miss
+    log_lambda, slope = math.log(first_lambda(config)), typical_slope
     while True:
-        found = candidate(math.exp(log_lambda))
-        tried.append((log_lambda, miss(found.attempt), found))
+        attempts.append((yield math.exp(log_lambda)))
+        tried.append((log_lambda, miss(attempts[-1])))
         if len(tried) > 1:
-            secant = (tried[-1][1] - tried[-2][1]) / (tried[-1][0] - tried[-2][0])
+            measured = (tried[-1][1] - tried[-2][1]) / (tried[-1][0] - tried[-2][0])
             # Fits scatter: bound its pull.
-            slope = typical_slope * min(max(secant / typical_slope, 1 / 3), 3.0)
-        following = math.log(_clamp_lambda(math.exp(log_lambda - (tried[-1][1] - tolerance / 2) / slope)))
+            slope = typical_slope * min(max(measured / typical_slope, 1 / 3), 3.0)
+        following = math.log(_clamped(math.exp(log_lambda - (tried[-1][1] - tolerance / 2) / slope)))
         done = 0 <= tried[-1][1] <= tolerance or len(tried) == MAX_FITS
-        if done or any(abs(following - before[0]) < 1e-6 for before in tried):
+        if done or any(abs(following - before) < 1e-6 for before, _ in tried):
             break
         log_lambda = following
-    best = min(tried, key=lambda entry: (entry[1] < 0, abs(entry[1])))
-    return best[2], [entry[2].attempt for entry in tried]
+    return min(range(len(tried)), key=lambda n: (tried[n][1] < 0, abs(tried[n][1])))
+
+
+def _refit_lambda(contract: Contract, missed: Attempt) -> float:
+    """A smaller λ, from how much PSNR the last attempt lacks."""
+    missing_db = contract.min_psnr_db + _SPARE_DB - missed.psnr_db
+    return max(MIN_LAMBDA, missed.rd_lambda * min(0.5, math.exp(missing_db / _DB_PER_LOG_LAMBDA)))
+
+
+def _clamped(rd_lambda: float) -> float:
+    return min(max(rd_lambda, MIN_LAMBDA), MAX_LAMBDA)

@@ -1,8 +1,7 @@
-"""The one direction, flows -> tasks -> inr, and what each module may import.
+"""The house: floors, rooms and their order, and what each module may import.
 
-The rules are read from the source, so that an import inside a function counts as well; only blocks
-under ``if TYPE_CHECKING`` are left out, since they never run. What must hold when the code runs is
-tried in a fresh interpreter.
+The rules are read from the source, so that an import inside a function, or under ``if TYPE_CHECKING``, counts
+as well. What must hold when the code runs is tried in a fresh interpreter.
 """
 
 import ast
@@ -10,14 +9,23 @@ import importlib
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("inr", "tasks", "flows")
+FLOORS = ("inr", "tasks", "flows")  # each imports those before it, and itself
+MAX_FILES = 12  # of a folder
 
+# Rooms from the ground up: each imports those before it in its list, and itself. A room that holds others
+# stands for them. "" is what lies on a floor outside of its rooms.
+ORDER = {
+    "inr.cnn": ("", "fit"),
+    "inr.mlp": ("", "fit"),
+    "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
+    "tasks.report": ("", "html"),
+    "flows": ("engine", "", "cli"),
+}
 # Not in `inr`: orchestration, storage, image files, the network, file paths and the clock.
 FOREIGN_TO_INR = {
     *("prefect", "boto3", "botocore", "pyarrow", "fsspec", "duckdb", "pandas"),
@@ -26,24 +34,23 @@ FOREIGN_TO_INR = {
     *("os", "pathlib", "shutil", "tempfile", "glob", "mmap", "subprocess"),
     *("time", "datetime", "sched", "timeit"),
 }
-SOLE_IMPORTERS = {
-    "constriction": "inr.coding.coder",
-    "boto3": "tasks.store.s3",
-    "botocore": "tasks.store.s3",
-    "duckdb": "tasks.catalogue.query",
-    "pyarrow": "tasks.catalogue",
-    "altair": "tasks.report.html.charts",
-    "jinja2": "tasks.report.html.render",
+# A library and the rooms, or the module, that import it.
+IMPORTERS = {
+    "constriction": {"inr.coding.coder"},
+    "numba": {"inr.compiling"},
+    "torch": {"inr.fit", "inr.mlp.fit", "inr.cnn.fit", "inr.encoder", "inr.metrics", "tasks.steps", "flows"},
+    "boto3": {"tasks.store"},
+    "botocore": {"tasks.store"},
+    "pyarrow": {"tasks.catalogue"},
+    "duckdb": {"tasks.catalogue"},
+    "PIL": {"tasks.originals", "tasks.report"},
+    "prefect": {"tasks.steps", "flows"},
+    "altair": {"tasks.report.html"},
+    "jinja2": {"tasks.report.html"},
+    "typer": {"flows.cli"},
+    "rich": {"flows.cli"},
 }
 HOSTILE_INPUT = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-PUBLIC = {
-    *("encode", "decode", "inspect", "CodecConfig", "Metadata", "Limits"),
-    *("Encoded", "Decoded", "Inspection", "Attempt", "Progress"),
-    *("InrError", "ConfigError"),
-    *("EncodeError", "FitDiverged", "DeadlineExceeded", "SelfCheckFailed"),
-    *("BitstreamError", "BadMagic", "UnsupportedVersion", "Truncated", "TrailingData"),
-    *("InvalidField", "ChecksumMismatch"),
-}
 
 
 def _module_name(path: Path) -> str:
@@ -51,46 +58,34 @@ def _module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-SOURCES = {_module_name(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-PACKAGE_MODULES = {name for name, path in SOURCES.items() if path.name == "__init__.py"}
+SOURCES = {_module_name(path): path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")}
+ROOMS = {name for name, path in SOURCES.items() if path.name == "__init__.py"}
 
 
-def _running_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node below `node`, less those under ``if TYPE_CHECKING``."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            for other in child.orelse:
-                yield other
-                yield from _running_nodes(other)
-            continue
-        yield child
-        yield from _running_nodes(child)
-
-
-def _origin(name: str, node: ast.ImportFrom, packages: set[str]) -> str:
+def _origin(name: str, node: ast.ImportFrom, rooms: set[str]) -> str:
     """The module that ``from … import`` names, as an absolute name."""
     if not node.level:
         return node.module or ""
-    parents = name.split(".") if name in packages else name.split(".")[:-1]
+    parents = name.split(".") if name in rooms else name.split(".")[:-1]
     kept = parents[: len(parents) - node.level + 1]
     return ".".join([*kept, *([node.module] if node.module else [])])
 
 
-def imports_of(name: str, source: str, modules: set[str], packages: set[str]) -> set[str]:
+def imports_of(name: str, source: str, modules: set[str], rooms: set[str]) -> set[str]:
     """Full names of the modules that module `name` imports, wherever in its source."""
     found: set[str] = set()
-    for node in _running_nodes(ast.parse(source)):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            origin = _origin(name, node, packages)
+            origin = _origin(name, node, rooms)
             members = {f"{origin}.{alias.name}" for alias in node.names}
             found.update(members & modules or {origin})
     return found
 
 
 IMPORTS = {
-    name: imports_of(name, path.read_text(encoding="utf-8"), set(SOURCES), PACKAGE_MODULES)
+    name: imports_of(name, path.read_text(encoding="utf-8"), set(SOURCES), ROOMS)
     for name, path in SOURCES.items()
 }
 
@@ -99,8 +94,20 @@ def _top(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def _modules_of(package: str) -> list[str]:
-    return sorted(name for name in SOURCES if name == package or name.startswith(f"{package}."))
+def _is_in(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def _modules_of(room: str) -> list[str]:
+    return sorted(name for name in SOURCES if _is_in(name, room))
+
+
+def room_in(name: str, floor: str) -> str | None:
+    """The room of `floor` that a module is in, as `ORDER` names it; None for modules elsewhere."""
+    if not _is_in(name, floor):
+        return None
+    below = name.removeprefix(floor).lstrip(".").split(".")[0]
+    return below if f"{floor}.{below}" in ROOMS else ""
 
 
 def reachable(start: str, imports: dict[str, set[str]]) -> set[str]:
@@ -114,6 +121,13 @@ def reachable(start: str, imports: dict[str, set[str]]) -> set[str]:
     return seen
 
 
+def circles(imports: dict[str, set[str]]) -> list[set[str]]:
+    """Modules that import each other in a circle."""
+    reached = {name: reachable(name, imports) for name in imports}
+    found = [{other for other in reached[name] if name in reached[other]} for name in imports]
+    return [circle for circle in found if len(circle) > 1]
+
+
 def _run(code: str) -> None:
     """Runs `code` in a fresh interpreter; fails with what it wrote to standard error."""
     done = subprocess.run(
@@ -122,46 +136,86 @@ def _run(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_packages_are_found() -> None:
-    assert {"inr.decoder", "inr.mlp.fit.trainer", "inr.encoder", *SOLE_IMPORTERS.values()} <= SOURCES.keys()
+def test_the_rooms_are_found() -> None:
+    assert {"inr.decoder", "inr.cnn.fit", "tasks.store", "flows.engine"} <= SOURCES.keys()
+    for floor, rooms in ORDER.items():
+        assert {f"{floor}.{room}" for room in rooms if room} <= ROOMS
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
         ("import a.b.c", {"a.b.c"}),
-        ("from tasks import storage", {"tasks.store.locations"}),
-        ("from tasks import storage, other", {"tasks.store.locations"}),
-        ("from tasks.store.locations import ObjectStore", {"tasks.store.locations"}),
-        ("from . import storage", {"tasks.store.locations"}),
-        ("from .storage import ObjectStore", {"tasks.store.locations"}),
+        ("from tasks import storage", {"tasks.storage"}),
+        ("from tasks import storage, other", {"tasks.storage"}),
+        ("from tasks.storage import ObjectStore", {"tasks.storage"}),
+        ("from . import storage", {"tasks.storage"}),
+        ("from .storage import ObjectStore", {"tasks.storage"}),
         ("def f():\n    import prefect", {"prefect"}),
         ("try:\n    import prefect\nexcept ImportError:\n    import boto3", {"prefect", "boto3"}),
-        ("if TYPE_CHECKING:\n    import prefect", set()),
-        ("if typing.TYPE_CHECKING:\n    import prefect\nelse:\n    import boto3", {"boto3"}),
+        ("if TYPE_CHECKING:\n    import prefect", {"prefect"}),
     ],
 )
 def test_imports_are_read_from_source(source: str, expected: set[str]) -> None:
-    modules = {"tasks", "tasks.store.locations", "tasks.steps.verify"}
-    assert imports_of("tasks.steps.verify", source, modules, {"tasks"}) == expected
+    modules = {"tasks", "tasks.storage", "tasks.verify"}
+    assert imports_of("tasks.verify", source, modules, {"tasks"}) == expected
 
 
-def test_reachable_follows_chains_and_cycles() -> None:
+def test_reachable_follows_chains_and_circles_are_found() -> None:
     imports = {"a": {"b", "numpy"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
     assert reachable("a", imports) == {"a", "b", "c"}
+    assert circles(imports) == [{"a", "b", "c"}] * 3
+    assert circles({"a": {"b"}, "b": set()}) == []
 
 
-@pytest.mark.parametrize(("package", "allowed"), [("inr", {"inr"}), ("tasks", {"inr", "tasks"})])
-def test_imports_go_one_way(package: str, allowed: set[str]) -> None:
-    outside = {*PACKAGES, "benchmarks", "tests"} - allowed
-    assert {name: _top(IMPORTS[name]) & outside for name in _modules_of(package)} == {
-        name: set() for name in _modules_of(package)
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_floors_import_downwards_only(name: str) -> None:
+    above = FLOORS[FLOORS.index(name.partition(".")[0]) + 1 :]
+    assert not _top(IMPORTS[name]) & {*above, "benchmarks", "tests"}
+
+
+@pytest.mark.parametrize("floor", ORDER)
+def test_rooms_import_those_before_them_only(floor: str) -> None:
+    order = ORDER[floor]
+    backwards = {
+        (name, imported)
+        for name in _modules_of(floor)
+        for imported in IMPORTS[name] & SOURCES.keys()
+        if name != floor  # a package's own __init__ is no room
+        and (there := room_in(imported, floor)) is not None
+        and imported != floor
+        and order.index(there) > order.index(room_in(name, floor) or "")
     }
+    assert not backwards
 
 
-@pytest.mark.parametrize("name", _modules_of("flows"))
-def test_flows_import_no_test_or_benchmark(name: str) -> None:
-    assert not _top(IMPORTS[name]) & {"benchmarks", "tests"}
+def test_every_room_has_its_place() -> None:
+    for floor, order in ORDER.items():
+        assert {room_in(name, floor) for name in _modules_of(floor)} == set(order)
+
+
+def test_families_do_not_know_each_other() -> None:
+    families = ("inr.mlp", "inr.cnn")
+    for family in families:
+        others = [other for other in families if other != family]
+        for name in _modules_of(family):
+            assert not [i for i in IMPORTS[name] for other in others if _is_in(i, other)]
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    assert circles(IMPORTS) == []
+
+
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_a_library_is_imported_in_its_place_only(library: str) -> None:
+    importers = {name for name, imported in IMPORTS.items() if library in _top(imported)}
+    assert importers
+    assert not {name for name in importers if not any(_is_in(name, place) for place in IMPORTERS[library])}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES.values()}))
+def test_a_folder_holds_a_dozen_files_at_most(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) <= MAX_FILES
 
 
 @pytest.mark.parametrize("name", _modules_of("inr"))
@@ -175,12 +229,6 @@ def test_the_codec_opens_no_file(name: str) -> None:
     assert not [call.lineno for call in calls if ast.unparse(call.func) in {"open", "torch.load", "np.load"}]
 
 
-@pytest.mark.parametrize(("library", "owner"), SOLE_IMPORTERS.items())
-def test_a_library_has_one_importer(library: str, owner: str) -> None:
-    importers = {name for name, imported in IMPORTS.items() if library in _top(imported)}
-    assert {name for name in importers if not f"{name}.".startswith(f"{owner}.")} == set()
-
-
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_nothing_is_unpickled(name: str) -> None:
     assert not _top(IMPORTS[name]) & HOSTILE_INPUT
@@ -191,49 +239,58 @@ def test_the_container_needs_only_the_standard_library() -> None:
     assert used <= {*sys.stdlib_module_names, "inr"}
 
 
-def test_the_decoder_reaches_no_training_code() -> None:
-    assert not reachable("inr.decoder", IMPORTS) & {"inr.mlp.fit.trainer", "inr.encoder"}
+def test_the_decoder_reaches_no_code_that_fits() -> None:
+    reached = reachable("inr.decoder", IMPORTS)
+    assert not {name for name in reached if "fit" in name.split(".")} | reached & {"inr.encoder"}
+    assert "torch" not in {top for name in reached for top in _top(IMPORTS[name])}
 
 
 @pytest.mark.parametrize("name", [name for name in _modules_of("inr") if name != "inr"])
 def test_inside_the_codec_modules_are_named_by_their_own_name(name: str) -> None:
     """`from inr import encode` inside `inr` would hide an edge from the graph above."""
-    lazy = IMPORTS[name] & {"inr"}
     imported = {
         alias.name
         for node in ast.walk(ast.parse(SOURCES[name].read_text()))
         if isinstance(node, ast.ImportFrom) and node.module == "inr"
         for alias in node.names
     }
-    assert not lazy or imported <= {"__version__"}
+    assert imported <= {"__version__"}
 
 
-def test_the_public_surface() -> None:
+def test_every_public_name_resolves_and_stands_once() -> None:
     inr = importlib.import_module("inr")
-    assert set(inr.__all__) == PUBLIC
-    assert len(inr.__all__) == len(PUBLIC)
+    stub = ast.parse((ROOT / "inr" / "__init__.pyi").read_text())
+    named = [alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(named) == sorted(inr.__all__) == sorted(set(named))
+    for name in named:
+        assert getattr(inr, name).__name__ == name
+        assert name in dir(inr)
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_every_public_name_resolves(name: str) -> None:
-    inr = importlib.import_module("inr")
-    assert getattr(inr, name).__name__ == name
-    assert name in dir(inr)
+def test_every_error_of_the_codec_is_public() -> None:
+    inr, errors = importlib.import_module("inr"), importlib.import_module("inr.errors")
+    named = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert named <= set(inr.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     inr = importlib.import_module("inr")
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="nothing"):
         inr.nothing  # noqa: B018
 
 
-def test_decoding_loads_no_training_code() -> None:
+def test_decoding_loads_no_torch_nor_anything_of_the_archive() -> None:
     _run(
         """
         import sys
-        from inr import decode
-        loaded = {"inr.mlp.fit.trainer", "inr.encoder"} & sys.modules.keys()
-        assert not loaded, loaded
+        from pathlib import Path
+        import inr
+        for name in ("rgb", "cnn_prior_rgb"):
+            inr.decode(Path(f"tests/vectors/{name}.inr").read_bytes())
+        foreign = {"torch", "pandas", "pyarrow", "prefect", "PIL", "pydantic", "boto3", "duckdb", "rich"}
+        loaded = {name.partition(".")[0] for name in sys.modules}
+        assert not loaded & foreign, loaded & foreign
+        assert not {name for name in sys.modules if name.startswith("inr") and "fit" in name.split(".")}
         """
     )
 
@@ -242,7 +299,7 @@ def test_the_light_modules_load_nothing_heavy() -> None:
     _run(
         """
         import sys
-        import inr, inr.bitstream, inr.config, inr.errors
+        import inr, inr.bitstream, inr.config, inr.errors, inr.search
         loaded = {"torch", "numpy", "constriction"} & sys.modules.keys()
         assert not loaded, loaded
         """

@@ -9,13 +9,13 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.faults import flips, images, kills, stores, workers
-from benchmarks.faults.outcomes import Fault, Outcome, done, outcome_of, to_markdown
+from benchmarks.faults.outcomes import Fault, Outcome, done, outcome_of, page
 from benchmarks.faults.scenery import Scenery
-from benchmarks.provenance import provenance, result_file, write_result
+from benchmarks.frame import Origin, origin_of, result_file, write
 
 FOLDERS, S3 = Scenery.in_folders, Scenery.in_s3
 FAULTS = (
@@ -65,8 +65,8 @@ def main(words: Sequence[str] | None = None) -> int:
     work.mkdir(parents=True)
     wanted = [f for f in FAULTS if not arguments.only or any(word in f.name for word in arguments.only)]
     outcomes, command = earlier(arguments.out) if arguments.only and arguments.out else ({}, "")
-    origin, good = provenance("benchmarks.faults", given), True
-    origin["command"] = "`, then `".join(filter(None, (command, origin["command"])))
+    origin, good = origin_of("benchmarks.faults", given), True
+    origin = replace(origin, command="`, then `".join(filter(None, (command, origin.command))))
     with Scenery(work, arguments.server) as scenery:
         for outcome in done(wanted, scenery):
             good &= outcome.is_good
@@ -77,7 +77,7 @@ def main(words: Sequence[str] | None = None) -> int:
             for reason in outcome.reasons():
                 print(reason, flush=True)
             if arguments.out:
-                write(arguments.out, origin, list(outcomes.values()))
+                store(arguments.out, origin, list(outcomes.values()))
     return 0 if good else 1
 
 
@@ -90,10 +90,10 @@ def earlier(out: Path) -> tuple[dict[str, Outcome], str]:
     return {values["name"]: outcome_of(values) for values in found["faults"]}, found["command"]
 
 
-def write(out: Path, origin: dict[str, Any], outcomes: list[Outcome]) -> None:
-    """Write what there is so far."""
-    values = {**origin, "faults": [outcome.as_values() for outcome in outcomes]}
-    write_result(out, values, to_markdown(origin, outcomes))
+def store(out: Path, origin: Origin, outcomes: list[Outcome]) -> None:
+    """Write the outcomes so far."""
+    faults = [outcome.as_values() for outcome in outcomes]
+    write(out, {**asdict(origin), "faults": faults}, page(origin, outcomes))
 
 
 if __name__ == "__main__":

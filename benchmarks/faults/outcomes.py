@@ -13,7 +13,7 @@ from benchmarks.faults.commands import without_root
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import Verdict, judge
-from benchmarks.provenance import headline
+from benchmarks.frame import Origin
 
 COLUMNS = ("fault", "tried", "happened", "recovery, and what came of it", "nothing lost", "all decode", "s")
 EXPLAINED = (
@@ -151,13 +151,13 @@ def done(faults: Iterable[Fault], scenery: Scenery) -> Iterator[Outcome]:
             yield Outcome(name, part, verdict, broke, seconds, date)
 
 
-def to_markdown(origin: dict[str, Any], outcomes: list[Outcome]) -> str:
-    """The table as a page."""
+def page(origin: Origin, outcomes: list[Outcome]) -> list[str]:
+    """The lines of the page."""
     bad = [outcome for outcome in outcomes if not outcome.is_good]
     lines = [
         "# Faults",
         "",
-        *headline(origin),
+        *origin.headline(),
         f"- {len(outcomes) - len(bad)} of {len(outcomes)} ended well; the first over at {outcomes[0].date}, "
         f"the last at {max(outcome.date for outcome in outcomes)}",
         "",
@@ -168,7 +168,7 @@ def to_markdown(origin: dict[str, Any], outcomes: list[Outcome]) -> str:
     ]
     for outcome in bad:
         lines += ["", f"Bad: {outcome.name}", "", "```", *outcome.reasons(), "```"]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _cells(outcome: Outcome) -> list[str]:

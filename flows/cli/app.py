@@ -165,7 +165,7 @@ def archive(
         quiet_prefect()
         from flows.cli.display import show_places, show_run
         from flows.cli.running import location, places, run_archive
-        from tasks.catalogue.contract import Contract
+        from inr import Contract
         from tasks.report.summary import as_values
         from tasks.settings import load_settings
 

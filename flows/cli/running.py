@@ -12,7 +12,7 @@ from tasks.errors import ImagesFailed
 from tasks.report.summary import RunSummary
 
 if TYPE_CHECKING:
-    from tasks.catalogue.contract import Contract
+    from inr import Contract
     from tasks.plan.estimate import Estimate
     from tasks.report.sweep import SweepReport
     from tasks.settings import Settings

@@ -1,26 +1,29 @@
-"""Compiled loops of what a decoder computes for family `cnn`, in 32-bit integers.
+"""`operations.ExactOperations` in compiled loops: the twin of plain.py, integer for integer.
 
-Twins of context.py and cnn.py, integer for integer; tests hold them together. All are free of the
-interpreter's lock.
+All loops run free of the interpreter's lock; tests hold the twins together.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inr.cnn.context import (
-    HIDDEN_BITS,
+from inr.cnn.arithmetic import (
+    CONTEXT_BITS,
+    INPUT_BITS,
+    MAX_ACTIVATION,
     MAX_CENTRE,
-    MAX_HIDDEN,
+    MAX_STACK,
     MIDDLE_SPREAD,
     NEIGHBOURS,
     PAD,
+    SAMPLE_BITS,
     SLOPE,
     SPREAD_BITS,
-    ContextModel,
+    STACK_BITS,
+    SYNTHESIS_BITS,
+    Ints,
+    Latents,
 )
-from inr.cnn.synthesis import HIDDEN_BITS as SYNTHESIS_BITS
-from inr.cnn.synthesis import INPUT_BITS, LATENT_BITS, MAX_ACTIVATION, MAX_LATENT, SAMPLE_BITS
-from inr.coding.pmf import CENTRE_BITS, N_SPREADS
+from inr.cnn.laplace import CENTRE_BITS, N_SPREADS
 from inr.compiling import compiled
 
 _ROWS = np.array([row for row, _ in NEIGHBOURS])
@@ -72,13 +75,13 @@ def _predict_front(padded, front, top, bottom, weights, exponents, scratch, law,
             row = top + j
             x[c, j] = padded[PAD + row + _ROWS[c], PAD + front - SLOPE * row + _COLUMNS[c]]
     _dense(first, weights[0], x, 0, n)
-    _shift(first, exponents[0] - HIDDEN_BITS, n)
-    _clip(first, 0, MAX_HIDDEN, n)
-    _dense(second, weights[1], first, HIDDEN_BITS, n)
+    _shift(first, exponents[0] - CONTEXT_BITS, n)
+    _clip(first, 0, MAX_ACTIVATION, n)
+    _dense(second, weights[1], first, CONTEXT_BITS, n)
     _shift(second, exponents[1], n)
-    _clip(second, 0, MAX_HIDDEN, n)
-    _dense(outputs, weights[2], second, HIDDEN_BITS, n)
-    unit = exponents[2] + HIDDEN_BITS
+    _clip(second, 0, MAX_ACTIVATION, n)
+    _dense(outputs, weights[2], second, CONTEXT_BITS, n)
+    unit = exponents[2] + CONTEXT_BITS
     _shift(outputs[:1], unit - CENTRE_BITS, n)
     _shift(outputs[1:], unit - SPREAD_BITS, n)
     for j in range(n):
@@ -89,24 +92,30 @@ def _predict_front(padded, front, top, bottom, weights, exponents, scratch, law,
 
 
 class FrontPredictor:
-    """`ContextModel.predict` for the fronts of one level; what it returns is overwritten by the next call."""
+    """Derives the laws of a level's fronts; arguments as those of `front_predictor`."""
 
-    def __init__(self, model: ContextModel, height: int, width: int) -> None:
-        self._model = model
+    def __init__(
+        self, weights: tuple[Ints, ...], exponents: tuple[int, ...], height: int, width: int
+    ) -> None:
+        self._weights, self._exponents = weights, exponents
         longest = min(height, -(-width // SLOPE))
-        sizes = (len(NEIGHBOURS), len(model.weights[0]), len(model.weights[1]), 2)
+        sizes = (len(NEIGHBOURS), len(weights[0]), len(weights[1]), 2)
         self._scratch = tuple(np.empty((size, longest), dtype=np.int32) for size in sizes)
         self._law, self._whole = np.empty(longest, np.int32), np.empty(longest, np.int32)
 
-    def __call__(
-        self, padded: NDArray[np.int16], front: int, rows: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Laws of the latents of a front in these rows, as `ContextModel.predict` returns them."""
-        n, model = len(rows), self._model
-        top = int(rows[0])
-        weights, exponents, scratch = model.weights, model.exponents, self._scratch
+    def __call__(self, padded: Latents, front: int, rows: NDArray[np.int64]) -> tuple[Ints, Ints]:
+        """Laws of the latents of a front in these rows; the next call overwrites them."""
+        n, top = len(rows), int(rows[0])
+        weights, exponents, scratch = self._weights, self._exponents, self._scratch
         _predict_front(padded, front, top, top + n, weights, exponents, scratch, self._law, self._whole)
         return self._law[:n], self._whole[:n]
+
+
+def front_predictor(
+    weights: tuple[Ints, ...], exponents: tuple[int, ...], height: int, width: int
+) -> FrontPredictor:
+    """See `ExactOperations.front_predictor`."""
+    return FrontPredictor(weights, exponents, height, width)
 
 
 @compiled()
@@ -126,12 +135,12 @@ def _tap_sources(position, size):
 @compiled()
 def _settle(total, half, exponent):
     """Rounded and clipped value of a sum of taps."""
-    return min(max((total + half) >> exponent, np.int32(-MAX_LATENT)), np.int32(MAX_LATENT))
+    return min(max((total + half) >> exponent, np.int32(-MAX_STACK)), np.int32(MAX_STACK))
 
 
 @compiled()
 def double(source, start, source_height, top, bottom, width, f, exponent):
-    """`synthesis._double`."""
+    """See `ExactOperations.double`."""
     planes, _, source_width = source.shape
     out = np.empty((planes, bottom - top, width), dtype=np.int32)
     line = np.empty(source_width + 4, dtype=np.int32)
@@ -158,7 +167,7 @@ def double(source, start, source_height, top, bottom, width, f, exponent):
 
 @compiled()
 def pixelwise(stack, first, second, first_exponent, second_exponent):
-    """`synthesis._pixelwise`."""
+    """See `ExactOperations.pixelwise`."""
     n_levels, n_pixels = stack.shape
     out = np.empty((second.shape[0], n_pixels), dtype=np.int32)
     x = np.empty((n_levels, _LANES), dtype=np.int32)
@@ -169,7 +178,7 @@ def pixelwise(stack, first, second, first_exponent, second_exponent):
         for c in range(n_levels):
             for j in range(n):
                 x[c, j] = stack[c, left + j]
-        _shift(x, LATENT_BITS - INPUT_BITS, n)
+        _shift(x, STACK_BITS - INPUT_BITS, n)
         _clip(x, -MAX_ACTIVATION, MAX_ACTIVATION, n)
         _dense(hidden, first, x, INPUT_BITS, n)
         _shift(hidden, first_exponent + INPUT_BITS - SYNTHESIS_BITS, n)
@@ -185,7 +194,7 @@ def pixelwise(stack, first, second, first_exponent, second_exponent):
 
 @compiled()
 def residual(samples, start, height, top, bottom, weight, exponent, rectify):
-    """`synthesis._residual`."""
+    """See `ExactOperations.residual`."""
     channels, _, width = samples.shape
     out = np.empty((channels, bottom - top, width), dtype=np.int32)
     line = np.empty(width + 2, dtype=np.int32)

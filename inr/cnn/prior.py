@@ -1,68 +1,68 @@
-"""Networks known to every decoder, from which those of a file of family `cnn` are told as differences.
+"""Networks that every decoder knows; a file of family `cnn` codes its own as differences from them.
 
-FORMAT.md, section 9.1; the numbers are those of priors.json. They were fitted to photographs, once
-(benchmarks/prior.py), so that a file need not teach its decoder what photographs have in common. A number is
-never changed: better networks get a new one.
+FORMAT.md, section 9.1; the integers are those of priors.json. They were fitted to photographs, once
+(benchmarks/prior.py), so that a file need not teach its decoder what photographs have in common.
 """
 
 import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inr.cnn.context import shift_rounded
+from inr.cnn.arithmetic import Ints, shift_rounded
+from inr.errors import InvalidField
 
 # Scale of the weights that latents meet first, in quarter octaves; NO_GAIN is one.
 N_GAINS = 25
 NO_GAIN = 12
 _QUARTERS = (256, 304, 362, 431)  # in units of 1 / 256
 
-Ints = NDArray[np.int32]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Prior:
     """One set of networks.
 
     Attributes:
-        rd_lambda: The λ it was fitted for, without gain; of use to an encoder only.
+        number: The number by which files name it, from 1.
+        rd_lambda: The λ it was fitted for, without gain; only an encoder uses it.
         channels: 1 for images in grey, 3 for RGB; an alpha channel may follow either.
         n_levels: Most levels that a file may have.
-        context_width: Of the architecture, as `cnn.LatentPyramid` has it; a file's is the same.
-        synthesis_width: The same.
-        n_residuals: The same.
-        exponents: Of each matrix: a weight is its integer times 2**-exponent.
-        matrices: int32, by name, with shapes as those of a `cnn.LatentPyramid`.
+        context_neurons: Field of the architecture; a file has the same.
+        synthesis_neurons: Field of the architecture; a file has the same.
+        n_residuals: Field of the architecture; a file has the same.
+        exponents: Exponent of each matrix: a weight is its integer times 2**-exponent.
+        matrices: int32, by name, with shapes as those of an `architecture.LatentPyramid`.
     """
 
+    number: int
     rd_lambda: float
     channels: int
     n_levels: int
-    context_width: int
-    synthesis_width: int
+    context_neurons: int
+    synthesis_neurons: int
     n_residuals: int
     exponents: dict[str, int]
     matrices: dict[str, Ints]
 
     @property
-    def widths(self) -> tuple[int, int, int]:
-        """Context width, synthesis width and residual layers."""
-        return self.context_width, self.synthesis_width, self.n_residuals
+    def neurons(self) -> tuple[int, int, int]:
+        """Neurons of the context model and of the synthesis, and residual layers."""
+        return self.context_neurons, self.synthesis_neurons, self.n_residuals
 
     def exponent(self, name: str, gain: int) -> int:
-        """That of the integers of a matrix, under a gain from 0 to N_GAINS - 1."""
+        """Exponent of a matrix's integers, under a gain from 0 to N_GAINS - 1."""
         return self.exponents[name] - (_octave(gain) if name == "synthesis0" else 0)
 
     def matrix(self, name: str, channels: int, n_levels: int, gain: int) -> Ints:
         """A matrix as an image with that many channels and levels has it.
 
         Args:
-            name: As in `cnn.LatentPyramid.matrices`.
-            channels: Of the image; those that the prior has not are zero.
-            n_levels: Of the image, at most the prior's.
+            name: Name of the matrix, as in `LatentPyramid.matrices`.
+            channels: Channels of the image; those that the prior lacks are zero.
+            n_levels: Levels of the image, at most the prior's.
             gain: 0 to N_GAINS - 1.
         """
         known = self.matrices[name]
@@ -85,21 +85,32 @@ def _octave(gain: int) -> int:
 
 @cache
 def priors() -> tuple[Prior, ...]:
-    """All of them; a file names one by its place, from 1 on."""
+    """All priors, in the order of their numbers."""
     text = resources.files("inr.cnn").joinpath("priors.json").read_text(encoding="utf-8")
-    return tuple(
-        Prior(
-            **{
-                **entry,
-                "matrices": {
-                    name: np.array(rows, dtype=np.int32) for name, rows in entry["matrices"].items()
-                },
-            }
-        )
-        for entry in json.loads(text)
+    return tuple(_prior(number, entry) for number, entry in enumerate(json.loads(text), 1))
+
+
+def _prior(number: int, entry: dict[str, Any]) -> Prior:
+    matrices = {name: np.array(rows, dtype=np.int32) for name, rows in entry["matrices"].items()}
+    return Prior(
+        number=number,
+        rd_lambda=entry["rd_lambda"],
+        channels=entry["channels"],
+        n_levels=entry["n_levels"],
+        context_neurons=entry["context_neurons"],
+        synthesis_neurons=entry["synthesis_neurons"],
+        n_residuals=entry["n_residuals"],
+        exponents=entry["exponents"],
+        matrices=matrices,
     )
 
 
 def prior(number: int) -> Prior:
-    """The prior that a file names, 1 or above."""
+    """The prior that a file names.
+
+    Raises:
+        InvalidField: There is none of that number; they count from 1.
+    """
+    if not 1 <= number <= len(priors()):
+        raise InvalidField(f"prior: expected 1 to {len(priors())}, found {number}")
     return priors()[number - 1]

@@ -1,38 +1,11 @@
-"""Eq. 3: rounding and its surrogates, and the quantisation steps.
+"""Eq. 3: rounding and its surrogates while fitting.
 
 Θ in units of its step is y; the decoder sees round(y). While fitting, the rate is taken at
 y + u with u ~ U(-1/2, 1/2) (the patent's Φ), and the distortion at the rounded value with the
 gradient passed straight through.
 """
 
-import math
-
 import torch
-
-N_STEPS = 128
-MAX_QUARTER_LEVELS = 2047
-_SMALLEST_OCTAVE = -14
-
-
-def step_size(index: int) -> float:
-    """Quantisation step of an index: (8 + index mod 8) / 8 · 2**(index div 8 - 14), exact in float32.
-
-    The matrices of sine layers measure it in turns, the output layer in units of full scale.
-    """
-    return (8 + index % 8) / 8 * 2.0 ** (index // 8 + _SMALLEST_OCTAVE)
-
-
-STEP_SIZES = tuple(step_size(index) for index in range(N_STEPS))
-
-
-def nearest_step_index(step: float) -> int:
-    """Index of the step nearest to `step` > 0 in ratio."""
-    return min(range(N_STEPS), key=lambda index: abs(math.log(STEP_SIZES[index] / step)))
-
-
-def nearest_quarter_levels(step: float) -> int:
-    """Levels in a quarter turn, 1 to 2047, for a phase's step nearest to `step` turns; 2047 for NaN."""
-    return round(max(1.0, min(MAX_QUARTER_LEVELS, 1 / (4 * step))))
 
 
 def round_straight_through(y: torch.Tensor) -> torch.Tensor:

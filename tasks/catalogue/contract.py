@@ -10,35 +10,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inr import CodecConfig, Encoded, FitDiverged
-from inr.errors import ConfigError
+from inr import CodecConfig, Contract, Encoded, FitDiverged
 
-MAX_REFITS = 10
 SMALLEST_LAMBDA = 1e-5  # that a `CodecConfig` takes
 TYPICAL_DB = 2.6  # that a fit gains where λ becomes smaller by a factor of e
 SPARE_DB = 0.2  # fits scatter: aim that much higher
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What every image of an archive must reach.
-
-    Attributes:
-        min_psnr_db: Least PSNR of the decoded image against its original, in dB, within [10, 100].
-        max_refits: Fits with a smaller λ after the first one, within [0, `MAX_REFITS`].
-
-    Raises:
-        ConfigError: A value is out of its range.
-    """
-
-    min_psnr_db: float
-    max_refits: int = 3
-
-    def __post_init__(self) -> None:
-        if not 10 <= self.min_psnr_db <= 100:
-            raise ConfigError(f"min_psnr: expected a number from 10 to 100 dB, found {self.min_psnr_db!r}")
-        if not 0 <= self.max_refits <= MAX_REFITS:
-            raise ConfigError(f"max_refits: expected 0 to {MAX_REFITS}, found {self.max_refits!r}")
 
 
 @dataclass(frozen=True)

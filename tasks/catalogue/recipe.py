@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import inr
 from inr.bitstream import FORMAT_VERSION
-from inr.config import CodecConfig
+from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError
-from tasks.catalogue.contract import Contract
 
 GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
 

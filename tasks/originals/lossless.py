@@ -8,8 +8,8 @@ import numpy as np
 
 from inr import Decoded
 from inr.bitstream import Metadata
-from inr.decoder import digest_pixels, digest_symbols
 from inr.errors import SelfCheckFailed
+from inr.network import digest_pixels, digest_symbols
 from tasks.errors import UnsupportedImage
 from tasks.originals.opening import Picture, format_of, open_picture
 from tasks.originals.writing import to_png, to_webp

@@ -15,8 +15,8 @@ from prefect import get_run_logger, task
 
 import inr
 from inr import CodecConfig, Encoded, Progress
-from inr.decoder import digest_pixels, digest_symbols
 from inr.metrics import bpp
+from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
 from tasks.catalogue.contract import Fitted, fit_to_contract
 from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.pipeline import overhead
 from benchmarks.samples import make_crops, make_samples, make_tiles
 
 
@@ -39,9 +38,3 @@ def test_tiles_all_differ_and_none_is_flat(tmp_path: Path) -> None:
 def test_there_are_not_that_many_tiles(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected 100000 tiles of 64 pixels, found"):
         make_tiles(tmp_path, n_images=100_000, side=64)
-
-
-def test_overhead_is_what_neither_prefect_nor_the_fits_explain() -> None:
-    found = overhead(archive=130.0, prefect=20.0, bare=100.0)
-    assert found["overhead_seconds"] == pytest.approx(10)
-    assert found["overhead_share"] == pytest.approx(0.1)

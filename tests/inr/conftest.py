@@ -5,8 +5,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inr.mlp.fit import presets
-
 VECTORS = Path(__file__).parent.parent / "vectors"
 
 
@@ -17,9 +15,3 @@ def photograph() -> NDArray[np.uint8]:
     return np.asarray(
         Image.fromarray(data.astronaut()[20:212, 150:406]).resize((64, 48), Image.Resampling.LANCZOS)
     )
-
-
-@pytest.fixture
-def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drafts of 150 steps."""
-    monkeypatch.setitem(presets._STEPS, "draft", 150)

@@ -1,5 +1,8 @@
+"""One image or many: every request ends with its own result or its own error."""
+
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -9,37 +12,35 @@ from inr import (
     CodecConfig,
     ConfigError,
     DeadlineExceeded,
+    Encoded,
+    EncodeRequest,
     FitDiverged,
+    InrError,
     Metadata,
     Progress,
-    SelfCheckFailed,
     decode,
     encode,
+    encode_many,
     inspect,
 )
-from inr import encoder as encoder_module
-from inr.bitstream import Limits
 from inr.metrics import psnr_db
-from inr.mlp.fit import encoder as mlp_encoder
-from inr.mlp.fit import presets
-from inr.mlp.fit.trainer import FitSettings
 from inr.search import MAX_FITS
+from tests.inr.toy import ToyFitter, toy_family
 
 DRAFT = CodecConfig(model="mlp", preset="draft", rd_lambda=5e-4)
-
-pytestmark = pytest.mark.usefixtures("quick_fits")
+STEPS = 150
 
 
 def test_an_encoded_image_is_what_its_file_decodes_to(photograph: np.ndarray) -> None:
     metadata = Metadata(icc_profile=b"profile", exif=None)
-    encoded = encode(photograph, DRAFT, metadata=metadata, device="cpu")
+    encoded = encode(photograph, DRAFT, metadata=metadata, device="cpu", n_steps=STEPS)
     decoded = decode(encoded.bitstream)
     np.testing.assert_array_equal(decoded.pixels, encoded.pixels)
     assert decoded.metadata == metadata
     assert (decoded.symbols_digest, decoded.pixels_digest) == (encoded.symbols_digest, encoded.pixels_digest)
     assert encoded.psnr_db == psnr_db(reference=photograph, decoded=decoded.pixels) > 15
     assert encoded.rate_bpp == 8 * len(encoded.bitstream) / (48 * 64)
-    assert (encoded.device, encoded.restarts, encoded.rd_lambda) == ("cpu", 0, 5e-4)
+    assert (encoded.device, encoded.restarts, encoded.n_refits, encoded.rd_lambda) == ("cpu", 0, 0, 5e-4)
     assert [attempt.n_bytes for attempt in encoded.attempts] == [len(encoded.bitstream)]
     found = inspect(encoded.bitstream)
     assert found.n_parameters == encoded.n_parameters
@@ -50,100 +51,78 @@ def test_an_encoded_image_is_what_its_file_decodes_to(photograph: np.ndarray) ->
 
 
 def test_the_same_command_gives_the_same_bytes(photograph: np.ndarray) -> None:
-    first, second = (encode(photograph, DRAFT, device="cpu").bitstream for _ in range(2))
+    first, second = (encode(photograph, DRAFT, device="cpu", n_steps=STEPS).bitstream for _ in range(2))
     assert first == second
-    other = encode(photograph, dataclasses.replace(DRAFT, seed=1), device="cpu").bitstream
+    other = encode(photograph, dataclasses.replace(DRAFT, seed=1), device="cpu", n_steps=STEPS).bitstream
     assert other != first
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 1), (9, 1, 2), (5, 3, 4), (17, 31, 1)])
 def test_any_size_and_channel_count(shape: tuple[int, int, int]) -> None:
     ramp = np.linspace(0, 255, math.prod(shape)).astype(np.uint8).reshape(shape)
-    encoded = encode(ramp, dataclasses.replace(DRAFT, rd_lambda=1e-5), device="cpu")
+    encoded = encode(ramp, dataclasses.replace(DRAFT, rd_lambda=1e-5), device="cpu", n_steps=STEPS)
     assert decode(encoded.bitstream).pixels.shape == shape
 
 
-def test_one_colour_is_exact() -> None:
-    flat = np.full((20, 30, 3), (3, 141, 255), dtype=np.uint8)
-    encoded = encode(flat, DRAFT, device="cpu")
-    assert encoded.psnr_db == math.inf
-    assert len(encoded.bitstream) < 400
-
-
-def test_a_callback_ends_the_fit_with_its_own_error(photograph: np.ndarray) -> None:
+def test_the_error_that_the_callback_returns_ends_the_fit(photograph: np.ndarray) -> None:
     seen: list[Progress] = []
 
-    def deadline(progress: Progress) -> None:
+    def deadline(progress: Progress) -> InrError:
         seen.append(progress)
-        raise DeadlineExceeded("no time left")
+        return DeadlineExceeded("no time left")
 
     with pytest.raises(DeadlineExceeded, match="no time left"):
-        encode(photograph, DRAFT, device="cpu", on_progress=deadline)
+        encode(photograph, DRAFT, device="cpu", n_steps=STEPS, on_progress=deadline)
     assert [(p.attempt, p.step, p.n_steps, p.rd_lambda) for p in seen] == [(1, 100, 150, 5e-4)]
 
 
 def test_history_is_what_the_callback_saw(photograph: np.ndarray) -> None:
     seen: list[Progress] = []
-    encoded = encode(photograph, DRAFT, device="cpu", on_progress=seen.append)
+    encoded = encode(photograph, DRAFT, device="cpu", n_steps=STEPS, on_progress=seen.append)
     assert encoded.history == tuple(seen)
     assert all(math.isfinite(p.psnr_db) and p.estimated_bpp > 0 for p in seen)
 
 
-@pytest.mark.parametrize("rate", [50.0, math.nan])
-def test_a_collapsed_fit_is_begun_again_once_and_then_named(
-    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch, rate: float
-) -> None:
-    """Rates that throw any fit off: the real loop diverges, twice."""
-    broken = FitSettings(n_steps=60, matrix_rate=rate, vector_rate=rate, warmup_steps=1, report_steps=30)
-    monkeypatch.setattr(mlp_encoder, "choose_settings", lambda _: broken)
-    seen: list[Progress] = []
-    with pytest.raises(FitDiverged, match=r"expected at least the .* dB of the image's mean colour"):
-        encode(photograph, DRAFT, device="cpu", on_progress=seen.append)
-    assert {progress.attempt for progress in seen} == {1, 2}
+TOY = {"model": "toy", "rd_lambda": 1e-3}
 
 
-def test_a_restart_is_counted_and_can_succeed(
-    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = FitSettings(n_steps=60, matrix_rate=50.0, vector_rate=50.0, warmup_steps=1)
-    settings = iter([broken, FitSettings(n_steps=200)])
-    monkeypatch.setattr(mlp_encoder, "choose_settings", lambda _: next(settings))
-    assert encode(photograph, DRAFT, device="cpu").restarts == 1
+def test_a_deadline_or_a_divergence_ends_one_request_and_not_its_neighbours(photograph: np.ndarray) -> None:
+    """Three requests in one fit: the second meets its deadline, the third diverges, the first is encoded."""
+    fitter = ToyFitter(collapses=lambda request: request.seed % 2**32 == 3)
+
+    def on_progress(reports: Mapping[int, Progress]) -> Mapping[int, InrError]:
+        return {n: DeadlineExceeded(f"of {n}") for n, report in reports.items() if (n, report.step) == (1, 2)}
+
+    with toy_family(fitter):
+        requests = [EncodeRequest(photograph, CodecConfig(**TOY, seed=seed)) for seed in (1, 2, 3)]
+        first, second, third = encode_many(requests, device="cpu", on_progress=on_progress)
+        assert isinstance(first, Encoded)
+        np.testing.assert_array_equal(decode(first.bitstream).pixels, first.pixels)
+        assert first.restarts == 0
+    assert isinstance(second, DeadlineExceeded)
+    assert str(second) == "of 1"
+    assert isinstance(third, FitDiverged)
+    assert "found NaN and NaN" in str(third)
+    # All three in the first round, two of them to its end; then the restart of the third alone.
+    assert fitter.seen == [[3, 3, 3, 2, 2], [1, 1, 1, 1, 1]]
 
 
-def test_a_bitstream_that_decodes_otherwise_is_never_returned(
-    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def one_level_off(*args: object, **kwargs: object) -> np.ndarray:
-        pixels = encoder_module_render(*args, **kwargs)
-        pixels[0, 0, 0] ^= 1
-        return pixels
-
-    encoder_module_render = encoder_module.render
-    monkeypatch.setattr(encoder_module, "render", one_level_off)
-    with pytest.raises(SelfCheckFailed, match="expected symbols and pixels"):
-        encode(photograph, DRAFT, device="cpu")
-
-
-@pytest.mark.parametrize("target", [20.0, 26.0])
-def test_a_target_psnr_is_met_or_its_miss_reported(photograph: np.ndarray, target: float) -> None:
-    encoded = encode(
-        photograph, CodecConfig(model="mlp", preset="draft", target_psnr_db=target), device="cpu"
-    )
-    assert 1 <= len(encoded.attempts) <= MAX_FITS
-    reached = [attempt for attempt in encoded.attempts if attempt.psnr_db >= target]
-    if reached:
-        assert encoded.psnr_db == min(attempt.psnr_db for attempt in reached)
-    else:
-        assert encoded.psnr_db == max(attempt.psnr_db for attempt in encoded.attempts)
-
-
-def test_a_target_bpp_is_not_exceeded_where_it_can_be_met(photograph: np.ndarray) -> None:
-    encoded = encode(photograph, CodecConfig(model="mlp", preset="draft", target_bpp=2.0), device="cpu")
-    assert 1 <= len(encoded.attempts) <= MAX_FITS
-    fitting = [attempt for attempt in encoded.attempts if attempt.rate_bpp <= 2.0]
-    if fitting:
-        assert encoded.rate_bpp == max(attempt.rate_bpp for attempt in fitting)
+def test_families_and_goals_may_differ_within_one_call(photograph: np.ndarray) -> None:
+    with toy_family(ToyFitter()) as _:
+        requests = [
+            EncodeRequest(photograph, DRAFT, n_steps=STEPS),
+            EncodeRequest(photograph, CodecConfig(model="toy", target_psnr_db=12.0)),
+            EncodeRequest(photograph[:0], DRAFT),
+            EncodeRequest(np.full((9, 9, 1), 7, np.uint8), CodecConfig(**TOY)),
+        ]
+        fitted, searched, refused, flat = encode_many(requests, device="cpu")
+    assert isinstance(fitted, Encoded)
+    assert fitted.bitstream == encode(photograph, DRAFT, device="cpu", n_steps=STEPS).bitstream
+    assert isinstance(searched, Encoded)
+    assert 1 <= len(searched.attempts) <= MAX_FITS
+    assert isinstance(refused, ConfigError)
+    assert isinstance(flat, Encoded)
+    assert (flat.psnr_db, flat.history) == (math.inf, ())
 
 
 @pytest.mark.parametrize(
@@ -162,6 +141,17 @@ def test_pixels_of_another_form_are_refused(pixels: np.ndarray) -> None:
         encode(pixels, DRAFT)
 
 
+def test_more_pixels_than_a_family_takes_are_refused() -> None:
+    pixels = np.broadcast_to(np.uint8(0), (8192, 4097, 1))
+    with pytest.raises(ConfigError, match="cnn expected at most 33554432 of them"):
+        encode(pixels, CodecConfig(model="cnn"))
+
+
+def test_a_fit_takes_a_step_at_least(photograph: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="n_steps: expected at least 1, found 0"):
+        encode(photograph, DRAFT, n_steps=0)
+
+
 def test_devices_are_checked() -> None:
     pixels = np.zeros((4, 4, 3), np.uint8)
     with pytest.raises(ConfigError, match="device"):
@@ -177,9 +167,3 @@ def test_a_fit_on_a_gpu_decodes_to_the_same_pixels_on_the_cpu(photograph: np.nda
     assert encoded.device == "cuda"
     assert decode(encoded.bitstream).pixels_digest == encoded.pixels_digest
     assert encoded.psnr_db > 15
-
-
-def test_presets_are_in_order() -> None:
-    steps = [presets.choose_settings(preset).n_steps for preset in ("draft", "standard", "best")]
-    assert steps == sorted(steps)
-    assert Limits().max_samples == 2**27

@@ -11,12 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from inr import BitstreamError, Limits, decode
-from inr.bitstream import Container, pack
-from inr.cnn.architecture import LatentPyramid, level_coding
-from inr.coding.coder import encode_tensors
-from inr.mlp.architecture import CoordinateMLP
+from inr.bitstream import pack
+from inr.cnn.network import CnnNetwork, write_side_information
 from tests.inr.conftest import VECTORS
-from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
+from tests.inr.networks import container_of, made_up_cnn, made_up_mlp, mlp, pyramid
 
 NAMES = sorted(path.stem for path in VECTORS.glob("*.inr"))
 SMALL = Limits(max_samples=1 << 14)
@@ -81,31 +79,30 @@ def test_generated_bytes_decode_or_are_refused(seed: int) -> None:
 
 
 def _largest_mlp() -> tuple[bytes, bytes]:
-    network = made_up_network(CoordinateMLP(1, 1, 1, 1, 1), seed=0)
-    return tuple(bitstream_of(network, width=65535, height=rows) for rows in (2048, 2049))
+    network = made_up_mlp(mlp(1, 1, 1, 1, 1), seed=0, width=4, height=4)
+    return tuple(pack(container_of(network, width=65535, height=rows)) for rows in (2048, 2049))
 
 
 def _largest_cnn() -> tuple[bytes, bytes]:
     """Latents of zero that take no part; the second with a size that its family does not admit."""
-    made_up = made_up_pyramid(LatentPyramid(3, 1, 1, 8, 32, 64, 2), seed=0)
-    codings = [*made_up.codings[:8], *[level_coding(0)] * 8]
-    architecture = LatentPyramid(3, 8192, 4096, 8, 32, 64, 2)
-    payload = encode_tensors(made_up.symbols[:8], made_up.codings[:8])
-    container = Container(
-        family="cnn",
+    small = made_up_cnn(pyramid(3, 1, 1, 8, 32, 64, 2), seed=0)
+    zeros = [latents * 0 for latents in small.levels]
+    nothing = CnnNetwork(
+        shape=small.shape, matrices=small.matrices, codings=small.codings, levels=zeros, reaches=[0] * 8
+    )
+    container = container_of(
+        nothing,
         width=8192,
         height=4096,
-        channels=3,
-        architecture=architecture.to_bytes(),
-        tensors=architecture.codings_to_bytes(codings),
-        payload=payload,
+        architecture=pyramid(3, 8192, 4096, 8, 32, 64, 2).to_bytes(),
+        tensors=write_side_information(small.codings, [0] * 8),
     )
     return pack(container), pack(dataclasses.replace(container, height=4097))
 
 
-@pytest.mark.parametrize(("largest", "told"), [(_largest_mlp, "samples"), (_largest_cnn, "pixels")])
+@pytest.mark.parametrize(("largest", "named"), [(_largest_mlp, "samples"), (_largest_cnn, "pixels")])
 def test_a_small_file_cannot_ask_for_much_memory(
-    largest: Callable[[], tuple[bytes, bytes]], told: str
+    largest: Callable[[], tuple[bytes, bytes]], named: str
 ) -> None:
     """The largest image that a family admits, from a small file, in a process of its own."""
     admitted, too_large = largest()
@@ -122,7 +119,7 @@ try:
 except BitstreamError as error:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
 """
-    warm_up = (VECTORS / ("rgb.inr" if told == "samples" else "cnn_wide.inr")).read_bytes()
+    warm_up = (VECTORS / ("rgb.inr" if named == "samples" else "cnn_wide.inr")).read_bytes()
     done = subprocess.run(
         [sys.executable, "-c", program],
         input="\n".join(data.hex() for data in (warm_up, admitted, too_large)),
@@ -132,4 +129,4 @@ except BitstreamError as error:
     )
     mebibytes, message = done.stdout.split(maxsplit=1)
     assert int(mebibytes) <= 256
-    assert told in message
+    assert named in message

@@ -17,7 +17,7 @@ from skimage import data
 from inr import CodecConfig, Metadata, decode, encode
 from inr.cnn.architecture import LatentPyramid
 from inr.mlp.architecture import CoordinateMLP
-from tests.inr.networks import bitstream_of, made_up_network, made_up_pyramid
+from tests.inr.networks import bitstream_of, made_up_cnn, made_up_mlp, mlp, pyramid
 
 HERE = Path(__file__).parent
 INDEX = HERE / "vectors.json"
@@ -35,13 +35,12 @@ def _pyramid(pixels: np.ndarray, rd_lambda: float = 5e-4) -> bytes:
 
 
 def _made_up_pyramid(architecture: LatentPyramid, spread: float = 3.0) -> bytes:
-    network = made_up_pyramid(architecture, seed=architecture.n_parameters, spread=spread)
-    return bitstream_of(network, width=architecture.width, height=architecture.height)
+    return bitstream_of(made_up_cnn(architecture, seed=architecture.n_parameters, spread=spread))
 
 
 def _made_up(architecture: CoordinateMLP, width: int, height: int, spread: float = 4.0) -> bytes:
-    network = made_up_network(architecture, seed=architecture.n_parameters, spread=spread)
-    return bitstream_of(network, width=width, height=height)
+    seed = architecture.n_parameters
+    return bitstream_of(made_up_mlp(architecture, seed=seed, width=width, height=height, spread=spread))
 
 
 def _alpha(pixels: np.ndarray) -> np.ndarray:
@@ -67,11 +66,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "1x77": lambda: _fitted(data.camera()[100:101, 120:197, None]),
     "63x1": lambda: _fitted(RGB.reshape(-1, 1, 3)[:63]),
     "flat": lambda: _fitted(np.full((40, 70, 3), (12, 200, 255), dtype=np.uint8)),
-    "one_layer": lambda: _made_up(CoordinateMLP(3, 33, 1, 5, 4), 31, 29),
-    "one_neuron": lambda: _made_up(CoordinateMLP(1, 1, 3, 1, 1), 13, 7),
-    "sixteen_layers": lambda: _made_up(CoordinateMLP(3, 9, 16, 3, 2), 24, 18),
-    "all_frequencies": lambda: _made_up(CoordinateMLP(4, 20, 3, 32, 1), 20, 30),
-    "wide_symbols": lambda: _made_up(CoordinateMLP(2, 16, 2, 16, 3), 26, 15, spread=300.0),
+    "one_layer": lambda: _made_up(mlp(3, 33, 1, 5, 4), 31, 29),
+    "one_neuron": lambda: _made_up(mlp(1, 1, 3, 1, 1), 13, 7),
+    "sixteen_layers": lambda: _made_up(mlp(3, 9, 16, 3, 2), 24, 18),
+    "all_frequencies": lambda: _made_up(mlp(4, 20, 3, 32, 1), 20, 30),
+    "wide_symbols": lambda: _made_up(mlp(2, 16, 2, 16, 3), 26, 15, spread=300.0),
     "cnn_grey": lambda: _pyramid(GREY),
     "cnn_grey_alpha": lambda: _pyramid(_alpha(GREY[:17, :11])),
     "cnn_rgb": lambda: _pyramid(data.astronaut()[20:172, 150:278]),
@@ -87,11 +86,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "cnn_prior_grey_alpha": lambda: _pyramid(_alpha(GREY[:17, :11])),
     "cnn_prior_fine": lambda: _pyramid(RGB, 1e-5),
     "cnn_prior_coarse": lambda: _pyramid(RGB, 5e-2),
-    "cnn_one_level": lambda: _made_up_pyramid(LatentPyramid(1, 9, 14, 1, 2, 2, 0)),
-    "cnn_eight_levels": lambda: _made_up_pyramid(LatentPyramid(3, 23, 17, 8, 5, 7, 1)),
-    "cnn_wide": lambda: _made_up_pyramid(LatentPyramid(4, 18, 25, 3, 32, 64, 2)),
-    "cnn_large_latents": lambda: _made_up_pyramid(LatentPyramid(2, 21, 16, 4, 8, 8, 2), spread=300.0),
-    "wide_layers": lambda: _made_up(CoordinateMLP(3, 72, 2, 8, 2), 19, 21, spread=1.0),
+    "cnn_one_level": lambda: _made_up_pyramid(pyramid(1, 9, 14, 1, 2, 2, 0)),
+    "cnn_eight_levels": lambda: _made_up_pyramid(pyramid(3, 23, 17, 8, 5, 7, 1)),
+    "cnn_wide": lambda: _made_up_pyramid(pyramid(4, 18, 25, 3, 32, 64, 2)),
+    "cnn_large_latents": lambda: _made_up_pyramid(pyramid(2, 21, 16, 4, 8, 8, 2), spread=300.0),
+    "wide_layers": lambda: _made_up(mlp(3, 72, 2, 8, 2), 19, 21, spread=1.0),
 }
 
 

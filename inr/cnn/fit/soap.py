@@ -26,10 +26,10 @@ class Soap:
     """An optimiser of matrices.
 
     Args:
-        matrices: What to change; their `grad` is read.
-        rates: Of each, as a share of the rate of a step.
-        momentum_decay: Of momentum.
-        decay: Of second moments and preconditioners.
+        matrices: The matrices to change; their `grad` is read.
+        rates: Each matrix's share of the rate of a step; all of it if not given.
+        momentum_decay: Share of the momentum that a step keeps.
+        decay: Share of second moments and preconditioners that a step keeps.
         refresh_steps: Steps between changes of basis.
         damping: Added to the root of second moments, as a share of the root of their mean.
     """

@@ -1,52 +1,52 @@
 """Eq. 5 for family `cnn`: fit a latent pyramid and its networks to one image.
 
-The networks begin as those of the prior, and what they add to it is what costs bits. Three stretches. First
-latents and networks together, the latents' rounding replaced by soft rounding, which sharpens over time, and
-noise (arXiv 2312.02753, section 3.1). Then the latents are rounded for good and each matrix gets the step, a
-power of two, that costs least. Then the networks alone, with rounded weights in the loss (straight-through).
+The networks begin as those of the prior, and only their differences from it cost bits. A fit has three
+stretches. First latents and networks are fitted together; soft rounding, which sharpens over time, and noise
+take the place of the latents' rounding (arXiv 2312.02753, section 3.1). Then the latents are rounded for
+good, and each matrix gets the step, a power of two, that costs least. Last, the networks are fitted alone,
+with rounded weights in the loss (straight-through).
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inr.cnn.architecture import (
-    LatentPyramid,
-    compiled_kernels,
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.arithmetic import MAX_LATENT, Latents
+from inr.cnn.fit.losses import Losses, losses_on
+from inr.cnn.fit.soap import Soap
+from inr.cnn.laplace import MAX_REACH
+from inr.cnn.levels import level_laws
+from inr.cnn.network import (
+    CnnNetwork,
+    MatrixCoding,
+    context_model,
     largest_row_sum,
     largest_symbol,
-    level_coding,
-    level_laws,
-    matrix_coding,
+    weights_of,
 )
-from inr.cnn.context import MAX_LATENT
-from inr.cnn.fit.gradient import CompiledLosses, PlainLosses
-from inr.cnn.fit.soap import Soap
-from inr.coding.pmf import MAX_REACH, N_SCALES, SCALE_BITS, THRESHOLDS
-from inr.decoder import Network
+from inr.coding.pmf import N_SCALES, SCALE_BITS, THRESHOLDS
 from inr.fit.entropy import constant_and_slope, context_scales
 from inr.fit.quantizer import round_straight_through
+from inr.fit.requests import FitReport, Fitted, GoesOn
 
 _ASSUMED_EXPONENT = 8  # of all matrices, for the bits of weights before each has its own
-_N_CONTEXT = 3  # matrices of the context model, the first in wire order
 
 
 @dataclass(frozen=True)
 class PyramidSettings:
-    """Duration and rates of a fit, as measured (benchmarks/results/cnn_choices.md).
+    """Length and rates of a fit, as measured (benchmarks/results/cnn_choices.md).
 
     Attributes:
         n_steps: Optimiser steps, tail included.
         tail_fraction: Share of them in which the latents are rounded for good.
-        latent_rate: Of Adam on the latents, in latents a step.
-        network_rate: Of SOAP on the networks' matrices, in units of weights a step.
-        tail_rate: The same in the tail, as a share.
+        latent_rate: Adam's rate on the latents, in latents a step.
+        network_rate: SOAP's rate on the networks' matrices, in units of weights a step.
+        tail_rate: Share of that rate at which the tail begins.
         warmest, coldest: Temperature of soft rounding at the start and at the end.
         report_steps: Steps between progress reports.
     """
@@ -66,29 +66,6 @@ class PyramidSettings:
         return round(self.n_steps * (1 - self.tail_fraction))
 
 
-Losses = PlainLosses | CompiledLosses
-Report = Callable[[int, float, float], None]
-
-
-@contextmanager
-def _losses(architecture: LatentPyramid, device: str) -> Iterator[Losses]:
-    """Compiled loops on a CPU with numba, over as many threads as torch may use; else plain operations."""
-    if device == "cpu" and compiled_kernels() is not None:
-        from inr.cnn.fit import kernels as fit_kernels
-
-        n_threads = torch.get_num_threads()
-        pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
-        torch.set_num_threads(1)  # what is left to torch is too small to share
-        try:
-            yield CompiledLosses(architecture, fit_kernels, pool)
-        finally:
-            torch.set_num_threads(n_threads)
-            if pool is not None:
-                pool.shutdown()
-    else:
-        yield PlainLosses(architecture)
-
-
 def soft_round(values: torch.Tensor, temperature: float) -> torch.Tensor:
     """Rounding that is smooth (arXiv 2006.09952, eq. 7): the identity when warm, round() when cold."""
     middle = values.floor() + 0.5
@@ -106,10 +83,10 @@ class PyramidFit:
         losses: Losses,
         rd_lambda: float,
         generator: torch.Generator,
-        report: Report,
+        goes_on: GoesOn,
     ) -> None:
         self._architecture, self._settings, self._losses = architecture, settings, losses
-        self._generator, self._report = generator, report
+        self._generator, self._goes_on = generator, goes_on
         device = generator.device
         self._target = torch.tensor(np.moveaxis(pixels, -1, 0), device=device).float() / 255
         n_pixels = architecture.width * architecture.height
@@ -147,7 +124,8 @@ class PyramidFit:
         matrices: Sequence[torch.Tensor],
         weight_bits: torch.Tensor,
         rate: float,
-    ) -> None:
+    ) -> bool:
+        """Apply the gradients of step `index`; return whether the fit goes on."""
         self._adam.zero_grad()
         for matrix in self._matrices:
             matrix.grad = None
@@ -158,20 +136,23 @@ class PyramidFit:
         if self._latents.requires_grad:
             self._adam.param_groups[0]["lr"] = rate * self._settings.latent_rate
             self._adam.step()
-        if (index + 1) % self._settings.report_steps == 0:
-            n_pixels = self._architecture.width * self._architecture.height
-            estimated_bpp = float(bits.detach()) / n_pixels
-            self._report(index + 1, estimated_bpp, -10 * math.log10(max(float(distortion.detach()), 1e-10)))
+        if (index + 1) % self._settings.report_steps:
+            return True
+        estimated_bpp = float(bits.detach()) / (self._architecture.width * self._architecture.height)
+        psnr_db = -10 * math.log10(max(float(distortion.detach()), 1e-10))
+        return self._goes_on(FitReport(index + 1, self._settings.n_steps, estimated_bpp, psnr_db))
 
-    def together(self) -> None:
-        """Fit latents and networks; the rate decays along a cosine."""
+    def together(self) -> bool:
+        """Fit latents and networks, the rate decaying along a cosine; return whether the fit goes on."""
         n_steps = self._settings.n_together
         exponents = [_ASSUMED_EXPONENT] * len(self._matrices)
         for index in range(n_steps):
             progress = index / n_steps
             rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
             bits = self._weight_bits([self._symbols(n, k) for n, k in enumerate(exponents)])
-            self._step(index, self._surrogate(index, progress), self._matrices, bits, rate)
+            if not self._step(index, self._surrogate(index, progress), self._matrices, bits, rate):
+                return False
+        return True
 
     @torch.no_grad()
     def round_latents(self) -> None:
@@ -197,12 +178,12 @@ class PyramidFit:
         if not _fits(self._architecture, name, symbols, matrices[n]):
             return math.inf
         bits = _weight_bits(symbols) if exponent else 0.0
-        if n < _N_CONTEXT:
+        if name in CONTEXT_MATRICES:
             return self._per_bit * float(bits + self._losses.bits(self._latents, matrices))
         return float(self._distortion(self._latents, matrices)) + self._per_bit * float(bits)
 
     def _symbols(self, n: int, exponent: int) -> torch.Tensor:
-        """What a matrix adds to what is known, in steps of its exponent, not rounded."""
+        """The difference of a matrix from its prior, in steps of its exponent, not rounded."""
         return (self._matrices[n] - self._known[n]) * (2.0**exponent if exponent else 0.0)
 
     def _weights(self, n: int, symbols: torch.Tensor, exponent: int) -> torch.Tensor:
@@ -211,44 +192,55 @@ class PyramidFit:
     def _weight_bits(self, symbols: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.stack([_weight_bits(matrix) for matrix in symbols]).sum()
 
-    def networks_alone(self, exponents: Sequence[int]) -> None:
-        """Fit the networks with rounded weights, each matrix with its step."""
+    def networks_alone(self, exponents: Sequence[int]) -> bool:
+        """Fit the networks with rounded weights, each with its step; return whether the fit goes on."""
         first, n_steps = self._settings.n_together, self._settings.n_steps
         for index in range(first, n_steps):
             progress = (index - first) / (n_steps - first)
             rate = self._settings.tail_rate * 0.5 * (1 + math.cos(math.pi * progress))
             symbols = [round_straight_through(self._symbols(n, k)) for n, k in enumerate(exponents)]
             weights = [self._weights(n, symbols[n], k) for n, k in enumerate(exponents)]
-            self._step(index, self._latents, weights, self._weight_bits(symbols), rate)
+            if not self._step(index, self._latents, weights, self._weight_bits(symbols), rate):
+                return False
+        return True
 
     @torch.no_grad()
-    def finish(self, exponents: Sequence[int]) -> tuple[Network, float]:
-        """What was fitted, and its bits; not finite if it came apart."""
-        symbols, codings, bits = [], [], 0.0
-        weights = []
-        for n, (name, exponent) in enumerate(zip(self._architecture.matrices, exponents, strict=True)):
+    def finish(self, exponents: Sequence[int]) -> Fitted:
+        """The rounded network, and its bits; they are not finite if the fit came apart."""
+        architecture = self._architecture
+        matrices, codings, weights, bits = [], [], [], 0.0
+        for n, (name, exponent) in enumerate(zip(architecture.matrices, exponents, strict=True)):
             rounded = self._symbols(n, exponent).round()
-            if not _fits(self._architecture, name, rounded, self._weights(n, rounded, exponent)):
+            if not _fits(architecture, name, rounded, self._weights(n, rounded, exponent)):
                 rounded = rounded.nan_to_num().clamp(-1, 1)  # a fit that came apart
             bits += float(_weight_bits(rounded)) if exponent else 0.0
             weights.append(self._weights(n, rounded, exponent))
-            symbols.append(rounded.to(torch.int32).cpu().numpy())
-            codings.append(matrix_coding(exponent, mean_index(symbols[-1]) if exponent else 0))
+            matrices.append(rounded.to(torch.int32).cpu().numpy())
+            codings.append(MatrixCoding(exponent, mean_index(matrices[-1]) if exponent else 0))
         bits += float(self._losses.bits(self._latents, weights))
-        finite = bool(self._latents.isfinite().all()) and all(
-            bool(m.isfinite().all()) for m in self._matrices
+        levels = self._rounded_levels()
+        context = context_model(weights_of(architecture, matrices, codings))
+        reaches = [int(np.abs(level_laws(context, level)[1]).max()) for level in levels]
+        network = CnnNetwork(
+            shape=architecture,
+            matrices=matrices,
+            codings=codings,
+            levels=levels,
+            reaches=[min(reach, MAX_REACH) for reach in reaches],
         )
+        return Fitted(network, bits if self._is_finite() and max(reaches) <= MAX_REACH else math.nan)
+
+    def _is_finite(self) -> bool:
+        return all(bool(tensor.isfinite().all()) for tensor in (self._latents, *self._matrices))
+
+    def _rounded_levels(self) -> list[Latents]:
         sizes = [height * width for height, width in self._architecture.level_shapes]
         flat = self._latents.nan_to_num().to(torch.int16).cpu()
-        for part, shape in zip(torch.split(flat, sizes), self._architecture.level_shapes, strict=True):
-            symbols.append(part.view(shape).numpy())
-        context, _ = self._architecture.networks(symbols, codings)
-        for level in symbols[len(codings) :]:
-            relative = level_laws(context, level)[1]
-            reach = int(np.abs(relative).max())
-            finite = finite and reach <= MAX_REACH
-            codings.append(level_coding(min(reach, MAX_REACH)))
-        return Network(self._architecture, symbols, codings), bits if finite else math.nan
+        parts = torch.split(flat, sizes)
+        return [
+            part.view(shape).numpy()
+            for part, shape in zip(parts, self._architecture.level_shapes, strict=True)
+        ]
 
 
 def mean_index(symbols: NDArray[np.int32]) -> int:
@@ -261,13 +253,13 @@ def mean_index(symbols: NDArray[np.int32]) -> int:
 
 
 def _known(architecture: LatentPyramid, name: str, device: torch.device) -> torch.Tensor:
-    """What a matrix is told as a difference from: float32, in units of one."""
+    """The prior's matrix: float32, in units of one."""
     unit = 2.0 ** -architecture.exponent_range(name)[1]
     return torch.tensor(architecture.known(name), dtype=torch.float32, device=device) * unit
 
 
 def _fits(architecture: LatentPyramid, name: str, symbols: torch.Tensor, weights: torch.Tensor) -> bool:
-    """Whether the format has room for the symbols of a matrix, and for its weights."""
+    """True if the format has room for the symbols of a matrix, and for its weights."""
     integers = weights * 2.0 ** architecture.exponent_range(name)[1]
     fits = float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1)
     return fits and float(integers.abs().sum(1).max()) <= largest_row_sum(name)
@@ -287,28 +279,30 @@ def fit_pyramid(
     rd_lambda: float,
     seed: int,
     device: str,
-    report: Report,
-) -> tuple[Network, float]:
+    goes_on: GoesOn,
+    plain: bool = False,
+) -> Fitted | None:
     """Fit a latent pyramid to an image.
 
     Args:
         pixels: uint8 [height, width, channels].
-        architecture: Of the network; it has a prior.
-        settings: Duration and rates.
+        architecture: The network's architecture, with a prior.
+        settings: Length and rates.
         rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
-        seed: Of the noise.
+        seed: Seed of the noise.
         device: "cpu" or "cuda".
-        report: Called with (step, estimated bpp, PSNR in dB) every so many steps; what it raises
-            ends the fit.
+        goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
+        plain: Do without the compiled loops.
 
     Returns:
-        The rounded network, and its bits; they are not finite if the fit diverged.
+        The rounded network, and its bits, which are not finite if the fit diverged; None if it was not to
+        go on.
     """
-    with _losses(architecture, device) as losses:
+    with losses_on(device, architecture, plain=plain) as losses:
         generator = torch.Generator(device).manual_seed(seed)
-        fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, generator, report)
-        fit.together()
+        fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, generator, goes_on)
+        if not fit.together():
+            return None
         fit.round_latents()
         exponents = fit.choose_exponents()
-        fit.networks_alone(exponents)
-        return fit.finish(exponents)
+        return fit.finish(exponents) if fit.networks_alone(exponents) else None

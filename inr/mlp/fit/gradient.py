@@ -1,4 +1,4 @@
-"""Family `mlp`: Eq. 1 and its gradient, the differentiable twin of mlp.synthesize.
+"""Family `mlp`: Eq. 1 and its gradient, the differentiable twin of `synthesis.synthesize`.
 
 `forward` is the network as one would write it. `DistortionGradient` computes the same function's
 loss and gradient by hand, in cache-sized chunks over buffers that are allocated once: autograd
@@ -6,13 +6,21 @@ over the whole batch is slower, much of its time going into fresh memory pages.
 Tests hold the two against each other.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 
-from inr.mlp.architecture import CoordinateMLP
+from inr.mlp.architecture import TURN_BITS, CoordinateMLP
 
 _CHUNK_PIXELS = {"cpu": 4096, "cuda": 1 << 20}
+
+
+def axis_features(network: CoordinateMLP, n_pixels: int, longer_side: int) -> torch.Tensor:
+    """Fourier features of an axis, float32 [n_pixels, 2 · n_frequencies]: sines, then cosines."""
+    phases = torch.from_numpy(network.axis_phases(n_pixels, longer_side))
+    angles = phases * (2 * math.pi / (1 << TURN_BITS))
+    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
 
 
 def forward(
@@ -41,7 +49,7 @@ class DistortionGradient:
     """Eq. 1 on a batch, and its gradient with respect to every tensor.
 
     Args:
-        network: Architecture.
+        network: The architecture.
         device: "cpu" or "cuda".
     """
 
@@ -52,9 +60,9 @@ class DistortionGradient:
         self._buffers: list[torch.Tensor] = []
 
     def _workspace(self, n_pixels: int) -> list[torch.Tensor]:
-        """Buffers [n_pixels, width]: per layer one for its sums and one for their sines, and a spare one."""
+        """Buffers [n_pixels, n_neurons]: for each layer's sums, for each layer's sines, and a spare one."""
         if not self._buffers or len(self._buffers[0]) < n_pixels:
-            shape = (n_pixels, self._network.width)
+            shape = (n_pixels, self._network.n_neurons)
             n_buffers = 2 * self._network.depth + 1
             self._buffers = [torch.empty(shape, device=self._device) for _ in range(n_buffers)]
         return [buffer[:n_pixels] for buffer in self._buffers]
@@ -71,9 +79,9 @@ class DistortionGradient:
         """Add the gradient of the batch's MSE to `gradients`, and return the MSE.
 
         Args:
-            parameters: As for `forward`.
-            features_x: As for `forward`.
-            features_y: As for `forward`.
+            parameters: See `forward`.
+            features_x: See `forward`.
+            features_y: See `forward`.
             target: float32 [n_rows, n_columns, channels].
             gradients: One tensor per parameter, of its shape.
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 
-def _orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
+def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
     """Nearest semi-orthogonal matrices, [..., rows, columns], by Muon's quintic Newton-Schulz iteration."""
     x = matrices.reshape(-1, *matrices.shape[-2:])
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
@@ -25,7 +25,7 @@ def _orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
 
 
 class MatrixOptimizer(Protocol):
-    """What moves the sine layers' matrices; benchmarks/optimizers.py compares several."""
+    """An optimiser of the sine layers' matrices; benchmarks/fit_choices.py compares several."""
 
     def step(self, gradients: Sequence[torch.Tensor], rate: float) -> None:
         """Move each group against its gradients."""
@@ -47,6 +47,6 @@ class Muon:
         """Move each group against its gradients, by `rate` in spectral norm."""
         for (group, velocity), gradient in zip(self._groups, gradients, strict=True):
             velocity.lerp_(gradient, 1 - self._momentum)
-            update = _orthogonalize(gradient.lerp(velocity, self._momentum))
+            update = orthogonalize(gradient.lerp(velocity, self._momentum))
             rows, columns = group.shape[-2:]
             group.sub_(update, alpha=rate * math.sqrt(max(1.0, rows / columns)))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from inr.bitstream import MAX_SYMBOL
 from inr.fit.entropy import constant_and_slope, context_scales, increment_bits
-from inr.fit.quantizer import nearest_quarter_levels, nearest_step_index
 from inr.mlp.architecture import CoordinateMLP
 from inr.mlp.fit.symmetry import canonicalize
+from inr.mlp.steps import nearest_quarter_levels, nearest_step_index
 
 OFFSET_STEP = 2.0**-9  # the output's offsets: half a level of 255
 _FIRST_GAIN, _HIDDEN_GAIN = 0.5, 0.7
@@ -24,7 +24,7 @@ class Parameters:
     """θ, its quantisation steps, and what follows from them, for one fit.
 
     Args:
-        network: Architecture.
+        network: The architecture.
         mean_colour: float32 [channels] in [0, 1], where the output's offsets begin.
         initial_step: Step that every tensor begins with, in radians.
         generator: Draws the initial weights; its device is θ's.
@@ -75,11 +75,14 @@ class Parameters:
         Hidden layers lie at equal distances, so one strided view reaches all of them.
         """
         first = self.split(flat)[0]
-        n_hidden, width = self.network.depth - 1, self.network.width
+        n_hidden, neurons = self.network.depth - 1, self.network.n_neurons
         if n_hidden == 0:
             return [first]
         start = flat.storage_offset() + self.sizes[0] + self.sizes[1]
-        return [first, flat.as_strided((n_hidden, width, width), (width * width + width, width, 1), start)]
+        return [
+            first,
+            flat.as_strided((n_hidden, neurons, neurons), (neurons * neurons + neurons, neurons, 1), start),
+        ]
 
     def in_steps(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Step of every weight, and θ in units of it."""
@@ -106,9 +109,9 @@ class Parameters:
 
         Those of phases depend on their step alone: sorted, they divide a quarter turn.
         """
-        width = self.network.width
+        neurons = self.network.n_neurons
         quarter_levels = (math.pi / 2) * (-self.learned_log_steps[1::2]).exp()
-        phase_bits = width * increment_bits(quarter_levels / width)
+        phase_bits = neurons * increment_bits(quarter_levels / neurons)
         return self._constant + (self._slope * y.abs()).sum() + phase_bits.sum()
 
     @torch.no_grad()
@@ -153,7 +156,7 @@ def _initial_tensors(
     tensors = []
     for spec in network.specs:
         if spec.name == "output.weight":
-            tensors.append(uniform(spec.shape, math.sqrt(1 / network.width)))
+            tensors.append(uniform(spec.shape, math.sqrt(1 / network.n_neurons)))
         elif spec.name == "output.offset":
             tensors.append(mean_colour)
         elif spec.is_matrix:

@@ -1,4 +1,4 @@
-"""How large a network and how long a fit, as measured (benchmarks/results/fit_choices.md)."""
+"""Family `mlp`: size of the network and length of the fit (measured in benchmarks/results/fit_choices.md)."""
 
 import math
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from inr.mlp.architecture import CoordinateMLP
 from inr.mlp.fit.trainer import FitSettings
 
-_STEPS = {"draft": 1500, "standard": 20000, "best": 60000}
+PRESET_STEPS = {"draft": 1500, "standard": 20000, "best": 60000}
 _DEPTH = 6
 _SPACING = 2  # half octaves
 _MAX_FREQUENCIES = 25
 _BLOCK = 8
-_SQUARED_WIDTH_PER_NAT = 0.0128  # of `complexity`, summed over pixels
-_MIN_WIDTH, _MAX_WIDTH = 8, 256
+_SQUARED_NEURONS_PER_NAT = 0.0128  # of `complexity`, summed over pixels
+_MIN_NEURONS, _MAX_NEURONS = 8, 256
 
 
 def complexity(pixels: NDArray[np.uint8], rd_lambda: float) -> float:
@@ -45,12 +45,22 @@ def choose_architecture(pixels: NDArray[np.uint8], rd_lambda: float) -> Coordina
         rd_lambda: λ of Eq. 5, for pixels in [0, 1].
     """
     height, width, channels = pixels.shape
-    squared_width = _SQUARED_WIDTH_PER_NAT * height * width * complexity(pixels, rd_lambda)
-    neurons = 8 * round(math.sqrt(squared_width) / 8)
-    n_frequencies = min((max(height, width) ** 2).bit_length(), _MAX_FREQUENCIES)
-    return CoordinateMLP(channels, min(max(neurons, _MIN_WIDTH), _MAX_WIDTH), _DEPTH, n_frequencies, _SPACING)
+    squared = _SQUARED_NEURONS_PER_NAT * height * width * complexity(pixels, rd_lambda)
+    neurons = 8 * round(math.sqrt(squared) / 8)
+    return CoordinateMLP(
+        channels=channels,
+        n_neurons=min(max(neurons, _MIN_NEURONS), _MAX_NEURONS),
+        depth=_DEPTH,
+        n_frequencies=min((max(height, width) ** 2).bit_length(), _MAX_FREQUENCIES),
+        spacing=_SPACING,
+    )
 
 
-def choose_settings(preset: str) -> FitSettings:
-    """Duration and rates of a fit."""
-    return FitSettings(n_steps=_STEPS[preset])
+def choose_settings(preset: str, n_steps: int | None = None) -> FitSettings:
+    """Length and rates of a fit.
+
+    Args:
+        preset: One of `config.PRESETS`.
+        n_steps: Steps in place of the preset's, if given.
+    """
+    return FitSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)

@@ -8,7 +8,6 @@ waits for the device except a progress report.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 
 from inr.fit.entropy import estimate_bits
 from inr.fit.quantizer import add_uniform_noise, round_straight_through
+from inr.fit.requests import FitReport, GoesOn
+from inr.fit.threads import torch_threads
 from inr.mlp.architecture import CoordinateMLP
-from inr.mlp.fit.gradient import DistortionGradient
+from inr.mlp.fit.gradient import DistortionGradient, axis_features
 from inr.mlp.fit.muon import MatrixOptimizer, Muon
 from inr.mlp.fit.parameters import Parameters
 
@@ -27,7 +28,7 @@ _VALUES_WORTH_SHARING = 1 << 17
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How long and how fast to fit.
+    """Length and rates of a fit.
 
     Attributes:
         n_steps: Optimiser steps.
@@ -55,33 +56,12 @@ class FitSettings:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a fit stands.
-
-    Attributes:
-        attempt: Which fit of this image, from 1: searches for a target and restarts run several.
-        step: Steps done in this fit.
-        n_steps: Steps it will take.
-        rd_lambda: Its λ.
-        estimated_bpp: Bits per pixel that the rounded weights would take.
-        psnr_db: PSNR of the rounded weights on the last batch.
-    """
-
-    attempt: int
-    step: int
-    n_steps: int
-    rd_lambda: float
-    estimated_bpp: float
-    psnr_db: float
-
-
-@dataclass(frozen=True)
-class Fit:
+class RoundedFit:
     """A fitted, rounded network.
 
     Attributes:
         symbols: int32 tensors in wire order.
-        step_indices: What stands for each tensor's quantisation step in the file.
+        step_indices: For each tensor, the number that names its quantisation step in the file.
         estimated_rate_bits: Eq. 4 for these symbols; NaN if the fit diverged.
     """
 
@@ -160,19 +140,81 @@ class _Optimizer:
         self._parameters.learned_log_steps.grad = None
 
 
-@contextmanager
-def _threads_for(n_values: int) -> Iterator[None]:
-    """One thread where a layer of a batch is too small to share.
+def _threads_for(n_values: int) -> int:
+    """One thread where a layer of a batch is too small to share, else as many as there are.
 
     On a busy machine, threads that wait for each other at every operation slow a small fit down
     twenty-fold and more; on a quiet one they gain it nothing.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if n_values < _VALUES_WORTH_SHARING else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return 1 if n_values < _VALUES_WORTH_SHARING else torch.get_num_threads()
+
+
+class _Fit:
+    """One fit on its way."""
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        network: CoordinateMLP,
+        settings: FitSettings,
+        rd_lambda: float,
+        generator: torch.Generator,
+        matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer],
+    ) -> None:
+        height, width, _ = pixels.shape
+        device, longer = generator.device, max(width, height)
+        self._settings, self._generator = settings, generator
+        self._per_bit = rd_lambda / (height * width)
+        self._image = torch.tensor(pixels, device=device)
+        mean_colour = self._image.float().mean((0, 1)) / 255
+        self._parameters = Parameters(network, mean_colour, settings.initial_step, generator)
+        self._optimizer = _Optimizer(self._parameters, settings, matrix_optimizer)
+        self._distortion_gradient = DistortionGradient(network, device.type)
+        self._features_x = axis_features(network, width, longer).to(device)
+        self._features_y = axis_features(network, height, longer).to(device)
+        self.strides = polyphase_strides(height, width, settings.batch_pixels)
+        n_tail = max(1, round(settings.n_steps * settings.hard_fraction))
+        self._first_hard_step = settings.n_steps - n_tail
+        self._step_indices: list[int] = []
+
+    def step(self, index: int, phase: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Apply the gradients of step `index` on one polyphase component; return its bits and its MSE."""
+        if index == self._first_hard_step:
+            self._step_indices = self._parameters.freeze_steps()
+        if index % self._settings.refresh_steps == 0 or index == self._first_hard_step:
+            self._parameters.refresh_scales()
+        steps, y = self._parameters.in_steps()
+        rounded = round_straight_through(y)
+        hard = index >= self._first_hard_step
+        rate = self._parameters.rate_bits(rounded if hard else add_uniform_noise(y, self._generator))
+        self._optimizer.zero_grad()
+        weights = rounded * steps
+        weight_gradient = torch.zeros_like(self._parameters.theta)
+        distortion = self._distortion(weights.detach(), phase, weight_gradient)
+        torch.autograd.backward([weights, self._per_bit * rate], [weight_gradient, None])
+        self._optimizer.step(index)
+        return rate.detach(), distortion
+
+    def _distortion(
+        self, weights: torch.Tensor, phase: tuple[int, int], gradient: torch.Tensor
+    ) -> torch.Tensor:
+        """MSE of a polyphase component; its gradient is added to `gradient`."""
+        rows, columns = (
+            slice(start, None, stride) for start, stride in zip(phase, self.strides, strict=True)
+        )
+        return self._distortion_gradient(
+            self._parameters.split(weights),
+            self._features_x[columns],
+            self._features_y[rows],
+            self._image[rows, columns].float() / 255,
+            self._parameters.split(gradient),
+        )
+
+    def rounded(self) -> RoundedFit:
+        """The rounded network; its estimate is NaN if the fit diverged."""
+        symbols = self._parameters.symbols(self._step_indices)
+        finite = bool(self._parameters.theta.isfinite().all())
+        return RoundedFit(symbols, self._step_indices, estimate_bits(symbols) if finite else math.nan)
 
 
 def fit(
@@ -183,68 +225,35 @@ def fit(
     rd_lambda: float,
     seed: int,
     device: str,
-    report: Callable[[int, float, float], None],
+    goes_on: GoesOn,
     matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer] = Muon,
-) -> Fit:
+) -> RoundedFit | None:
     """Fit a network to an image.
 
     Args:
         pixels: uint8 [height, width, channels].
-        network: Architecture.
-        settings: Duration and rates.
+        network: The architecture.
+        settings: Length and rates.
         rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
-        seed: Of the initial weights, the noise and the order of batches.
+        seed: Seed of the initial weights, the noise and the order of batches.
         device: "cpu" or "cuda".
-        report: Called with (step, estimated bpp, PSNR in dB) every so many steps; what it raises
-            ends the fit.
+        goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
         matrix_optimizer: Makes the optimiser of stacks of matrices, given those stacks.
 
     Returns:
-        The rounded network; its numbers are not finite if the fit diverged.
+        The rounded network, whose estimate is not finite if the fit diverged; None if it was not to go on.
     """
-    height, width, _ = pixels.shape
     generator = torch.Generator(device).manual_seed(seed)
-    order = torch.Generator().manual_seed(seed)
-    image = torch.tensor(pixels, device=device)
-    parameters = Parameters(network, image.float().mean((0, 1)) / 255, settings.initial_step, generator)
-    optimizer = _Optimizer(parameters, settings, matrix_optimizer)
-    distortion_gradient = DistortionGradient(network, device)
-    longer = max(width, height)
-    features_x = network.axis_features(width, longer).to(device)
-    features_y = network.axis_features(height, longer).to(device)
-    strides = polyphase_strides(height, width, settings.batch_pixels)
-    first_hard_step = settings.n_steps - max(1, round(settings.n_steps * settings.hard_fraction))
-    step_indices: list[int] = []
-
-    with _threads_for(math.ceil(height / strides[0]) * math.ceil(width / strides[1]) * network.width):
-        for index, (top, left) in zip(range(settings.n_steps), _phases(strides, order), strict=False):
-            hard = index >= first_hard_step
-            if index == first_hard_step:
-                step_indices = parameters.freeze_steps()
-            if index % settings.refresh_steps == 0 or index == first_hard_step:
-                parameters.refresh_scales()
-            steps, y = parameters.in_steps()
-            rounded = round_straight_through(y)
-            rate = parameters.rate_bits(rounded if hard else add_uniform_noise(y, generator))
-            optimizer.zero_grad()
-            weights = rounded * steps
-            weight_gradient = torch.zeros_like(parameters.theta)
-            target = image[top :: strides[0], left :: strides[1]].float() / 255
-            distortion = distortion_gradient(
-                parameters.split(weights.detach()),
-                features_x[left :: strides[1]],
-                features_y[top :: strides[0]],
-                target,
-                parameters.split(weight_gradient),
-            )
-            torch.autograd.backward([weights, rd_lambda / (height * width) * rate], [weight_gradient, None])
-            optimizer.step(index)
+    fitting = _Fit(pixels, network, settings, rd_lambda, generator, matrix_optimizer)
+    n_pixels, strides = pixels.shape[0] * pixels.shape[1], fitting.strides
+    batch = math.ceil(pixels.shape[0] / strides[0]) * math.ceil(pixels.shape[1] / strides[1])
+    phases = _phases(strides, torch.Generator().manual_seed(seed))
+    with torch_threads(_threads_for(batch * network.n_neurons)):
+        for index, phase in zip(range(settings.n_steps), phases, strict=False):
+            rate, distortion = fitting.step(index, phase)
             if (index + 1) % settings.report_steps == 0:
-                report(
-                    index + 1,
-                    float(rate.detach()) / (height * width),
-                    -10 * math.log10(max(float(distortion), 1e-10)),
-                )
-    symbols = parameters.symbols(step_indices)
-    bits = estimate_bits(symbols) if bool(parameters.theta.isfinite().all()) else math.nan
-    return Fit(symbols, step_indices, bits)
+                estimated_bpp = float(rate) / n_pixels
+                psnr_db = -10 * math.log10(max(float(distortion), 1e-10))
+                if not goes_on(FitReport(index + 1, settings.n_steps, estimated_bpp, psnr_db)):
+                    return None
+    return fitting.rounded()

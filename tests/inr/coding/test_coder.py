@@ -1,101 +1,49 @@
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inr.bitstream import TensorCoding
-from inr.coding.coder import decode_tensors, encode_tensors, tensor_bits
+from inr.coding.coder import PayloadReader, PayloadWriter, information, table
+from inr.coding.pmf import geometric_counts, uniform_counts
 from inr.errors import InvalidField
-from inr.mlp.architecture import TensorSpec
-from inr.mlp.fit.encoder import coding_of
+
+TABLES = np.stack([geometric_counts(index, 0, 8) for index in (4, 20, 40)]).astype(np.float64)
 
 
-def coding(symbols: np.ndarray, name: str = "sine1.weight") -> TensorCoding:
-    return coding_of(TensorSpec(name, symbols.shape), symbols, 1)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8)), max_size=60))
+def test_symbols_under_tables_of_their_own_are_read_as_written(drawn: list[tuple[int, int]]) -> None:
+    laws = np.array([law for law, _ in drawn], dtype=np.int32)
+    symbols = np.array([symbol for _, symbol in drawn], dtype=np.int32)
+    writer = PayloadWriter()
+    writer.each(symbols, TABLES, laws)
+    np.testing.assert_array_equal(PayloadReader(writer.to_bytes()).each(TABLES, laws), symbols)
 
 
-@st.composite
-def tensors(draw: st.DrawFn) -> tuple[np.ndarray, TensorCoding]:
-    name = draw(st.sampled_from(["sine1.weight", "sine1.phase", "output.offset"]))
-    is_matrix = name == "sine1.weight"
-    shape = (draw(st.integers(1, 9)), draw(st.integers(1, 50))) if is_matrix else (draw(st.integers(1, 40)),)
-    bound = draw(st.sampled_from([0, 1, 5, 300, 2047]))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    symbols = rng.integers(-bound, bound + 1, shape, dtype=np.int32)
-    symbols = np.cumsum(np.abs(symbols), dtype=np.int32) if name == "sine1.phase" else symbols
-    return symbols, coding(symbols, name)
+def test_all_kinds_of_symbols_share_one_coder() -> None:
+    uniform, geometric = table(uniform_counts(9)), table(geometric_counts(10, 0, 8))
+    laws = np.array([0, 1, 2], dtype=np.int32)
+    writer = PayloadWriter()
+    writer.block([3, 1], [uniform, geometric])
+    writer.all(np.array([8, 0, 4], dtype=np.int32), uniform)
+    writer.each(np.array([2, 0, 1], dtype=np.int32), TABLES, laws)
+    reader = PayloadReader(writer.to_bytes())
+    assert reader.block([uniform, geometric]) == [3, 1]
+    assert reader.all(uniform, 3).tolist() == [8, 0, 4]
+    assert reader.each(TABLES, laws).tolist() == [2, 0, 1]
 
 
-@given(st.lists(tensors(), min_size=1, max_size=5))
-def test_what_is_coded_is_decoded(drawn: list[tuple[np.ndarray, TensorCoding]]) -> None:
-    symbols, codings = [tensor for tensor, _ in drawn], [coding for _, coding in drawn]
-    payload = encode_tensors(symbols, codings)
-    assert len(payload) % 4 == 0
-    for found, expected in zip(
-        decode_tensors(payload, [t.shape for t in symbols], codings), symbols, strict=True
-    ):
-        assert found.dtype == np.int32
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_the_words_of_a_payload_are_these() -> None:
-    """A change here is a change of bits: it needs a new format version."""
-    matrix = np.array([[0, 1, -2, 3], [5, 0, 0, -1], [-7, 2, 1, 0]], dtype=np.int32)
-    vector = np.array([4, -4, 0, 2], dtype=np.int32)
-    payload = encode_tensors([matrix, vector], [TensorCoding(0, -7, 5, 17), TensorCoding(0, -4, 4)])
-    assert np.frombuffer(payload, "<u4").tolist() == [2493319329, 1011898685]
-
-
-def test_size_matches_the_information_of_the_tables() -> None:
-    rng = np.random.default_rng(3)
-    symbols = np.rint(rng.laplace(0, 6, (60, 60))).astype(np.int32)
-    bits = tensor_bits(symbols, coding(symbols))
-    assert 8 * len(encode_tensors([symbols], [coding(symbols)])) == pytest.approx(bits, abs=96)
-    assert bits / symbols.size == pytest.approx(np.log2(2 * np.e * 6), rel=0.02)  # a Laplace's entropy
-
-
-@pytest.mark.parametrize("n_levels", [20, 100, 1000])
-def test_sorted_phases_cost_what_their_order_tells_less(n_levels: int) -> None:
-    """Not log2(levels) each: n! orders of n phases are one network. The law itself costs little."""
-    phases = np.sort(np.random.default_rng(5).integers(0, n_levels + 1, 64)).astype(np.int32)
-    bits = tensor_bits(phases, coding(phases, "sine1.phase"))
-    multisets = math.log2(math.comb(n_levels + 64, 64))
-    assert 8 * len(encode_tensors([phases], [coding(phases, "sine1.phase")])) == pytest.approx(bits, abs=64)
-    assert multisets - 12 < bits < multisets + 12
-
-
-def test_columns_of_unequal_scale_cost_less_than_one_scale_would() -> None:
-    rng = np.random.default_rng(3)
-    symbols = np.rint(rng.laplace(0, 2.0 ** np.arange(-1, 7)[None].repeat(8, axis=1), (64, 64))).astype(
-        np.int32
-    )
-    bits = tensor_bits(symbols, coding(symbols))
-    mixed = np.log2(2 * np.e * np.abs(symbols).mean()) * symbols.size
-    assert bits < 0.85 * mixed
-
-
-def test_a_constant_tensor_takes_no_bits() -> None:
-    zeros = np.zeros((20, 20), dtype=np.int32)
-    assert encode_tensors([zeros], [TensorCoding(0, 0, 0, 0)]) == b""
-    assert tensor_bits(zeros, TensorCoding(0, 0, 0, 0)) == 0
-
-
-def test_an_impossible_payload_is_refused() -> None:
+def test_an_impossible_payload_is_refused_by_every_way_of_reading() -> None:
     """No encoder leads the decoder's quantile to 2**24."""
+    uniform, laws = table(uniform_counts(3)), np.zeros(4, dtype=np.int32)
     with pytest.raises(InvalidField, match="payload"):
-        decode_tensors(b"\xff" * 8, [(4,)], [TensorCoding(0, -1, 1)])
+        PayloadReader(b"\xff" * 8).all(uniform, 4)
+    with pytest.raises(InvalidField, match="payload"):
+        PayloadReader(b"\xff" * 8).block([uniform] * 4)
+    with pytest.raises(InvalidField, match="payload"):
+        PayloadReader(b"\xff" * 8).each(TABLES, laws)
 
 
-@given(st.binary(max_size=64))
-def test_any_payload_decodes_or_is_refused(payload: bytes) -> None:
-    payload = payload[: len(payload) // 4 * 4]
-    codings = [TensorCoding(0, -3, 9, 20), TensorCoding(0, 0, 0, 3), TensorCoding(0, -2047, 2047)]
-    phases = TensorCoding(0, 0, 2047, 40)
-    try:
-        *found, ascending = decode_tensors(payload, [(5, 20), (3, 3), (30,), (50,)], [*codings, phases])
-    except InvalidField:
-        return
-    assert all(t.min() >= c.low and t.max() <= c.high for t, c in zip(found, codings, strict=True))
-    assert np.diff(ascending, prepend=0).min() >= 0
+def test_information_is_that_of_the_boundaries() -> None:
+    bits = information(uniform_counts(4))
+    np.testing.assert_allclose(bits, 2, atol=1e-5)
+    assert information(TABLES.astype(np.int64)).shape == TABLES.shape

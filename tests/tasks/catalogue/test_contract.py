@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from inr import CodecConfig, DeadlineExceeded, Encoded, FitDiverged
+from inr import CodecConfig, Contract, DeadlineExceeded, Encoded, FitDiverged
+from inr.config import MAX_REFITS
 from inr.errors import ConfigError
 from inr.search import Attempt
-from tasks.catalogue.contract import MAX_REFITS, SMALLEST_LAMBDA, Contract, Fitted, fit_to_contract
+from tasks.catalogue.contract import SMALLEST_LAMBDA, Fitted, fit_to_contract
 
 CONFIG = CodecConfig(model="mlp", preset="draft", rd_lambda=0.004)
 
@@ -26,6 +27,7 @@ def encoded(rd_lambda: float, psnr_db: float) -> Encoded:
         n_parameters=1,
         device="cpu",
         restarts=0,
+        n_refits=0,
         attempts=(Attempt(rd_lambda, 1.0, psnr_db, 1),),
         history=(),
     )

@@ -5,8 +5,7 @@ import pytest
 
 import inr
 from inr.bitstream import FORMAT_VERSION
-from inr.config import CodecConfig
-from tasks.catalogue.contract import Contract
+from inr.config import CodecConfig, Contract
 from tasks.catalogue.recipe import Goal, Recipe, Setting
 from tests.tasks.rows import digest
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inr import CodecConfig
+from inr import CodecConfig, Contract
 from inr.mlp.fit import presets
-from tasks.catalogue.contract import Contract
 from tasks.catalogue.keys import object_key
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
@@ -74,7 +73,7 @@ def source_image(path: Path) -> SourceImage:
 @pytest.fixture(scope="module", autouse=True)
 def short_fits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(presets._STEPS, "draft", 400)
+        monkeypatch.setitem(presets.PRESET_STEPS, "draft", 400)
         yield
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 import inr
 from inr.bitstream import Metadata
 from inr.metrics import psnr_db
+from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue.keys import object_key
 from tasks.catalogue.records import PictureFacts, Planned, Stored
 from tasks.catalogue.rows import row_of
@@ -96,12 +97,12 @@ def lossless(tmp_path: Path) -> Kept:
     original = file_of(image(9, 8, 3), icc_profile=b"not looked into")
     picture = open_picture(original, max_pixels=100)
     data = to_lossless(picture)
-    found = inr.decoder.digest_pixels(picture.pixels)
+    found = digest_pixels(picture.pixels)
     kept = keep(
         tmp_path,
         original,
         data,
-        symbols_digest=inr.decoder.digest_symbols(()),
+        symbols_digest=digest_symbols(()),
         pixels_digest=found,
         psnr_db=math.inf,
     )

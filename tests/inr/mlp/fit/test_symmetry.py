@@ -3,21 +3,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inr.decoder import Network, render
 from inr.mlp.architecture import CoordinateMLP
-from inr.mlp.fit.encoder import coding_of
 from inr.mlp.fit.symmetry import canonicalize
-from tests.inr.networks import made_up_network
+from inr.mlp.synthesis import synthesize
+from tests.inr.networks import made_up_mlp, mlp
 
 
 def scattered(architecture: CoordinateMLP, seed: int) -> tuple[list[np.ndarray], list[int]]:
     """A network whose phases lie anywhere, several turns away and below zero, and some of them equal."""
-    network = made_up_network(architecture, seed=seed, gain=0.1)
+    network = made_up_mlp(architecture, seed=seed, width=8, height=8, gain=0.1)
     rng = np.random.default_rng(seed)
     symbols = list(network.symbols)
     for i in range(1, len(symbols) - 1, 2):
         symbols[i] = rng.integers(-1500, 1500, symbols[i].shape, dtype=np.int32)
-    return symbols, [coding.step_index for coding in network.codings[1:-1:2]]
+    return symbols, list(network.step_indices[1:-1:2])
 
 
 def values(symbols: list[np.ndarray], levels: list[int], inputs: np.ndarray) -> np.ndarray:
@@ -28,8 +27,8 @@ def values(symbols: list[np.ndarray], levels: list[int], inputs: np.ndarray) -> 
 
 
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_the_canonical_network_is_the_same_function(width: int, depth: int, seed: int) -> None:
-    symbols, levels = scattered(CoordinateMLP(3, width, depth, 3, 2), seed)
+def test_the_canonical_network_is_the_same_function(neurons: int, depth: int, seed: int) -> None:
+    symbols, levels = scattered(mlp(3, neurons, depth, 3, 2), seed)
     before = [tensor.copy() for tensor in symbols]
     canonical = canonicalize(symbols, levels)
     inputs = np.random.default_rng(seed).uniform(-1, 1, (50, 12))
@@ -44,7 +43,7 @@ def test_the_canonical_network_is_the_same_function(width: int, depth: int, seed
 
 
 def test_it_is_its_own_canonical_form() -> None:
-    symbols, levels = scattered(CoordinateMLP(3, 30, 5, 3, 2), 4)
+    symbols, levels = scattered(mlp(3, 30, 5, 3, 2), 4)
     once = canonicalize(symbols, levels)
     for again, tensor in zip(canonicalize(once, levels), once, strict=True):
         np.testing.assert_array_equal(again, tensor)
@@ -53,18 +52,13 @@ def test_it_is_its_own_canonical_form() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_exact_pixels_move_by_a_rounding_at_most(seed: int) -> None:
     """Half a turn is added before a rounding to float32, so a level may change here and there."""
-    architecture = CoordinateMLP(3, 24, 4, 5, 2)
+    architecture = mlp(3, 24, 4, 5, 2)
     symbols, levels = scattered(architecture, seed)
 
     def pixels(tensors: list[np.ndarray]) -> np.ndarray:
         indices = [40 + i % 2 for i in range(len(tensors))]
         indices[1:-1:2] = levels
-        codings = [
-            coding_of(spec, tensor, index)
-            for spec, tensor, index in zip(architecture.specs, tensors, indices, strict=True)
-        ]
-        network = Network(architecture, tensors, codings)
-        return render(network, width=40, height=30).astype(int)
+        return synthesize(architecture, tensors, indices, width=40, height=30).astype(int)
 
     difference = np.abs(pixels(canonicalize(symbols, levels)) - pixels(symbols))
     assert difference.max() <= 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import add_synthetic_rows
+from benchmarks.archive.rows import add_synthetic_rows
 from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.parts import HISTORY, write_rows
 from tasks.catalogue.query import tables

@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from benchmarks.report import add_synthetic_rows
+from benchmarks.archive.rows import add_synthetic_rows
 from tasks.report.html.render import make_report
 from tasks.settings import RunOptions
 from tasks.store.locations import open_store

@@ -1,0 +1,1 @@
+"""How the archive does around its fits: many images, large catalogues, other conditions."""

@@ -1,0 +1,340 @@
+"""What `inr archive` takes beyond its fits: time, memory, Prefect's database, and reruns that find nothing to do.
+
+    python -m benchmarks.archive.overhead --n-images 50 --side 96 --bare-runs 2 --out benchmarks/results/pipeline
+    python -m benchmarks.archive.overhead --n-images 1000 10000 --side 8 --steps 6 --rerun --out benchmarks/results/scale
+
+Images are cut from photographs, all different: crops, or tiles side by side where thousands are wanted. Each
+number of images is archived into a store and a Prefect home of its own:
+
+1. `prefect`: an empty flow, which is Prefect's import and the start and end of its own server.
+2. `bare`: the fits alone, in as many threads as the flow has workers, or processes where its engine has those;
+   the clock runs around the fits only, in processes that have imported everything. Once before the archive and
+   once after it, or only before, or in an earlier run (`--bare-seconds`); the mean counts.
+3. `archive`: ``inr archive``, from the command to its exit. Memory is read every two seconds, of the process and
+   of Prefect's server, which it starts. With `--steps`, fits are cut short, so that what is measured is the archive
+   and not the fits; all else is as always.
+4. `rerun`: the command again, which has to find nothing to do: on the folders, then on S3, where a server of this
+   machine holds a copy of both.
+
+The overhead is archive − prefect − bare: the interpreter, importing torch, opening, storing, decoding and verifying
+each image, the records and the report. Steps are kept in OUT.jsonl as they come.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sqlite3
+import statistics
+import sys
+import time
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks import frame, journal, processes
+from benchmarks.archive.here import read_rows
+from benchmarks.frame import n_cores, number, numbers, table, timed
+from benchmarks.processes import Cost
+from benchmarks.rd.measuring import Pixels, list_images, read_pixels
+from benchmarks.samples import make_crops, make_tiles
+from inr.config import PRESETS, CodecConfig
+from tasks.store.locations import open_store
+
+PROCESSES = "benchmarks.archive.fits"
+MOST_CROPS = 500  # more images are tiles
+RERUNS = 3
+N_SHOWN = 10
+SAMPLE_SECONDS = 2.0
+EMPTY_FLOW = """
+from flows.cli.running import quiet_prefect
+quiet_prefect()
+from prefect import flow
+flow(name="empty")(lambda: None)()
+"""
+
+
+@dataclass(frozen=True)
+class How:
+    """How images are archived: where, in which size, and by how many workers."""
+
+    work: Path
+    side: int
+    preset: str
+    runner: str
+    workers: int
+    steps: int | None
+    code: str
+
+    def words(self) -> list[str]:
+        """The words of ``inr archive`` beside the source and the store."""
+        chosen = {"--preset": self.preset, "--runner": self.runner, "--workers": str(self.workers)}
+        return [*(word for pair in chosen.items() for word in pair), "--device", "cpu", "--json"]
+
+    def archive(self, source: str, store: str, variables: Mapping[str, str]) -> Cost:
+        """Run ``inr archive``, with the fits that were asked for."""
+        command = [processes.INR, "archive"]
+        if self.steps is not None:
+            command = [sys.executable, "-m", PROCESSES, "short", str(self.steps)]
+        environment = {**os.environ, **variables}
+        words = [*command, source, store, *self.words()]
+        return processes.run(words, environment, sample_seconds=SAMPLE_SECONDS)
+
+    def folders(self, n_images: int) -> tuple[Path, Path, Path]:
+        """The images, the store, and the home of Prefect."""
+        images, store, prefect = (self.work / f"{of}-{n_images}" for of in ("images", "store", "prefect"))
+        return images, store, prefect
+
+
+@dataclass(frozen=True)
+class Run:
+    """An archive.
+
+    Attributes:
+        n_images: How many.
+        seconds, cpu_seconds: From the command to its exit, by the clock and of all processors.
+        prefect_seconds: Of an empty flow.
+        bare_seconds: Of the fits alone, each time.
+        flow_seconds: Of the flow, by its own clock.
+        encode_seconds, verify_seconds: By the catalogue, summed over the images, divided by the workers.
+        memory: See `memory_over_time`.
+        peak_mib: Greatest resident memory of the process, and of Prefect's server.
+        prefect_mib, store_mib: Sizes of Prefect's database and of the store.
+    """
+
+    n_images: int
+    seconds: float
+    cpu_seconds: float
+    prefect_seconds: float
+    bare_seconds: Sequence[float]
+    flow_seconds: float
+    encode_seconds: float
+    verify_seconds: float
+    memory: Sequence[tuple[int, float, float]]
+    peak_mib: tuple[float, float]
+    prefect_mib: float
+    store_mib: float
+
+    @property
+    def overhead_seconds(self) -> float | None:
+        """What neither Prefect's start nor the fits explain; None where the fits were not measured alone."""
+        if not self.bare_seconds:
+            return None
+        return self.seconds - self.prefect_seconds - statistics.mean(self.bare_seconds)
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Seconds of each time that nothing was to do, by the clock and of all processors."""
+
+    where: str
+    seconds: Sequence[float]
+    cpu_seconds: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The archives, and the reruns of the largest one."""
+
+    runs: Sequence[Run]
+    reruns: Sequence[Idle]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Images to archive into a new store."""
+
+    how: How
+    n_images: int
+    bare_runs: int
+    bare_seconds: float | None
+
+    @property
+    def key(self) -> str:
+        """See `benchmarks.journal.Point`."""
+        return f"archive {self.n_images}, {journal.depends_on(repr(self))}"
+
+    def measure(self) -> Run:
+        """Archive them."""
+        how, folders = self.how, self.how.folders(self.n_images)
+        source, store, home = folders
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        make = make_crops if self.n_images <= MOST_CROPS else make_tiles
+        make(source, n_images=self.n_images, side=how.side)
+        variables = {"PREFECT_HOME": str(home), "INR_DEVICE": "cpu"}
+        empty_flow = partial(
+            processes.run, [sys.executable, "-c", EMPTY_FLOW], {**os.environ, **variables}
+        )
+
+        def bare() -> float:
+            command = [sys.executable, "-m", PROCESSES, "bare", str(source), *how.words()]
+            return float(processes.run(command).printed)
+
+        each = [self.bare_seconds or bare()] if self.bare_runs else []
+        empty_flow()  # makes Prefect's database, once per machine
+        prefect = empty_flow()
+        cost = how.archive(str(source), str(store), variables)
+        each += [bare() for _ in range(self.bare_runs - 1)]
+        rows = read_rows(store, ("recorded_at", "encode_seconds", "verify_seconds"))
+        return Run(
+            n_images=self.n_images,
+            seconds=cost.seconds,
+            cpu_seconds=cost.cpu_seconds,
+            prefect_seconds=prefect.seconds,
+            bare_seconds=each,
+            flow_seconds=json.loads(cost.printed)["wall_seconds"],
+            encode_seconds=sum(row["encode_seconds"] for row in rows) / how.workers,
+            verify_seconds=sum(row["verify_seconds"] for row in rows) / how.workers,
+            memory=memory_over_time(cost, [row["recorded_at"].timestamp() for row in rows]),
+            peak_mib=(max(own for _, own, _ in cost.samples), max(others for *_, others in cost.samples)),
+            prefect_mib=_database_mib(home / "prefect.db"),
+            store_mib=sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / 2**20,
+        )
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """The folders that an `Archive` left, to be archived again: as they are, or copied to S3."""
+
+    how: How
+    n_images: int
+    where: str
+
+    @property
+    def key(self) -> str:
+        """See `benchmarks.journal.Point`."""
+        return f"rerun {self.where} {self.n_images}, {journal.depends_on(repr(self))}"
+
+    def measure(self) -> Idle:
+        """Archive them again, which finds nothing to do."""
+        source, store, _ = self.how.folders(self.n_images)
+        if self.where == "folder":
+            return self._idle(str(source), str(store), {})
+        from tests.s3_server import environment, running_server
+
+        shutil.rmtree(self.how.work / "s3", ignore_errors=True)
+        (self.how.work / "s3").mkdir(parents=True)
+        with running_server(self.how.work / "s3") as server:
+            access = environment(server.endpoint)
+            os.environ.update(access)
+            return self._idle(_copied(source), _copied(store), access)
+
+    def _idle(self, source: str, store: str, variables: Mapping[str, str]) -> Idle:
+        costs = [self.how.archive(source, store, variables) for _ in range(RERUNS)]
+        for cost in costs:
+            if json.loads(cost.printed)["n_planned"]:
+                raise ValueError(f"expected nothing to do, found {cost.printed}")
+        return Idle(self.where, [cost.seconds for cost in costs], [cost.cpu_seconds for cost in costs])
+
+
+def memory_over_time(cost: Cost, recorded: Sequence[float]) -> list[tuple[int, float, float]]:
+    """Images done, resident MiB of the process and of the server: when each tenth of the images was done.
+
+    Args:
+        cost: A run with samples.
+        recorded: Unix times at which its images were done, in any order.
+    """
+    done = sorted(recorded)
+    samples = [(bisect(done, at), own, others) for at, own, others in cost.samples]
+    goals = [len(done) * tenth // N_SHOWN for tenth in range(1, N_SHOWN + 1)]
+    return [next((sample for sample in samples if sample[0] >= goal), samples[-1]) for goal in goals]
+
+
+def _database_mib(path: Path) -> float:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("pragma wal_checkpoint(truncate)")
+    return path.stat().st_size / 2**20
+
+
+def _copied(folder: Path) -> str:
+    """The URL of a copy of a folder in S3."""
+    store = open_store(f"s3://archive/{folder.name}")
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: store.put(name, (folder / name).read_bytes()), names))
+    return store.url
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The arguments beyond those of every benchmark."""
+    parser.add_argument("--n-images", type=int, nargs="+", default=[50])
+    parser.add_argument("--side", type=int, default=96, help="side of each image in pixels")
+    parser.add_argument("--steps", type=int, help="of each fit, in place of the preset's")
+    parser.add_argument("--rerun", action="store_true", help="archive the most images again, and on S3")
+    parser.add_argument("--bare-runs", type=int, default=0, choices=(0, 1, 2), help="of the fits alone")
+    parser.add_argument("--bare-seconds", type=float, help="of the first run of the fits alone, if known")
+    parser.add_argument("--preset", default="draft", choices=PRESETS)
+    parser.add_argument("--runner", default="threads", choices=("threads", "dask", "ray"), help="engine")
+    parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
+
+
+def measure(arguments: argparse.Namespace) -> Result:
+    """Do the steps that the journal does not hold yet."""
+    shared = {name: getattr(arguments, name) for name in ("side", "preset", "runner", "workers", "steps")}
+    how = How(work=arguments.work.resolve(), code=frame.code_digest(*frame.FLOORS), **shared)
+    sizes = sorted(arguments.n_images)
+    path = frame.result_file(arguments.out, ".jsonl")
+    archives = [Archive(how, size, arguments.bare_runs, arguments.bare_seconds) for size in sizes]
+    reruns = [Rerun(how, sizes[-1], where) for where in ("folder", "S3") if arguments.rerun]
+    runs = journal.measured(archives, Run, path)
+    return Result(runs, journal.measured(reruns, Idle, path))
+
+
+def page(result: Result, arguments: argparse.Namespace) -> list[str]:
+    """The lines of the page."""
+    columns = [_column(run) for run in result.runs]
+    header = ("what", *(f"{run.n_images} images" for run in result.runs))
+    memory = [(f"{n}", f"{own:.0f}", f"{server:.0f}") for run in result.runs for n, own, server in run.memory]
+    reruns = [(idle.where, numbers(idle.seconds), numbers(idle.cpu_seconds)) for idle in result.reruns]
+    fits = "the preset's" if arguments.steps is None else f"{arguments.steps} in place of the preset's"
+    again = ["", "## A rerun finds nothing to do"]
+    return [
+        f"# Archives of {result.runs[-1].n_images} images of {arguments.side}x{arguments.side}",
+        f"- Preset {arguments.preset}, runner {arguments.runner}, {arguments.workers} at a time; steps of a fit: {fits}",
+        *table(header, [(name, *(column[name] for column in columns)) for name in columns[0]]),
+        "",
+        "## Memory over the runs",
+        *table(("images done", "the process, MiB", "Prefect's server, MiB"), memory),
+        *(again + table(("where", "seconds, each time", "of all processors"), reruns) if reruns else []),
+    ]
+
+
+def _column(run: Run) -> dict[str, str]:
+    over, outside = run.overhead_seconds, run.flow_seconds - run.encode_seconds
+    bare = statistics.mean(run.bare_seconds) if run.bare_seconds else None
+    beyond = 1000 / run.n_images
+    return {
+        "`inr archive`, command to exit, s": f"{run.seconds:.1f}",
+        "the same, seconds of all processors": f"{run.cpu_seconds:.1f}",
+        "Prefect's own start and end (an empty flow), s": f"{run.prefect_seconds:.1f}",
+        "the fits alone, as many at a time, each time, s": numbers(run.bare_seconds) or "–",
+        "**overhead: the command less both**, s": number(over, 1),
+        "**the same, of the fits alone**": number(over and bare and 100 * over / bare, 1, " %"),
+        "the flow by its own clock, s": f"{run.flow_seconds:.1f}",
+        "encodes by the catalogue, over the workers, s": f"{run.encode_seconds:.1f}",
+        "verification, over the workers, s": f"{run.verify_seconds:.1f}",
+        "the flow outside of encodes, of them": f"{100 * outside / run.encode_seconds:.1f} %",
+        "**the same, per image, ms**": f"{beyond * outside:.1f}",
+        "the same, command to exit, ms": f"{beyond * (run.seconds - run.encode_seconds):.1f}",
+        "peak memory of the process, MiB": f"{run.peak_mib[0]:.0f}",
+        "peak memory of Prefect's server, MiB": f"{run.peak_mib[1]:.0f}",
+        "Prefect's database, MiB": f"{run.prefect_mib:.1f}",
+        "the same per image, KiB": f"{1024 * run.prefect_mib / run.n_images:.1f}",
+        "the store, MiB": f"{run.store_mib:.1f}",
+    }
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure and write the result."""
+    frame.run("benchmarks.archive.overhead", words, options=options, measure=measure, page=page)
+
+
+if __name__ == "__main__":
+    main()

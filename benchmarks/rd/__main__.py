@@ -1,0 +1,185 @@
+"""Rate and distortion of real files: images x λ, each encoded, written, read back and decoded, and baselines.
+
+    python -m benchmarks.rd --images kodak --names kodim15 --lambdas 0.004 0.001 --out benchmarks/results/rd
+
+writes OUT.json and OUT.md. Points are kept in OUT.jsonl as they come; run the same command again after an
+interruption and only the missing ones are measured. A point is measured again when the code of `inr`, the
+image or the settings change. JPEG is always measured, on the same images; `--baselines all` adds the other
+classical codecs, and an empty `--lambdas` leaves only baselines. Several results are put side by side by
+`benchmarks.rd.side_by_side`.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import frame, journal
+from benchmarks.rd import page
+from benchmarks.rd.codecs import CODECS, JPEGS, origin
+from benchmarks.rd.measuring import BaselinePoint, FitPoint, crop, list_images
+from benchmarks.rd.results import (
+    JPEG,
+    PUBLISHED,
+    Codec,
+    Comparison,
+    FilePoint,
+    FittedPoint,
+    Measures,
+    Prices,
+    combine,
+    read_published,
+)
+from inr.config import CodecConfig
+from tasks.report.curves import BDRate, Point, bd_rate
+
+OURS = "this codec"
+# Published curves that a page names.
+COMPARED = ("COIN", "Strümpler 2022", "NIF25")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run: its files, and what follows from them.
+
+    Attributes:
+        n_images: How many images there are.
+        points: The files of this codec.
+        baselines: The files of each baseline.
+        mean: Means over images of this codec.
+        jpeg_mean: The mean curve of `JPEG`, as pairs of bpp and dB.
+        bd_rate: Of this codec against each anchor.
+        published: Published curves.
+        bd_rate_published: Of the mean curve of this codec against each of them.
+    """
+
+    n_images: int
+    points: Sequence[FittedPoint]
+    baselines: Mapping[str, Sequence[FilePoint]]
+    mean: Sequence[Measures]
+    jpeg_mean: Sequence[tuple[float, float]]
+    bd_rate: dict[str, Comparison]
+    published: Mapping[str, Sequence[Point]]
+    bd_rate_published: dict[str, BDRate | None]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The arguments beyond those of every benchmark."""
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of images")
+    parser.add_argument("--names", nargs="*", default=[], help="stems of the images to take (default: all)")
+    parser.add_argument("--box", nargs=4, type=int, help="left, top, right, bottom: the part to take of each")
+    parser.add_argument("--lambdas", nargs="*", type=float, default=(), help="none: baselines only")
+    parser.add_argument("--baselines", nargs="*", default=[], choices=[*CODECS, "all"], metavar="NAME")
+    parser.add_argument("--model", default="mlp")
+    parser.add_argument("--preset", default="standard")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--decodes", type=int, default=0, help="after the first one, to take the median of")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once (default 1)")
+    parser.add_argument(
+        *("--threads", "--threads-per-process"),
+        type=int,
+        dest="threads_per_process",
+        help="default: cores / jobs",
+    )
+    parser.add_argument("--reference", type=Path, default=PUBLISHED, metavar="FILE", help="published curves")
+    parser.add_argument("--compare", nargs="*", default=COMPARED, help="curves of FILE to show")
+
+
+def measure(arguments: argparse.Namespace) -> Result:
+    """Every file of the baselines, and every one of this codec."""
+    chosen, code = arguments, frame.codec_digest()
+    if "all" in chosen.baselines:
+        chosen.baselines = CODECS
+    chosen.baselines = list(dict.fromkeys([*JPEGS, *chosen.baselines]))
+    chosen.threads_per_process = chosen.threads_per_process or max(1, frame.n_cores() // chosen.jobs)
+    images = list_images(chosen.images, chosen.names)
+    if chosen.box:
+        images = [crop(image, chosen.box, chosen.work / "crops") for image in images]
+    files = [
+        BaselinePoint(image, name, setting)
+        for name in chosen.baselines
+        for image in images
+        for setting in CODECS[name].grid
+    ]
+    fits = [
+        FitPoint(
+            image=image,
+            config=CodecConfig(
+                model=chosen.model, preset=chosen.preset, seed=chosen.seed, rd_lambda=rd_lambda
+            ),
+            device=chosen.device,
+            n_threads=chosen.threads_per_process,
+            n_decodes=chosen.decodes,
+            code=code,
+            folder=chosen.work / chosen.out.name,
+        )
+        for rd_lambda in chosen.lambdas
+        for image in images
+    ]
+    path = frame.result_file(chosen.out, ".jsonl")
+    pool = {"n_processes": chosen.jobs, "n_threads": chosen.threads_per_process}
+    found = list(zip(files, journal.measured(files, FilePoint, path, **pool), strict=True))
+    baselines = {name: [point for file, point in found if file.name == name] for name in chosen.baselines}
+    points = journal.measured(fits, FittedPoint, path, **pool)
+    return summarise(points, baselines, read_published(chosen.reference, chosen.compare))
+
+
+def summarise(
+    points: Sequence[FittedPoint],
+    baselines: Mapping[str, Sequence[FilePoint]],
+    published: Mapping[str, Sequence[Point]],
+) -> Result:
+    """The result of what was measured, beside published curves."""
+    combined = combine(codecs(points, baselines), Prices())
+    jpeg, ours = combined.curves[JPEG], combined.curves.get(OURS)
+    return Result(
+        n_images=len(jpeg.by_image),
+        points=points,
+        baselines=baselines,
+        mean=combined.mean.get(OURS, []),
+        jpeg_mean=[(point.bpp, point.psnr_db) for point in jpeg.mean],
+        bd_rate=combined.bd_rate.get(OURS, {}),
+        published=published,
+        bd_rate_published={
+            name: bd_rate(anchor=curve, test=ours.mean) for name, curve in published.items() if ours
+        },
+    )
+
+
+def codecs(points: Sequence[FittedPoint], baselines: Mapping[str, Sequence[FilePoint]]) -> list[Codec]:
+    """The codecs of a run, with this one in front if it was measured."""
+    ours = [Codec(OURS, points, is_ours=True)] if points else []
+    return [*ours, *(Codec(name, of_one, is_ours=False) for name, of_one in baselines.items())]
+
+
+def lines(result: Result, arguments: argparse.Namespace) -> list[str]:
+    """The lines of the page."""
+    chosen, all_codecs = arguments, codecs(result.points, result.baselines)
+    codec = f"model {chosen.model}, preset {chosen.preset}, seed {chosen.seed}, {chosen.device}"
+    combined = combine(all_codecs, Prices())
+    curves = {name: of_one.mean for name, of_one in combined.curves.items()}
+    return [
+        "# Rate and distortion, from files",
+        *([f"- This codec: {codec}"] if result.points else []),
+        f"- {chosen.jobs} at once, {chosen.threads_per_process} threads each",
+        *([f"- decode: the median of {chosen.decodes}, after a first one"] if chosen.decodes else []),
+        *(f"- {origin(name)}" for name in result.baselines),
+        *([f"- Box {', '.join(map(str, chosen.box))} of each image"] if chosen.box else []),
+        f"- Images: {result.n_images}",
+        page.EXPLAINED,
+        *page.bd_rates(combined),
+        *(page.bd_rates_by_image(result.bd_rate, result.bd_rate_published) if result.points else []),
+        *page.means(combined, all_codecs),
+        *page.rates_needed({**curves, **result.published}),
+        *(page.files(result.points, combined) if result.points else []),
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure what is missing and write the result."""
+    frame.run("benchmarks.rd", words, options=options, measure=measure, page=lines)
+
+
+if __name__ == "__main__":
+    main()

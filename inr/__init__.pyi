@@ -1,0 +1,30 @@
+from .bitstream import Limits as Limits
+from .bitstream import Metadata as Metadata
+from .config import CodecConfig as CodecConfig
+from .config import Contract as Contract
+from .decoder import Decoded as Decoded
+from .decoder import decode as decode
+from .encoder import encode as encode
+from .encoder import encode_many as encode_many
+from .errors import BadMagic as BadMagic
+from .errors import BitstreamError as BitstreamError
+from .errors import ChecksumMismatch as ChecksumMismatch
+from .errors import ConfigError as ConfigError
+from .errors import DeadlineExceeded as DeadlineExceeded
+from .errors import EncodeError as EncodeError
+from .errors import FitDiverged as FitDiverged
+from .errors import InrError as InrError
+from .errors import InvalidField as InvalidField
+from .errors import SelfCheckFailed as SelfCheckFailed
+from .errors import TrailingData as TrailingData
+from .errors import Truncated as Truncated
+from .errors import UnsupportedVersion as UnsupportedVersion
+from .fit.encoding import Encoded as Encoded
+from .fit.encoding import EncodeRequest as EncodeRequest
+from .inspection import Inspection as Inspection
+from .inspection import inspect as inspect
+from .search import Attempt as Attempt
+from .search import ContractMissed as ContractMissed
+from .search import Progress as Progress
+
+__version__: str

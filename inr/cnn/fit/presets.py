@@ -1,0 +1,46 @@
+"""Family `cnn`: size of the network and length of the fit (measured in benchmarks/results/cnn_choices.md)."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inr.cnn.architecture import LatentPyramid
+from inr.cnn.fit.trainer import PyramidSettings
+from inr.cnn.prior import N_GAINS, NO_GAIN, priors
+
+PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}
+
+
+def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid:
+    """The network for an image: that of the prior for its channels, scaled for λ.
+
+    Args:
+        pixels: uint8 [height, width, channels].
+        rd_lambda: λ of Eq. 5, for pixels in [0, 1].
+    """
+    height, width, channels = pixels.shape
+    known = next(known for known in priors() if known.channels in (channels, channels - 1))
+    # Latents are in units of a step that goes with the root of λ.
+    gain = round(NO_GAIN + 2 * math.log2(rd_lambda / known.rd_lambda))
+    return LatentPyramid(
+        channels=channels,
+        width=width,
+        height=height,
+        n_levels=min(known.n_levels, max(1, min(height, width).bit_length() - 1)),
+        context_neurons=known.context_neurons,
+        synthesis_neurons=known.synthesis_neurons,
+        n_residuals=known.n_residuals,
+        prior=known,
+        gain=min(max(gain, 0), N_GAINS - 1),
+    )
+
+
+def choose_settings(preset: str, n_steps: int | None = None) -> PyramidSettings:
+    """Length and rates of a fit.
+
+    Args:
+        preset: One of `config.PRESETS`.
+        n_steps: Steps in place of the preset's, if given.
+    """
+    return PyramidSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)

@@ -1,0 +1,126 @@
+"""The seam between the encoder and a family's fit: requests in, one result or error for each.
+
+A fit takes requests and may advance them in any order, one after the other or all in step. Every so many
+steps it reports where they stand, and the caller's answer names the requests to drop: nothing is raised
+through a fit, so that one image's deadline ends that image alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inr.errors import InrError
+from inr.network import Network
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitRequest:
+    """One image to fit at one λ.
+
+    Attributes:
+        pixels: uint8 [height, width, channels].
+        rd_lambda: λ of Eq. 5, loss = MSE + λ · bpp, for pixels in [0, 1].
+        seed: Seed of all that the fit draws.
+        preset: Length of the fit, one of `config.PRESETS`.
+        n_steps: Optimiser steps in place of the preset's; None leaves the preset's.
+    """
+
+    pixels: NDArray[np.uint8]
+    rd_lambda: float
+    seed: int
+    preset: str
+    n_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """A report of one fit on its way.
+
+    Attributes:
+        step: Steps done.
+        n_steps: Steps that the fit takes in all.
+        estimated_bpp: Bits per pixel that its rounded symbols would take.
+        psnr_db: PSNR in dB of the last step's pixels.
+    """
+
+    step: int
+    n_steps: int
+    estimated_bpp: float
+    psnr_db: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted, rounded network.
+
+    Attributes:
+        network: The network, as a decoder will have it.
+        estimated_bits: Bits of its payload by the fit's own estimate (Eq. 4); not finite if the fit diverged.
+    """
+
+    network: Network
+    estimated_bits: float
+
+
+# Takes the reports of running requests, by their place among the requests; returns those to drop, each with
+# the error that ends it.
+OnReports = Callable[[Mapping[int, FitReport]], Mapping[int, InrError]]
+
+
+class _Fit(Protocol):
+    def __call__(
+        self, requests: Sequence[FitRequest], *, device: str, on_reports: OnReports
+    ) -> list[Fitted | InrError]: ...
+
+
+@dataclass(frozen=True)
+class Fitter:
+    """The fitting side of a model family.
+
+    Attributes:
+        fit: Fits a network to each request's image on "cpu" or "cuda". It calls `on_reports` every so many
+            steps, drops the requests that the answer names, and returns one result or error for each.
+        one_colour: Makes the network of an image of one colour, at a λ.
+        max_pixels: Largest width · height that the family takes; None: the container's limits alone.
+    """
+
+    fit: _Fit
+    one_colour: Callable[[NDArray[np.uint8], float], Network]
+    max_pixels: int | None = None
+
+
+# Takes one report; returns whether the fit goes on.
+GoesOn = Callable[[FitReport], bool]
+
+FitOne = Callable[[FitRequest, str, GoesOn], Fitted | None]
+
+
+def one_by_one(
+    fit_one: FitOne, requests: Sequence[FitRequest], *, device: str, on_reports: OnReports
+) -> list[Fitted | InrError]:
+    """Fit requests one after the other.
+
+    Args:
+        fit_one: Fits one request on a device, and asks after each report whether to go on; it returns None
+            where the answer was no.
+        requests: The requests; one that is dropped before its turn is not begun.
+        device: "cpu" or "cuda".
+        on_reports: Called with each report.
+
+    Returns:
+        A result, or the error that dropped the request, for each, in order.
+    """
+    dropped: dict[int, InrError] = {}
+    results: list[Fitted | InrError] = []
+    for number, request in enumerate(requests):
+
+        def goes_on(report: FitReport, number: int = number) -> bool:
+            dropped.update(on_reports({number: report}))
+            return number not in dropped
+
+        fitted = None if number in dropped else fit_one(request, device, goes_on)
+        results.append(dropped[number] if fitted is None else fitted)
+    return results

@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+from inr import BitstreamError, inspect
+from inr.bitstream import SECTIONS
+from tests.inr.conftest import VECTORS
+
+INDEX = json.loads((VECTORS / "vectors.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["rgb_metadata", "wide_symbols", "cnn_prior_rgb_alpha", "cnn_eight_levels"])
+def test_sections_and_tensors_account_for_every_byte(name: str) -> None:
+    data = (VECTORS / f"{name}.inr").read_bytes()
+    found = inspect(data)
+    assert sum(section.n_bytes for section in found.sections) == found.n_bytes == len(data)
+    assert [section.name for section in found.sections] == ["header", *SECTIONS, "crc"]
+    assert [found.height, found.width, found.channels] == INDEX[name]["shape"]
+    assert sum(tensor.n_symbols for tensor in found.tensors) == found.n_parameters
+    assert all(tensor.bits >= 0 and tensor.n_zero <= tensor.n_symbols for tensor in found.tensors)
+    payload = next(section.n_bytes for section in found.sections if section.name == "payload")
+    assert sum(tensor.bits for tensor in found.tensors) == pytest.approx(8 * payload, abs=128)
+    assert found.rate_bpp == 8 * len(data) / (found.width * found.height)
+
+
+def test_metadata_is_counted_uncompressed() -> None:
+    found = inspect((VECTORS / "rgb_metadata.inr").read_bytes())
+    assert (found.icc_bytes, found.exif_bytes) == (400, 20)
+
+
+def test_what_is_no_file_is_named() -> None:
+    with pytest.raises(BitstreamError):
+        inspect(b"")

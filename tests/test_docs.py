@@ -1,0 +1,52 @@
+"""What the pages for people name must be there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "deployments/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "inr" / "FORMAT.md",
+    ROOT / "tasks" / "catalogue" / "CATALOGUE.md",
+]
+README_BYTES = 8000
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]+)?\)")
+PATH = re.compile(r"`((?:inr|tasks|flows|deployments|benchmarks|tests|docs)/[\w/.*-]+)`")
+TARGET = re.compile(r"`make ([a-z][a-z0-9-]*)")
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path = page.parent / target
+        assert path.exists(), target
+        assert not anchor or anchor[1:] in anchors(path), f"{target}{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_in_the_text_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # it speaks of what was
+    for path in PATH.findall(page.read_text(encoding="utf-8")):
+        assert list(ROOT.glob(path.rstrip("/"))), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_exists(page: Path) -> None:
+    made = re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= set(made)
+
+
+def test_the_readme_is_short() -> None:
+    assert (ROOT / "README.md").stat().st_size <= README_BYTES
