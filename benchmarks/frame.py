@@ -99,17 +99,12 @@ def run(
     arguments = parser.parse_args(given)
     found = measure(arguments)
     origin = origin_of(module, given, arguments.other_work)
-    settings = {name: _plain(value) for name, value in vars(arguments).items() if name not in NO_SETTINGS}
+    settings = {name: value for name, value in vars(arguments).items() if name not in NO_SETTINGS}
     title, *lines = page(found, arguments)
     values = {**asdict(origin), "settings": settings, **asdict(found)}
     write(arguments.out, values, [title, "", *origin.headline(), *lines])
     print(result_file(arguments.out, ".md").read_text(encoding="utf-8"))
     return found
-
-
-def _plain(value: object) -> object:
-    """A value of an argument as JSON has it; of paths only the last part, which is the same elsewhere."""
-    return value.name if isinstance(value, Path) else value
 
 
 def write(out: Path, values: Mapping[str, Any], page: Iterable[str]) -> None:
@@ -125,9 +120,13 @@ def result_file(out: Path, suffix: str) -> Path:
 
 
 def to_json(values: Mapping[str, Any]) -> str:
-    """Indented JSON with each pair of numbers on one line."""
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    """Indented JSON with each pair of numbers on one line; of paths only the last part."""
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False, default=_name_of)
     return re.sub(r"\[\s+([-\d.e]+),\s+([-\d.e]+)\s+\]", r"[\1, \2]", text) + "\n"
+
+
+def _name_of(path: Path) -> str:
+    return path.name
 
 
 def read(kind: type[Found], values: Mapping[str, Any]) -> Found:

@@ -1,5 +1,6 @@
 """What a command takes, from its start to its exit: seconds, processor seconds, and memory."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,18 @@ from pathlib import Path
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 INR = str(Path(sys.executable).with_name("inr"))
+# The system counts the memory of a process from before its program starts, when it still shares that of the
+# process which starts it. So that is a small one, which leaves what it counted in the file that it is given.
+STARTER = """
+import json, os, sys, time
+started = time.perf_counter()
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+counted = [time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]
+with open(sys.argv[1], "w") as out:
+    json.dump(counted, out)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 Sample = tuple[float, float, float]
 
@@ -23,8 +36,7 @@ class Cost:
     Attributes:
         seconds: From its start to its exit.
         cpu_seconds: Of all processors, by it and the processes that it started and waited for.
-        peak_mib: Greatest resident memory of one of these processes. It is at least that of the process
-            which started the command, because the system counts from the fork on.
+        peak_mib: Greatest resident memory of one of these processes.
         printed: What it wrote to standard output.
         samples: Unix time, resident MiB of the process, and of the processes that it started.
     """
@@ -52,28 +64,26 @@ def run(
     samples: list[Sample] = []
     ended = threading.Event()
 
-    def watch(pid: int) -> None:
-        while True:
-            samples.append((time.time(), resident_mib(pid), sum(map(resident_mib, below(pid)))))
-            if ended.wait(sample_seconds):
-                return
+    def watch(starter: int) -> None:
+        while sample_seconds and not ended.wait(sample_seconds):
+            if processes := below(starter):
+                own, *others = map(resident_mib, processes)
+                samples.append((time.time(), own, sum(others)))
 
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as out, subprocess.Popen(command, env=environment, stdout=out) as process:
-        watcher = threading.Thread(target=watch, args=(process.pid,))
-        if sample_seconds:
+    with tempfile.TemporaryFile() as out, tempfile.NamedTemporaryFile() as counted:
+        words = [sys.executable, "-I", "-S", "-c", STARTER, counted.name, *command]
+        with subprocess.Popen(words, env=environment, stdout=out) as starter:
+            watcher = threading.Thread(target=watch, args=(starter.pid,))
             watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        ended.set()
-        if sample_seconds:
+            starter.wait()
+            ended.set()
             watcher.join()
         out.seek(0)
         printed = out.read().decode()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, printed)
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed, samples)
+        if starter.returncode:
+            raise subprocess.CalledProcessError(starter.returncode, command, printed)
+        seconds, cpu_seconds, peak_mib = json.loads(counted.read())
+        return Cost(seconds, cpu_seconds, peak_mib, printed, samples)
 
 
 def resident_mib(pid: int) -> float:

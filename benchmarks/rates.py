@@ -52,13 +52,13 @@ def fits(models: Sequence[str], presets: Sequence[str], folder: Path) -> Iterato
                     yield CodecConfig(model=model, preset=preset, rd_lambda=rd_lambda), path
 
 
-def measure(config: CodecConfig, path: Path) -> Rate:
-    """Encode an image once."""
+def measure(config: CodecConfig, path: Path, n_steps: int | None = None) -> Rate:
+    """Encode an image once; `n_steps` as for `inr.encode`."""
     from inr import encode
 
     pixels = read_pixels(path)
     started = time.thread_time()
-    encoded = encode(pixels, config, device="cpu")
+    encoded = encode(pixels, config, n_steps=n_steps, device="cpu")
     return Rate(
         model=config.model,
         preset=config.preset,
@@ -82,10 +82,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.rates")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
+    parser.add_argument("--steps", type=int, help="of each fit, in place of the preset's")
     parser.add_argument("--work", type=Path, default=Path("build/rates"), metavar="DIR", help="for the crops")
-    parser.add_argument(
-        "--steps", type=int, help="of each fit, in place of the preset's: to try this program"
-    )
     parser.add_argument("--out", type=Path, required=True, metavar="NAME", help="writes NAME.json")
     arguments = parser.parse_args(given)
     limit_threads(1)
@@ -93,7 +91,7 @@ def main(words: Sequence[str] | None = None) -> None:
     known = json.loads(file.read_text(encoding="utf-8"))["points"] if file.exists() else []
     found = []
     for config, path in fits(arguments.models, arguments.presets, arguments.work):
-        found.append(measure(config, path))
+        found.append(measure(config, path, arguments.steps))
         print(json.dumps(asdict(found[-1])), flush=True)
     points = merged([read(Rate, values) for values in known], found)
     values = {**asdict(origin_of("benchmarks.rates", given)), "points": [asdict(point) for point in points]}

@@ -4,12 +4,11 @@ from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
 from flows.engine.images import archive_all, new_job
+from flows.engine.runs import begin, ended
 from inr import CodecConfig, Contract
 from tasks.catalogue.recipe import Recipe
-from tasks.errors import ImagesFailed
 from tasks.plan.batches import read_batch, write_outcome
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
@@ -17,7 +16,7 @@ from tasks.store.locations import open_store
 
 
 def run_name() -> str:
-    """Which batch of which run this is, for Prefect's lists."""
+    """The name of a run in Prefect's lists: which batch of which run it is."""
     given = flow_run.parameters
     which = f"{given['number'] + 1} of {given['n_batches']}"
     return f"batch {which} into {given['store']}, run {given['run_id'][:8]}"
@@ -33,40 +32,34 @@ def archive_batch(
     config: CodecConfig,
     options: RunOptions,
     contract: Contract | None = None,
-) -> Any:  # how many rows, or a failed state; Prefect unwraps the state before the caller sees it
+) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive the images of a batch that a run of ``archive`` has put into the store.
 
     Args:
         store: Where the archive is, as this host names it.
         folder: Where in the store the run keeps its batches.
-        number: Of the batch, from 0.
-        n_batches: Of the run, for people.
-        run_id: Of the run; its name in rows.
+        number: Number of the batch, from 0.
+        n_batches: Batches of the run, for people.
+        run_id: Name of the run in rows.
         config: How to encode.
         options: How to work, on this host.
-        contract: What every image must reach, if anything.
+        contract: The quality that every image must reach, if any.
 
     Returns:
-        How many images were archived, where none failed. The rows are in the store too, for the parent.
+        The `RunSummary` of the batch, where every image was archived. The rows are in the store too, for
+        the parent.
 
     Raises:
         ImagesFailed: Some images are rows with status ``failed``; carries the summary of the batch.
         ObjectMissing: The run is over, and its batches are gone.
         CatalogueError, StorageError: The store cannot be used.
     """
-    target = open_store(store)
-    images, recipe = read_batch(target, folder, number), Recipe(config, contract)
-    job = new_job(target.url, recipe, options, run_id)
-    summary = RunSummary(
-        run_id=run_id,
-        source=folder,
-        store=target.url,
-        config=recipe.describe(),
-        plan=f"batch {number + 1} of {n_batches}",
-        n_planned=len(images),
-    )
-    rows = archive_all(((image, job) for image in images), summary, job.options)
-    write_outcome(target, folder, number, rows)
-    if summary.n_failed:
-        return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
-    return summary.n_archived
+    run, target = begin(options, run_id=run_id), open_store(store)
+    images = read_batch(target, folder, number)
+    recipe = Recipe(config, contract)
+    job = new_job(run, target.url, recipe)
+    how, which = recipe.describe(), f"batch {number + 1} of {n_batches}"
+    summary = RunSummary(run_id, folder, target.url, how, which, n_planned=len(images))
+    outcomes = archive_all(run, ((image, job) for image in images), summary)
+    write_outcome(target, folder, number, outcomes)
+    return ended(summary)

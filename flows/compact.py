@@ -1,19 +1,16 @@
 """The flow ``compact``: many small parts of the catalogue become one per day and table."""
 
-import time
-import uuid
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
-from flows.engine.artifacts import ProgressArtifact, publish_page, publish_table
-from flows.engine.workers import Step, outcomes, task_runner
-from tasks.errors import ImagesFailed
+from flows.engine.artifacts import failures
+from flows.engine.runs import begin, ended
+from flows.engine.workers import Step
 from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions
-from tasks.steps.compact import Compacted, CompactSummary, Day, plan_compaction
+from tasks.steps.compact import CompactSummary, Day, plan_compaction
 from tasks.steps.compact import compact as compact_task
 from tasks.store.locations import open_store
 
@@ -21,7 +18,7 @@ DAYS_AT_A_TIME = 2  # each is held in memory
 
 
 def run_name() -> str:
-    """What a run compacts, for Prefect's lists."""
+    """The name of a run in Prefect's lists: what it compacts."""
     return f"compact {flow_run.parameters['store']}"
 
 
@@ -39,38 +36,27 @@ def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect un
         ImagesFailed: Some days were not; carries the summary.
         ConfigError, StorageError: The store cannot be used.
     """
-    started = time.perf_counter()
-    target = open_store(store)
+    run, target = begin(RunOptions(workers=DAYS_AT_A_TIME)), open_store(store)
     days = plan_compaction(target)
     get_run_logger().info("%d days to compact", len(days))
-    summary = CompactSummary(str(flow_run.id or uuid.uuid4()), target.url, len(days))
-    progress = ProgressArtifact(summary)
+    summary = CompactSummary(run.run_id, target.url, len(days))
 
     def step(day: Day) -> Step:
-        return compact_task, {"store_url": target.url, "day": day, "name": day.describe()}
+        return Step(compact_task, {"store_url": target.url, "day": day, "name": day.describe()})
 
-    with task_runner(RunOptions()) as engine:
-        for day, outcome in outcomes(engine, DAYS_AT_A_TIME, days, step):
-            if isinstance(outcome, Compacted):
-                summary.add(outcome)
-            else:
-                summary.fail(day, outcome)
-            progress.update(summary)
-    summary.wall_seconds = time.perf_counter() - started
-    _publish(summary)
-    if summary.n_failed:
-        return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
-    return summary
+    def count(day: Day, result: Any) -> None:
+        summary.fail(day, result) if isinstance(result, Exception) else summary.add(result)
+
+    run.each(days, step, count, summary)
+    return ended(summary, _page(summary), failures("day", summary.failures, summary.n_failed))
 
 
-def _publish(summary: CompactSummary) -> None:
-    told = {
+def _page(summary: CompactSummary) -> str:
+    facts = {
         "store": summary.store,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "days": f"{summary.n_done} of {summary.n_planned}, {summary.n_failed} failed",
         "parts": f"{summary.n_parts} became {summary.n_made}, with {summary.n_rows} rows",
         "objects removed": summary.n_removed,
     }
-    publish_page(summary.headline(), "\n".join(markdown_list(told)))
-    rows = [{"day": day, "reason": reason} for day, reason in summary.failures]
-    publish_table("failures", rows, summary.n_failed)
+    return "\n".join(markdown_list(facts))

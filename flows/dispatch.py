@@ -1,7 +1,7 @@
 """How the batches of a run get done: one after the other in this process, or by the runs of a deployment.
 
-A run of a deployment is taken by a worker of its pool, on any host that reaches the store. What came
-of a batch is read from the store; the state of the run that did it only tells that it is over.
+A run of a deployment is taken by a worker of its pool, on any host that reaches the store. The rows of
+a batch are read from the store; the state of the run that did it only says that it is over.
 """
 
 import time
@@ -26,12 +26,15 @@ Parameters = Callable[[int], dict[str, Any]]
 
 
 def done_batches(n_batches: int, parameters: Parameters, deployment: str | None) -> Iterator[tuple[int, str]]:
-    """Have every batch done; its number and how it ended, as it ends.
+    """Have every batch done.
 
     Args:
         n_batches: How many there are.
-        parameters: Of `archive_batch`, by number.
+        parameters: Gives the parameters of `archive_batch` for a number.
         deployment: ``flow/name`` of the deployment to submit them to; None for this process.
+
+    Yields:
+        The number of each batch and how it ended, in words, in order of completion.
 
     Raises:
         ConfigError: There is no such deployment.
@@ -47,7 +50,7 @@ def _here(numbers: Iterable[int], parameters: Parameters) -> Iterator[tuple[int,
     for number in numbers:
         try:
             archive_batch(**parameters(number))
-        except ImagesFailed as failure:  # rows tell of it
+        except ImagesFailed as failure:  # its rows say so
             yield number, str(failure)
         else:
             yield number, "completed"

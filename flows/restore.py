@@ -1,28 +1,23 @@
 """The flow ``restore``: archived images back to files, each compared with its row on the way."""
 
-import time
-import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
-from flows.engine.artifacts import ProgressArtifact, publish_page, publish_table
-from flows.engine.listening import tell
-from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
+from flows.engine.artifacts import failures
+from flows.engine.runs import begin, ended
+from flows.engine.workers import Step
 from tasks.catalogue.records import Archived
-from tasks.errors import ImagesFailed
 from tasks.report.summary import markdown_list
-from tasks.settings import RunOptions, load_settings
-from tasks.steps.restore import Format, Restored, RestoreJob, RestoreSummary, select
+from tasks.settings import RunOptions
+from tasks.steps.restore import Format, RestoreJob, RestoreSummary, select
 from tasks.steps.restore import restore as restore_task
 from tasks.store.locations import open_store
 
 
 def run_name() -> str:
-    """What a run restores, for Prefect's lists."""
+    """The name of a run in Prefect's lists: what it restores, and where."""
     given = flow_run.parameters
     return f"restore {given['store']} into {given['target']}, where {given.get('where') or 'true'}"
 
@@ -37,7 +32,7 @@ def restore(
         store: Folder of the archive, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
         target: Folder to write into; made if it does not exist. Files that are there are never replaced.
         where: Which images, as a condition in SQL on the columns of ``images``.
-        format: Of the files.
+        format: Format of the files.
         options: How to work; the settings of the environment if not given.
 
     Returns:
@@ -47,50 +42,29 @@ def restore(
         ImagesFailed: Some were not; carries the summary.
         ConfigError, CatalogueError, StorageError: Predicate, store or target cannot be used.
     """
-    started = time.perf_counter()
-    options = options or load_settings().options()
-    source = open_store(store)
+    run, source = begin(options), open_store(store)
     records = select(source, where)
     get_run_logger().info("%d images selected", len(records))
-    summary = RestoreSummary(str(flow_run.id or uuid.uuid4()), source.url, target, len(records))
-    _restore_all(records, summary, format, options)
-    summary.wall_seconds = time.perf_counter() - started
-    _publish(summary)
-    if summary.n_failed:
-        return Failed(message=summary.headline(), data=ImagesFailed(summary.headline(), summary))
-    return summary
-
-
-def _restore_all(
-    records: Sequence[Archived], summary: RestoreSummary, format_: Format, options: RunOptions
-) -> None:
-    """Restore everything that is selected, and tell the summary as it goes."""
-    progress = ProgressArtifact(summary)
-    tell(summary)
-    size = n_workers(options)
-    job = RestoreJob(summary.store, summary.target, format_, n_threads(size))
+    summary = RestoreSummary(run.run_id, source.url, target, len(records))
+    job = RestoreJob(source.url, target, format, run.n_threads)
 
     def step(record: Archived) -> Step:
-        return restore_task, {"record": record, "job": job}
+        return Step(restore_task, {"record": record, "job": job})
 
-    with task_runner(options) as engine:
-        for record, outcome in outcomes(engine, size, records, step):
-            if isinstance(outcome, Restored):
-                summary.add(outcome)
-            else:
-                summary.fail(record.path, outcome)
-            progress.update(summary)
-            tell(summary)
+    def count(record: Archived, result: Any) -> None:
+        failed = isinstance(result, Exception)
+        summary.fail(record.path, result) if failed else summary.add(result)
+
+    run.each(records, step, count, summary)
+    return ended(summary, _page(summary), failures("image", summary.failures, summary.n_failed))
 
 
-def _publish(summary: RestoreSummary) -> None:
-    told = {
+def _page(summary: RestoreSummary) -> str:
+    facts = {
         "store": summary.store,
         "target": summary.target,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "images": f"{summary.n_restored} of {summary.n_planned}, {summary.n_failed} failed",
         "files": f"{summary.n_written} written, {summary.n_present} were there, {summary.n_bytes} bytes",
     }
-    publish_page(summary.headline(), "\n".join(markdown_list(told)))
-    rows = [{"image": path, "reason": reason} for path, reason in summary.failures]
-    publish_table("failures", rows, summary.n_failed)
+    return "\n".join(markdown_list(facts))

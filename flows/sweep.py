@@ -1,24 +1,22 @@
 """The flow ``sweep``: a sample of a source under several models and λ, and the RD curve of it."""
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
-from flows.engine.artifacts import publish_images, publish_page
+from flows.engine import artifacts
 from flows.engine.images import Work, archive_all, new_job
+from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig
 from tasks.catalogue.recipe import Recipe
-from tasks.errors import ImagesFailed
 from tasks.originals.listing import SourceImage
 from tasks.plan.planning import archived_in
 from tasks.report.artifact import sweep_page
 from tasks.report.summary import RunSummary
 from tasks.report.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep
-from tasks.settings import RunOptions, load_settings
+from tasks.settings import RunOptions
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
@@ -26,7 +24,7 @@ DEFAULT_SAMPLE = 20
 
 
 def run_name() -> str:
-    """What a run compares, for Prefect's lists."""
+    """The name of a run in Prefect's lists: what it compares."""
     given = flow_run.parameters
     lambdas = ", ".join(f"{rd_lambda:g}" for rd_lambda in given["rd_lambdas"])
     return f"sweep {given.get('sample', DEFAULT_SAMPLE)} of {given['source']} at λ = {lambdas}"
@@ -60,45 +58,26 @@ def sweep(
         ImagesFailed: Some were not; carries the report.
         ConfigError, CatalogueError, StorageError: A setting, source or store cannot be used.
     """
-    started = time.perf_counter()
-    configs, options = configs_of(models, preset, rd_lambdas), options or load_settings().options()
-    target = open_store(store)
+    run, configs, target = begin(options), configs_of(models, preset, rd_lambdas), open_store(store)
     target.clean()
-    images = sample_images(source, sample, options)
-    job = new_job(target.url, Recipe(configs[0]), options)
-    work = list(_work(target, images, configs, options, job.run_id))
+    images = sample_images(source, sample, run.options)
+    work = list(_work(run, target, images, configs))
     get_run_logger().info("%d images, %d settings, %d fits", len(images), len(configs), len(work))
-    summary = RunSummary(
-        run_id=job.run_id,
-        source=source,
-        store=target.url,
-        config=f"{preset}; {len(configs)} settings",
-        plan=f"{len(work)} fits of {len(images)} images",
-        n_planned=len(work),
-        n_before=len(images) * len(configs) - len(work),
-    )
-    archive_all(work, summary, job.options)
-    summary.wall_seconds = time.perf_counter() - started
+    how, plan = f"{preset}; {len(configs)} settings", f"{len(work)} fits of {len(images)} images"
+    n_before = len(images) * len(configs) - len(work)
+    summary = RunSummary(run.run_id, source, target.url, how, plan, n_planned=len(work), n_before=n_before)
+    archive_all(run, work, summary)
     report = SweepReport(summary, len(images), rd_points(target, images, configs))
     store_sweep(target, report)
-    headline = report.headline()
-    publish_page(headline, sweep_page(report))
-    publish_images(summary)
-    if report.n_failed:
-        return Failed(message=headline, data=ImagesFailed(headline, report))
-    return report
+    return ended(report, sweep_page(report), artifacts.images(summary))
 
 
 def _work(
-    store: ObjectStore,
-    images: Sequence[SourceImage],
-    configs: Sequence[CodecConfig],
-    options: RunOptions,
-    run_id: str,
+    run: Run, store: ObjectStore, images: Sequence[SourceImage], configs: Sequence[CodecConfig]
 ) -> Iterator[Work]:
     """Every image under every setting, less what is archived; one image after the other."""
     done = {config: archived_in(store, Recipe(config).archive_digest()) for config in configs}
-    jobs = {config: new_job(store.url, Recipe(config), options, run_id=run_id) for config in configs}
+    jobs = {config: new_job(run, store.url, Recipe(config)) for config in configs}
     for image in images:
         for config in configs:
             if image.digest not in done[config]:

@@ -32,8 +32,8 @@ class RunOptions(BaseModel):
         batch_images: Records per catalogue part.
         max_pixels: Largest image taken, in pixels.
         max_file_bytes: Largest file taken, in bytes.
-        runner: Engine of the tasks: threads of this process, Dask or Ray; the latter are extras.
-        runner_address: Of a Dask scheduler or Ray cluster that is there; if not given, one is started.
+        runner: Engine of the tasks: threads of this process, or Dask, which is an extra.
+        runner_address: Address of a Dask scheduler that is there; if not given, one is started.
         deployment: ``flow/name`` of the deployment that does the batches of an archive, on any host; if
             not given, they are done in this process.
     """
@@ -46,7 +46,7 @@ class RunOptions(BaseModel):
     batch_images: int = Field(default=64, ge=1, le=100_000)
     max_pixels: int = Field(default=2**26, ge=1, le=2**26)
     max_file_bytes: int = Field(default=2**29, ge=1)
-    runner: Literal["threads", "dask", "ray"] = "threads"
+    runner: Literal["threads", "dask"] = "threads"
     runner_address: str | None = None
     deployment: str | None = None
 

@@ -3,8 +3,8 @@
     python -m benchmarks.archive.fits bare FOLDER WORDS
     python -m benchmarks.archive.fits short N_STEPS SOURCE STORE WORDS
 
-`bare` fits the images of a folder without an archive and prints the seconds, `short` is ``inr archive`` with fits
-of so many steps; WORDS are those of ``inr archive``.
+`bare` fits the images of a folder without an archive and prints the seconds, `short` is ``inr archive`` with
+fits of so many steps; WORDS are those of ``inr archive``.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from inr.config import CodecConfig
 
 def bare_fits(folder: Path, config: CodecConfig, runner: str, n_workers: int) -> float:
     """Seconds to encode every image of `folder`, `n_workers` at a time, imports and reading aside."""
-    import flows.engine.workers  # noqa: F401, so that Python switches threads as it does in the flow
+    from flows.engine.workers import switching_often  # as Python's threads take turns in the flow
 
     pictures = [read_pixels(path) for path in list_images(folder, [])]
     engine: Callable[..., Executor] = ThreadPoolExecutor
     if runner != "threads":
         engine = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
     prepare = partial(limit_threads, max(1, n_cores() // n_workers))
-    with engine(n_workers, initializer=prepare) as pool:
+    with switching_often(), engine(n_workers, initializer=prepare) as pool:
         list(pool.map(get_ready, range(n_workers)))
         return timed(lambda: list(pool.map(fit, pictures, repeat(config))))[1]
 

@@ -1,4 +1,4 @@
-"""A small archive made in this process, task by task, without a flow around them; and reading what one holds."""
+"""A small archive made in this process, task by task, without a flow; and reading what an archive holds."""
 
 from collections.abc import Sequence
 from pathlib import Path

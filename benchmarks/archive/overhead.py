@@ -1,23 +1,23 @@
-"""What `inr archive` takes beyond its fits: time, memory, Prefect's database, and reruns that find nothing to do.
+"""What `inr archive` takes beyond its fits: time, memory, Prefect's database, and reruns with nothing to do.
 
-    python -m benchmarks.archive.overhead --n-images 50 --side 96 --bare-runs 2 --out benchmarks/results/pipeline
-    python -m benchmarks.archive.overhead --n-images 1000 10000 --side 8 --steps 6 --rerun --out benchmarks/results/scale
+    python -m benchmarks.archive.overhead --side 96 --bare-runs 2 --out benchmarks/results/pipeline
+    python -m benchmarks.archive.overhead --n-images 1000 10000 --side 8 --steps 6 --rerun --out NAME
 
 Images are cut from photographs, all different: crops, or tiles side by side where thousands are wanted. Each
 number of images is archived into a store and a Prefect home of its own:
 
 1. `prefect`: an empty flow, which is Prefect's import and the start and end of its own server.
-2. `bare`: the fits alone, in as many threads as the flow has workers, or processes where its engine has those;
-   the clock runs around the fits only, in processes that have imported everything. Once before the archive and
-   once after it, or only before, or in an earlier run (`--bare-seconds`); the mean counts.
-3. `archive`: ``inr archive``, from the command to its exit. Memory is read every two seconds, of the process and
-   of Prefect's server, which it starts. With `--steps`, fits are cut short, so that what is measured is the archive
-   and not the fits; all else is as always.
-4. `rerun`: the command again, which has to find nothing to do: on the folders, then on S3, where a server of this
-   machine holds a copy of both.
+2. `bare`: the fits alone, in as many threads as the flow has workers, or processes where its engine has
+   those; the clock runs around the fits only, in processes that have imported everything. Once before the
+   archive and once after it, or only before, or in an earlier run (`--bare-seconds`); the mean counts.
+3. `archive`: ``inr archive``, from the command to its exit. Memory is read every two seconds, of the process
+   and of Prefect's server, which it starts. With `--steps`, fits are cut short, so that what is measured is
+   the archive and not the fits; all else is as always.
+4. `rerun`: the command again, which has to find nothing to do: on the folders, then on S3, where a server of
+   this machine holds a copy of both.
 
-The overhead is archive − prefect − bare: the interpreter, importing torch, opening, storing, decoding and verifying
-each image, the records and the report. Steps are kept in OUT.jsonl as they come.
+The overhead is archive − prefect − bare: the interpreter, importing torch, opening, storing, decoding and
+verifying each image, the records and the report. Steps are kept in OUT.jsonl as they come.
 """
 
 import argparse
@@ -27,24 +27,20 @@ import shutil
 import sqlite3
 import statistics
 import sys
-import time
 from bisect import bisect
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import frame, journal, processes
 from benchmarks.archive.here import read_rows
-from benchmarks.frame import n_cores, number, numbers, table, timed
+from benchmarks.frame import n_cores, number, numbers, table
 from benchmarks.processes import Cost
-from benchmarks.rd.measuring import Pixels, list_images, read_pixels
 from benchmarks.samples import make_crops, make_tiles
-from inr.config import PRESETS, CodecConfig
+from inr.config import PRESETS
 from tasks.store.locations import open_store
 
 PROCESSES = "benchmarks.archive.fits"
@@ -169,9 +165,7 @@ class Archive:
         make = make_crops if self.n_images <= MOST_CROPS else make_tiles
         make(source, n_images=self.n_images, side=how.side)
         variables = {"PREFECT_HOME": str(home), "INR_DEVICE": "cpu"}
-        empty_flow = partial(
-            processes.run, [sys.executable, "-c", EMPTY_FLOW], {**os.environ, **variables}
-        )
+        empty_flow = partial(processes.run, [sys.executable, "-c", EMPTY_FLOW], {**os.environ, **variables})
 
         def bare() -> float:
             command = [sys.executable, "-m", PROCESSES, "bare", str(source), *how.words()]
@@ -271,7 +265,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bare-runs", type=int, default=0, choices=(0, 1, 2), help="of the fits alone")
     parser.add_argument("--bare-seconds", type=float, help="of the first run of the fits alone, if known")
     parser.add_argument("--preset", default="draft", choices=PRESETS)
-    parser.add_argument("--runner", default="threads", choices=("threads", "dask", "ray"), help="engine")
+    parser.add_argument("--runner", default="threads", choices=("threads", "dask"), help="engine")
     parser.add_argument("--workers", type=int, default=n_cores(), help="images at a time")
 
 
@@ -293,11 +287,12 @@ def page(result: Result, arguments: argparse.Namespace) -> list[str]:
     header = ("what", *(f"{run.n_images} images" for run in result.runs))
     memory = [(f"{n}", f"{own:.0f}", f"{server:.0f}") for run in result.runs for n, own, server in run.memory]
     reruns = [(idle.where, numbers(idle.seconds), numbers(idle.cpu_seconds)) for idle in result.reruns]
-    fits = "the preset's" if arguments.steps is None else f"{arguments.steps} in place of the preset's"
+    steps = "the preset's" if arguments.steps is None else f"{arguments.steps} in place of the preset's"
     again = ["", "## A rerun finds nothing to do"]
     return [
         f"# Archives of {result.runs[-1].n_images} images of {arguments.side}x{arguments.side}",
-        f"- Preset {arguments.preset}, runner {arguments.runner}, {arguments.workers} at a time; steps of a fit: {fits}",
+        f"- Preset {arguments.preset}, runner {arguments.runner}, {arguments.workers} at a time",
+        f"- Steps of a fit: {steps}",
         *table(header, [(name, *(column[name] for column in columns)) for name in columns[0]]),
         "",
         "## Memory over the runs",

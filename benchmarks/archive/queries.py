@@ -2,9 +2,9 @@
 
     python -m benchmarks.archive.queries --out benchmarks/results/queries
 
-The rows are made up, one in `REPEAT_EVERY` the second of its image, in parts of one batch each as a run writes
-them, over `N_DAYS` days; ``inr compact`` and ``inr query`` are then run as an operator runs them, from command
-to exit.
+The rows are made up, one in `REPEAT_EVERY` the second of its image, in parts of one batch each as a run
+writes them, over `N_DAYS` days; ``inr compact`` and ``inr query`` are then run as an operator runs them, from
+command to exit.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Result:
-    """The catalogue before and after ``inr compact``, and what was done to it; `start_seconds` of ``inr`` alone."""
+    """The catalogue before and after ``inr compact``; `start_seconds` are those of ``inr`` alone."""
 
     write_seconds: float
     compact_seconds: float

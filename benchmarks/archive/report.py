@@ -2,8 +2,9 @@
 
     python -m benchmarks.archive.report --out benchmarks/results/report
 
-The store has twenty real images, and made-up rows with histories. The real images are the worst ones, so that
-the report decodes them and reads their originals. The report is a process of its own, timed from start to exit.
+The store has twenty real images, and made-up rows with histories. The real images are the worst ones, so
+that the report decodes them and reads their originals. The report is a process of its own, timed from start
+to exit.
 """
 
 import argparse
@@ -141,8 +142,8 @@ def page(result: Result, arguments: argparse.Namespace) -> list[str]:
     ]
     return [
         f"# Report of a catalogue of {arguments.n_rows} rows",
-        f"- {N_REAL} rows are of real images of {SIDE}x{SIDE}, fitted in {numbers(result.steps, 0)} steps; the "
-        "rest is synthetic",
+        f"- {N_REAL} rows are of real images of {SIDE}x{SIDE}, fitted in {numbers(result.steps, 0)} steps; "
+        "the rest is synthetic",
         *table(("what", "measured"), rows),
     ]
 

@@ -1,5 +1,7 @@
-"""What people see: tables, one-paragraph results, and progress bars on a terminal."""
+"""What people and programs see: tables, one-paragraph results, JSON, and progress bars on a terminal."""
 
+import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
     from tasks.steps.restore import RestoreSummary
 
 WIDTH_OF_A_PIPE = 160
+NO_FLIP = "needs flip-evaluator: pip install '.[perceptual]'"
 
 
 def _width(is_terminal: bool) -> int | None:
-    """What Rich should take as the width: its own measure of a terminal, and room enough in a pipe."""
+    """The width for Rich: its own measure of a terminal, and room enough in a pipe."""
     return None if is_terminal or "COLUMNS" in os.environ else WIDTH_OF_A_PIPE
 
 
@@ -36,7 +39,7 @@ err = Console(stderr=True, highlight=False)
 
 @contextmanager
 def fit_bar(wanted: bool) -> Iterator[Callable[[Any], None] | None]:
-    """A bar for one fit, on standard error if that is a terminal; gives the callback that moves it."""
+    """Show a bar for one fit, on standard error if that is a terminal; yields the function that moves it."""
     if not (wanted and err.is_terminal):
         yield None
         return
@@ -52,7 +55,7 @@ def fit_bar(wanted: bool) -> Iterator[Callable[[Any], None] | None]:
 
 @contextmanager
 def run_bar(wanted: bool) -> Iterator[Callable[[Any], None]]:
-    """A bar for a run, on standard error if that is a terminal; gives the listener that moves it."""
+    """Show a bar for a run, on standard error if that is a terminal; yields the listener that moves it."""
     if not (wanted and err.is_terminal):
         yield lambda summary: None
         return
@@ -67,8 +70,22 @@ def run_bar(wanted: bool) -> Iterator[Callable[[Any], None]]:
         yield report
 
 
+def show_json(values: dict[str, Any]) -> None:
+    """Print values as one JSON object, which is all that ``--json`` prints."""
+    print(json.dumps(finite(values), indent=2, allow_nan=False, default=str))
+
+
+def finite(value: Any) -> Any:
+    """A copy of a value with None for infinities and NaN, which JSON does not have, and lists for tuples."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def show_encoded(made: dict[str, Any]) -> None:
-    """What ``inr encode`` made."""
+    """Show the result of an encoding."""
     _line(f"{made['image']} → {made['output']}")
     _line(
         f"{made['n_bytes']} bytes, {made['rate_bpp']:.4f} bpp, {made['psnr_db']:.2f} dB, "
@@ -87,14 +104,14 @@ def show_encoded(made: dict[str, Any]) -> None:
 
 
 def show_decoded(made: dict[str, Any]) -> None:
-    """What ``inr decode`` made."""
+    """Show the result of a decoding."""
     size = f"{made['width']}x{made['height']}x{made['channels']}"
     _line(f"{made['bitstream']} → {made['output']}")
     _line(f"{size}, ICC profile {made['icc_n_bytes']} bytes, EXIF {made['exif_n_bytes']} bytes")
 
 
 def show_inspection(found: dict[str, Any]) -> None:
-    """What ``inr inspect`` found."""
+    """Show where the bits of a bitstream go."""
     architecture = ", ".join(f"{name} {value}" for name, value in found["architecture"].items())
     _line(
         f"{found['bitstream']}: format {found['format_version']}, "
@@ -121,8 +138,23 @@ def show_inspection(found: dict[str, Any]) -> None:
     out.print(tensors)
 
 
+def show_compared(made: dict[str, Any]) -> None:
+    """Show how close two files are."""
+    for side in (made["first"], made["second"]):
+        _line(f"{side['path']}: {side['n_bytes']} bytes, {side['rate_bpp']:.4f} bpp")
+    _line(f"PSNR {made['psnr_db']:.2f} dB, largest difference {made['max_difference']} of 255")
+    _line(f"MS-SSIM {_measured(made['ms_ssim'], 'is not for images under 161 pixels a side')}")
+    _line(f"FLIP {_measured(made['flip'], NO_FLIP)}")
+    if made["output"]:
+        _line(f"picture: {made['output']}")
+
+
+def _measured(value: float | None, why_not: str) -> str:
+    return why_not if value is None else f"{value:.4f}"
+
+
 def show_run(summary: RunSummary) -> None:
-    """The table of a run's images, failures first, and what came of it."""
+    """Show the table of a run's images, failures first, and its totals."""
     records = summary.records()
     if records:
         table = _table(*COLUMNS, left=("image", "model", "verified"))
@@ -144,7 +176,7 @@ def show_run(summary: RunSummary) -> None:
 
 
 def show_estimate(found: "Estimate") -> None:
-    """What ``inr plan`` found."""
+    """Show what an archive would take."""
     _line(f"plan: {found.plan}")
     if found.n_refused:
         _line(f"{found.n_refused} of them cannot be archived, by their headers alone")
@@ -164,7 +196,7 @@ def duration(hours: float) -> str:
 
 
 def show_restored(summary: "RestoreSummary") -> None:
-    """What a run of ``inr restore`` did."""
+    """Show what a run of ``restore`` did."""
     for path, why in summary.failures:
         _line(f"{path}: {why}")
     _line(summary.headline())
@@ -173,21 +205,21 @@ def show_restored(summary: "RestoreSummary") -> None:
 
 
 def show_audit(summary: "AuditSummary") -> None:
-    """What a run of ``inr verify`` found."""
+    """Show what a run of ``verify`` found."""
     for row in summary.findings:
         _line(f"{row.status}: {row.error_message or row.key}")
     _line(f"{summary.headline()}; {summary.wall_seconds:.1f} s")
 
 
 def show_compacted(summary: "CompactSummary") -> None:
-    """What a run of ``inr compact`` did."""
+    """Show what a run of ``compact`` did."""
     for day, why in summary.failures:
         _line(f"{day}: {why}")
     _line(summary.headline())
 
 
 def show_sweep(report: "SweepReport") -> None:
-    """The RD curve that a run of ``inr sweep`` measured."""
+    """Show the RD curve that a run of ``sweep`` measured."""
     from tasks.report import sweep  # brings pyarrow, which no other display needs
 
     table = _table(*sweep.COLUMNS)
@@ -202,7 +234,7 @@ def show_sweep(report: "SweepReport") -> None:
 
 
 def show_answer(answer: "Answer") -> None:
-    """The rows of a query."""
+    """Show the rows of a query."""
     columns = zip(*answer.rows, strict=True) if answer.rows else [()] * len(answer.columns)
     texts = [name for name, cells in zip(answer.columns, columns, strict=True) if not _are_numbers(cells)]
     table = _table(*answer.columns, left=tuple(texts))
@@ -222,13 +254,13 @@ def _shown(value: Any) -> str:
 
 
 def show_places(places: dict[str, str]) -> None:
-    """Where to look next, one line each."""
+    """Show where to look next, one line each."""
     for name, place in places.items():
         _line(f"{name}: {place}")
 
 
 def show_report(made: dict[str, Any]) -> None:
-    """What ``inr report`` made."""
+    """Show what is in the report of an archive."""
     failed = f", {made['n_failed']} failures" if made["n_failed"] else ""
     counts = f"{made['n_archived']} bitstreams of {made['n_images']} images{failed}"
     _line(f"{made['output']}: {counts}, {made['n_pictures']} shown; {made['n_bytes']} bytes")

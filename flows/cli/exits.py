@@ -37,8 +37,12 @@ EXPLAINED = (
 
 
 @contextmanager
-def told_in_one_line(as_json: bool) -> Iterator[None]:
-    """End the command with a line and an exit code where a named error is raised inside."""
+def errors_in_one_line(*, as_json: bool) -> Iterator[None]:
+    """End the command with a line and an exit code where the body raises a named error or is interrupted.
+
+    Args:
+        as_json: Whether to print the error as a JSON object too, on standard output.
+    """
     try:
         yield
     except InrError as error:
@@ -53,5 +57,5 @@ def told_in_one_line(as_json: bool) -> Iterator[None]:
 
 
 def exit_code(error: InrError) -> int:
-    """The exit code of a named error."""
+    """The exit code of a named error; of one that `CODES` does not name, that of failed images."""
     return next((code for kind, code in CODES if isinstance(error, kind)), IMAGES_FAILED)

@@ -1,24 +1,28 @@
-"""One file in, one file out: what ``inr encode``, ``decode`` and ``inspect`` do, without a store."""
+"""The work of the commands on files: encode, decode, inspect, compare, and the report of an archive.
+
+Each function writes at most one file and returns the values that ``--json`` prints. What only some of them
+need is imported where it is used: `decode` does without torch, Prefect and pyarrow.
+"""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 import inr
-from inr import CodecConfig, Encoded, Progress
+from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.opening import open_file
 from tasks.originals.reading import read_source
 from tasks.originals.writing import to_png
-from tasks.settings import RunOptions
+from tasks.settings import RunOptions, load_settings
 from tasks.steps.deadlines import FitWatch
 from tasks.store.files import replace_file
 from tasks.store.objects import MAX_BITSTREAM_BYTES
+
+if TYPE_CHECKING:
+    from tasks.report.compare import Side
 
 
 def encode_file(
@@ -26,42 +30,41 @@ def encode_file(
     output: Path,
     config: CodecConfig,
     options: RunOptions,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[inr.Progress], None] | None,
 ) -> dict[str, Any]:
-    """Encode an image file; returns what was made, as ``inr encode --json`` prints it.
+    """Encode an image file.
 
     Raises:
-        SourceError, UnsupportedImage: The image.
-        EncodeError: The fit.
-        StorageError: The output.
+        SourceError, UnsupportedImage: The image cannot be read, or is none that is taken.
+        EncodeError: The fit failed.
+        ConfigError, StorageError: The output cannot be written.
     """
-    from tasks.steps.compress import fit  # brings Prefect and pyarrow, which `decode` does without
+    import torch
 
-    check_output(image, output)
+    from tasks.steps.compress import fit
+
+    check_output(output, image)
     picture, source_n_bytes = open_file(image.absolute().as_uri(), options)
     watch = FitWatch(deadline_seconds=options.deadline_seconds, report=report)
     encoded, seconds = fit(picture, config, options.device, watch)
     replace_file(output, encoded.bitstream)
-    height, width, channels = picture.pixels.shape
     return {
         "image": str(image),
         "output": str(output),
-        "width": width,
-        "height": height,
-        "channels": channels,
+        **_size(picture.pixels.shape),
         "source_n_bytes": source_n_bytes,
         "notes": list(picture.notes),
         "model": config.model,
         "preset": config.preset,
         "seed": config.seed,
-        **_made(encoded, config),
+        **_encoded(encoded, config),
         "encode_seconds": seconds,
         "fit_seconds": watch.fit_seconds,
         "n_threads": torch.get_num_threads(),
     }
 
 
-def _made(encoded: Encoded, config: CodecConfig) -> dict[str, Any]:
+def _encoded(encoded: inr.Encoded, config: CodecConfig) -> dict[str, Any]:
     goal_name, goal_value = Recipe(config).goal
     reached = {
         "rd_lambda": encoded.rd_lambda,
@@ -87,26 +90,21 @@ def _made(encoded: Encoded, config: CodecConfig) -> dict[str, Any]:
 
 
 def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
-    """Decode a bitstream into a PNG with its ICC profile and EXIF; returns what it holds.
+    """Decode a bitstream into a PNG with its ICC profile and EXIF.
 
     Raises:
-        ConfigError: The output is not named ``.png``.
+        ConfigError: The output is not named ``.png``, or is no file of its own in an existing folder.
         SourceError: The bitstream cannot be read.
-        BitstreamError: It is none.
-        StorageError: The output.
+        BitstreamError: It is no valid bitstream.
+        StorageError: The output cannot be written.
     """
-    if output.suffix.lower() != ".png":
-        raise ConfigError(f"output: expected a name ending in .png, found {str(output)!r}")
-    check_output(bitstream, output)
+    check_output(output, bitstream, suffix=".png")
     decoded = inr.decode(read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES))
     replace_file(output, to_png(decoded.pixels, decoded.metadata))
-    height, width, channels = decoded.pixels.shape
     return {
         "bitstream": str(bitstream),
         "output": str(output),
-        "width": width,
-        "height": height,
-        "channels": channels,
+        **_size(decoded.pixels.shape),
         "icc_n_bytes": len(decoded.metadata.icc_profile or b""),
         "exif_n_bytes": len(decoded.metadata.exif or b""),
         "symbols_digest": decoded.symbols_digest,
@@ -115,28 +113,96 @@ def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
 
 
 def inspect_file(bitstream: Path) -> dict[str, Any]:
-    """What a bitstream consists of, as ``inr inspect --json`` prints it.
+    """Account for every byte of a bitstream, by section and by tensor. Writes nothing.
 
     Raises:
         SourceError: It cannot be read.
-        BitstreamError: It is none.
+        BitstreamError: It is no valid bitstream.
     """
     data = read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES)
     return {"bitstream": str(bitstream), **dataclasses.asdict(inr.inspect(data))}
 
 
-def finite(value: Any) -> Any:
-    """The same with infinities and NaN, which JSON does not have, as None; tuples as lists."""
-    if isinstance(value, dict):
-        return {name: finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def compare_files(
+    first: Path, second: Path, output: Path | None, gain: int, options: RunOptions
+) -> dict[str, Any]:
+    """Compare two files, and write a picture of both and of `gain` times their difference, if asked for.
+
+    Raises:
+        ConfigError: The output is not named ``.png``, or the two are not of one size.
+        SourceError, UnsupportedImage, BitstreamError: One of the two cannot be read.
+        StorageError: The output cannot be written.
+    """
+    from tasks.report.compare import compare, side_by_side
+
+    if output is not None:
+        check_output(output, first, second, suffix=".png")
+    found = compare(first, second, options)
+    if output is not None:
+        replace_file(output, side_by_side(found, gain))
+    return {
+        "first": _side(found.first),
+        "second": _side(found.second),
+        **_size(found.first.pixels.shape),
+        **dataclasses.asdict(found.quality),
+        "max_difference": found.max_difference,
+        "output": None if output is None else str(output),
+    }
 
 
-def check_output(source: Path, output: Path) -> None:
-    """Raise `ConfigError` unless the output is a file of its own in a folder that is there."""
+def _side(side: "Side") -> dict[str, Any]:
+    return {
+        "path": side.path,
+        "is_bitstream": side.is_bitstream,
+        "n_bytes": side.n_bytes,
+        "rate_bpp": side.rate_bpp,
+    }
+
+
+def report_file(store: str, output: Path, n_worst: int, run_id: str | None = None) -> dict[str, Any]:
+    """Write the report of an archive as one HTML file. No flow runs, since nothing in the store changes.
+
+    Raises:
+        ConfigError: Store, settings or output cannot be used; or the catalogue has no row.
+        CatalogueError, StorageError: The store cannot be read, or the output not written.
+    """
+    import torch
+
+    from tasks.report.html.render import make_report
+    from tasks.store.locations import open_store
+
+    check_output(output)
+    torch.set_num_threads(1)  # threads that wait for a busy core cost a small picture four times its decoding
+    archive = open_store(store)
+    made = make_report(archive, load_settings().options(), n_worst=n_worst, run_id=run_id)
+    data = made.html.encode()
+    replace_file(output, data)
+    totals = made.facts.totals
+    return {
+        "store": archive.url,
+        "output": str(output),
+        "n_images": totals.n_images,
+        "n_archived": totals.n_archived,
+        "n_failed": totals.n_failed,
+        "n_pictures": made.n_shown,
+        "n_bytes": len(data),
+    }
+
+
+def check_output(output: Path, *sources: Path, suffix: str = "") -> None:
+    """Make sure that a file can be made, or replaced, without harm to those it is made from.
+
+    Raises:
+        ConfigError: The output has another suffix, its folder does not exist, or it is a folder or a source.
+    """
+    if suffix and output.suffix.lower() != suffix:
+        raise ConfigError(f"output: expected a name ending in {suffix}, found {str(output)!r}")
     if not output.parent.is_dir():
         raise ConfigError(f"output: expected an existing folder, found {str(output.parent)!r}")
-    if output.exists() and (output.is_dir() or output.samefile(source)):
+    if output.exists() and (output.is_dir() or any(output.samefile(source) for source in sources)):
         raise ConfigError(f"output: expected a file of its own, found {str(output)!r}")
+
+
+def _size(shape: tuple[int, ...]) -> dict[str, int]:
+    height, width, channels = shape
+    return {"width": width, "height": height, "channels": channels}

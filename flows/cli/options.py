@@ -6,6 +6,8 @@ import typer
 
 from inr.config import DEFAULT_RD_LAMBDA, MODELS, PRESETS, CodecConfig
 
+DEFAULTS = CodecConfig()  # of the options that a command passes on to it
+
 Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
 Preset = Annotated[str, typer.Option(help=f"How much time a fit may take: {', '.join(PRESETS)}.")]
 RdLambda = Annotated[
@@ -22,7 +24,7 @@ Deadline = Annotated[
 Workers = Annotated[
     int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
 ]
-Runner = Annotated[str | None, typer.Option(help="threads, dask or ray. [INR_RUNNER, else threads]")]
+Runner = Annotated[str | None, typer.Option(help="threads or dask. [INR_RUNNER, else threads]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Source = Annotated[str, typer.Argument(help="A folder of photographs, or one; or s3://bucket/prefix.")]
 Store = Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")]
@@ -31,7 +33,7 @@ StoreOrSetting = Annotated[
 ]
 MinPsnr = Annotated[
     float | None,
-    typer.Option(help="Contract: least PSNR, in dB; what no fit brings there is stored losslessly."),
+    typer.Option(help="Contract: least PSNR, in dB; an image that no fit brings there is stored losslessly."),
 ]
 MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
 
@@ -44,7 +46,7 @@ def codec_config(
     target_bpp: float | None,
     seed: int,
 ) -> CodecConfig:
-    """What a command's options ask for.
+    """The config that the options of a command ask for.
 
     Raises:
         ConfigError: An option is out of its range, or more than one goal is set.

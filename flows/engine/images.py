@@ -1,27 +1,19 @@
 """Images through compression and verification into the catalogue, for every flow that archives some.
 
-At most `workers` tasks are submitted at a time, so threads and memory stay flat however much there is
-to do. Whatever ends an image ends as its row.
+At most `Run.n_workers` tasks are submitted at a time, so threads and memory stay flat however much there
+is to do. Whatever ends an image ends as its row.
 """
 
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from functools import partial
 
-from prefect.runtime import flow_run
-from prefect.task_runners import TaskRunner
-
-from flows.engine.artifacts import ProgressArtifact
-from flows.engine.listening import tell
-from flows.engine.workers import Step, n_threads, n_workers, outcomes, task_runner
+from flows.engine.runs import Run, in_parts
+from flows.engine.workers import Step, outcomes, task_runner
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
-from tasks.originals.listing import SourceImage
-from tasks.plan.planning import Plan
+from tasks.originals.listing import SourceFile, SourceImage
 from tasks.report.summary import RunSummary
-from tasks.settings import RunOptions
 from tasks.steps.commit import record_batch
 from tasks.steps.compress import compress
 from tasks.steps.deadlines import cancel
@@ -31,89 +23,79 @@ from tasks.steps.verify import verify
 Work = tuple[SourceImage, ArchiveJob]
 
 
-def new_job(
-    store: str,
-    recipe: Recipe,
-    options: RunOptions,
-    run_id: str | None = None,
-) -> ArchiveJob:
-    """What the images of this run have in common; cores are shared out among the workers."""
-    workers = n_workers(options)
+def new_job(run: Run, store: str, recipe: Recipe) -> ArchiveJob:
+    """The job that images of a run have in common, under one recipe."""
     return ArchiveJob(
-        run_id=run_id or str(flow_run.id or uuid.uuid4()),
-        store=store,
-        recipe=recipe,
-        options=options.model_copy(update={"workers": workers}),
-        n_threads=n_threads(workers),
+        run_id=run.run_id, store=store, recipe=recipe, options=run.options, n_threads=run.n_threads
     )
 
 
-def archive_all(work: Iterable[Work], summary: RunSummary, options: RunOptions) -> list[Outcome]:
-    """Do the work, commit it in parts, and tell the summary as it goes; returns the rows.
+def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Outcome]:
+    """Archive images, and commit their rows in parts; returns how each image ended.
 
     Args:
-        work: Images, each with what its run wants of it; all of one run and one store, the summary's.
-        summary: Counts every row.
-        options: How many at a time, on which engine, and how many rows a part has.
+        run: The run that they are archived by.
+        work: Each image with its job; all of the summary's store.
+        summary: Counts every image.
     """
-    tell(summary)
-    progress = ProgressArtifact(summary)
-    rows: list[Outcome] = []
-    n_committed = 0
+    ended: list[Outcome] = []
     try:
-        with task_runner(options) as engine:
-            for record in _rows(engine, work, options.workers):
-                rows.append(record)
-                if len(rows) - n_committed == options.batch_images:
-                    commit(summary.store, rows[n_committed:])
-                    n_committed = len(rows)
-                summary.add(record)
-                progress.update(summary)
-                tell(summary)
+        with (
+            run.watched(summary) as show,
+            task_runner(run.options) as engine,
+            in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
+        ):
+            groups = ([_Image(image, job, planned(image, job))] for image, job in work)
+            for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
+                outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
+                ended.append(outcome)
+                record(outcome)
+                summary.add(outcome)
+                show(summary)
     except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
-        cancel(summary.run_id)
+        cancel(run.run_id)
         raise
-    commit(summary.store, rows[n_committed:])
-    return rows
+    return ended
 
 
-def commit(store: str, rows: Sequence[Outcome]) -> None:
-    """Write a part of the catalogue, if there is anything to write."""
-    if rows:
-        record_batch(store, rows, len(rows))
+def commit(store: str, outcomes: Sequence[Outcome]) -> None:
+    """Write a part of the catalogue."""
+    record_batch(store, outcomes, len(outcomes))
 
 
-def unreadable_rows(plan: Plan, job: ArchiveJob) -> Iterator[list[Outcome]]:
-    """The rows of the files of a plan that could not be read, part by part."""
-    rows: Iterator[Outcome] = (
-        Failed.of(Listed.of(job.run_id, job.recipe, file), error) for file, error in plan.unreadable
-    )
-    while part := list(islice(rows, job.options.batch_images)):
-        yield part
+def failures(
+    images: Iterable[tuple[SourceFile | SourceImage, Exception]], job: ArchiveJob
+) -> Iterator[Failed]:
+    """The failures of images that came to no task: each a file that could not be read, or a planned image."""
+    for image, error in images:
+        if isinstance(image, SourceFile):
+            yield Failed.of(Listed.of(job.run_id, job.recipe, image), error)
+        else:
+            yield Failed.of(planned(image, job), error)
+
+
+def planned(image: SourceImage, job: ArchiveJob) -> Planned:
+    """An image that no task has begun."""
+    return Planned.of(job.run_id, job.recipe, image)
 
 
 @dataclass
 class _Image:
-    """An image on its way, and what is known of it so far."""
+    """An image on its way, with what is known of it so far."""
 
     image: SourceImage
     job: ArchiveJob
     known: Planned | Stored
 
 
-def _rows(engine: TaskRunner[Any], work: Iterable[Work], n_at_once: int) -> Iterator[Outcome]:
-    """The row of every image, in the order in which they end."""
-    images = (_Image(image, job, Planned.of(job.run_id, job.recipe, image)) for image, job in work)
-    for item, outcome in outcomes(engine, n_at_once, images, _compressed, _verified):
-        yield Failed.of(item.known, outcome) if isinstance(outcome, Exception) else outcome
-
-
-def _compressed(item: _Image) -> Step:
-    return compress, {"image": item.image, "job": item.job}
+def _compressed(group: Sequence[_Image]) -> Step:
+    """The step that compresses a group; a group is one image, since a fit takes one."""
+    [item] = group
+    return Step(compress, {"image": item.image, "job": item.job})
 
 
 def _verified(item: _Image, found: Stored | Archived) -> Step | None:
     if isinstance(found, Archived):
         return None
     item.known = found
-    return verify, {"stored": found, "job": item.job}
+    return Step(verify, {"stored": found, "job": item.job})

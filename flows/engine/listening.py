@@ -1,4 +1,4 @@
-"""How a display learns what a flow in the same process is doing, without being its parameter.
+"""How a display learns how far a flow in the same process is, without being a parameter of the flow.
 
 Parameters of a flow are JSON and go to Prefect's server; a progress bar does neither.
 """
@@ -6,22 +6,22 @@ Parameters of a flow are JSON and go to Prefect's server; a progress bar does ne
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from tasks.report.summary import RunSummary
-    from tasks.steps.audit import AuditSummary
-    from tasks.steps.restore import RestoreSummary
+from tasks.errors import Summary
 
-Listener = Callable[[Any], None]  # of a run's summary, whatever the flow
+Listener = Callable[[Summary], None]
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+def _nobody(summary: Summary) -> None:
+    """The listener of a run that nobody listens to."""
+
+
+_listener: ContextVar[Listener] = ContextVar("listener", default=_nobody)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` called with the run's summary, after every row, by flows called inside."""
+    """While the body runs, have the flows that it calls pass their summaries to `listener` as they go."""
     token = _listener.set(listener)
     try:
         yield
@@ -29,41 +29,6 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-@dataclass(frozen=True)
-class Counted:
-    """How far a whole is, of which a part is being done."""
-
-    n_planned: int
-    n_done: int
-    n_failed: int
-
-
-@contextmanager
-def relaying(whole: "RunSummary", also: Callable[[Any], None]) -> Iterator[Callable[[], None]]:
-    """Have what flows called inside tell of a part told as what it makes of the whole.
-
-    Args:
-        whole: What is done already, without the part.
-        also: Told too.
-
-    Yields:
-        What tells of the whole, once a part is counted in it.
-    """
-    outer = _listener.get()
-
-    def told(counted: Any) -> None:
-        also(counted)
-        if outer is not None:
-            outer(counted)
-
-    def of_part(part: Any) -> None:
-        told(Counted(whole.n_planned, whole.n_done + part.n_done, whole.n_failed + part.n_failed))
-
-    with listening(of_part):
-        yield lambda: told(whole)
-
-
-def tell(summary: "RunSummary | RestoreSummary | AuditSummary") -> None:
-    """Pass the summary on to whoever listens."""
-    if (listener := _listener.get()) is not None:
-        listener(summary)
+def current_listener() -> Listener:
+    """The listener of flows that are called here; where there is none, one that does nothing."""
+    return _listener.get()

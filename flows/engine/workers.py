@@ -1,27 +1,40 @@
-"""Bounded fan-out: how many tasks a flow has in flight, on which engine, and the one loop over them."""
+"""Bounded fan-out: the engine that the tasks of a flow go to, and the one loop over them."""
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
-import torch
 from prefect import Task
 from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.engine.cores import n_workers
 from inr.errors import ConfigError
 from tasks.settings import MAX_WORKERS, RunOptions
 
 Item = TypeVar("Item")
-Step = tuple[Task[..., Any], dict[str, Any]]  # a task, and its parameters
 
-# Fits are thousands of short operations, each of which takes the interpreter's lock again. At Python's
-# own 5 ms each may wait so long for whatever else runs Python: Prefect's threads made fits 9 % slower.
-sys.setswitchinterval(1e-4)
+SWITCH_SECONDS = 1e-4
+
+
+class Step(NamedTuple):
+    """A task to submit.
+
+    Attributes:
+        task: The task.
+        parameters: Its parameters, by name.
+        is_for_group: Whether it returns a list with a result or an exception for each item of a group,
+            in their order; else it is for one item, and returns the item's result.
+    """
+
+    task: Task[..., Any]
+    parameters: dict[str, Any]
+    is_for_group: bool = False
 
 
 @contextmanager
@@ -31,17 +44,32 @@ def task_runner(options: RunOptions) -> Iterator[TaskRunner[Any]]:
     Raises:
         ConfigError: The extra of the engine is not installed.
     """
-    if options.runner == "threads":
-        with cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=MAX_WORKERS)) as engine:
+    with switching_often():
+        if options.runner == "threads":
+            with cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=MAX_WORKERS)) as engine:
+                yield engine
+            return
+        try:
+            made = _dask(options)
+        except ImportError as error:
+            raise ConfigError("runner: dask is not installed: pip install 'inr-archive[dask]'") from error
+        with _server_for_children(), made as engine:
             yield engine
-        return
+
+
+@contextmanager
+def switching_often() -> Iterator[None]:
+    """While the body runs, let Python's threads take turns every `SWITCH_SECONDS`.
+
+    Fits are thousands of short operations, each of which takes the interpreter's lock again. At Python's
+    own 5 ms each may wait so long for whatever else runs Python: Prefect's threads made fits 9 % slower.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        made = _dask(options) if options.runner == "dask" else _ray(options)
-    except ImportError as error:
-        extra = f"pip install 'inr-archive[{options.runner}]'"
-        raise ConfigError(f"runner: {options.runner} is not installed: {extra}") from error
-    with _server_for_children(), made as engine:
-        yield engine
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _dask(options: RunOptions) -> TaskRunner[Any]:
@@ -59,15 +87,6 @@ def _dask(options: RunOptions) -> TaskRunner[Any]:
     return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=cluster))
 
 
-def _ray(options: RunOptions) -> TaskRunner[Any]:
-    from prefect_ray.task_runners import RayTaskRunner
-
-    if options.runner_address:
-        return cast("TaskRunner[Any]", RayTaskRunner(address=options.runner_address))
-    started = {"num_cpus": n_workers(options), "include_dashboard": False}
-    return cast("TaskRunner[Any]", RayTaskRunner(init_kwargs=started))
-
-
 @contextmanager
 def _server_for_children() -> Iterator[None]:
     """Processes started inside report to the server of this run; else each would start one of its own."""
@@ -83,70 +102,65 @@ def _server_for_children() -> Iterator[None]:
             os.environ["PREFECT_API_URL"] = before
 
 
-def n_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def n_workers(options: RunOptions) -> int:
-    """Images in flight: as told; else one per core, or one alone on a GPU."""
-    if options.workers:
-        return options.workers
-    on_gpu = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
-    return 1 if on_gpu else min(n_cores(), MAX_WORKERS)
-
-
-def n_threads(workers: int) -> int:
-    """Threads of each worker, so that the cores are shared out."""
-    return max(1, n_cores() // workers)
+def _nothing_follows(item: Any, result: Any) -> None:
+    """The step after a result that is the last one."""
 
 
 def outcomes(
     engine: TaskRunner[Any],
     size: int,
-    items: Iterable[Item],
-    first: Callable[[Item], Step],
-    then: Callable[[Item, Any], Step | None] = lambda item, outcome: None,
+    groups: Iterable[Sequence[Item]],
+    first: Callable[[Sequence[Item]], Step],
+    then: Callable[[Item, Any], Step | None] = _nothing_follows,
 ) -> Iterator[tuple[Item, Any]]:
-    """Have a task done for every item, and those that follow on it; what came of each, as they end.
+    """Run `first` for every group of items, then whatever `then` asks for each item alone.
 
     Args:
         engine: What tasks are submitted to.
-        size: How many at a time, at most.
-        items: Taken one by one, when there is room.
-        first: The task of an item.
-        then: The task that follows on one with that outcome, if any.
+        size: Tasks in flight at once, at most.
+        groups: Taken one by one, when there is room.
+        first: Gives the step of a group; a group of one may have a step for one item.
+        then: Gives the step for one item that follows on a result of the item, if any.
 
     Yields:
-        The item, and what its last task returned, or the `Exception` that ended one.
+        Each item with its last result, or the `Exception` that ended it, in order of completion.
     """
-    running: dict[PrefectFuture[Any], Item] = {}
+    running: dict[PrefectFuture[Any], tuple[Step, Sequence[Item]]] = {}
     ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
-    waiting = iter(items)
-
-    def submit(item: Item, step: Step) -> None:
-        future = engine.submit(*step)
-        running[future] = item
-        future.add_done_callback(ended.put)
-
+    following: deque[tuple[Step, Sequence[Item]]] = deque()
+    waiting = iter(groups)
     while True:
-        while len(running) < size and (item := next(waiting, None)) is not None:
-            submit(item, first(item))
+        while len(running) < size and (work := _next(following, waiting, first)) is not None:
+            future = engine.submit(work[0].task, work[0].parameters)
+            running[future] = work
+            future.add_done_callback(ended.put)
         if not running:
             return
         future = ended.get()
-        item = running.pop(future)
-        outcome = _outcome(future)
-        step = None if isinstance(outcome, Exception) else then(item, outcome)
-        if step is None:
-            yield item, outcome
-        else:
-            submit(item, step)
+        for item, result in _results(future, *running.pop(future)):
+            step = None if isinstance(result, Exception) else then(item, result)
+            if step is None:
+                yield item, result
+            else:
+                following.append((step, [item]))
 
 
-def _outcome(future: PrefectFuture[Any]) -> Any:
-    """What a task returned, or whatever ended it: it stops no other (law 4)."""
+def _next(
+    following: deque[tuple[Step, Sequence[Item]]],
+    waiting: Iterator[Sequence[Item]],
+    first: Callable[[Sequence[Item]], Step],
+) -> tuple[Step, Sequence[Item]] | None:
+    """The next task and its items: what was begun goes first."""
+    if following:
+        return following.popleft()
+    group = next(waiting, None)
+    return None if group is None else (first(group), group)
+
+
+def _results(future: PrefectFuture[Any], step: Step, items: Sequence[Item]) -> list[tuple[Item, Any]]:
+    """The result of each item; whatever ended the task is the result of all, and stops no other (law 4)."""
     try:
-        return future.result()
+        found = future.result()
+        return list(zip(items, found if step.is_for_group else [found], strict=True))
     except Exception as error:
-        return error
+        return [(item, error) for item in items]

@@ -39,3 +39,8 @@ class AuditRow:
     error_message: str | None = None
     n_bytes: int | None = None
     decode_seconds: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the object is damaged, missing or unavailable; empty if it is none of these."""
+        return "" if self.error_message is None else self.error_message

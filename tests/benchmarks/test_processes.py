@@ -19,6 +19,12 @@ def test_the_cost_is_that_of_the_command():
     assert found.peak_mib > 100
 
 
+def test_memory_is_not_that_of_the_process_which_measures():
+    kept = bytearray(100 << 20)
+    assert run([sys.executable, "-I", "-S", "-c", "pass"]).peak_mib < 50
+    assert len(kept) == 100 << 20
+
+
 def test_memory_is_not_sampled_unless_asked_for():
     assert run([sys.executable, "-c", "pass"], {"A": "1"}).samples == []
 
@@ -29,7 +35,7 @@ def test_the_environment_is_what_was_given():
 
 
 def test_a_command_that_fails_raises():
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 3"):
         run([sys.executable, "-c", "raise SystemExit(3)"])
 
 

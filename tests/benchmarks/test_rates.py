@@ -6,13 +6,11 @@ import pytest
 from benchmarks import rates
 from benchmarks.rates import LAMBDAS, Rate, fits, main, measure, merged
 from inr.config import MODELS, CodecConfig
-from inr.mlp.fit import presets
 from tests.tasks.pictures import file_of, image
 
 
 @pytest.fixture(autouse=True)
-def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(presets.PRESET_STEPS, "draft", 20)
+def few_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "SIDES", {"draft": (8, 9), "standard": (), "best": ()})
     monkeypatch.setattr(rates, "FITTED_WHOLE", ())
 
@@ -33,7 +31,7 @@ def test_each_family_is_fitted_at_the_lambdas_it_is_used_at(tmp_path: Path):
 def test_a_rate_is_what_was_measured(tmp_path: Path):
     path = tmp_path / "a.png"
     path.write_bytes(file_of(image(8, 12)))
-    rate = measure(CodecConfig(model="mlp", preset="draft", rd_lambda=0.01), path)
+    rate = measure(CodecConfig(model="mlp", preset="draft", rd_lambda=0.01), path, n_steps=20)
     assert (rate.n_pixels, rate.rd_lambda, rate.preset) == (96, 0.01, "draft")
     assert rate.seconds > 0
     assert rate.n_bytes > 30
@@ -47,18 +45,9 @@ def test_what_is_measured_anew_replaces_what_was_known():
 
 
 def test_the_table_is_written_with_where_it_is_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words = [
-        "--models",
-        "mlp",
-        "--presets",
-        "draft",
-        "--work",
-        str(tmp_path),
-        "--out",
-        str(tmp_path / "rates"),
-    ]
+    words = ["--models", "mlp", "--presets", "draft", "--steps", "20", "--work", str(tmp_path)]
     for _ in range(2):
-        main(words)
+        main([*words, "--out", str(tmp_path / "rates")])
     report = json.loads((tmp_path / "rates.json").read_text())
     assert len(report["points"]) == 2 * len(LAMBDAS["mlp"]) == len(capsys.readouterr().out.splitlines()) // 2
     assert report["command"].startswith("python -m benchmarks.rates --models mlp --presets draft")

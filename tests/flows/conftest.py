@@ -11,9 +11,11 @@ from PIL import Image
 
 from flows.cli.running import quiet_prefect
 from inr.config import CodecConfig
+from tasks.catalogue import lookup, parts
 from tasks.errors import ImagesFailed
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
+from tasks.store.folder import LocalStore
 from tests.tasks.pictures import file_of, image, png_header
 
 quiet_prefect()  # before any test module imports Prefect
@@ -93,3 +95,36 @@ def archived(archived_once: Archived, tmp_path: Path) -> Archived:
     shutil.copytree(archived_once.source, source, symlinks=True)
     shutil.copytree(archived_once.store, store)
     return Archived(source, store, archived_once.summary)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Five images, of which two are of one colour and need no fit, and one that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n in range(5):
+        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1) if n < 2 else image(8, 8 + n)))
+    (folder / "bad.png").write_text("no photograph")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+def rows_of(store: Path) -> dict[str, parts.Row]:
+    """The latest row of every image, by path."""
+    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
+    return {row["source_path"]: row for row in rows}
+
+
+def check_photos(summary: RunSummary, store: LocalStore) -> None:
+    """All of `photos` is rows of one run, and nothing of the run is left over."""
+    rows = rows_of(store.root)
+    assert (summary.n_planned, summary.n_archived, summary.n_failed) == (7, 5, 2)
+    assert {path for path, row in rows.items() if row["status"] == "failed"} == {"bad.png", "loop.png"}
+    assert {row["run_id"] for row in rows.values()} == {summary.run_id}
+    assert len(parts.read_images(store)) == 7
+    assert store.objects("runs") == store.objects("journal") == []

@@ -11,6 +11,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
@@ -18,10 +20,13 @@ from prefect.client.schemas.filters import (
 from prefect.states import StateType
 
 import inr
+from flows import archive as archive_module
 from flows.archive import archive
 from flows.engine.listening import listening
+from flows.engine.runs import begin
 from inr.metrics import psnr_db
 from tasks.catalogue import lookup, parts
+from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
@@ -30,16 +35,21 @@ from tasks.report.summary import RunSummary, facts, markdown
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
-from tests.flows.cli.test_app import invoke
-from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, ONE_COLOUR, OPTIONS, Archived
+from tests.flows.command import invoke
+from tests.flows.conftest import (
+    BAD,
+    DRAFT,
+    GOOD,
+    ON_A_CPU,
+    ONE_COLOUR,
+    OPTIONS,
+    Archived,
+    check_photos,
+    rows_of,
+)
 from tests.opens import counting_opens
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, image
-
-
-def rows_of(store: Path) -> dict[str, parts.Row]:
-    rows = parts.read_images(LocalStore(store)).to_pylist()
-    return {row["source_path"]: row for row in lookup.latest(rows)}
 
 
 def files_of(store: Path) -> dict[str, bytes]:
@@ -277,3 +287,27 @@ def test_pandas_reads_the_catalogue_as_the_readme_shows(archived_once: Archived)
     means = rows[rows.status == "archived"].groupby("preset")[["rate_bpp", "psnr_db"]].mean()
     assert means.rate_bpp["draft"] > 0
     assert len(rows) == len(GOOD) + len(BAD)
+
+
+def test_batches_are_runs_of_their_own_and_the_parent_sums_them_up(
+    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(archive_module, "ROUNDS", 1)
+    with pytest.raises(ImagesFailed) as failure:
+        archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update={"batch_images": 2}))
+    summary = failure.value.summary
+    check_photos(summary, store)
+    assert len(list_parts(store, IMAGES)) == 4  # what could not be read, and three batches of two
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["archive-batch"])))
+    names = sorted(run.name for run in runs if store.url in run.name)
+    assert names == [f"batch {n} of 3 into {store.url}, run {summary.run_id[:8]}" for n in (1, 2, 3)]
+
+
+def test_a_batch_is_large_enough_to_keep_every_worker_busy_here_and_small_elsewhere():
+    def size(**given: object) -> int:
+        return archive_module._batch_size(begin(RunOptions(**given)))
+
+    assert size(workers=2) == 64
+    assert size(workers=16) == 16 * archive_module.ROUNDS
+    assert size(workers=16, deployment="a/b") == 64

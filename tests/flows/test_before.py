@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.flows.cli.test_app import invoke
+from tests.flows.command import invoke
 
 MADE = Path(__file__).parents[1] / "vectors" / "archive"
 RESTORED = json.loads((MADE / "restored.json").read_text())

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -12,7 +11,7 @@ from tasks.catalogue import parts
 from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.errors import ImagesFailed
 from tasks.store.folder import LocalStore
-from tests.flows.cli.test_app import invoke
+from tests.flows.command import invoke
 from tests.flows.conftest import BAD, DRAFT, OPTIONS, Archived
 
 
@@ -33,14 +32,6 @@ def test_the_command_compacts_and_the_next_archive_still_knows_what_is_there(twi
     assert parts.read_images(store).to_pylist() == before
     with pytest.raises(ImagesFailed, match=f"0 of {len(BAD)} images"):
         archive(str(twice.source), str(twice.store), DRAFT, OPTIONS)
-
-
-def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived, tmp_path: Path):
-    compact(str(archived.store))
-    for store in (archived.store, tmp_path):
-        result = invoke("compact", store)
-        assert result.exit_code == exits.OK, result.output
-        assert result.output == "nothing to compact: no day has more than one part\n"
 
 
 def test_prefect_shows_what_failed_and_nothing_is_removed(twice: Archived):

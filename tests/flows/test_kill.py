@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,11 +10,12 @@ import pytest
 import inr
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
-from tests.flows.cli.test_app import INR, ROOT
+from tests.flows.command import inr_started, wait_for
 from tests.flows.conftest import ON_A_CPU
 from tests.tasks.pictures import file_of, image
 
 N_IMAGES = 3
+HOW = (*ON_A_CPU, "--workers", 2, "--json")
 
 
 @pytest.fixture
@@ -27,33 +25,6 @@ def source(tmp_path: Path) -> Path:
     for n in range(N_IMAGES):
         (folder / f"{n}.png").write_bytes(file_of(image(8, 8 + n, 3)))
     return folder
-
-
-def start(source: Path, store: Path, **environment: str) -> "subprocess.Popen[str]":
-    arguments = ["archive", str(source), str(store), *ON_A_CPU, "--workers", "2"]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [*INR, *arguments, "--json"],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        preexec_fn=_heed_interrupts,
-    )
-
-
-def _heed_interrupts() -> None:
-    """A shell that starts pytest in the background has it, and its children, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def written(store: Path) -> dict[Path, int]:
@@ -74,7 +45,7 @@ def check_whole(store: Path) -> set[str]:
 
 def finish(source: Path, store: Path) -> None:
     """Run again, and check that every image is archived once and nothing is left over."""
-    process = start(source, store)
+    process = inr_started("archive", source, store, *HOW)
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     told = json.loads(stdout)
@@ -90,7 +61,7 @@ def finish(source: Path, store: Path) -> None:
 
 def test_a_run_killed_half_way_is_finished_by_the_next_which_repeats_no_fit(source: Path, tmp_path: Path):
     store = tmp_path / "store"
-    process = start(source, store)
+    process = inr_started("archive", source, store, *HOW)
     wait_for(lambda: len(written(store)) >= 1, process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -107,7 +78,7 @@ def test_a_run_killed_half_way_is_finished_by_the_next_which_repeats_no_fit(sour
 
 def test_an_interrupted_run_ends_soon_and_is_finished_by_the_next(source: Path, tmp_path: Path):
     store = tmp_path / "store"
-    process = start(source, store)
+    process = inr_started("archive", source, store, *HOW)
     wait_for(lambda: len(written(store)) >= 1, process)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -115,30 +86,3 @@ def test_an_interrupted_run_ends_soon_and_is_finished_by_the_next(source: Path, 
     assert "Traceback" not in stderr
     check_whole(store)
     finish(source, store)
-
-
-def servers_below(process: "subprocess.Popen[str]") -> list[Path]:
-    """Folders in /proc of the Prefect servers that a process has started."""
-    children = Path(f"/proc/{process.pid}/task").glob("*/children")
-    found = [Path("/proc") / pid for each in children for pid in each.read_text().split()]
-    return [path for path in found if is_server(path)]
-
-
-def is_server(path: Path) -> bool:
-    """Whether a folder in /proc is that of a running server; what has ended may stay for its parent."""
-    try:
-        return b"uvicorn" in (path / "cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def test_the_server_of_a_run_that_is_killed_ends_too(source: Path, tmp_path: Path):
-    process = start(source, tmp_path / "store", PREFECT_API_URL="", PREFECT_HOME=str(tmp_path / "home"))
-    wait_for(lambda: len(written(tmp_path / "store")) >= 1, process)
-    [server] = servers_below(process)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    until = time.monotonic() + 60
-    while is_server(server):
-        assert time.monotonic() < until
-        time.sleep(0.1)

@@ -1,22 +1,18 @@
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 import inr
-from flows.cli import exits
 from flows.restore import restore
 from tasks.catalogue import lookup, parts
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
 from tasks.steps.restore import RestoreSummary
 from tasks.store.folder import LocalStore
-from tests.flows.cli.test_app import invoke
 from tests.flows.conftest import GOOD, OPTIONS, Archived
 
 
@@ -77,24 +73,3 @@ def test_prefect_shows_what_failed_and_a_second_run_goes_on(archived: Archived, 
     assert shown["restore-progress"] == 100.0
     with pytest.raises(ImagesFailed, match=f"0 files written, {len(GOOD) - 2} were there, 2 failed"):
         restore(str(archived.store), str(target), options=OPTIONS)
-
-
-def test_the_command_selects_and_never_replaces(archived_once: Archived, tmp_path: Path):
-    taken = tmp_path / "alpha.png"
-    Image.new("RGB", (2, 2)).save(taken)
-    before = taken.read_bytes()
-    where = "source_path in ('alpha.png', 'grey.png')"
-    result = invoke("restore", archived_once.store, tmp_path, "--where", where, "--workers", 2)
-    assert result.exit_code == exits.IMAGES_FAILED
-    assert re.search(r"alpha\.png: StorageError: write \S+: a different file is there", result.output)
-    assert "1 of 2 images restored: 1 files written, 1 failed" in result.output
-    assert taken.read_bytes() == before
-    assert (tmp_path / "grey.png").exists()
-
-
-def test_the_command_with_nothing_to_restore_says_so(archived_once: Archived, tmp_path: Path):
-    result = invoke("restore", archived_once.store, tmp_path, "--where", "psnr_db < 0", "--json")
-    assert result.exit_code == exits.OK, result.output
-    assert json.loads(result.output)["n_planned"] == 0
-    for arguments in (("--where", "nonsense"), ("--format", "gif")):
-        assert invoke("restore", archived_once.store, tmp_path, *arguments).exit_code == exits.USAGE

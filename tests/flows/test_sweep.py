@@ -10,7 +10,7 @@ from flows.sweep import sweep
 from inr.config import MODELS
 from tasks.errors import ImagesFailed
 from tasks.settings import RunOptions
-from tests.flows.cli.test_app import invoke
+from tests.flows.command import invoke
 from tests.flows.conftest import OPTIONS
 from tests.tasks.pictures import file_of, image
 
@@ -77,30 +77,6 @@ def test_prefect_shows_the_report_and_what_failed(photos: Path, tmp_path: Path):
     assert pages["sweep-summary"].count("DeadlineExceeded") == 3
     assert pages["sweep-progress"] == 100.0
     assert [row["verified"] for row in json.loads(pages["sweep-images"])] == ["FAILED"] * 3
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ((), "rd_lambda: expected one or more"),
-        (("--rd-lambda", 5), "rd_lambda: expected a number"),
-        ((*LAMBDAS, "--model", "gan"), "model: expected one of"),
-    ],
-)
-def test_what_cannot_be_tried_is_refused_before_a_run_begins(
-    photos: Path, tmp_path: Path, words: tuple[object, ...], told: str
-):
-    result = invoke("sweep", photos, tmp_path / "store", *words)
-    assert result.exit_code == exits.USAGE
-    assert told in result.stderr
-    assert not (tmp_path / "store").exists()
-
-
-def test_a_source_without_images_is_refused_too(tmp_path: Path):
-    (tmp_path / "bad.png").touch()
-    result = invoke("sweep", tmp_path / "bad.png", tmp_path / "store", *LAMBDAS)
-    assert result.exit_code == exits.USAGE
-    assert "found none" in result.stderr
 
 
 def test_the_options_of_a_run_are_those_of_an_archive(photos: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from tasks.catalogue import parts
 from tasks.errors import ImagesFailed
 from tasks.steps.audit import AuditSummary
 from tasks.store.folder import LocalStore
-from tests.flows.cli.test_app import invoke
+from tests.flows.command import invoke
 from tests.flows.conftest import BAD, DRAFT, GOOD, OPTIONS, Archived
 from tests.flows.test_restore import stored
 

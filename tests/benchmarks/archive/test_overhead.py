@@ -43,7 +43,7 @@ def test_the_page_has_every_figure():
     reruns = [Idle("folder", [5.0, 6.0], [4.0, 4.5]), Idle("S3", [30.0], [20.0])]
     lines = page(Result([run_of(1000, [490]), run_of(10_000, [])], reruns), ARGUMENTS)
     assert lines[0] == "# Archives of 10000 images of 8x8"
-    assert "steps of a fit: 6 in place of the preset's" in lines[1]
+    assert "- Steps of a fit: 6 in place of the preset's" in lines
     assert "| what | 1000 images | 10000 images |" in lines
     assert "| **overhead: the command less both**, s | 0.0 | – |" in lines
     assert "| **the same, per image, ms** | 100.0 | 100.0 |" in lines

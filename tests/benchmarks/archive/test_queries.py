@@ -12,7 +12,7 @@ def test_every_query_finds_rows(tmp_path: Path):
 
 
 def test_the_page_has_the_seconds_of_each_query_on_both_sides():
-    before, after = (Catalogue(n, 2.0, dict.fromkeys(QUERIES, [n / 10, 1.0])) for n in (7, 1))
+    before, after = (Catalogue(n, 2.0, {name: [n / 10, 1.0] for name in QUERIES}) for n in (7, 1))
     result = Result(write_seconds=3, compact_seconds=4, before=before, after=after, start_seconds=[0.25])
     lines = page(result, argparse.Namespace(n_rows=400, rows_per_part=64))
     assert lines[0] == "# Queries over 400 rows"

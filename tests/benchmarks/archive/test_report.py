@@ -1,10 +1,6 @@
 import argparse
-from pathlib import Path
 
-from benchmarks.archive.here import steps_of_fits
-from benchmarks.archive.report import Result, Seen, add_real_rows, page
-from tasks.catalogue.query import query
-from tasks.store.folder import LocalStore
+from benchmarks.archive.report import Result, Seen, page
 
 SEEN = Seen("156", 1.25, 0.5, 1.0, 20, [])
 

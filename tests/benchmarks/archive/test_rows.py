@@ -24,5 +24,6 @@ def test_each_archived_row_has_a_history_unless_none_is_wanted(tmp_path: Path):
     add_synthetic_rows(with_them, 100)
     add_synthetic_rows(without, 100, with_histories=False)
     images = set(read_history(with_them).column("image_digest").to_pylist())
-    assert images == {row[0] for row in query(with_them, "select image_digest from images where key is not null").rows}
+    archived = query(with_them, "select image_digest from images where key is not null").rows
+    assert images == {digest for (digest,) in archived}
     assert list_parts(without, HISTORY) == []

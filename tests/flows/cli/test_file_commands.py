@@ -1,17 +1,51 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from flows.cli import exits
-from flows.cli.app import app
+from tests.flows.command import inr_run, invoke
 from tests.tasks.pictures import file_of, image
 
 
-def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
+def test_encode_says_what_it_made(encoded: dict[str, Any], bitstream: Path):
+    assert bitstream.stat().st_size == encoded["n_bytes"]
+    assert encoded["rate_bpp"] == 8 * encoded["n_bytes"] / (12 * 16)
+    assert (encoded["width"], encoded["height"], encoded["channels"]) == (16, 12, 3)
+    assert encoded["goal"] == "rd_lambda"
+    assert encoded["encode_seconds"] >= encoded["fit_seconds"] > 0
+
+
+def test_decode_writes_the_image_with_its_metadata(encoded: dict[str, Any], bitstream: Path, tmp_path: Path):
+    result = invoke("decode", bitstream, "-o", tmp_path / "out.png", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["pixels_digest"] == encoded["pixels_digest"]
+    with Image.open(tmp_path / "out.png") as decoded:
+        assert decoded.size == (16, 12)
+        assert decoded.info["icc_profile"] == b"profile"
+        assert decoded.getexif()[0x010F] == "maker"
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.png"]
+
+
+def test_inspect_accounts_for_every_byte(encoded: dict[str, Any], bitstream: Path):
+    found = json.loads(invoke("inspect", bitstream, "--json").stdout)
+    assert sum(section["n_bytes"] for section in found["sections"]) == found["n_bytes"] == encoded["n_bytes"]
+    assert sum(tensor["n_symbols"] for tensor in found["tensors"]) == found["n_parameters"]
+    text = invoke("inspect", bitstream).stdout
+    for part in [*found["sections"], *found["tensors"]]:
+        assert part["name"] in text
+
+
+def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path):
+    result = inr_run(
+        "encode", photo, "-o", tmp_path / "x.inr", "--model", "mlp", "--preset", "draft", "--target-psnr", 20
+    )
+    assert result.returncode == 0, result.stderr
+    assert "target 20 dB: reached" in result.stdout
+    assert result.stderr == ""
+    assert not {"\x1b", "\r"} & set(result.stdout)
 
 
 @pytest.fixture
@@ -24,7 +58,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_compare_prints_every_measure_and_writes_the_picture(pair: tuple[Path, Path], tmp_path: Path):
     picture = tmp_path / "compare.png"
-    result = invoke(*pair, "-o", picture, "--gain", 4, "--json")
+    result = invoke("compare", *pair, "-o", picture, "--gain", 4, "--json")
     assert result.exit_code == exits.OK, result.output
     made = json.loads(result.stdout)
     assert (made["width"], made["height"], made["channels"]) == (180, 170, 3)
@@ -35,15 +69,15 @@ def test_compare_prints_every_measure_and_writes_the_picture(pair: tuple[Path, P
     assert made["output"] == str(picture)
     with Image.open(picture) as opened:
         assert opened.width == 3 * 180
-    shown = invoke(*pair).stdout
+    shown = invoke("compare", *pair).stdout
     assert f"PSNR {made['psnr_db']:.2f} dB, largest difference {made['max_difference']} of 255" in shown
     assert f"MS-SSIM {made['ms_ssim']:.4f}" in shown
     assert f"FLIP {made['flip']:.4f}" in shown
 
 
 def test_equal_images_are_infinitely_close_and_json_says_null(pair: tuple[Path, Path]):
-    assert json.loads(invoke(pair[0], pair[0], "--json").stdout)["psnr_db"] is None
-    assert "PSNR inf dB, largest difference 0 of 255" in invoke(pair[0], pair[0]).stdout
+    assert json.loads(invoke("compare", pair[0], pair[0], "--json").stdout)["psnr_db"] is None
+    assert "PSNR inf dB, largest difference 0 of 255" in invoke("compare", pair[0], pair[0]).stdout
 
 
 @pytest.mark.parametrize(
@@ -73,7 +107,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     places["small"].write_bytes(file_of(image(10, 10, 3)))
     places["text"].write_text("no bitstream")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    result = invoke(*(word.format(**places) for word in words))
+    result = invoke("compare", *(word.format(**places) for word in words))
     assert result.exit_code == code, result.output
     assert reason in result.stderr
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,0 +1,215 @@
+"""The commands of ``inr`` that archive a source, or plan to: archive, plan, sweep.
+
+As light as `flows.cli.app`.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.options import (
+    DEFAULTS,
+    Deadline,
+    Device,
+    Json,
+    MaxRefits,
+    MinPsnr,
+    Model,
+    Preset,
+    RdLambda,
+    Runner,
+    Seed,
+    Source,
+    StoreOrSetting,
+    TargetBpp,
+    TargetPsnr,
+    Workers,
+    codec_config,
+)
+from flows.cli.running import concluded, location, named_store, places, started
+from flows.engine.handing import Purpose, handing
+from inr.config import MODELS, CodecConfig, Contract
+
+if TYPE_CHECKING:
+    from tasks.plan.planning import Plan
+    from tasks.report.summary import RunSummary
+    from tasks.settings import RunOptions
+    from tasks.store.objects import ObjectStore
+
+
+def archive(
+    source: Source,
+    store: StoreOrSetting = None,
+    model: Model = DEFAULTS.model,
+    preset: Preset = DEFAULTS.preset,
+    rd_lambda: RdLambda = None,
+    target_psnr: TargetPsnr = None,
+    target_bpp: TargetBpp = None,
+    min_psnr: MinPsnr = None,
+    max_refits: MaxRefits = Contract.max_refits,
+    seed: Seed = DEFAULTS.seed,
+    device: Device = None,
+    deadline: Deadline = None,
+    workers: Workers = None,
+    runner: Runner = None,
+    deployment: Annotated[
+        str | None, typer.Option(help="Submit batches to this deployment, FLOW/NAME. [INR_DEPLOYMENT]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
+    config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+    from tasks.settings import load_settings
+
+    settings = load_settings(
+        device=device,
+        deadline_seconds=deadline,
+        workers=workers,
+        runner=runner,
+        deployment=deployment,
+        store=None if store is None else location(store),
+    )
+    contract = None if min_psnr is None else Contract(min_psnr, max_refits)
+    wanted = _Wanted(location(source), named_store(settings), config, settings.options(), contract)
+    if dry_run:
+        _estimate(wanted, as_json)
+    else:
+        concluded(_archived(wanted, bar=not as_json), _values, _show, as_json)
+
+
+def plan(
+    source: Source,
+    store: StoreOrSetting = None,
+    model: Model = DEFAULTS.model,
+    preset: Preset = DEFAULTS.preset,
+    rd_lambda: RdLambda = None,
+    target_psnr: TargetPsnr = None,
+    target_bpp: TargetBpp = None,
+    min_psnr: MinPsnr = None,
+    max_refits: MaxRefits = Contract.max_refits,
+    seed: Seed = DEFAULTS.seed,
+    device: Device = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Say what `archive` would do with the same words: images, pixels, and estimated hours and bytes."""
+    archive(
+        source=source,
+        store=store,
+        model=model,
+        preset=preset,
+        rd_lambda=rd_lambda,
+        target_psnr=target_psnr,
+        target_bpp=target_bpp,
+        min_psnr=min_psnr,
+        max_refits=max_refits,
+        seed=seed,
+        device=device,
+        workers=workers,
+        dry_run=True,
+        as_json=as_json,
+    )
+
+
+def sweep(
+    source: Source,
+    store: StoreOrSetting = None,
+    rd_lambda: Annotated[list[float], typer.Option(help="λ to try; give it several times.")] = [],  # noqa: B006
+    model: Annotated[
+        list[str], typer.Option(help=f"Model families to try, of {', '.join(MODELS)}. [all]")
+    ] = [],  # noqa: B006
+    preset: Preset = DEFAULTS.preset,
+    sample: Annotated[int | None, typer.Option(min=1, help="So many images of the source. [20]")] = None,
+    device: Device = None,
+    workers: Workers = None,
+    runner: Runner = None,
+    as_json: Json = False,
+) -> None:
+    """Compare models and λ on a sample of a folder: the rate-distortion curve of this collection."""
+    from flows.cli.display import show_sweep
+    from tasks.report.sweep import SweepReport, configs_of, sample_images
+    from tasks.settings import load_settings
+    from tasks.store.locations import open_store
+
+    place = None if store is None else location(store)
+    settings = load_settings(device=device, workers=workers, runner=runner, store=place)
+    origin, options = location(source), settings.options()
+    # Refused here, in a moment, is what the flow would refuse once Prefect's server is up.
+    target = open_store(named_store(settings)).url
+    configs_of(model, preset, rd_lambda)
+    sample_images(origin, 1, options)
+    from flows.sweep import DEFAULT_SAMPLE
+    from flows.sweep import sweep as flow
+
+    size = sample or DEFAULT_SAMPLE
+    report: SweepReport = started(
+        lambda: flow(origin, target, rd_lambda, model or None, preset, size, options), bar=not as_json
+    )
+    concluded(report, SweepReport.as_values, show_sweep, as_json)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The images that a command is to archive, where, and how."""
+
+    source: str
+    store: str
+    config: CodecConfig
+    options: "RunOptions"
+    contract: Contract | None
+
+
+def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
+    """The store, and the plan with what it is made for; with the sizes of images, if they are wanted."""
+    from tasks.catalogue.recipe import Recipe
+    from tasks.plan.planning import make_plan
+    from tasks.store.locations import open_store
+
+    target = open_store(wanted.store)
+    digest = Recipe(wanted.config, wanted.contract).archive_digest()
+    purpose = Purpose(wanted.source, target.url, digest)
+    plan = make_plan(wanted.source, target, purpose.archive_digest, wanted.options, with_sizes=with_sizes)
+    return target, purpose, plan
+
+
+def _estimate(wanted: _Wanted, as_json: bool) -> None:
+    """Show what archiving would take. Writes nothing and starts no flow."""
+    from flows.cli.display import show_estimate, show_json
+    from flows.engine.cores import n_workers
+    from tasks.plan.estimate import estimate
+
+    target, _, plan = _planned(wanted, with_sizes=True)
+    found = estimate(plan, target, wanted.config, n_workers(wanted.options))
+    show_json(asdict(found)) if as_json else show_estimate(found)
+
+
+def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
+    """The summary of a run; where there is nothing to do the flow is not started."""
+    from tasks.catalogue.recipe import Recipe
+    from tasks.report.summary import RunSummary
+
+    target, purpose, plan = _planned(wanted)
+    if plan.n_to_do == 0:
+        how = Recipe(wanted.config, wanted.contract).describe()
+        return RunSummary("", wanted.source, target.url, how, plan.describe(), n_before=plan.n_archived)
+    from flows.archive import archive as flow
+
+    given = (wanted.source, wanted.store, wanted.config, wanted.options, wanted.contract)
+    with handing(purpose, plan):
+        summary: RunSummary = started(lambda: flow(*given), bar=bar)
+    return summary
+
+
+def _values(summary: "RunSummary") -> dict[str, object]:
+    from tasks.report.summary import as_values
+
+    return {**as_values(summary), "places": places(summary)}
+
+
+def _show(summary: "RunSummary") -> None:
+    from flows.cli.display import show_places, show_run
+
+    show_run(summary)
+    show_places(places(summary))

@@ -1,0 +1,91 @@
+"""The commands of ``inr`` on single files: encode, decode, inspect, compare. As light as `flows.cli.app`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import (
+    DEFAULTS,
+    Deadline,
+    Device,
+    Json,
+    Model,
+    Preset,
+    RdLambda,
+    Seed,
+    TargetBpp,
+    TargetPsnr,
+    codec_config,
+)
+
+
+def encode(
+    image: Annotated[Path, typer.Argument(help="The photograph.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bitstream to write, FILE.inr.")],
+    model: Model = DEFAULTS.model,
+    preset: Preset = DEFAULTS.preset,
+    rd_lambda: RdLambda = None,
+    target_psnr: TargetPsnr = None,
+    target_bpp: TargetBpp = None,
+    seed: Seed = DEFAULTS.seed,
+    device: Device = None,
+    deadline: Deadline = None,
+    as_json: Json = False,
+) -> None:
+    """Encode one image file."""
+    config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+    from flows.cli.display import fit_bar, show_encoded, show_json
+    from flows.cli.files import encode_file
+    from tasks.settings import load_settings
+
+    options = load_settings(device=device, deadline_seconds=deadline).options()
+    with fit_bar(not as_json) as report:
+        made = encode_file(image, output, config, options, report)
+    show_json(made) if as_json else show_encoded(made)
+
+
+def decode(
+    bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The image to write, IMAGE.png.")],
+    as_json: Json = False,
+) -> None:
+    """Decode a bitstream into a PNG with its ICC profile and EXIF."""
+    from flows.cli.display import show_decoded, show_json
+    from flows.cli.files import decode_file
+
+    made = decode_file(bitstream, output)
+    show_json(made) if as_json else show_decoded(made)
+
+
+def inspect(
+    bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
+    as_json: Json = False,
+) -> None:
+    """Show where the bits of a bitstream go, by section and by tensor."""
+    from flows.cli.display import show_inspection, show_json
+    from flows.cli.files import inspect_file
+
+    found = inspect_file(bitstream)
+    show_json(found) if as_json else show_inspection(found)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="The original, an image.")],
+    second: Annotated[
+        Path, typer.Argument(help="What to compare with it: an image, or a bitstream FILE.inr.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Picture to write, IMAGE.png: both, and their difference."),
+    ] = None,
+    gain: Annotated[int, typer.Option(min=1, max=255, help="How much the difference is amplified.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Compare two images: PSNR, MS-SSIM, FLIP, sizes, and a picture of both side by side."""
+    from flows.cli.display import show_compared, show_json
+    from flows.cli.files import compare_files
+    from tasks.settings import load_settings
+
+    made = compare_files(first, second, output, gain, load_settings().options())
+    show_json(made) if as_json else show_compared(made)

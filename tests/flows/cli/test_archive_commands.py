@@ -1,0 +1,174 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.archive import archive
+from flows.cli import exits
+from flows.sweep import DEFAULT_SAMPLE
+from tasks.plan import planning
+from tasks.store.folder import LocalStore
+from tests.flows.command import inr_run, invoke
+from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, OPTIONS, Archived
+from tests.opens import counting_opens
+from tests.tasks.pictures import file_of, image
+
+LAMBDAS = ("--rd-lambda", 0.001, "--rd-lambda", 0.02)
+
+
+def one_pixel(tmp_path: Path, *names: str) -> Path:
+    """A folder of images that need no fit."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n, name in enumerate(names):
+        (folder / name).write_bytes(file_of(image(1, 1, n + 1)))
+    return folder
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sources that plans are made of from here on, as often as they are."""
+    made: list[str] = []
+    real = planning.list_source
+
+    def counting(source: str) -> object:
+        made.append(source)
+        return real(source)
+
+    monkeypatch.setattr(planning, "list_source", counting)
+    return made
+
+
+def test_the_plan_is_made_once_and_the_flow_takes_that_of_the_command(tmp_path: Path, plans: list[str]):
+    """Also into a store that has a catalogue, where something is done already and something is to do."""
+    photos, store = one_pixel(tmp_path, "a.png"), tmp_path / "store"
+    opened = {"a.png": 3}  # to plan, to encode, to verify
+    for n_before in (0, 1):
+        plans.clear()
+        with counting_opens(photos) as opens:
+            made = json.loads(invoke("archive", photos, store, *ON_A_CPU, "--json").stdout)
+        assert (made["n_archived"], made["n_before"]) == (1, n_before)
+        assert plans == [str(photos)]
+        assert opens == opened
+        (photos / "b.png").write_bytes(file_of(image(1, 1, 3)))
+        opened = {"a.png": 1, "b.png": 3}
+
+
+def test_a_flow_that_no_command_started_plans_for_itself(tmp_path: Path, plans: list[str]):
+    photos = one_pixel(tmp_path, "a.png", "b.png")
+    assert archive(str(photos), str(tmp_path / "store"), DRAFT, OPTIONS).n_archived == 2
+    assert plans == [str(photos)]
+
+
+def test_the_help_of_sweep_names_the_sample_of_the_flow():
+    words = invoke("sweep", "--help").output.replace("│", "").split()
+    assert f"of the source. [{DEFAULT_SAMPLE}]" in " ".join(words)
+
+
+def test_archive_shows_a_table_failures_first_and_where_to_look(archived: Archived):
+    result = inr_run("archive", archived.source, archived.store, *ON_A_CPU)
+    assert result.returncode == exits.IMAGES_FAILED
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified"]
+    assert all("FAILED" in line for line in lines[1 : 1 + len(BAD)])
+    assert "empty.png: UnsupportedImage: expected an image, found a file of 0 bytes" in lines
+    assert f"0 of 4 images archived and verified, {len(GOOD)} archived before, 4 failed" in lines
+    assert {line.split(":")[0] for line in lines[-3:]} == {"catalogue", "report", "Prefect UI"}
+    page = Path(lines[-2].removeprefix("report: "))
+    assert page.read_text().startswith("<!doctype html>")
+    assert page.with_suffix(".md").read_text().startswith("# 0 of 4 images")
+    assert result.stderr == ""
+    assert not {"\x1b", "\r"} & set(result.stdout)
+
+
+def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):
+    for name in BAD:
+        (archived.source / name).unlink()
+    before = sorted(archived.store.rglob("*"))
+    nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    result = inr_run(
+        "archive", archived.source, archived.store, "--model", "mlp", "--preset", "draft", "--json", **nowhere
+    )
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert (told["n_planned"], told["n_before"]) == (0, len(GOOD))
+    assert sorted(archived.store.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [["plan"], ["archive", "--dry-run"]])
+def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived, command: list[str]):
+    before = sorted(archived_once.store.rglob("*"))
+    words = (
+        *command,
+        archived_once.source,
+        archived_once.store,
+        "--model",
+        "mlp",
+        "--preset",
+        "draft",
+        "--workers",
+        2,
+    )
+    found = json.loads(invoke(*words, "--rd-lambda", 0.01, "--json").output)
+    assert (found["n_images"], found["n_refused"]) == (len(GOOD) + len(BAD) - 1, len(BAD))
+    assert found["n_pixels"] == 16 * 16 + 9 * 17 + 16 * 24 + 1 + 16
+    assert found["origin"] == f"{len(GOOD)} images of this archive under other λ"
+    assert found["hours"] > 0
+    shown = invoke(*words)
+    assert shown.exit_code == exits.OK
+    assert shown.output.splitlines()[0].startswith(f"plan: {len(BAD) - 1} to archive; {len(GOOD)} archived")
+    assert shown.output.splitlines()[-1] == f"by {len(GOOD)} images of this archive under the same settings"
+    assert sorted(archived_once.store.rglob("*")) == before
+
+
+def test_a_plan_without_rates_gives_no_time(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tasks.plan.estimate._of_table", lambda config: [])
+    shown = invoke("plan", photo, tmp_path / "store").output.splitlines()
+    assert shown[-1] == "by no rates for cnn standard are known"
+    assert not any("about" in line for line in shown)
+
+
+def test_archive_takes_its_store_from_the_environment_and_brings_its_own_server(tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(file_of(image(1, 1, 1)))
+    alone = {
+        "INR_STORE": str(tmp_path / "store"),
+        "PREFECT_API_URL": None,
+        "PREFECT_HOME": str(tmp_path / "home"),
+    }
+    result = inr_run("archive", tmp_path / "photos", "--model", "mlp", "--preset", "draft", "--json", **alone)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    told = json.loads(result.stdout)
+    assert [row["status"] for row in told["images"]] == ["archived"]
+    assert "server start" in told["places"]["Prefect UI"]
+
+
+def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
+    result = invoke("archive", photos, store.url, *ON_A_CPU, "--deployment", "no/where")
+    assert result.exit_code == exits.USAGE
+    assert "deployment: expected the name of one, found 'no/where'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "rd_lambda: expected one or more"),
+        (("--rd-lambda", 5), "rd_lambda: expected a number"),
+        ((*LAMBDAS, "--model", "gan"), "model: expected one of"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_before_a_run_begins(
+    photos: Path, tmp_path: Path, words: tuple[object, ...], told: str
+):
+    result = invoke("sweep", photos, tmp_path / "store", *words)
+    assert result.exit_code == exits.USAGE
+    assert told in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_source_without_images_is_refused_too(tmp_path: Path):
+    (tmp_path / "bad.png").touch()
+    result = invoke("sweep", tmp_path / "bad.png", tmp_path / "store", *LAMBDAS)
+    assert result.exit_code == exits.USAGE
+    assert "found none" in result.stderr

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+import typer
+
+from flows.cli import exits
+from inr import errors
+from tasks.errors import CatalogueError, ImagesFailed, ObjectMissing, SourceError, UnsupportedImage
+from tasks.report.summary import RunSummary
+
+
+def test_every_error_of_the_codec_has_an_exit_code():
+    kinds = [
+        value for value in vars(errors).values() if isinstance(value, type) and value.__subclasses__() == []
+    ]
+    assert len(kinds) > 9
+    assert {exits.exit_code(kind("x")) for kind in kinds} == {exits.USAGE, exits.BITSTREAM, exits.ENCODE}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SourceError("x"), exits.IMAGE),
+        (UnsupportedImage("x"), exits.IMAGE),
+        (ObjectMissing("x"), exits.STORAGE),
+        (CatalogueError("x"), exits.STORAGE),
+        (ImagesFailed("x", RunSummary("", "", "", "", "")), exits.IMAGES_FAILED),
+        (errors.InrError("of no kind that is known"), exits.IMAGES_FAILED),
+    ],
+)
+def test_an_error_has_the_code_of_its_kind(error: errors.InrError, code: int):
+    assert exits.exit_code(error) == code
+
+
+def ended(raised: BaseException, *, as_json: bool = False) -> int:
+    with pytest.raises(typer.Exit) as left, exits.errors_in_one_line(as_json=as_json):
+        raise raised
+    return left.value.exit_code
+
+
+def test_an_expected_error_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]):
+    assert ended(SourceError("a.png: gone")) == exits.IMAGE
+    assert capsys.readouterr() == ("", "inr: SourceError: a.png: gone\n")
+
+
+def test_with_json_it_is_an_object_on_standard_output_too(capsys: pytest.CaptureFixture[str]):
+    assert ended(errors.ConfigError("seed"), as_json=True) == exits.USAGE
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"error": {"type": "ConfigError", "message": "seed"}}
+    assert err == "inr: ConfigError: seed\n"
+
+
+def test_ctrl_c_is_a_line_and_a_code_of_its_own(capsys: pytest.CaptureFixture[str]):
+    assert ended(KeyboardInterrupt()) == exits.INTERRUPTED
+    assert capsys.readouterr().err == "inr: interrupted\n"
+
+
+def test_an_error_that_nobody_foresaw_is_left_alone():
+    with pytest.raises(ZeroDivisionError), exits.errors_in_one_line(as_json=True):
+        raise ZeroDivisionError
+
+
+def test_every_code_is_explained():
+    codes = {code for _, code in exits.CODES} | {exits.OK, exits.INTERRUPTED}
+    explained = {int(part.split()[0]) for part in exits.EXPLAINED.removeprefix("Exit codes: ").split(" · ")}
+    assert explained == codes

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from flows.cli.files import check_output, compare_files, decode_file, encode_file, inspect_file
+from inr.config import CodecConfig
+from inr.errors import ConfigError
+from tasks.settings import RunOptions
+from tests.flows.command import modules_after
+from tests.tasks.pictures import file_of, image
+
+OPTIONS = RunOptions(device="cpu")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """An image that needs no fit."""
+    path = tmp_path / "a.png"
+    path.write_bytes(file_of(image(1, 1, 3)))
+    return path
+
+
+def test_decoding_does_without_what_archives_need():
+    loaded = modules_after("import flows.cli.files, flows.cli.display")
+    assert not {"torch", "prefect", "pyarrow", "pandas", "boto3"} & loaded
+
+
+@pytest.mark.parametrize(
+    ("target", "goal", "reached"),
+    [
+        ({"rd_lambda": 0.01}, "rd_lambda", "rd_lambda"),
+        ({"target_psnr_db": 30.0}, "target_psnr_db", "psnr_db"),
+    ],
+)
+def test_one_image_goes_through_all_commands_on_files(
+    photo: Path, tmp_path: Path, target: dict[str, float], goal: str, reached: str
+):
+    bitstream, back, picture = tmp_path / "a.inr", tmp_path / "back.PNG", tmp_path / "both.png"
+    made = encode_file(photo, bitstream, CodecConfig(model="mlp", **target), OPTIONS, report=None)
+    assert made["n_bytes"] == bitstream.stat().st_size
+    assert (made["goal"], made["goal_value"], made["goal_reached"]) == (goal, target[goal], made[reached])
+    decoded = decode_file(bitstream, back)
+    assert decoded["pixels_digest"] == made["pixels_digest"]
+    assert (decoded["width"], decoded["height"], decoded["channels"]) == (1, 1, 3)
+    assert inspect_file(bitstream)["n_bytes"] == made["n_bytes"]
+    compared = compare_files(photo, bitstream, picture, 8, OPTIONS)
+    assert (compared["max_difference"], compared["output"]) == (0, str(picture))
+    assert [compared[side]["is_bitstream"] for side in ("first", "second")] == [False, True]
+    assert compare_files(photo, back, None, 8, OPTIONS)["output"] is None
+
+
+def test_an_output_may_replace_a_file_but_none_that_it_is_made_from(photo: Path, tmp_path: Path):
+    other = tmp_path / "b.png"
+    other.write_bytes(b"older")
+    link = tmp_path / "link.png"
+    link.symlink_to(photo)
+    check_output(other, photo)
+    check_output(tmp_path / "new", photo)
+    check_output(tmp_path / "new.PNG", photo, suffix=".png")
+    for output, suffix, told in (
+        (photo, "", "a file of its own"),
+        (link, "", "a file of its own"),
+        (tmp_path, "", "a file of its own"),
+        (tmp_path / "none" / "x", "", "an existing folder"),
+        (tmp_path / "x.jpg", ".png", "a name ending in .png"),
+    ):
+        with pytest.raises(ConfigError, match=f"output: expected {told}, found "):
+            check_output(output, other, photo, suffix=suffix)

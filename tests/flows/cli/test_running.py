@@ -1,0 +1,103 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from flows.cli import exits
+from flows.cli.running import (
+    QUIET,
+    concluded,
+    framed,
+    location,
+    named_store,
+    places,
+    quiet_prefect,
+    started,
+)
+from flows.engine.listening import current_listener
+from inr.errors import ConfigError
+from tasks.errors import ImagesFailed
+from tasks.report.summary import RunSummary
+from tasks.settings import load_settings
+from tests.flows.command import modules_after
+
+
+def summary_of(n_failed: int = 0, n_planned: int = 2) -> RunSummary:
+    return RunSummary("run-id", "photos", "/store", "how", "plan", n_planned, n_failed=n_failed)
+
+
+def test_prefect_is_quiet_unless_the_user_has_said_otherwise(monkeypatch: pytest.MonkeyPatch):
+    for name in QUIET:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DEBUG")
+    quiet_prefect()
+    assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "DEBUG"
+    assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_a_command_in_its_frame_keeps_its_name_and_ends_by_its_errors(capsys: pytest.CaptureFixture[str]):
+    @framed
+    def command(*, as_json: bool = False) -> None:
+        """Help."""
+        raise ConfigError("store: none")
+
+    with pytest.raises(typer.Exit) as left:
+        command(as_json=True)
+    assert left.value.exit_code == exits.USAGE
+    assert capsys.readouterr().out.startswith('{"error":')
+    assert (command.__name__, command.__doc__) == ("command", "Help.")
+
+
+def test_a_flow_that_ends_with_failures_gives_its_summary():
+    def failing() -> Any:
+        raise ImagesFailed("1 failed", summary_of(1))
+
+    assert started(failing, bar=False).n_failed == 1
+    assert started(summary_of, bar=True) == summary_of()
+
+
+def test_a_flow_is_listened_to_and_its_other_errors_are_the_commands():
+    def run() -> Any:
+        current_listener()(summary_of())
+        raise ConfigError("source: none")
+
+    with pytest.raises(ConfigError, match="source"):
+        started(run, bar=True)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_exit_code_says_whether_images_failed(as_json: bool, capsys: pytest.CaptureFixture[str]):
+    def conclude(summary: RunSummary) -> None:
+        concluded(summary, lambda found: {"n": found.n_failed}, lambda found: print("table"), as_json)
+
+    conclude(summary_of())
+    assert capsys.readouterr().out == ('{\n  "n": 0\n}\n' if as_json else "table\n")
+    with pytest.raises(typer.Exit) as left:
+        conclude(summary_of(1))
+    assert left.value.exit_code == exits.IMAGES_FAILED
+
+
+def test_a_path_that_is_no_text_is_a_parameter_as_its_uri(tmp_path: Path):
+    assert location("photos/ä") == "photos/ä"
+    assert location("s3://bucket/x") == "s3://bucket/x"
+    assert location(os.fsdecode(bytes(tmp_path) + b"/\xff")) == f"{tmp_path.as_uri()}/%FF"
+
+
+def test_a_store_has_to_be_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("INR_STORE", raising=False)
+    assert named_store(load_settings(store="here")) == "here"
+    with pytest.raises(ConfigError, match="as the second argument or as INR_STORE"):
+        named_store(load_settings())
+
+
+def test_places_are_those_of_what_is_there():
+    assert places(summary_of(n_planned=0)) == {"catalogue": "/store/catalogue/images/*.parquet"}
+    found = places(summary_of())
+    assert found["report"] == "/store/reports/run-id.html"
+    assert found["Prefect UI"].endswith("runs/flow-run/run-id")
+
+
+def test_starting_is_as_light_as_the_command_line():
+    assert not {"prefect", "torch", "pyarrow", "pydantic"} & modules_after("import flows.cli.running")

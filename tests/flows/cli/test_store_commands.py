@@ -1,0 +1,87 @@
+import json
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from flows.cli import exits
+from flows.compact import compact
+from tests.flows.command import invoke
+from tests.flows.conftest import BAD, GOOD, Archived
+
+
+def test_query_answers_as_a_table_and_as_json(archived_once: Archived):
+    sql = "select status, count(*) as n, avg(psnr_db) as psnr, max(recorded_at) as at from images group by 1"
+    shown = invoke("query", archived_once.store, sql)
+    assert shown.exit_code == exits.OK, shown.output
+    assert shown.output.splitlines()[0].split() == ["status", "n", "psnr", "at"]
+    assert len(shown.output.splitlines()) == 3
+    found = json.loads(invoke("query", archived_once.store, sql, "--json").output)
+    assert found["columns"] == ["status", "n", "psnr", "at"]
+    assert {row[0]: row[1] for row in found["rows"]} == {"archived": len(GOOD), "failed": len(BAD)}
+    assert invoke("query", archived_once.store, "select").exit_code == exits.USAGE
+
+
+def test_the_command_writes_a_page_and_replaces_it(archived_once: Archived, tmp_path: Path):
+    page = tmp_path / "report.html"
+    page.write_text("older")
+    result = invoke("report", archived_once.store, "-o", page, "--worst", 2)
+    assert result.exit_code == exits.OK
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert text.count('class="before"') == 2
+    counts = f"{len(GOOD)} bitstreams of {len(GOOD)} images, {len(BAD)} failures"
+    assert result.output == f"{page}: {counts}, 2 shown; {page.stat().st_size} bytes\n"
+
+
+def test_a_report_of_a_run_for_machines(archived_once: Archived, tmp_path: Path):
+    page = tmp_path / "report.html"
+    run_id = archived_once.summary.run_id
+    made = json.loads(invoke("report", archived_once.store, "-o", page, "--run", run_id, "--json").output)
+    assert (made["n_archived"], made["n_failed"], made["n_bytes"]) == (
+        len(GOOD),
+        len(BAD),
+        page.stat().st_size,
+    )
+
+
+def test_what_cannot_be_reported_is_one_line(archived_once: Archived, tmp_path: Path):
+    for store, output, told in (
+        (archived_once.store, tmp_path, "output: expected a file"),
+        (archived_once.store, tmp_path / "none" / "report.html", "output: expected an existing folder"),
+        (tmp_path / "none", tmp_path / "report.html", "expected an archive, found no row"),
+        ("ftp://store", tmp_path / "report.html", "ftp://store"),
+    ):
+        result = invoke("report", store, "-o", output)
+        assert result.exit_code == exits.USAGE
+        assert told in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_selects_and_never_replaces(archived_once: Archived, tmp_path: Path):
+    taken = tmp_path / "alpha.png"
+    Image.new("RGB", (2, 2)).save(taken)
+    before = taken.read_bytes()
+    where = "source_path in ('alpha.png', 'grey.png')"
+    result = invoke("restore", archived_once.store, tmp_path, "--where", where, "--workers", 2)
+    assert result.exit_code == exits.IMAGES_FAILED
+    assert re.search(r"alpha\.png: StorageError: write \S+: a different file is there", result.output)
+    assert "1 of 2 images restored: 1 files written, 1 failed" in result.output
+    assert taken.read_bytes() == before
+    assert (tmp_path / "grey.png").exists()
+
+
+def test_the_command_with_nothing_to_restore_says_so(archived_once: Archived, tmp_path: Path):
+    result = invoke("restore", archived_once.store, tmp_path, "--where", "psnr_db < 0", "--json")
+    assert result.exit_code == exits.OK, result.output
+    assert json.loads(result.output)["n_planned"] == 0
+    for arguments in (("--where", "nonsense"), ("--format", "gif")):
+        assert invoke("restore", archived_once.store, tmp_path, *arguments).exit_code == exits.USAGE
+
+
+def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived, tmp_path: Path):
+    compact(str(archived.store))
+    for store in (archived.store, tmp_path):
+        result = invoke("compact", store)
+        assert result.exit_code == exits.OK, result.output
+        assert result.output == "nothing to compact: no day has more than one part\n"

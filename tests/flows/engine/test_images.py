@@ -1,0 +1,114 @@
+"""Images on their way through a run, beyond what the tests of the flows see."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+
+from flows.engine import images
+from flows.engine.images import archive_all, failures, new_job, planned
+from flows.engine.runs import begin
+from inr.config import Contract
+from inr.errors import ConfigError
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Archived
+from tasks.catalogue.rows import row_of
+from tasks.errors import BatchLost, SourceError
+from tasks.originals.listing import SourceFile
+from tasks.plan.planning import make_plan
+from tasks.report.summary import RunSummary
+from tasks.settings import RunOptions
+from tasks.store.folder import LocalStore
+from tests.flows.conftest import DRAFT, OPTIONS
+from tests.tasks.pictures import file_of, image
+from tests.tasks.rows import source_image
+
+
+def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
+    options = RunOptions(device="cpu")
+    run = begin(options, run_id="run")
+    recipe = Recipe(DRAFT, Contract(30))
+    job = new_job(run, "store", recipe)
+    assert job.options is options
+    assert (job.run_id, job.store, job.recipe) == ("run", "store", recipe)
+    assert job.n_threads == run.n_threads
+
+
+def test_images_that_came_to_no_task_are_rows_with_the_reason():
+    job = new_job(begin(OPTIONS, run_id="run"), "store", Recipe(DRAFT))
+    unreadable = SourceFile("file:///photos/a.png", "a.png")
+    found = [(unreadable, SourceError("gone")), (source_image("b.png"), BatchLost("lost"))]
+    first, second = map(row_of, failures(found, job))
+    assert (first["status"], first["error_type"], first["error_message"]) == ("failed", "SourceError", "gone")
+    assert (first["image_digest"], second["image_digest"]) == (None, source_image("b.png").digest)
+    assert (second["source_path"], second["error_type"], second["run_id"]) == ("b.png", "BatchLost", "run")
+    digest = Recipe(DRAFT).archive_digest()
+    assert second["archive_digest"] == digest == planned(source_image(), job).setting.archive_digest
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Four images that need no fit."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n in range(4):
+        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1)))
+    return folder
+
+
+def archived(photos: Path, store: LocalStore, summary: RunSummary, options: RunOptions) -> Any:
+    run = begin(options, run_id="run")
+    plan = make_plan(str(photos), store, Recipe(DRAFT).archive_digest(), OPTIONS)
+    job = new_job(run, store.url, Recipe(DRAFT))
+    return archive_all(run, ((found, job) for found in plan.images), summary)
+
+
+def test_rows_come_back_are_counted_and_committed_in_parts(
+    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    parts: list[int] = []
+    real = images.commit
+
+    def commit(url: str, rows: Any) -> None:
+        parts.append(len(rows))
+        real(url, rows)
+
+    monkeypatch.setattr(images, "commit", commit)
+    summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
+    options = OPTIONS.model_copy(update={"batch_images": 3})
+    rows = flow(name="four")(archived)(photos, store, summary, options)
+    assert [type(outcome) for outcome in rows] == [Archived] * 4
+    assert parts == [3, 1]
+    assert summary.n_archived == 4
+    assert summary.wall_seconds > 0
+
+
+def test_what_ends_a_run_early_stops_its_fits(
+    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    cancelled: list[str] = []
+
+    def broken(url: str, rows: Any) -> None:
+        raise ConfigError("the catalogue cannot be written")
+
+    monkeypatch.setattr(images, "commit", broken)
+    monkeypatch.setattr(images, "cancel", cancelled.append)
+    summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        flow(name="broken")(archived)(photos, store, summary, OPTIONS)
+    assert cancelled == ["run"]
+
+
+def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store: LocalStore):
+    plan = make_plan(str(photos), store, Recipe(DRAFT).archive_digest(), OPTIONS)
+    (photos / "0.png").write_bytes(file_of(image(1, 1, 2)))
+
+    def body() -> Any:
+        run = begin(OPTIONS, run_id="run")
+        summary = RunSummary("run", str(photos), store.url, "", "", n_planned=1)
+        return archive_all(run, [(plan.images[0], new_job(run, store.url, Recipe(DRAFT)))], summary)
+
+    [outcome] = flow(name="changed")(body)()
+    assert (outcome.error_type, outcome.stored) == ("SourceError", None)
+    assert "the file has changed" in outcome.error_message

@@ -1,0 +1,157 @@
+"""What every flow has in common, tried in a flow of a few lines."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.states import State, StateType
+
+from flows.engine.artifacts import Table
+from flows.engine.listening import listening
+from flows.engine.runs import begin, ended, in_parts
+from flows.engine.workers import Step
+from inr.errors import ConfigError
+from tasks.errors import ImagesFailed
+from tasks.settings import RunOptions
+
+OPTIONS = RunOptions(device="cpu", workers=2)
+
+
+@dataclass
+class Counted:
+    """A summary of as little as one can be."""
+
+    run_id: str
+    n_planned: int
+    n_done: int = 0
+    n_failed: int = 0
+    wall_seconds: float = 0.0
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def count(self, name: str, result: Any) -> None:
+        self.n_done += 1
+        self.n_failed += isinstance(result, Exception)
+        self.found[name] = result
+
+    def headline(self) -> str:
+        return f"{self.n_done} of {self.n_planned} done, {self.n_failed} failed"
+
+
+@task(task_run_name="measure {name}")
+def measure(name: str) -> int:
+    if not name:
+        raise ValueError("no name")
+    return len(name)
+
+
+@flow(name="measured")
+def measured(names: list[str]) -> Any:
+    run = begin(OPTIONS)
+    summary = Counted(run.run_id, len(names))
+    run.each(names, lambda name: Step(measure, {"name": name}), summary.count, summary)
+    rows = [{"name": name, "result": repr(result)} for name, result in summary.found.items()]
+    return ended(summary, "# A page", Table("names", rows, len(rows)))
+
+
+def artifacts_of(run_id: str) -> dict[str | None, Any]:
+    found = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+    with get_client(sync_client=True) as client:
+        return {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=found)}
+
+
+def test_a_run_counts_every_item_and_shows_it_to_the_listener_and_in_prefect():
+    heard: list[int] = []
+    with listening(lambda summary: heard.append(summary.n_done)):
+        summary = measured(["a", "bb", "ccc"])
+    assert summary.found == {"a": 1, "bb": 2, "ccc": 3}
+    assert heard == [0, 1, 2, 3]
+    assert 0 < summary.wall_seconds < 60
+    shown = artifacts_of(summary.run_id)
+    assert shown["measured-progress"].data == 100.0
+    assert shown["measured-summary"].data == "# A page"
+    assert shown["measured-summary"].description == "3 of 3 done, 0 failed"
+    assert shown["measured-names"].description == "3 rows"
+
+
+def test_an_item_that_fails_stops_no_other_and_the_final_state_says_so():
+    with pytest.raises(ImagesFailed, match="3 of 3 done, 1 failed") as failure:
+        measured(["a", "", "ccc"])
+    summary = failure.value.summary
+    assert isinstance(summary, Counted)
+    assert repr(summary.found[""]) == "ValueError('no name')"
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(summary.run_id)
+    assert (run.state.type, run.state.message) == (StateType.FAILED, summary.headline())
+
+
+def test_a_run_outside_of_prefect_has_a_name_of_its_own_unless_it_is_part_of_another():
+    assert begin(OPTIONS).run_id != begin(OPTIONS).run_id
+    assert begin(OPTIONS, run_id="parent").run_id == "parent"
+
+
+def test_options_that_are_not_given_are_the_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("INR_WORKERS", "3")
+    assert begin().n_workers == 3
+    assert begin(OPTIONS).n_workers == 2
+    monkeypatch.setenv("INR_WORKERS", "many")
+    with pytest.raises(ConfigError, match="workers"):
+        begin()
+
+
+def test_the_options_of_a_run_stay_as_given_and_what_they_leave_open_is_decided_beside_them():
+    given = RunOptions(device="cpu")
+    run = begin(given)
+    assert run.n_workers >= 1
+    assert run.n_threads >= 1
+    assert run.options is given
+    assert run.options.workers == 0
+
+
+def test_the_clock_of_a_run_starts_with_it_and_its_summary_has_the_time():
+    @flow(name="slow")
+    def slow() -> Any:
+        run = begin(OPTIONS)
+        time.sleep(0.05)
+        summary = Counted(run.run_id, 0)
+        with run.watched(summary):
+            time.sleep(0.05)
+        return ended(summary)
+
+    assert 0.1 <= slow().wall_seconds < 60
+
+
+def test_a_run_without_page_ends_with_its_summary_or_with_a_state_that_carries_it():
+    assert ended(Counted("run", 1, 1)) == Counted("run", 1, 1)
+    state: State[Any] = ended(Counted("run", 1, 1, n_failed=1))
+    assert state.is_failed()
+    assert state.data.summary.n_failed == 1
+
+
+def test_rows_are_written_in_parts_and_the_rest_at_the_end():
+    written: list[list[int]] = []
+    with in_parts(3, written.append) as add:
+        for number in range(7):
+            add(number)
+        assert written == [[0, 1, 2], [3, 4, 5]]
+    assert written == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_no_part_is_empty_and_an_error_leaves_the_rest_unwritten():
+    written: list[list[int]] = []
+    with in_parts(2, written.append) as add:
+        add(1)
+        add(2)
+    assert written == [[1, 2]]
+
+    def broken() -> None:
+        with in_parts(2, written.append) as add:
+            add(3)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
+    assert written == [[1, 2]]

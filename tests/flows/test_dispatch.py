@@ -1,0 +1,141 @@
+"""Batches done by the runs of a deployment, here or lost on the way."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.states import Cancelled
+
+from flows import dispatch
+from flows.archive import archive
+from flows.batch import archive_batch
+from tasks.catalogue.parts import IMAGES, list_parts
+from tasks.errors import ImagesFailed
+from tasks.store.folder import LocalStore
+from tests.flows.command import ROOT
+from tests.flows.conftest import DRAFT, OPTIONS, check_photos, rows_of
+
+SERVE = """
+from flows.batch import archive_batch
+archive_batch.serve("test", limit=2, print_starting_message=False)
+"""
+
+
+@pytest.fixture
+def served(server: str) -> Iterator[str]:
+    """A process that takes the runs of a deployment, as a worker of a pool does; gives its name."""
+    environment = {**os.environ, "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    process = subprocess.Popen([sys.executable, "-c", SERVE], cwd=ROOT, env=environment)
+    try:
+        wait_for_deployment("archive-batch/test")
+        yield "archive-batch/test"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def wait_for_deployment(name: str) -> None:
+    until = time.monotonic() + 60
+    with get_client(sync_client=True) as client:
+        while True:
+            try:
+                client.read_deployment_by_name(name)
+                return
+            except Exception:
+                assert time.monotonic() < until
+                time.sleep(0.2)
+
+
+def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore, served: str):
+    options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": served})
+    with pytest.raises(ImagesFailed) as failure:
+        archive(str(photos), store.url, DRAFT, options)
+    check_photos(failure.value.summary, store)
+    assert len(list_parts(store, IMAGES)) == 3
+
+
+@pytest.fixture
+def unattended(server: str) -> str:
+    """A deployment whose runs nobody takes."""
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(archive_batch)
+        client.create_deployment(flow_id, "unattended")
+    return "archive-batch/unattended"
+
+
+def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
+    photos: Path, store: LocalStore, unattended: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Two batches; one does its work and dies before it says so, the other is cancelled."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
+    submitted = dispatch._submitted
+
+    def submit(deployment: str, parameters: dict[str, Any]) -> object:
+        run_id = submitted(deployment, parameters)
+        threading.Thread(target=lose, args=(run_id, parameters)).start()
+        return run_id
+
+    def lose(run_id: object, parameters: dict[str, Any]) -> None:
+        if parameters["number"] == 0:
+            archive_batch(**parameters)
+            store.delete(f"{parameters['folder']}/000000.rows.json")
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, Cancelled(message="the worker is gone"), force=True)
+
+    monkeypatch.setattr(dispatch, "_submitted", submit)
+    options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": unattended})
+    with pytest.raises(ImagesFailed) as failure:
+        archive(str(photos), store.url, DRAFT, options)
+    rows = rows_of(store.root)
+    first = {"0.png", "1.png", "2.png"}
+    assert {path for path, row in rows.items() if row["status"] == "archived"} == first
+    lost = [row for row in rows.values() if row["error_type"] == "BatchLost"]
+    assert {row["source_path"] for row in lost} == {"bad.png", "3.png", "4.png"}
+    assert "its run did not come to its end: Cancelled: the worker is gone" in lost[0]["error_message"]
+    assert failure.value.summary.n_failed == 4
+    with pytest.raises(ImagesFailed, match="2 of 4 images archived and verified, 3 archived"):
+        archive(str(photos), store.url, DRAFT, OPTIONS)
+
+
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """Never more than `BATCHES_AT_ONCE` are submitted, and each is told of once."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(dispatch, "BATCHES_AT_ONCE", 3)
+    running: list[int] = []
+    most = 0
+
+    class Run:
+        def __init__(self, number: int) -> None:
+            self.id, self.state = number, Cancelled(message="x")
+
+    def submit(deployment: str, parameters: dict[str, Any]) -> int:
+        nonlocal most
+        running.append(parameters["number"])
+        most = max(most, len(running))
+        return parameters["number"]
+
+    def ended(waiting: object) -> list[Run]:
+        return [Run(running.pop(0))]
+
+    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "_ended", ended)
+    found = list(dispatch.done_batches(8, lambda number: {"number": number}, "a/b"))
+    assert [number for number, _ in found] == list(range(8))
+    assert most == 3
+
+
+def test_states_of_runs_are_read_from_the_server(unattended: str):
+    run_id = dispatch._submitted(unattended, {})
+    assert dispatch._ended([run_id]) == []
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id, Cancelled(), force=True)
+        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
+    assert [run.id for run in dispatch._ended([run_id])] == [run_id] == [run.id for run in found]
