@@ -15,11 +15,12 @@ from prefect.runtime import flow_run
 from flows.dispatch import done_batches
 from flows.engine import artifacts
 from flows.engine.handing import Purpose, taken
-from flows.engine.images import commit, failed_rows, new_job
+from flows.engine.images import commit, failures, new_job
 from flows.engine.listening import listening
 from flows.engine.runs import Run, begin, ended, in_parts
 from inr import CodecConfig, Contract
-from tasks.catalogue.records import CatalogueRecord, archive_digest, described
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Outcome
 from tasks.errors import BatchLost, Summary
 from tasks.plan.batches import (
     forget_batches,
@@ -34,7 +35,7 @@ from tasks.report.artifact import run_page
 from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary, store_report
 from tasks.settings import RunOptions
-from tasks.steps.compress import ArchiveJob
+from tasks.steps.jobs import ArchiveJob
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
@@ -45,7 +46,8 @@ def run_name() -> str:
     """The name of a run in Prefect's lists: what it archives, where, and how."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    return f"archive {given['source']} into {given['store']}, {described(config, given.get('contract'))}"
+    recipe = Recipe(config, given.get("contract"))
+    return f"archive {given['source']} into {given['store']}, {recipe.describe()}"
 
 
 @flow(name="archive", flow_run_name=run_name)
@@ -76,7 +78,7 @@ def archive(
     run, target = begin(options), open_store(store)
     target.clean()
     forget_old_batches(target)
-    job = new_job(run, target.url, config or CodecConfig(), contract)
+    job = new_job(run, target.url, Recipe(config or CodecConfig(), contract))
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
     summary = _new_summary(source, job, plan)
@@ -88,7 +90,7 @@ def archive(
 
 def _plan(source: str, store: ObjectStore, job: ArchiveJob) -> Plan:
     """The plan of the command that started this run, if there is one; else a new one."""
-    digest = archive_digest(job.config, job.contract)
+    digest = job.recipe.archive_digest()
     handed = taken(Purpose(source, store.url, digest))
     return handed or make_plan(source, store, digest, job.options)
 
@@ -99,7 +101,7 @@ def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
         run_id=job.run_id,
         source=source,
         store=job.store,
-        config=described(job.config, job.contract),
+        config=job.recipe.describe(),
         plan=plan.describe(),
         n_planned=plan.n_to_do,
         n_before=plan.n_archived,
@@ -111,20 +113,20 @@ def _archive_plan(run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, sum
     folder = new_folder(run.run_id)
     with run.watched(summary) as show:
 
-        def count(rows: Iterable[CatalogueRecord]) -> None:
-            for row in rows:
-                summary.add(row)
+        def count(outcomes: Iterable[Outcome]) -> None:
+            for outcome in outcomes:
+                summary.add(outcome)
             show(summary)
 
         with in_parts(run.options.batch_images, partial(commit, store.url)) as record:
-            for row in failed_rows(plan.unreadable, job):
-                record(row)
-                count([row])
+            for failure in failures(plan.unreadable, job):
+                record(failure)
+                count([failure])
         n_batches = write_batches(store, folder, plan.images, _batch_size(run))
         parameters = partial(_parameters, job, folder, n_batches)
         with listening(partial(_relay, summary, show)):
             for number, ending in done_batches(n_batches, parameters, run.options.deployment):
-                count(_rows_of_batch(store, folder, number, job, ending))
+                count(_outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
 
 
@@ -148,25 +150,25 @@ def _parameters(job: ArchiveJob, folder: str, n_batches: int, number: int) -> di
         "number": number,
         "n_batches": n_batches,
         "run_id": job.run_id,
-        "config": asdict(job.config),
+        "config": asdict(job.recipe.config),
         "options": job.options.model_copy(update={"deployment": None}).model_dump(),
-        "contract": asdict(job.contract) if job.contract else None,
+        "contract": asdict(job.recipe.contract) if job.recipe.contract else None,
     }
 
 
-def _rows_of_batch(
+def _outcomes_of_batch(
     store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
-) -> list[CatalogueRecord]:
-    """The rows of a batch that is over; where its run was lost, those of its images that are not archived."""
-    if (rows := read_outcome(store, folder, number)) is not None:
-        return rows
-    done = archived_in(store, archive_digest(job.config, job.contract))
+) -> Sequence[Outcome]:
+    """How a batch ended; where its run was lost, failures of those of its images that are not archived."""
+    if (outcomes := read_outcome(store, folder, number)) is not None:
+        return outcomes
+    done = archived_in(store, job.recipe.archive_digest())
     error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
     lost = [(image, error) for image in read_batch(store, folder, number) if image.digest not in done]
-    rows = list(failed_rows(lost, job))
-    if rows:
-        commit(store.url, rows)
-    return rows
+    failed = list(failures(lost, job))
+    if failed:
+        commit(store.url, failed)
+    return failed
 
 
 def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) -> Sequence[Pair]:

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from flows.engine.images import archive_all, new_job
 from flows.engine.runs import begin, ended
 from inr import CodecConfig, Contract
-from tasks.catalogue.records import described
+from tasks.catalogue.recipe import Recipe
 from tasks.plan.batches import read_batch, write_outcome
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
@@ -56,9 +56,10 @@ def archive_batch(
     """
     run, target = begin(options, run_id=run_id), open_store(store)
     images = read_batch(target, folder, number)
-    job = new_job(run, target.url, config, contract)
-    how, which = described(config, contract), f"batch {number + 1} of {n_batches}"
+    recipe = Recipe(config, contract)
+    job = new_job(run, target.url, recipe)
+    how, which = recipe.describe(), f"batch {number + 1} of {n_batches}"
     summary = RunSummary(run_id, folder, target.url, how, which, n_planned=len(images))
-    rows = archive_all(run, ((image, job) for image in images), summary)
-    write_outcome(target, folder, number, rows)
+    outcomes = archive_all(run, ((image, job) for image in images), summary)
+    write_outcome(target, folder, number, outcomes)
     return ended(summary)

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
-from tasks.catalogue.records import CatalogueRecord
+from tasks.catalogue.records import Archived
 from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.restore import Format, RestoreJob, RestoreSummary, select
@@ -48,12 +48,12 @@ def restore(
     summary = RestoreSummary(run.run_id, source.url, target, len(records))
     job = RestoreJob(source.url, target, format, run.n_threads)
 
-    def step(record: CatalogueRecord) -> Step:
+    def step(record: Archived) -> Step:
         return Step(restore_task, {"record": record, "job": job})
 
-    def count(record: CatalogueRecord, result: Any) -> None:
+    def count(record: Archived, result: Any) -> None:
         failed = isinstance(result, Exception)
-        summary.fail(record.source_path, result) if failed else summary.add(result)
+        summary.fail(record.path, result) if failed else summary.add(result)
 
     run.each(records, step, count, summary)
     return ended(summary, _page(summary), failures("image", summary.failures, summary.n_failed))

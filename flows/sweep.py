@@ -10,7 +10,7 @@ from flows.engine import artifacts
 from flows.engine.images import Work, archive_all, new_job
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig
-from tasks.catalogue.records import archive_digest
+from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage
 from tasks.plan.planning import archived_in
 from tasks.report.artifact import sweep_page
@@ -76,8 +76,8 @@ def _work(
     run: Run, store: ObjectStore, images: Sequence[SourceImage], configs: Sequence[CodecConfig]
 ) -> Iterator[Work]:
     """Every image under every setting, less what is archived; one image after the other."""
-    done = {config: archived_in(store, archive_digest(config)) for config in configs}
-    jobs = {config: new_job(run, store.url, config) for config in configs}
+    done = {config: archived_in(store, Recipe(config).archive_digest()) for config in configs}
+    jobs = {config: new_job(run, store.url, Recipe(config)) for config in configs}
     for image in images:
         for config in configs:
             if image.digest not in done[config]:

@@ -9,7 +9,8 @@ from prefect.runtime import flow_run
 from flows.engine.artifacts import Table
 from flows.engine.runs import Run, begin, ended, in_parts
 from flows.engine.workers import Step
-from tasks.catalogue.records import INTACT, UNAVAILABLE, AuditRow, CatalogueRecord
+from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.records import Archived
 from tasks.report.summary import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.audit import (
@@ -67,15 +68,15 @@ def _audit_plan(run: Run, plan: AuditPlan, summary: AuditSummary) -> None:
     """Read everything that is planned, and record in parts what was found."""
     job = AuditJob(run.run_id, summary.store, run.n_threads)
 
-    def step(record: CatalogueRecord) -> Step:
+    def step(record: Archived) -> Step:
         return Step(audit, {"record": record, "job": job})
 
     def found(row: AuditRow) -> None:
         summary.add(row)
-        if row.status != UNAVAILABLE:  # that an object could not be had says nothing about it
+        if row.status != AuditStatus.UNAVAILABLE:  # that an object could not be had says nothing about it
             keep(row)
 
-    def count(record: CatalogueRecord, result: Any) -> None:
+    def count(record: Archived, result: Any) -> None:
         failed = isinstance(result, Exception)
         found(unavailable_row(run.run_id, record, result) if failed else result)
 
@@ -94,14 +95,13 @@ def _page(summary: AuditSummary) -> str:
         "store": summary.store,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "bitstreams to read": summary.n_planned,
-        **summary.counts,
+        **{status.value: count for status, count in summary.counts.items()},
         "archived images": summary.n_archived,
     }
     return "\n".join(markdown_list(facts))
 
 
 def _findings(summary: AuditSummary) -> Table:
-    rows = [
-        {"status": row.status, "key": row.key, "reason": row.error_message or ""} for row in summary.findings
-    ]
-    return Table("findings", rows, sum(summary.counts.values()) - summary.counts.get(INTACT, 0))
+    rows = [{"status": row.status.value, "key": row.key, "reason": row.reason} for row in summary.findings]
+    n_found = sum(summary.counts.values()) - summary.counts.get(AuditStatus.INTACT, 0)
+    return Table("findings", rows, n_found)

@@ -11,11 +11,13 @@ from typing import Any
 from benchmarks.processes import Cost
 from inr import CodecConfig, Contract
 from tasks.catalogue.parts import read_history, read_images
+from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage, list_source
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
-from tasks.steps.compress import ArchiveJob, compress_image
+from tasks.steps.compress import compress_image
+from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.locations import open_store
 
@@ -26,12 +28,12 @@ N_SHOWN = 10
 def archive_here(folder: Path, store: str, config: CodecConfig, contract: Contract | None = None) -> None:
     """Archive every image of a folder, and verify it."""
     options = RunOptions(device="cpu", workers=1)
-    job = ArchiveJob(run_id=RUN_ID, store=store, config=config, options=options, contract=contract)
+    job = ArchiveJob(run_id=RUN_ID, store=store, recipe=Recipe(config, contract), options=options)
     rows = []
     for file in list_source(str(folder)).files:
         digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)
         image = SourceImage(digest, file.uri, file.path, n_bytes)
-        rows.append(verify_image(image, compress_image(image, job), job))
+        rows.append(verify_image(compress_image(image, job), job))
     append(open_store(store), rows)
 
 

@@ -144,8 +144,8 @@ def restore(store: Path, target: Path) -> Restored:
     job = RestoreJob(str(store), str(target), "png", int(os.environ.get(THREADS, "1")))
     for record in select(opened, "true"):
         restore_image(record, job)
-        decoded = read_intact(opened, record)[0].pixels
-        pixels[record.source_path] = hashlib.sha256(decoded.tobytes()).hexdigest()
+        decoded = read_intact(opened, record.stored)[0].pixels
+        pixels[record.path] = hashlib.sha256(decoded.tobytes()).hexdigest()
     files = {path.relative_to(target).as_posix(): path for path in sorted(target.rglob("*.png"))}
     return Restored(
         condition="",

@@ -15,8 +15,8 @@ from itertools import islice
 
 from inr.bitstream import FORMAT_VERSION
 from inr.config import MODELS, CodecConfig
-from tasks.catalogue.columns import HISTORY_COLUMNS, IMAGES_COLUMNS
-from tasks.catalogue.parts import HISTORY, IMAGES, Row, write_rows
+from tasks.catalogue.columns import HISTORY_COLUMNS, IMAGES_COLUMNS, Row
+from tasks.catalogue.parts import HISTORY, IMAGES, write_rows
 from tasks.store.objects import ObjectStore
 
 LAMBDAS = (0.025, 0.01, 0.004, 0.0015, 0.0006)
@@ -117,7 +117,7 @@ def _archived(row: Row, draw: random.Random) -> Row:
         "key": f"bitstreams/{digest[:2]}/{digest}/{row['archive_digest']}.inr",
         **{f"{of}_digest": draw.randbytes(32).hex() for of in ("bitstream", "symbols", "pixels")},
         **{"source_format": "JPEG", "source_mode": "RGB"},
-        **{"width": width, "height": height, "channels": 3},
+        **{"width": width, "height": height, "channels": 3, "icc_n_bytes": 0, "exif_n_bytes": 0},
         "rd_lambda": rd_lambda,
         "n_parameters": draw.randrange(5000, 80_000),
         "n_bytes": n_bytes,

@@ -163,12 +163,13 @@ class _Wanted:
 
 def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
     """The store, and the plan with what it is made for; with the sizes of images, if they are wanted."""
-    from tasks.catalogue.records import archive_digest
+    from tasks.catalogue.recipe import Recipe
     from tasks.plan.planning import make_plan
     from tasks.store.locations import open_store
 
     target = open_store(wanted.store)
-    purpose = Purpose(wanted.source, target.url, archive_digest(wanted.config, wanted.contract))
+    digest = Recipe(wanted.config, wanted.contract).archive_digest()
+    purpose = Purpose(wanted.source, target.url, digest)
     plan = make_plan(wanted.source, target, purpose.archive_digest, wanted.options, with_sizes=with_sizes)
     return target, purpose, plan
 
@@ -187,12 +188,12 @@ def _estimate(wanted: _Wanted, as_json: bool) -> None:
 
 def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
     """The summary of a run; where there is nothing to do the flow is not started."""
-    from tasks.catalogue.records import described
+    from tasks.catalogue.recipe import Recipe
     from tasks.report.summary import RunSummary
 
     target, purpose, plan = _planned(wanted)
     if plan.n_to_do == 0:
-        how = described(wanted.config, wanted.contract)
+        how = Recipe(wanted.config, wanted.contract).describe()
         return RunSummary("", wanted.source, target.url, how, plan.describe(), n_before=plan.n_archived)
     from flows.archive import archive as flow
 

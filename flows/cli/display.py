@@ -25,7 +25,7 @@ def show_run(summary: RunSummary) -> None:
         table(COLUMNS, rows, left=left, red=lambda n: bool(reason(records[n])))
     for record in records:
         if why := reason(record):
-            line(f"{record.source_path}: {why}")
+            line(f"{record.path}: {why}")
     line(summary.headline())
     line(f"plan: {summary.plan}")
     if summary.n_archived:
@@ -78,7 +78,7 @@ def show_sweep(report: "SweepReport") -> None:
     table(sweep.COLUMNS, [sweep.point_cells(point) for point in report.points])
     for record in report.summary.records():
         if why := reason(record):
-            line(f"{record.source_path} at λ {record.goal_value:g}: {why}")
+            line(f"{record.path} at λ {record.origin.setting.goal_value:g}: {why}")
     line(report.headline())
     line(f"report: {report.summary.store}/reports/{report.summary.run_id}.md, and .json")
 

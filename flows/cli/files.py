@@ -68,9 +68,9 @@ def encode_file(
 
 
 def _encoded(encoded: inr.Encoded, config: CodecConfig) -> dict[str, Any]:
-    from tasks.catalogue.records import goal
+    from tasks.catalogue.recipe import Recipe
 
-    goal_name, goal_value = goal(config)
+    goal_name, goal_value = Recipe(config).goal
     reached = {
         "rd_lambda": encoded.rd_lambda,
         "target_psnr_db": encoded.psnr_db,

@@ -10,83 +10,82 @@ from functools import partial
 
 from flows.engine.runs import Run, in_parts
 from flows.engine.workers import Step, outcomes, task_runner
-from inr import CodecConfig, Contract
-from tasks.catalogue.records import STORED, CatalogueRecord, failed_record, planned_record
-from tasks.originals.listing import SourceImage
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
+from tasks.originals.listing import SourceFile, SourceImage
 from tasks.report.summary import RunSummary
 from tasks.steps.commit import record_batch
-from tasks.steps.compress import ArchiveJob, compress
+from tasks.steps.compress import compress
 from tasks.steps.deadlines import cancel
+from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify
 
 Work = tuple[SourceImage, ArchiveJob]
 
 
-def new_job(run: Run, store: str, config: CodecConfig, contract: Contract | None = None) -> ArchiveJob:
-    """The job that images of a run have in common, under one config."""
+def new_job(run: Run, store: str, recipe: Recipe) -> ArchiveJob:
+    """The job that images of a run have in common, under one recipe."""
     return ArchiveJob(
-        run_id=run.run_id,
-        store=store,
-        config=config,
-        options=run.options,
-        n_threads=run.n_threads,
-        contract=contract,
+        run_id=run.run_id, store=store, recipe=recipe, options=run.options, n_threads=run.n_threads
     )
 
 
-def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[CatalogueRecord]:
-    """Archive images, and commit their rows in parts; returns the rows.
+def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Outcome]:
+    """Archive images, and commit their rows in parts; returns how each image ended.
 
     Args:
         run: The run that they are archived by.
         work: Each image with its job; all of the summary's store.
-        summary: Counts every row.
+        summary: Counts every image.
     """
-    rows: list[CatalogueRecord] = []
+    ended: list[Outcome] = []
     try:
         with (
             run.watched(summary) as show,
             task_runner(run.options) as engine,
             in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
         ):
-            groups = ([_Image(image, job, planned_row(image, job))] for image, job in work)
+            groups = ([_Image(image, job, planned(image, job))] for image, job in work)
             for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
-                row = failed_record(image.known, result) if isinstance(result, Exception) else result
-                rows.append(row)
-                record(row)
-                summary.add(row)
+                outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
+                ended.append(outcome)
+                record(outcome)
+                summary.add(outcome)
                 show(summary)
     except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
         cancel(run.run_id)
         raise
-    return rows
+    return ended
 
 
-def commit(store: str, rows: Sequence[CatalogueRecord]) -> None:
+def commit(store: str, outcomes: Sequence[Outcome]) -> None:
     """Write a part of the catalogue."""
-    record_batch(store, rows, len(rows))
+    record_batch(store, outcomes, len(outcomes))
 
 
-def failed_rows(
-    images: Iterable[tuple[SourceImage, Exception]], job: ArchiveJob
-) -> Iterator[CatalogueRecord]:
-    """The rows of images that came to no task, each with what is wrong."""
+def failures(
+    images: Iterable[tuple[SourceFile | SourceImage, Exception]], job: ArchiveJob
+) -> Iterator[Failed]:
+    """The failures of images that came to no task: each a file that could not be read, or a planned image."""
     for image, error in images:
-        yield failed_record(planned_row(image, job), error)
+        if isinstance(image, SourceFile):
+            yield Failed.of(Listed.of(job.run_id, job.recipe, image), error)
+        else:
+            yield Failed.of(planned(image, job), error)
 
 
-def planned_row(image: SourceImage, job: ArchiveJob) -> CatalogueRecord:
-    """The row of an image that no task has begun."""
-    return planned_record(job.run_id, job.config, image, job.contract)
+def planned(image: SourceImage, job: ArchiveJob) -> Planned:
+    """An image that no task has begun."""
+    return Planned.of(job.run_id, job.recipe, image)
 
 
 @dataclass
 class _Image:
-    """An image on its way, with the row of what is known of it so far."""
+    """An image on its way, with what is known of it so far."""
 
     image: SourceImage
     job: ArchiveJob
-    known: CatalogueRecord
+    known: Planned | Stored
 
 
 def _compressed(group: Sequence[_Image]) -> Step:
@@ -95,8 +94,8 @@ def _compressed(group: Sequence[_Image]) -> Step:
     return Step(compress, {"image": item.image, "job": item.job})
 
 
-def _verified(item: _Image, row: CatalogueRecord) -> Step | None:
-    if row.status != STORED:
+def _verified(item: _Image, found: Stored | Archived) -> Step | None:
+    if isinstance(found, Archived):
         return None
-    item.known = row
-    return Step(verify, {"image": item.image, "record": row, "job": item.job})
+    item.known = found
+    return Step(verify, {"stored": found, "job": item.job})

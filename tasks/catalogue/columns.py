@@ -1,10 +1,9 @@
 """The columns of the catalogue's tables, as CATALOGUE.md promises them. Without Arrow."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from tasks.catalogue.records import AUDITS_SCHEMA_VERSION, IMAGES_SCHEMA_VERSION
-
-HISTORY_SCHEMA_VERSION = 1
+Row = dict[str, Any]  # column → value, as Parquet has it
 
 
 @dataclass(frozen=True)
@@ -12,16 +11,21 @@ class TableColumns:
     """A table.
 
     Attributes:
-        version: Of its columns; rises when some are added.
+        version: Version of its columns; rises when some are added.
         columns: Name, type as CATALOGUE.md has it, and whether it may be null.
     """
 
     version: int
     columns: tuple[tuple[str, str, bool], ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(name for name, _, _ in self.columns)
+
 
 IMAGES_COLUMNS = TableColumns(
-    IMAGES_SCHEMA_VERSION,
+    2,
     (
         ("schema_version", "int16", False),
         ("run_id", "string", False),
@@ -81,7 +85,7 @@ IMAGES_COLUMNS = TableColumns(
 )
 
 HISTORY_COLUMNS = TableColumns(
-    HISTORY_SCHEMA_VERSION,
+    1,
     (
         ("schema_version", "int16", False),
         ("run_id", "string", False),
@@ -98,7 +102,7 @@ HISTORY_COLUMNS = TableColumns(
 )
 
 AUDITS_COLUMNS = TableColumns(
-    AUDITS_SCHEMA_VERSION,
+    1,
     (
         ("schema_version", "int16", False),
         ("run_id", "string", False),

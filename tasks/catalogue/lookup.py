@@ -4,12 +4,15 @@ Of several rows of an image under a config the latest one counts, as CATALOGUE.m
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pyarrow.compute as pc
 
-from tasks.catalogue.parts import Row, read_audits, read_images
-from tasks.catalogue.records import ARCHIVED, LOST, AuditRow, CatalogueRecord
+from tasks.catalogue.audits import LOST, AuditRow
+from tasks.catalogue.columns import Row
+from tasks.catalogue.parts import read_audits, read_images
+from tasks.catalogue.records import Archived, Status
+from tasks.catalogue.rows import archived_of, audit_of
 from tasks.store.objects import ObjectStore
 
 
@@ -17,7 +20,7 @@ def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
     """The latest audit of each key."""
     newest: dict[str, AuditRow] = {}
     for values in read_audits(store).to_pylist():
-        row = AuditRow(**values)
+        row = audit_of(values)
         if row.key not in newest or row.checked_at >= newest[row.key].checked_at:
             newest[row.key] = row
     return newest
@@ -27,7 +30,8 @@ def latest(rows: Iterable[Row]) -> list[Row]:
     """The latest row of each (image, archive digest); files without a digest stand for themselves."""
     newest: dict[tuple[str, str], Row] = {}
     for row in rows:
-        name = (row["image_digest"] or row["source_uri"], row["archive_digest"])
+        image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
+        name = (image, row["archive_digest"])
         if name not in newest or row["recorded_at"] >= newest[name]["recorded_at"]:
             newest[name] = row
     return list(newest.values())
@@ -45,7 +49,7 @@ def archived_objects(store: ObjectStore, archive_digest: str) -> dict[str, tuple
     return {
         row["image_digest"]: (row["key"], row["n_bytes"])
         for row in latest(rows)
-        if row["status"] == ARCHIVED and not _lost(audits.get(row["key"]), row["recorded_at"])
+        if row["status"] == Status.ARCHIVED and not _lost(audits.get(row["key"]), row["recorded_at"])
     }
 
 
@@ -53,25 +57,12 @@ def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
     return audit is not None and audit.status in LOST and audit.checked_at > recorded_at
 
 
-def find(store: ObjectStore, image_digest: str, archive_digest: str) -> CatalogueRecord | None:
-    """The latest record of an image under a config that says ``archived``."""
+def find(store: ObjectStore, image_digest: str, archive_digest: str) -> Archived | None:
+    """An image under a config as its latest row has it, if that says ``archived``."""
     table = read_images(store)
     same = pc.and_(
         pc.equal(table["image_digest"], image_digest),
         pc.equal(table["archive_digest"], archive_digest),
     )
-    rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == ARCHIVED]
-    if not rows:
-        return None
-    return record_of(rows[0])
-
-
-def record_of(row: Row) -> CatalogueRecord:
-    """A row of ``images`` as a record; times without a zone are UTC."""
-    lists = {name: tuple(row[name] or ()) for name in ("also_at", "notes")}
-    times = {
-        name: row[name].replace(tzinfo=UTC)
-        for name in ("recorded_at", "verified_at")
-        if row[name] is not None
-    }
-    return CatalogueRecord(**{**row, **lists, **times})
+    rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == Status.ARCHIVED]
+    return archived_of(rows[0]) if rows else None

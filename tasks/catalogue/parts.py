@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -22,6 +22,7 @@ from tasks.catalogue.columns import (
     AUDITS_COLUMNS,
     HISTORY_COLUMNS,
     IMAGES_COLUMNS,
+    Row,
     TableColumns,
 )
 from tasks.catalogue.records import now
@@ -36,7 +37,6 @@ MAX_PART_BYTES = 1 << 30
 ROWS_PER_GROUP = 65_536
 READS = 5  # of a table, where compactions come between
 
-Row = dict[str, Any]
 Read = TypeVar("Read")
 P = ParamSpec("P")
 

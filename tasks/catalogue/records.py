@@ -1,201 +1,282 @@
-"""One row of the catalogue, as the tasks pass it around, and the digests that name an image's place.
+"""What the tasks know of an image at each stage of its life.
 
-`CatalogueRecord` is documented field by field in CATALOGUE.md; `tasks.catalogue.parts` holds the same
-columns as an Arrow schema, and a test holds the two together.
+A file of a source is `Listed`; once it was read it is `Planned`; once its file is in the store it is
+`Stored`; once that was verified it is `Archived`. `Failed` is the other end, reached from any of the first
+three. Every class is frozen and complete: None is a value only where an attribute says what it means.
+`tasks.catalogue.rows` makes the row of the table ``images`` of each end; CATALOGUE.md describes it.
 """
 
-import dataclasses
 import functools
-import hashlib
-import json
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.metadata import version
 
 import inr
-from inr import Contract
 from inr.bitstream import FORMAT_VERSION
-from inr.config import CodecConfig
-from inr.errors import ConfigError
-from tasks.originals.listing import SourceImage
+from tasks.catalogue.recipe import Recipe, Setting
+from tasks.originals.listing import SourceFile, SourceImage
 
-IMAGES_SCHEMA_VERSION = 2
-AUDITS_SCHEMA_VERSION = 1
-ARCHIVED = "archived"
-LOSSLESS = "lossless"  # the model of what no fit brought up to its contract
-FAILED = "failed"
-STORED = "stored"
-INTACT = "intact"
-DAMAGED = "damaged"
-MISSING = "missing"
-ORPHAN = "orphan"
-UNAVAILABLE = "unavailable"
-LOST = frozenset({DAMAGED, MISSING})
-BITSTREAM_SUFFIX = ".inr"
-SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png")
-GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
+MAX_MESSAGE = 2000  # characters of an error that a row keeps
+LOSSLESS = "lossless"  # in place of the model, where no fit reached the contract
 
 
-@dataclass(frozen=True, kw_only=True)
-class CatalogueRecord:
-    """What is known of one image under one config after one run; see CATALOGUE.md for each field."""
+class Status(StrEnum):
+    """How an image ended, in a row of ``images``."""
 
-    schema_version: int = IMAGES_SCHEMA_VERSION
-    run_id: str
-    recorded_at: datetime
-    status: str
-    error_type: str | None = None
-    error_message: str | None = None
-    image_digest: str | None
-    archive_digest: str
-    config_digest: str
-    config_json: str
-    key: str | None = None
-    bitstream_digest: str | None = None
-    symbols_digest: str | None = None
-    pixels_digest: str | None = None
-    source_uri: str
-    source_path: str
-    also_at: tuple[str, ...] = ()
-    source_n_bytes: int | None = None
-    source_format: str | None = None
-    source_mode: str | None = None
-    width: int | None = None
-    height: int | None = None
-    channels: int | None = None
-    icc_n_bytes: int | None = None
-    exif_n_bytes: int | None = None
-    notes: tuple[str, ...] = ()
-    model: str
-    preset: str
-    goal: str
-    goal_value: float
-    seed: int
-    rd_lambda: float | None = None
-    n_parameters: int | None = None
-    n_bytes: int | None = None
-    rate_bpp: float | None = None
-    estimated_rate_bits: float | None = None
-    psnr_db: float | None = None
-    ms_ssim: float | None = None
-    attempts: int | None = None
-    restarts: int | None = None
-    fit_seconds: float | None = None
-    encode_seconds: float | None = None
-    decode_seconds: float | None = None
-    verify_seconds: float | None = None
-    verified_at: datetime | None = None
-    device: str | None = None
-    n_threads: int | None = None
-    format_version: int = FORMAT_VERSION
-    encoder_version: str = inr.__version__
+    ARCHIVED = "archived"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Which program made something, and on what kind of machine."""
+
+    format_version: int
+    encoder_version: str
     torch_version: str
     python_version: str
     machine: str
-    min_psnr_db: float | None = None
-    refits: int | None = None
+
+    @classmethod
+    def here(cls) -> "Maker":
+        """This program on this machine."""
+        return cls(
+            format_version=FORMAT_VERSION,
+            encoder_version=inr.__version__,
+            torch_version=_torch_version(),
+            python_version=platform.python_version(),
+            machine=f"{platform.system()} {platform.machine()}",
+        )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditRow:
-    """What an audit found of one stored bitstream; see CATALOGUE.md for each field."""
+@functools.cache
+def _torch_version() -> str:
+    return version("torch")  # read from a file, which takes milliseconds each time
 
-    schema_version: int = AUDITS_SCHEMA_VERSION
+
+@dataclass(frozen=True)
+class Listed:
+    """A file of a source that could not be read: only its place is known."""
+
     run_id: str
-    checked_at: datetime
+    file: SourceFile
+    setting: Setting
+    maker: Maker
+
+    @classmethod
+    def of(cls, run_id: str, recipe: Recipe, file: SourceFile) -> "Listed":
+        """A file of a run that begins now, under a recipe."""
+        return cls(run_id, file, Setting.of(recipe), Maker.here())
+
+    @property
+    def path(self) -> str:
+        """Path below the source, fit to be shown."""
+        return self.file.path
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An image of which nothing but the bytes of its file was looked at."""
+
+    run_id: str
+    image: SourceImage
+    setting: Setting
+    maker: Maker
+
+    @classmethod
+    def of(cls, run_id: str, recipe: Recipe, image: SourceImage) -> "Planned":
+        """An image of a run that begins now, under a recipe."""
+        return cls(run_id, image, Setting.of(recipe), Maker.here())
+
+    @property
+    def path(self) -> str:
+        """Path below the source, fit to be shown."""
+        return self.image.path
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What an original turned out to be when it was opened.
+
+    Attributes:
+        source_format: The file's format, as Pillow names it.
+        source_mode: The file's colour mode, as Pillow names it.
+        width: Pixels, after orientation.
+        height: Pixels, after orientation.
+        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+        icc_n_bytes: Size of the ICC profile; 0 without one.
+        exif_n_bytes: Size of the EXIF block; 0 without one.
+        notes: What was converted or dropped, and why a file is without loss, one sentence each.
+    """
+
+    source_format: str
+    source_mode: str
+    width: int
+    height: int
+    channels: int
+    icc_n_bytes: int
+    exif_n_bytes: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What it took to make a file.
+
+    Attributes:
+        attempts: Fits, restarts aside.
+        restarts: Fits that collapsed and were begun again with another seed.
+        refits: Fits with a smaller λ that the contract took; None without a contract.
+        fit_seconds: Time from the start of the encoder to the last report of a fit.
+        encode_seconds: Time in the encoder.
+        device: Where fits ran, ``cpu`` or ``cuda``; None if no fit came to its end.
+        n_threads: Threads of each fit.
+    """
+
+    attempts: int
+    restarts: int
+    refits: int | None
+    fit_seconds: float
+    encode_seconds: float
+    device: str | None
+    n_threads: int
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An object of the store, and what it decodes to.
+
+    Attributes:
+        key: Where it is.
+        bitstream_digest: SHA-256 of its bytes.
+        symbols_digest: SHA-256 of its symbols; that of none where it is without loss.
+        pixels_digest: SHA-256 of its pixels.
+        n_bytes: Its size.
+        rate_bpp: 8 · `n_bytes` over the image's pixels.
+        psnr_db: PSNR of its pixels against the original, in dB, as the encoder measured it.
+    """
+
     key: str
-    image_digest: str | None = None
-    archive_digest: str | None = None
-    status: str
-    error_type: str | None = None
-    error_message: str | None = None
-    n_bytes: int | None = None
-    decode_seconds: float | None = None
+    bitstream_digest: str
+    symbols_digest: str
+    pixels_digest: str
+    n_bytes: int
+    rate_bpp: float
+    psnr_db: float
 
 
-def archive_digest(config: CodecConfig, contract: Contract | None = None) -> str:
-    """SHA-256 over what decides the bytes beside the image: config, contract, format and encoder version."""
-    decides: dict[str, object] = {
-        "config": config.digest(),
-        "encoder": inr.__version__,
-        "format": FORMAT_VERSION,
-    }
-    if contract is not None:
-        decides["contract"] = dataclasses.asdict(contract)
-    return hashlib.sha256(json.dumps(decides, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+@dataclass(frozen=True)
+class NetworkFacts:
+    """The network of a bitstream: λ of its fit, its weights and latents, and the estimate of their bits."""
+
+    rd_lambda: float
+    n_parameters: int
+    estimated_rate_bits: float
 
 
-def object_key(image_digest: str, archive_digest: str, suffix: str) -> str:
-    """Where the object of an image under a config is stored; `suffix`, one of `SUFFIXES`, says what it is."""
-    return f"bitstreams/{image_digest[:2]}/{image_digest}/{archive_digest}{suffix}"
+@dataclass(frozen=True)
+class Stored:
+    """An image whose file is in the store, and not verified yet.
+
+    Attributes:
+        planned: What was known before.
+        picture: What the original is.
+        effort: What it took.
+        file: The object.
+        network: The network; None for a file without loss.
+    """
+
+    planned: Planned
+    picture: PictureFacts
+    effort: Effort
+    file: StoredFile
+    network: NetworkFacts | None
+
+    @property
+    def path(self) -> str:
+        """Path below the source, fit to be shown."""
+        return self.planned.path
+
+    @property
+    def model(self) -> str:
+        """The model as rows have it: `LOSSLESS` for a file without loss."""
+        return LOSSLESS if self.network is None else self.planned.setting.model
 
 
-def object_keys(image_digest: str, archive_digest: str) -> tuple[str, ...]:
-    """Every key that the object of an image under a config may have."""
-    return tuple(object_key(image_digest, archive_digest, suffix) for suffix in SUFFIXES)
+@dataclass(frozen=True)
+class Verification:
+    """What the stored file is like, measured against its original.
+
+    Attributes:
+        psnr_db: PSNR over all channels of the 8-bit images, in dB; infinite if they are equal.
+        ms_ssim: MS-SSIM, 0 to 1; None for images too small for it.
+        decode_seconds: Time to decode.
+        verify_seconds: Time for all of the verification.
+        verified_at: When it ended, in UTC.
+    """
+
+    psnr_db: float
+    ms_ssim: float | None
+    decode_seconds: float
+    verify_seconds: float
+    verified_at: datetime
+
+
+@dataclass(frozen=True)
+class Archived:
+    """An image whose stored file was verified."""
+
+    stored: Stored
+    verification: Verification
+    recorded_at: datetime
+
+    @property
+    def origin(self) -> Planned:
+        """What was known at the start."""
+        return self.stored.planned
+
+    @property
+    def path(self) -> str:
+        """Path below the source, fit to be shown."""
+        return self.stored.path
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An image that could not be archived: what was known of it when it failed, and why."""
+
+    known: Listed | Planned | Stored
+    error_type: str
+    error_message: str
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, known: Listed | Planned | Stored, error: BaseException) -> "Failed":
+        """The failure that an error is; its message is cut after `MAX_MESSAGE` characters."""
+        name = type(error).__name__
+        return cls(known, name, str(error)[:MAX_MESSAGE] or name, now())
+
+    @property
+    def origin(self) -> Listed | Planned:
+        """What was known at the start."""
+        return self.known.planned if isinstance(self.known, Stored) else self.known
+
+    @property
+    def stored(self) -> Stored | None:
+        """What had been stored when it failed; None if nothing had."""
+        return self.known if isinstance(self.known, Stored) else None
+
+    @property
+    def path(self) -> str:
+        """Path below the source, fit to be shown."""
+        return self.known.path
+
+
+Outcome = Archived | Failed
 
 
 def now() -> datetime:
     """The time, in UTC, as rows carry it."""
     return datetime.now(UTC)
-
-
-def goal(config: CodecConfig) -> tuple[str, float]:
-    """The goal's name, one of `GOALS`, and its value."""
-    for name in GOALS:
-        if (value := getattr(config, name)) is not None:
-            return name, float(value)
-    raise ConfigError(f"config: expected one of {', '.join(GOALS)}, found none")
-
-
-def described(config: CodecConfig, contract: Contract | None = None) -> str:
-    """Model, preset, goal and contract, for people."""
-    name, value = goal(config)
-    least = f", at least {contract.min_psnr_db:g} dB" if contract else ""
-    return f"{config.model} {config.preset}, {name} = {value:g}{least}"
-
-
-def planned_record(
-    run_id: str, config: CodecConfig, image: SourceImage, contract: Contract | None = None
-) -> CatalogueRecord:
-    """The row of an image of which nothing but its file is known yet, with status ``failed``."""
-    goal_name, goal_value = goal(config)
-    return CatalogueRecord(
-        run_id=run_id,
-        recorded_at=now(),
-        status=FAILED,
-        image_digest=image.digest or None,
-        archive_digest=archive_digest(config, contract),
-        config_digest=config.digest(),
-        config_json=config.to_json(),
-        source_uri=image.uri,
-        source_path=image.path,
-        also_at=image.also_at,
-        source_n_bytes=image.n_bytes,
-        model=config.model,
-        preset=config.preset,
-        goal=goal_name,
-        goal_value=goal_value,
-        seed=config.seed,
-        torch_version=_torch_version(),
-        python_version=platform.python_version(),
-        machine=f"{platform.system()} {platform.machine()}",
-        min_psnr_db=contract.min_psnr_db if contract else None,
-    )
-
-
-@functools.cache
-def _torch_version() -> str:
-    return version("torch")  # read from a file, milliseconds each time
-
-
-def failed_record(record: CatalogueRecord, error: BaseException) -> CatalogueRecord:
-    """The row of an image that failed: what was known, and the error's name and message."""
-    return dataclasses.replace(
-        record,
-        status=FAILED,
-        recorded_at=now(),
-        error_type=type(error).__name__,
-        error_message=str(error)[:2000] or type(error).__name__,
-    )

@@ -195,7 +195,7 @@ def _deep_samples(image: Image.Image) -> str:
 
 
 def _picture(image: Image.Image) -> Picture:
-    format_, mode, notes = image.format or "", image.mode, []
+    format_, mode, notes = str(image.format), image.mode, []
     image.load()
     if format_ == "MPO":
         notes.append("the first of several pictures in an MPO file is kept")

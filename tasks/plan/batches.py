@@ -1,4 +1,4 @@
-"""What a run hands from host to host: the images of each batch, and the rows that came of it.
+"""What a run hands from host to host: the images of each batch, and how they ended.
 
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
 those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` is there while its run is,
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.catalogue.records import CatalogueRecord, now
+from tasks.catalogue.records import Outcome, now
 from tasks.errors import CatalogueError, ObjectMissing
 from tasks.originals.listing import SourceImage
 from tasks.store.objects import ObjectStore
@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 28
 Item = TypeVar("Item")
 
 _IMAGES = TypeAdapter(list[SourceImage])
-_ROWS = TypeAdapter(list[CatalogueRecord])
+_OUTCOMES = TypeAdapter(list[Outcome])
 
 
 def new_folder(run_id: str) -> str:
@@ -50,19 +50,19 @@ def read_batch(store: ObjectStore, folder: str, number: int) -> list[SourceImage
     return _read(store, f"{folder}/{number:06}.images.json", _IMAGES)
 
 
-def write_outcome(store: ObjectStore, folder: str, number: int, rows: Sequence[CatalogueRecord]) -> None:
-    """Store the rows that came of a batch; those of the first to end it stay."""
-    _write(store, f"{folder}/{number:06}.rows.json", _ROWS, list(rows))
+def write_outcome(store: ObjectStore, folder: str, number: int, outcomes: Sequence[Outcome]) -> None:
+    """Store how the images of a batch ended; the outcome of the first to end it stays."""
+    _write(store, f"{folder}/{number:06}.outcomes.json", _OUTCOMES, list(outcomes))
 
 
-def read_outcome(store: ObjectStore, folder: str, number: int) -> list[CatalogueRecord] | None:
-    """The rows that came of a batch, or None if it did not come to its end.
+def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] | None:
+    """How the images of a batch ended, or None if the batch did not come to its end.
 
     Raises:
-        CatalogueError: They are damaged.
+        CatalogueError: The object is damaged.
     """
     try:
-        return _read(store, f"{folder}/{number:06}.rows.json", _ROWS)
+        return _read(store, f"{folder}/{number:06}.outcomes.json", _OUTCOMES)
     except ObjectMissing:
         return None
 

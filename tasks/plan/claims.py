@@ -1,7 +1,7 @@
 """What a run knows of a bitstream before it is in the catalogue, so that a killed run loses no fit.
 
-A claim is written before its bitstream: the row as far as the encoder can fill it, and the fit's
-history. It is named after the bitstream's digest, so runs that race for one key do not disturb each
+A claim is written before its bitstream: what the encoder knows of it, and the history of its fits. It is
+named after the bitstream's digest, so runs that race for one key do not disturb each
 other, and it is removed when the record is committed. A claim alone means nothing; with the
 bitstream that it names it saves the fit, and verification still decides.
 """
@@ -14,7 +14,8 @@ from pathlib import PurePosixPath
 from pydantic import TypeAdapter, ValidationError
 
 from inr import Progress
-from tasks.catalogue.records import CatalogueRecord, object_keys
+from tasks.catalogue.keys import object_keys
+from tasks.catalogue.records import Planned, Stored
 from tasks.errors import ObjectMissing
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
@@ -25,9 +26,9 @@ MAX_CLAIM_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Claim:
-    """An unverified record and the history of its fit."""
+    """An image whose object is not verified yet, and the history of its fits."""
 
-    record: CatalogueRecord
+    stored: Stored
     history: tuple[Progress, ...]
 
 
@@ -37,8 +38,7 @@ _CLAIM = TypeAdapter(Claim)
 def write_claim(store: ObjectStore, claim: Claim) -> None:
     """Store a claim; one of the same name has the same meaning and stays, unless it is damaged."""
     content = {**_CLAIM.dump_python(claim, mode="json"), "sha256": BLANK.decode()}
-    record, data = claim.record, sealed(json.dumps(content).encode())
-    names = (record.image_digest or "", record.archive_digest, record.bitstream_digest or "")
+    names, data = _names(claim), sealed(json.dumps(content).encode())
     if not store.put(_key(*names), data) and read_claim(store, *names) is None:
         store.delete(_key(*names))
         store.put(_key(*names), data)
@@ -48,17 +48,16 @@ def read_claim(
     store: ObjectStore, image_digest: str, archive_digest: str, bitstream_digest: str
 ) -> Claim | None:
     """The claim for a bitstream, or None if there is none that can be used."""
+    names = (image_digest, archive_digest, bitstream_digest)
     try:
-        data = store.get(_key(image_digest, archive_digest, bitstream_digest), max_bytes=MAX_CLAIM_BYTES)
+        data = store.get(_key(*names), max_bytes=MAX_CLAIM_BYTES)
         claim = _CLAIM.validate_json(data)
     except (ObjectMissing, ValidationError):  # damaged is as good as none: the image is fitted again
         return None
     if not is_intact(data, str(json.loads(data).get("sha256")).encode()):
         return None
-    record = claim.record
-    names = (record.image_digest, record.archive_digest, record.bitstream_digest)
-    is_named_so = names == (image_digest, archive_digest, bitstream_digest)
-    return claim if is_named_so and record.key in object_keys(image_digest, archive_digest) else None
+    is_named_so = _names(claim) == names
+    return claim if is_named_so and claim.stored.file.key in object_keys(*names[:2]) else None
 
 
 def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim | None:
@@ -66,7 +65,7 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
     for found in store.objects(_folder(image_digest, archive_digest)):
         digest = PurePosixPath(found.key).stem
         claim = read_claim(store, image_digest, archive_digest, digest)
-        if claim is not None and _stored_digest(store, claim.record.key or "") == digest:
+        if claim is not None and _stored_digest(store, claim.stored.file.key) == digest:
             return claim
     return None
 
@@ -80,21 +79,26 @@ def _stored_digest(store: ObjectStore, key: str) -> str | None:
 
 
 def claimed_keys(store: ObjectStore) -> set[str]:
-    """Keys that objects have which a run that is not over, or was killed, has claimed; with every suffix."""
+    """Keys that objects may have which a run that is not over, or was killed, has claimed."""
     names = (found.key.split("/") for found in store.objects(FOLDER))
     return {key for name in names if len(name) == 4 for key in object_keys(name[1], name[2])}
 
 
-def forget(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
-    """Remove every claim for an image's key."""
-    for found in store.objects(_folder(image_digest, archive_digest)):
+def forget(store: ObjectStore, planned: Planned) -> None:
+    """Remove every claim for an image under a config."""
+    for found in store.objects(_folder(planned.image.digest, planned.setting.archive_digest)):
         store.delete(found.key)
 
 
-def discard(store: ObjectStore, record: CatalogueRecord) -> None:
+def discard(store: ObjectStore, stored: Stored) -> None:
     """Remove an object that failed verification, and its claims, so that a rerun makes it again."""
-    store.delete(record.key or "")
-    forget(store, record.image_digest or "", record.archive_digest)
+    store.delete(stored.file.key)
+    forget(store, stored.planned)
+
+
+def _names(claim: Claim) -> tuple[str, str, str]:
+    planned = claim.stored.planned
+    return planned.image.digest, planned.setting.archive_digest, claim.stored.file.bitstream_digest
 
 
 def _key(image_digest: str, archive_digest: str, bitstream_digest: str) -> str:

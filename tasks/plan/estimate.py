@@ -17,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr import CodecConfig
-from tasks.catalogue import parts
-from tasks.catalogue.records import ARCHIVED, goal
+from tasks.catalogue.columns import Row
+from tasks.catalogue.parts import read_images
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Status
+from tasks.catalogue.rows import required
 from tasks.errors import UnsupportedImage
 from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
@@ -75,7 +78,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int) -> Estimate:
-    """What archiving a plan would take. Reads the store's catalogue, and no image; writes nothing.
+    """What archiving a plan would take. Reads the store's catalogue and no image; writes nothing.
 
     Args:
         plan: What is to do, with the sizes of its images.
@@ -106,7 +109,7 @@ def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int
 def rates_of(store: ObjectStore, config: CodecConfig) -> Rates:
     """The best rates there are for a config, see the top of this module."""
     rows = _rows(store, config)
-    wanted = goal(config)
+    wanted = Recipe(config).goal
     if same := [row for row in rows if (row["goal"], row["goal_value"]) == wanted]:
         made = tuple(_measured(row, typical_lambda(config)) for row in same)
         return Rates(made, f"{len(same)} images of this archive under the same settings")
@@ -166,18 +169,19 @@ def _line(x: Sequence[float], y: Sequence[float], at: NDArray[np.float64]) -> fl
     return float((start + slope * at).sum())
 
 
-def _rows(store: ObjectStore, config: CodecConfig) -> list[parts.Row]:
+def _rows(store: ObjectStore, config: CodecConfig) -> list[Row]:
     """Archived images of a model and preset that were fitted."""
     names = ("status", "model", "preset", "goal", "goal_value", "rd_lambda")
     sizes = ("width", "height", "n_bytes", "encode_seconds", "verify_seconds")
-    rows = parts.read_images(store, (*names, *sizes)).to_pylist()
-    wanted = (ARCHIVED, config.model, config.preset)
+    rows = read_images(store, (*names, *sizes)).to_pylist()
+    wanted = (Status.ARCHIVED, config.model, config.preset)
     return [row for row in rows if (row["status"], row["model"], row["preset"]) == wanted]
 
 
-def _measured(row: parts.Row, rd_lambda: float) -> Measured:
-    seconds = (row["encode_seconds"] or 0.0) + (row["verify_seconds"] or 0.0)
-    return Measured(rd_lambda, row["width"] * row["height"], seconds, row["n_bytes"])
+def _measured(row: Row, rd_lambda: float) -> Measured:
+    seconds = required(row, "encode_seconds") + required(row, "verify_seconds")
+    n_pixels = required(row, "width") * required(row, "height")
+    return Measured(rd_lambda, n_pixels, seconds, required(row, "n_bytes"))
 
 
 def _of_table(config: CodecConfig) -> list[Measured]:

@@ -28,7 +28,7 @@ class Plan:
 
     Attributes:
         images: Contents to archive, in the order of their paths.
-        unreadable: Files that could not be digested, with the reason; their `digest` is empty.
+        unreadable: Files that could not be digested, with the reason.
         n_archived: Contents that are archived already.
         n_duplicates: Files left out because another file has the same bytes.
         left_out: Files left out by the rule on suffixes, by suffix.
@@ -37,7 +37,7 @@ class Plan:
     """
 
     images: tuple[SourceImage, ...]
-    unreadable: tuple[tuple[SourceImage, SourceError], ...]
+    unreadable: tuple[tuple[SourceFile, SourceError], ...]
     n_archived: int
     n_duplicates: int
     left_out: dict[str, int]
@@ -84,7 +84,7 @@ def make_plan(
     n_files = 0
     for file, found in _read_all(listing.files, options, with_sizes):
         if isinstance(found, SourceError):
-            unreadable.append((SourceImage("", file.uri, file.path, 0), found))
+            unreadable.append((file, found))
             continue
         n_files += 1
         if first := contents.get(found.digest):

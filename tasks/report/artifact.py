@@ -54,8 +54,8 @@ def _picture(name: str, png: bytes) -> list[str]:
 def _failures(summary: RunSummary) -> list[str]:
     if not summary.n_failed:
         return []
-    failed = [record for record in summary.records() if reason(record)][:MAX_FAILURES]
-    lines = [f"- {markdown_cell(record.source_path)}: {markdown_cell(reason(record))}" for record in failed]
+    failed = [outcome for outcome in summary.records() if reason(outcome)][:MAX_FAILURES]
+    lines = [f"- {markdown_cell(outcome.path)}: {markdown_cell(reason(outcome))}" for outcome in failed]
     more = summary.n_failed - len(failed)
     return ["", "## Failed", "", *lines, *([f"- and {more} more"] if more else [])]
 
@@ -80,8 +80,8 @@ def _worst(worst: Sequence[Pair]) -> Iterator[str]:
     )
     left = MAX_PICTURE_BYTES
     for pair in worst:
-        record, name = pair.record, markdown_cell(pair.record.source_path)
-        yield from ("", f"{name}: {record.psnr_db:.2f} dB, {record.rate_bpp:.3f} bpp")
+        psnr_db, rate_bpp = pair.image.verification.psnr_db, pair.image.stored.file.rate_bpp
+        yield from ("", f"{markdown_cell(pair.image.path)}: {psnr_db:.2f} dB, {rate_bpp:.3f} bpp")
         if pair.original is None or pair.reconstruction is None:
             yield from ("", f"Not shown: {markdown_cell(pair.note)}")
             continue
@@ -90,4 +90,4 @@ def _worst(worst: Sequence[Pair]) -> Iterator[str]:
             yield from ("", "Not shown: the page is large enough.")
         else:
             left -= len(picture)
-            yield from _picture(record.source_path, picture)
+            yield from _picture(pair.image.path, picture)

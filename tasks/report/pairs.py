@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.catalogue.records import CatalogueRecord
+from tasks.catalogue.records import Archived
 from tasks.errors import SourceError, StorageError, UnsupportedImage, VerificationMismatch
-from tasks.originals.listing import SourceImage
 from tasks.originals.opening import open_original
 from tasks.settings import RunOptions
 from tasks.steps.verify import read_intact
@@ -28,14 +27,14 @@ class Pair:
     """An archived image as pages show it.
 
     Attributes:
-        record: Its row.
+        image: What its row says.
         original: The original, at most `MAX_SIDE` pixels a side; None if it cannot be shown.
         reconstruction: What the stored bitstream decodes to, of the same size; None if it cannot be shown.
         profile: The ICC profile of both, if there is one.
         note: Why one of them is not shown; empty if both are.
     """
 
-    record: CatalogueRecord
+    image: Archived
     original: Image.Image | None
     reconstruction: Image.Image | None
     profile: bytes | None
@@ -43,45 +42,42 @@ class Pair:
 
 
 def pairs(
-    store: ObjectStore, records: Iterable[CatalogueRecord], options: RunOptions, max_pixels: int | None
+    store: ObjectStore, images: Iterable[Archived], options: RunOptions, max_pixels: int | None
 ) -> Iterator[Pair]:
-    """The pictures of rows, in their order.
+    """The pictures of archived images, in their order.
 
     Args:
         store: The archive.
-        records: Rows with status ``archived``.
+        images: The images.
         options: Limits of what is read.
         max_pixels: Largest number of pixels of all images together, since each is decoded; those that
             would exceed it get a note and no pictures. No limit if None.
     """
     left = max_pixels
-    for record in records:
-        n_pixels = (record.width or 0) * (record.height or 0)
+    for image in images:
+        n_pixels = image.stored.picture.width * image.stored.picture.height
         if left is None or n_pixels <= left:
             left = None if left is None else left - n_pixels
-            yield _pair(store, record, options)
+            yield _pair(store, image, options)
         else:
-            yield Pair(record, None, None, None, TOO_LARGE)
+            yield Pair(image, None, None, None, TOO_LARGE)
 
 
-def _pair(store: ObjectStore, record: CatalogueRecord, options: RunOptions) -> Pair:
+def _pair(store: ObjectStore, image: Archived, options: RunOptions) -> Pair:
     try:
-        decoded, _ = read_intact(store, record)
+        decoded, _ = read_intact(store, image.stored)
     except (VerificationMismatch, StorageError) as error:
-        return Pair(record, None, None, None, f"The stored bitstream cannot be shown: {error}")
+        return Pair(image, None, None, None, f"The stored bitstream cannot be shown: {error}")
     profile, reconstruction = decoded.metadata.icc_profile, reduced(decoded.pixels)
     try:
-        original = reduced(_original(record, decoded.pixels.shape, options))
+        original = reduced(_original(image, decoded.pixels.shape, options))
     except (SourceError, UnsupportedImage) as error:
-        return Pair(record, None, reconstruction, profile, f"The original cannot be shown: {error}")
-    return Pair(record, original, reconstruction, profile, "")
+        return Pair(image, None, reconstruction, profile, f"The original cannot be shown: {error}")
+    return Pair(image, original, reconstruction, profile, "")
 
 
-def _original(record: CatalogueRecord, shape: tuple[int, ...], options: RunOptions) -> NDArray[np.uint8]:
-    image = SourceImage(
-        record.image_digest or "", record.source_uri, record.source_path, record.source_n_bytes or 0
-    )
-    pixels = open_original(image, options).pixels
+def _original(image: Archived, shape: tuple[int, ...], options: RunOptions) -> NDArray[np.uint8]:
+    pixels = open_original(image.origin.image, options).pixels
     if pixels.shape != shape:
         raise SourceError(f"expected {shape}, found {pixels.shape}")
     return pixels

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from tasks.catalogue.records import ARCHIVED, CatalogueRecord
+from tasks.catalogue.records import Archived, Outcome
 
 KEPT_POINTS = 500
 
@@ -22,13 +22,12 @@ class ThinnedPoints:
     n_seen: int = 0
     stride: int = 1
 
-    def add(self, record: CatalogueRecord) -> None:
-        """Take a row."""
-        rate_bpp, psnr_db = record.rate_bpp, record.psnr_db
-        if record.status != ARCHIVED or rate_bpp is None or psnr_db is None or not math.isfinite(psnr_db):
+    def add(self, outcome: Outcome) -> None:
+        """Take the outcome of an image."""
+        if not isinstance(outcome, Archived) or not math.isfinite(outcome.verification.psnr_db):
             return
         if self.n_seen % self.stride == 0:
-            self.kept.append((rate_bpp, psnr_db))
+            self.kept.append((outcome.stored.file.rate_bpp, outcome.verification.psnr_db))
         self.n_seen += 1
         if len(self.kept) > 2 * KEPT_POINTS:
             self.kept, self.stride = self.kept[::2], 2 * self.stride

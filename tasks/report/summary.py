@@ -6,11 +6,12 @@ the memory of a run must not grow with it. The catalogue has every row.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from tasks.catalogue.records import ARCHIVED, LOSSLESS, CatalogueRecord
+from tasks.catalogue.records import LOSSLESS, Archived, Outcome, Status, Stored
+from tasks.catalogue.rows import row_of
 from tasks.report.points import ThinnedPoints
 from tasks.store.objects import ObjectStore
 
@@ -60,28 +61,30 @@ class RunSummary:
     psnr_db_sum: float = 0.0
     fit_seconds: float = 0.0
     wall_seconds: float = 0.0
-    rows: dict[str, list[CatalogueRecord]] = field(default_factory=dict)
+    rows: dict[Status, list[Outcome]] = field(default_factory=dict)
     points: ThinnedPoints = field(default_factory=ThinnedPoints)
 
-    def add(self, record: CatalogueRecord) -> None:
-        """Count a row."""
-        kept = self.rows.setdefault(record.status, [])
+    def add(self, outcome: Outcome) -> None:
+        """Count an image."""
+        is_archived = isinstance(outcome, Archived)
+        kept = self.rows.setdefault(Status.ARCHIVED if is_archived else Status.FAILED, [])
         if len(kept) < KEPT_ROWS:
-            kept.append(record)
-        self.points.add(record)
-        if record.status != ARCHIVED:
+            kept.append(outcome)
+        self.points.add(outcome)
+        if not isinstance(outcome, Archived):
             self.n_failed += 1
             return
+        stored, psnr_db = outcome.stored, outcome.verification.psnr_db
         self.n_archived += 1
-        self.n_stored_lossless += record.model == LOSSLESS
-        self.n_pixels += (record.width or 0) * (record.height or 0)
-        self.source_n_bytes += record.source_n_bytes or 0
-        self.n_bytes += record.n_bytes or 0
-        self.fit_seconds += record.fit_seconds or 0.0
-        if record.psnr_db is None or math.isinf(record.psnr_db):
+        self.n_stored_lossless += stored.network is None
+        self.n_pixels += stored.picture.width * stored.picture.height
+        self.source_n_bytes += outcome.origin.image.n_bytes
+        self.n_bytes += stored.file.n_bytes
+        self.fit_seconds += stored.effort.fit_seconds
+        if math.isinf(psnr_db):
             self.n_lossless += 1
         else:
-            self.psnr_db_sum += record.psnr_db
+            self.psnr_db_sum += psnr_db
 
     @property
     def n_done(self) -> int:
@@ -99,11 +102,11 @@ class RunSummary:
         """Bits per pixel over all images archived, by file bytes; NaN if there is none."""
         return 8 * self.n_bytes / self.n_pixels if self.n_pixels else math.nan
 
-    def records(self) -> list[CatalogueRecord]:
+    def records(self) -> list[Outcome]:
         """The rows kept, failures first, each by path."""
         return sorted(
-            (record for rows in self.rows.values() for record in rows),
-            key=lambda record: (record.status == ARCHIVED, record.source_path),
+            (outcome for kept in self.rows.values() for outcome in kept),
+            key=lambda outcome: (isinstance(outcome, Archived), outcome.path),
         )
 
     def headline(self) -> str:
@@ -116,24 +119,35 @@ class RunSummary:
         return f"{done}{lossless}{before}" + (f", {self.n_failed} failed" if self.n_failed else "")
 
 
-def table_row(record: CatalogueRecord) -> dict[str, str]:
-    """A row for people: the columns of `COLUMNS`."""
-    seconds = sum(part or 0.0 for part in (record.encode_seconds, record.verify_seconds))
-    return {
-        "image": record.source_path,
-        "size": f"{record.width}x{record.height}x{record.channels}" if record.width else "",
-        "model": LOSSLESS if record.model == LOSSLESS else f"{record.model} {record.preset}",
-        "λ": number(record.rd_lambda, ".4g"),
-        "bpp": number(record.rate_bpp, ".3f"),
-        "PSNR": number(record.psnr_db, ".2f"),
-        "seconds": number(seconds, ".1f") if seconds else "",
-        "verified": "yes" if record.status == ARCHIVED else "FAILED",
+def table_row(outcome: Outcome) -> dict[str, str]:
+    """An image for people: the columns of `COLUMNS`; empty is what was not known when it failed."""
+    setting = outcome.origin.setting
+    row = dict.fromkeys(COLUMNS, "")
+    row |= {"image": outcome.path, "model": f"{setting.model} {setting.preset}", "verified": "FAILED"}
+    if outcome.stored is not None:
+        row |= _measures(outcome.stored)
+    if isinstance(outcome, Archived):
+        verification = outcome.verification
+        seconds = outcome.stored.effort.encode_seconds + verification.verify_seconds
+        row |= {"PSNR": f"{verification.psnr_db:.2f}", "seconds": f"{seconds:.1f}", "verified": "yes"}
+    return row
+
+
+def _measures(stored: Stored) -> dict[str, str]:
+    """What a stored file adds to the row of its image."""
+    picture, network = stored.picture, stored.network
+    measures = {
+        "size": f"{picture.width}x{picture.height}x{picture.channels}",
+        "bpp": f"{stored.file.rate_bpp:.3f}",
+        "PSNR": f"{stored.file.psnr_db:.2f}",
+        "seconds": f"{stored.effort.encode_seconds:.1f}",
     }
+    return {**measures, **({"model": LOSSLESS} if network is None else {"λ": f"{network.rd_lambda:.4g}"})}
 
 
-def reason(record: CatalogueRecord) -> str:
+def reason(outcome: Outcome) -> str:
     """Why an image failed; nothing if it did not."""
-    return "" if record.status == ARCHIVED else f"{record.error_type}: {record.error_message}"
+    return "" if isinstance(outcome, Archived) else f"{outcome.error_type}: {outcome.error_message}"
 
 
 def as_values(summary: RunSummary) -> dict[str, Any]:
@@ -145,7 +159,7 @@ def as_values(summary: RunSummary) -> dict[str, Any]:
     }
     values |= {"mean_psnr_db": summary.mean_psnr_db, "rate_bpp": summary.rate_bpp}
     values["images"] = [
-        {name: _plain(value) for name, value in asdict(record).items()} for record in summary.records()
+        {name: _plain(value) for name, value in row_of(outcome).items()} for outcome in summary.records()
     ]
     return values
 
@@ -182,7 +196,7 @@ def markdown(summary: RunSummary) -> str:
     rows = summary.records()
     lines = [f"# {summary.headline()}", "", *facts(summary)]
     if rows:
-        cells = [(*table_row(record).values(), reason(record)) for record in rows]
+        cells = [(*table_row(outcome).values(), reason(outcome)) for outcome in rows]
         lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
     if len(rows) < summary.n_done:
         lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]

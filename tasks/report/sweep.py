@@ -16,8 +16,12 @@ from typing import Any
 from inr import CodecConfig
 from inr.config import MODELS
 from inr.errors import ConfigError
-from tasks.catalogue import lookup, parts
-from tasks.catalogue.records import ARCHIVED, archive_digest
+from tasks.catalogue import lookup
+from tasks.catalogue.columns import Row
+from tasks.catalogue.parts import read_images
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Status
+from tasks.catalogue.rows import required
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
 from tasks.originals.opening import read_header
@@ -154,7 +158,7 @@ def rd_points(
         CatalogueError, StorageError: The store's catalogue cannot be read.
     """
     rows = _archived_rows(store, {image.digest for image in images})
-    by_config = {config: rows.get(archive_digest(config), {}) for config in configs}
+    by_config = {config: rows.get(Recipe(config).archive_digest(), {}) for config in configs}
     common = set.intersection(*(set(found) for found in by_config.values()))
     if not common:
         return ()
@@ -162,16 +166,16 @@ def rd_points(
     return tuple(sorted(points, key=lambda point: (MODELS.index(point.model), point.rate_bpp)))
 
 
-def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, parts.Row]]:
+def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, Row]]:
     """Archive digest → image digest → row."""
-    found: dict[str, dict[str, parts.Row]] = {}
-    for row in lookup.latest(parts.read_images(store).to_pylist()):
-        if row["status"] == ARCHIVED and row["image_digest"] in digests:
+    found: dict[str, dict[str, Row]] = {}
+    for row in lookup.latest(read_images(store).to_pylist()):
+        if row["status"] == Status.ARCHIVED and row["image_digest"] in digests:
             found.setdefault(row["archive_digest"], {})[row["image_digest"]] = row
     return found
 
 
-def rd_point(rows: Sequence[parts.Row]) -> RdPoint:
+def rd_point(rows: Sequence[Row]) -> RdPoint:
     """The point of rows of ``images`` that have one model, preset and λ."""
     n_bytes = sum(row["n_bytes"] for row in rows)
     finite = [row["psnr_db"] for row in rows if math.isfinite(row["psnr_db"])]
@@ -185,8 +189,8 @@ def rd_point(rows: Sequence[parts.Row]) -> RdPoint:
         rate_bpp=8 * n_bytes / sum(row["width"] * row["height"] for row in rows),
         psnr_db=fmean(finite) if finite else math.inf,
         ms_ssim=fmean(similar) if similar else None,
-        encode_seconds=fmean(row["encode_seconds"] or 0.0 for row in rows),
-        decode_seconds=fmean(row["decode_seconds"] or 0.0 for row in rows),
+        encode_seconds=fmean(required(row, "encode_seconds") for row in rows),
+        decode_seconds=fmean(required(row, "decode_seconds") for row in rows),
     )
 
 

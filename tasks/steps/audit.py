@@ -10,24 +10,18 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import torch
 from prefect import task
 
-from tasks.catalogue import lookup, parts
-from tasks.catalogue.records import (
-    ARCHIVED,
-    DAMAGED,
-    INTACT,
-    LOST,
-    MISSING,
-    ORPHAN,
-    UNAVAILABLE,
-    AuditRow,
-    CatalogueRecord,
-    now,
-)
+from tasks.catalogue import lookup
+from tasks.catalogue.audits import LOST, AuditRow, AuditStatus
+from tasks.catalogue.columns import Row
+from tasks.catalogue.keys import FOLDER
+from tasks.catalogue.parts import read_images
+from tasks.catalogue.records import MAX_MESSAGE, Archived, Status, now
+from tasks.catalogue.rows import archived_of
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageUnavailable, VerificationMismatch
 from tasks.plan import claims
 from tasks.steps import commit
@@ -52,12 +46,12 @@ class AuditPlan:
     """What to read, and the objects that no record and no running archive knows.
 
     Attributes:
-        records: Whose bitstreams to read, those longest unread first.
+        records: Images whose objects to read, those longest unread first.
         orphans: Keys.
         n_archived: All archived images of the store.
     """
 
-    records: tuple[CatalogueRecord, ...]
+    records: tuple[Archived, ...]
     orphans: tuple[str, ...]
     n_archived: int
 
@@ -80,33 +74,32 @@ class AuditSummary:
     store: str
     n_planned: int = 0
     n_archived: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[AuditStatus, int] = field(default_factory=dict)
     findings: list[AuditRow] = field(default_factory=list)
     wall_seconds: float = 0.0
 
     def add(self, row: AuditRow) -> None:
         """Count a row."""
         self.counts[row.status] = self.counts.get(row.status, 0) + 1
-        if row.status != INTACT and len(self.findings) < KEPT_FINDINGS:
+        if row.status != AuditStatus.INTACT and len(self.findings) < KEPT_FINDINGS:
             self.findings.append(row)
 
     @property
     def n_done(self) -> int:
         """Bitstreams so far."""
-        return sum(count for status, count in self.counts.items() if status != ORPHAN)
+        return sum(count for status, count in self.counts.items() if status != AuditStatus.ORPHAN)
 
     @property
     def n_failed(self) -> int:
         """Bitstreams damaged, missing, or not to be had."""
-        return self.n_done - self.counts.get(INTACT, 0)
+        return self.n_done - self.counts.get(AuditStatus.INTACT, 0)
 
     def headline(self) -> str:
         """One line: what was found."""
-        found = ", ".join(
-            f"{count} {status}" for status, count in sorted(self.counts.items()) if status != INTACT
-        )
-        intact = f"{self.counts.get(INTACT, 0)} of {self.n_planned} bitstreams intact"
-        return f"{intact}{f', {found}' if found else ''}; {self.n_archived} in the archive"
+        others = sorted((status, n) for status, n in self.counts.items() if status != AuditStatus.INTACT)
+        found = "".join(f", {n} {status}" for status, n in others)
+        intact = f"{self.counts.get(AuditStatus.INTACT, 0)} of {self.n_planned} bitstreams intact"
+        return f"{intact}{found}; {self.n_archived} in the archive"
 
 
 def plan_audit(
@@ -123,59 +116,59 @@ def plan_audit(
         CatalogueError, StorageError: The store cannot be read.
     """
     # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
-    stored = [found.key for found in store.objects("bitstreams")]
+    stored = [found.key for found in store.objects(FOLDER)]
     in_flight = claims.claimed_keys(store)
-    rows = lookup.latest(parts.read_images(store).to_pylist())
-    records = [lookup.record_of(row) for row in rows if row["status"] == ARCHIVED]
-    known = {record.key for record in records}
+    rows = [row for row in lookup.latest(read_images(store).to_pylist()) if row["status"] == Status.ARCHIVED]
+    known = {row["key"] for row in rows}
     orphans = tuple(key for key in stored if key not in known and key not in in_flight)
     audits = lookup.last_audits(store)
-    read_at = {
-        record.key: max(record.recorded_at, audits[record.key].checked_at)
-        if record.key in audits and audits[record.key].status not in LOST
-        else record.recorded_at
-        for record in records
-    }
+    read_at = {row["key"]: _read_at(row, audits.get(row["key"])) for row in rows}
     if unread_days is not None:
         before = now() - timedelta(days=unread_days)
-        records = [record for record in records if read_at[record.key] < before]
+        rows = [row for row in rows if read_at[row["key"]] < before]
     if sample is not None:
-        records = random.sample(records, min(sample, len(records)))
-    records.sort(key=lambda record: read_at[record.key])
-    return AuditPlan(tuple(records), orphans, len(known))
+        rows = random.sample(rows, min(sample, len(rows)))
+    rows.sort(key=lambda row: read_at[row["key"]])
+    return AuditPlan(tuple(archived_of(row) for row in rows), orphans, len(known))
+
+
+def _read_at(row: Row, audit: AuditRow | None) -> datetime:
+    """When an object was last read and found to be there."""
+    recorded_at: datetime = row["recorded_at"]
+    return recorded_at if audit is None or audit.status in LOST else max(recorded_at, audit.checked_at)
 
 
 def orphan_row(run_id: str, key: str) -> AuditRow:
     """The row of an object that nothing knows."""
-    return AuditRow(run_id=run_id, checked_at=now(), key=key, status=ORPHAN)
+    return AuditRow(run_id=run_id, checked_at=now(), key=key, status=AuditStatus.ORPHAN)
 
 
-def unavailable_row(run_id: str, record: CatalogueRecord, error: BaseException) -> AuditRow:
-    """What a summary shows of a bitstream that could not be read. It is no finding, and not recorded."""
-    return _row(run_id, record, UNAVAILABLE, error)
+def unavailable_row(run_id: str, record: Archived, error: BaseException) -> AuditRow:
+    """What a summary shows of an object that could not be read. It is no finding, and not recorded."""
+    return _row(run_id, record, AuditStatus.UNAVAILABLE, error)
 
 
-def _row(run_id: str, record: CatalogueRecord, status: str, error: BaseException | None = None) -> AuditRow:
+def _row(run_id: str, record: Archived, status: AuditStatus, error: BaseException | None = None) -> AuditRow:
     return AuditRow(
         run_id=run_id,
         checked_at=now(),
-        key=record.key or "",
-        image_digest=record.image_digest,
-        archive_digest=record.archive_digest,
+        key=record.stored.file.key,
+        image_digest=record.origin.image.digest,
+        archive_digest=record.origin.setting.archive_digest,
         status=status,
         error_type=None if error is None else type(error).__name__,
-        error_message=None if error is None else str(error)[:2000],
+        error_message=None if error is None else str(error)[:MAX_MESSAGE],
     )
 
 
-@task(task_run_name="audit {record.source_path}")
-def audit(record: CatalogueRecord, job: AuditJob) -> AuditRow:
+@task(task_run_name="audit {record.path}")
+def audit(record: Archived, job: AuditJob) -> AuditRow:
     """Prefect's view of `audit_object`."""
     return audit_object(record, job)
 
 
-def audit_object(record: CatalogueRecord, job: AuditJob) -> AuditRow:
-    """Read and decode the stored bitstream of a record, and compare.
+def audit_object(record: Archived, job: AuditJob) -> AuditRow:
+    """Read and decode the stored object of an image, and compare.
 
     Raises:
         StorageUnavailable: The store does not answer; that says nothing about the object.
@@ -184,12 +177,12 @@ def audit_object(record: CatalogueRecord, job: AuditJob) -> AuditRow:
     store = open_store(job.store)
     torch.set_num_threads(job.n_threads)
     try:
-        _, decode_seconds = read_intact(store, record)
+        _, decode_seconds = read_intact(store, record.stored)
     except (VerificationMismatch, ChecksumFailed) as error:
-        status = MISSING if isinstance(error.__cause__, ObjectMissing) else DAMAGED
-        return _row(job.run_id, record, status, error)
-    row = _row(job.run_id, record, INTACT)
-    return dataclasses.replace(row, n_bytes=record.n_bytes, decode_seconds=decode_seconds)
+        is_missing = isinstance(error.__cause__, ObjectMissing)
+        return _row(job.run_id, record, AuditStatus.MISSING if is_missing else AuditStatus.DAMAGED, error)
+    row = _row(job.run_id, record, AuditStatus.INTACT)
+    return dataclasses.replace(row, n_bytes=record.stored.file.n_bytes, decode_seconds=decode_seconds)
 
 
 @task(

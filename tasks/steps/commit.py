@@ -1,4 +1,4 @@
-"""Rows into the catalogue: what makes an image archived, and an audit known."""
+"""Append rows to the catalogue. An image counts as archived from the moment its row is written."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from prefect import task
 
 from inr import Progress
-from tasks.catalogue.columns import HISTORY_SCHEMA_VERSION
-from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, Row, new_part_name, write_rows
-from tasks.catalogue.records import ARCHIVED, AuditRow, CatalogueRecord
+from tasks.catalogue.audits import AuditRow
+from tasks.catalogue.columns import HISTORY_COLUMNS, Row
+from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, new_part_name, write_rows
+from tasks.catalogue.records import Archived, Outcome, Planned
+from tasks.catalogue.rows import audit_row, row_of
 from tasks.errors import StorageUnavailable
 from tasks.plan import claims
 from tasks.store.locations import open_store
@@ -16,50 +18,49 @@ from tasks.store.objects import ObjectStore
 
 
 @task(
-    task_run_name="record {n_records} images",
+    task_run_name="record {n_outcomes} images",
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=lambda _task, _run, state: isinstance(state.data, StorageUnavailable),
 )
-def record_batch(store_url: str, records: Sequence[CatalogueRecord], n_records: int) -> None:
-    """Commit a batch: history part, images part, then the claims are settled and go."""
+def record_batch(store_url: str, outcomes: Sequence[Outcome], n_outcomes: int) -> None:
+    """Commit how some images ended: history part, images part, then the claims are settled and go."""
     store = open_store(store_url)
-    append(store, records)
-    for record in records:
-        if record.status == ARCHIVED and record.image_digest:
-            claims.forget(store, record.image_digest, record.archive_digest)
+    append(store, outcomes)
+    for outcome in outcomes:
+        if isinstance(outcome, Archived):
+            claims.forget(store, outcome.origin)
 
 
-def append(store: ObjectStore, records: Sequence[CatalogueRecord]) -> None:
-    """Write one part of each table; the history first, because a record is the commit."""
-    history = list(_history_rows(store, records))
+def append(store: ObjectStore, outcomes: Sequence[Outcome]) -> None:
+    """Write one part of each table; the history first, because a row of ``images`` is the commit."""
+    history = list(_history_rows(store, outcomes))
     name = new_part_name()
     if history:
         write_rows(store, HISTORY, name, history)
-    write_rows(store, IMAGES, name, [dataclasses.asdict(record) for record in records])
+    write_rows(store, IMAGES, name, [row_of(outcome) for outcome in outcomes])
 
 
 def append_audits(store: ObjectStore, rows: Sequence[AuditRow]) -> None:
     """Write one part of ``audits``."""
-    write_rows(store, AUDITS, new_part_name(), [dataclasses.asdict(row) for row in rows])
+    write_rows(store, AUDITS, new_part_name(), [audit_row(row) for row in rows])
 
 
-def _history_rows(store: ObjectStore, records: Iterable[CatalogueRecord]) -> Iterator[Row]:
-    for record in records:
-        if record.status != ARCHIVED or not record.image_digest or not record.bitstream_digest:
-            continue
-        names = (record.image_digest, record.archive_digest, record.bitstream_digest)
-        claim = claims.read_claim(store, *names)
-        for point in claim.history if claim else ():
-            yield _history_row(record, point)
+def _history_rows(store: ObjectStore, outcomes: Iterable[Outcome]) -> Iterator[Row]:
+    for outcome in outcomes:
+        if isinstance(outcome, Archived):
+            planned, digest = outcome.origin, outcome.stored.file.bitstream_digest
+            claim = claims.read_claim(store, planned.image.digest, planned.setting.archive_digest, digest)
+            for point in claim.history if claim else ():
+                yield _history_row(planned, point)
 
 
-def _history_row(record: CatalogueRecord, point: Progress) -> Row:
+def _history_row(planned: Planned, point: Progress) -> Row:
     return {
-        "schema_version": HISTORY_SCHEMA_VERSION,
-        "run_id": record.run_id,
-        "image_digest": record.image_digest,
-        "archive_digest": record.archive_digest,
-        "config_digest": record.config_digest,
+        "schema_version": HISTORY_COLUMNS.version,
+        "run_id": planned.run_id,
+        "image_digest": planned.image.digest,
+        "archive_digest": planned.setting.archive_digest,
+        "config_digest": planned.setting.config_digest,
         **dataclasses.asdict(point),
     }

@@ -18,9 +18,9 @@ from prefect import task
 
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
-from tasks.catalogue.lookup import record_of
 from tasks.catalogue.query import query
-from tasks.catalogue.records import ARCHIVED, CatalogueRecord
+from tasks.catalogue.records import Archived, Status
+from tasks.catalogue.rows import archived_of
 from tasks.errors import StorageError, VerificationMismatch
 from tasks.originals.lossless import same_metadata
 from tasks.originals.opening import open_picture
@@ -118,7 +118,7 @@ class RestoreSummary:
         return f"{restored}: {self.n_written} files written{present}{failed}"
 
 
-def select(store: ObjectStore, where: str) -> list[CatalogueRecord]:
+def select(store: ObjectStore, where: str) -> list[Archived]:
     """The archived images that a predicate selects, by path.
 
     Args:
@@ -129,48 +129,53 @@ def select(store: ObjectStore, where: str) -> list[CatalogueRecord]:
         ConfigError: The predicate is wrong, or two of the images would become the same file.
         CatalogueError, StorageError: The catalogue cannot be read.
     """
-    archived = f"(select * from images where status = '{ARCHIVED}')"
+    archived = f"(select * from images where status = '{Status.ARCHIVED}')"
     sql = f"select * from {archived} where (\n{where}\n) order by source_path"
-    records = [record_of(row) for row in query(store, sql).records()]
+    records = [archived_of(row) for row in query(store, sql).records()]
     _refuse_clashes(records)
     return records
 
 
-def _refuse_clashes(records: Iterable[CatalogueRecord]) -> None:
-    seen: dict[str, CatalogueRecord] = {}
-    named = [(name, record) for record in records for name in (record.source_path, *record.also_at)]
-    for name, record in named:
-        other = seen.setdefault(name, record)
-        if other is not record:
-            differ = "config_digest" if other.image_digest == record.image_digest else "source_uri"
-            raise ConfigError(
-                f"where: two images are named {name}: choose by {differ}, "
-                f"{getattr(other, differ)} or {getattr(record, differ)}"
-            )
+def _refuse_clashes(records: Iterable[Archived]) -> None:
+    seen: dict[str, Archived] = {}
+    for record in records:
+        for name in (record.path, *record.origin.image.also_at):
+            other = seen.setdefault(name, record)
+            if other is not record:
+                differ = _difference(other, record)
+                raise ConfigError(f"where: two images are named {name}: choose by {differ}")
 
 
-@task(task_run_name="restore {record.source_path}")
-def restore(record: CatalogueRecord, job: RestoreJob) -> Restored:
+def _difference(first: Archived, second: Archived) -> str:
+    """The column that distinguishes two images of one name, and its values."""
+    a, b = first.origin, second.origin
+    if a.image.digest == b.image.digest:
+        return f"config_digest, {a.setting.config_digest} or {b.setting.config_digest}"
+    return f"source_uri, {a.image.uri} or {b.image.uri}"
+
+
+@task(task_run_name="restore {record.path}")
+def restore(record: Archived, job: RestoreJob) -> Restored:
     """Prefect's view of `restore_image`."""
     return restore_image(record, job)
 
 
-def restore_image(record: CatalogueRecord, job: RestoreJob) -> Restored:
+def restore_image(record: Archived, job: RestoreJob) -> Restored:
     """Write the files of one archived image, its copies included.
 
     Raises:
-        VerificationMismatch: The stored bitstream is not what the row says, or a file that was
-            written does not read back as the same image.
+        VerificationMismatch: The stored file is not what the row says, or a file that was written does
+            not read back as the same image.
         UnsupportedImage: The format cannot hold the image.
         StorageError: Store or target, or a different file of that name is there.
     """
     store = open_store(job.store)
     torch.set_num_threads(job.n_threads)
-    decoded, _ = read_intact(store, record)
+    decoded, _ = read_intact(store, record.stored)
     data = FORMATS[job.format](decoded.pixels, decoded.metadata)
-    _check(record, data, decoded.pixels, decoded.metadata)
+    _check(record.stored.file.key, data, decoded.pixels, decoded.metadata)
     n_written = n_present = 0
-    for name in (record.source_path, *record.also_at):
+    for name in (record.path, *record.origin.image.also_at):
         path = target_path(Path(job.target), name, job.format)
         if create_file(path, data):
             n_written += 1
@@ -193,11 +198,11 @@ def target_path(target: Path, name: str, format_: Format) -> Path:
     return target.joinpath(*parts[:-1], last)
 
 
-def _check(record: CatalogueRecord, data: bytes, pixels: NDArray[np.uint8], metadata: Metadata) -> None:
+def _check(key: str, data: bytes, pixels: NDArray[np.uint8], metadata: Metadata) -> None:
     """What another program will see in the file must be what was decoded."""
     opened = open_picture(data, max_pixels=pixels.shape[0] * pixels.shape[1])
     shown = opened.pixels
     if pixels.shape[2] < 3 and shown.shape[2] >= 3:  # WebP holds grey as RGB
         shown = np.concatenate([shown[:, :, :1], shown[:, :, 3:]], axis=2)
     if not np.array_equal(shown, pixels) or not same_metadata(opened.metadata, metadata):
-        raise VerificationMismatch(f"{record.key}: the file written does not read back as the same image")
+        raise VerificationMismatch(f"{key}: the file written does not read back as the same image")

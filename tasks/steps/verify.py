@@ -1,14 +1,11 @@
-"""Stored bitstream → decoded again → compared, by the rules of "verified means" (law 2).
+"""Stored file → decoded again → compared, by the rules of "verified means" (law 2).
 
 Everything is compared with what is in the store now, not with what an encoder had in memory.
 """
 
-import dataclasses
 import hashlib
-import math
 import time
-from dataclasses import dataclass
-from datetime import datetime
+from typing import NoReturn
 
 import torch
 from prefect import task
@@ -16,79 +13,50 @@ from prefect import task
 import inr
 from inr import BitstreamError, Decoded, Metadata
 from inr.metrics import ms_ssim, psnr_db
-from tasks.catalogue.records import ARCHIVED, LOSSLESS, CatalogueRecord, now
+from tasks.catalogue.records import Archived, Stored, Verification, now
 from tasks.errors import ObjectMissing, UnsupportedImage, VerificationMismatch
-from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import decode_lossless, same_metadata
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
-from tasks.steps.compress import ArchiveJob
+from tasks.steps.jobs import ArchiveJob
 from tasks.store.locations import open_store
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 PSNR_TOLERANCE_DB = 1e-6
 
 
-@dataclass(frozen=True)
-class VerificationReport:
-    """What the decoded file is like, measured against its original.
-
-    Attributes:
-        psnr_db: PSNR over all channels of the 8-bit images, in dB; infinite if they are equal.
-        ms_ssim: MS-SSIM; None for images too small for it.
-        decode_seconds: Time to decode.
-        verify_seconds: Time for all of the verification.
-        verified_at: When it ended, in UTC.
-    """
-
-    psnr_db: float
-    ms_ssim: float | None
-    decode_seconds: float
-    verify_seconds: float
-    verified_at: datetime
-
-
-@task(task_run_name="verify {image.path}")
-def verify(image: SourceImage, record: CatalogueRecord, job: ArchiveJob) -> CatalogueRecord:
+@task(task_run_name="verify {stored.path}")
+def verify(stored: Stored, job: ArchiveJob) -> Archived:
     """Prefect's view of `verify_image`."""
-    return verify_image(image, record, job)
+    return verify_image(stored, job)
 
 
-def verify_image(image: SourceImage, record: CatalogueRecord, job: ArchiveJob) -> CatalogueRecord:
+def verify_image(stored: Stored, job: ArchiveJob) -> Archived:
     """Verify what `compress` stored, against the original; what does not hold is removed.
 
-    Returns:
-        The row with status ``archived``.
-
     Raises:
-        VerificationMismatch: The stored bitstream is not what the row says.
-        SourceError, StorageError: The original or the store cannot be read.
+        VerificationMismatch: The stored file is not what was encoded.
+        SourceError, UnsupportedImage: The original cannot be read, or has changed.
+        StorageError: The store cannot be read.
     """
     store = open_store(job.store)
     torch.set_num_threads(job.n_threads)
     started = time.perf_counter()
-    picture = open_original(image, job.options)
+    picture = open_original(stored.planned.image, job.options)
     try:
-        report = verify_bitstream(store, record, picture, started)
+        verification = verify_stored(store, stored, picture, started)
     except VerificationMismatch:
-        claims.discard(store, record)
+        claims.discard(store, stored)
         raise
-    return dataclasses.replace(
-        record,
-        **{field.name: getattr(report, field.name) for field in dataclasses.fields(report)},
-        status=ARCHIVED,
-        recorded_at=now(),
-    )
+    return Archived(stored, verification, now())
 
 
-def verify_bitstream(
-    store: ObjectStore, record: CatalogueRecord, original: Picture, started: float
-) -> VerificationReport:
-    """Decode the stored bitstream of a row and compare it with the row and the original.
+def verify_stored(store: ObjectStore, stored: Stored, original: Picture, started: float) -> Verification:
+    """Decode a stored file and compare it with what is known of it and with the original.
 
     Args:
-        store: Where the bitstream is.
-        record: A row with status ``stored`` or ``archived``.
+        store: Where the file is.
+        stored: What is known of it.
         original: The picture that was encoded.
         started: `time.perf_counter` when verification began.
 
@@ -96,64 +64,65 @@ def verify_bitstream(
         VerificationMismatch: Any of digest, container, symbols, pixels, metadata, PSNR disagrees.
         StorageError: The store cannot be read.
     """
-    decoded, decode_seconds = read_intact(store, record)
-    _equal(record, "image size", original.pixels.shape, decoded.pixels.shape)
-    if not _same_metadata(record, original.metadata, decoded.metadata):
-        _mismatch(record, "metadata", original.metadata, decoded.metadata)
-    measured = psnr_db(reference=original.pixels, decoded=decoded.pixels)
-    claimed = record.psnr_db if record.psnr_db is not None else math.nan
+    decoded, decode_seconds = read_intact(store, stored)
+    _equal(stored, "image size", original.pixels.shape, decoded.pixels.shape)
+    if not _same_metadata(stored, original.metadata, decoded.metadata):
+        _mismatch(stored, "metadata", original.metadata, decoded.metadata)
+    measured, claimed = psnr_db(reference=original.pixels, decoded=decoded.pixels), stored.file.psnr_db
     if not (measured == claimed or abs(measured - claimed) <= PSNR_TOLERANCE_DB):
-        _mismatch(record, "PSNR in dB", claimed, measured)
-    if record.min_psnr_db is not None and measured < record.min_psnr_db:
-        _mismatch(record, "PSNR in dB, by contract", f"at least {record.min_psnr_db}", measured)
+        _mismatch(stored, "PSNR in dB", claimed, measured)
+    least = stored.planned.setting.min_psnr_db
+    if least is not None and measured < least:
+        _mismatch(stored, "PSNR in dB, by contract", f"at least {least}", measured)
     quality = ms_ssim(reference=original.pixels, decoded=decoded.pixels)
-    return VerificationReport(measured, quality, decode_seconds, time.perf_counter() - started, now())
+    return Verification(measured, quality, decode_seconds, time.perf_counter() - started, now())
 
 
-def read_intact(store: ObjectStore, record: CatalogueRecord) -> tuple[Decoded, float]:
-    """What a row's stored bitstream decodes to, and the seconds that decoding took.
+def read_intact(store: ObjectStore, stored: Stored) -> tuple[Decoded, float]:
+    """Read and decode a stored file; returns the decoded image, and the seconds that decoding took.
 
     Raises:
-        VerificationMismatch: Digest, size, container, symbols or pixels are not the row's, or it is missing.
+        VerificationMismatch: The file is missing, or differs in digest, size, container, symbols or pixels.
         StorageError: The store cannot be read.
     """
-    decoded, decode_seconds = _decoded(_stored(store, record), record)
-    _equal(record, "symbols digest", record.symbols_digest, decoded.symbols_digest)
-    _equal(record, "pixels digest", record.pixels_digest, decoded.pixels_digest)
+    decoded, decode_seconds = _decoded(_read(store, stored), stored)
+    _equal(stored, "symbols digest", stored.file.symbols_digest, decoded.symbols_digest)
+    _equal(stored, "pixels digest", stored.file.pixels_digest, decoded.pixels_digest)
     return decoded, decode_seconds
 
 
-def _stored(store: ObjectStore, record: CatalogueRecord) -> bytes:
-    expected = record.n_bytes or 0
+def _read(store: ObjectStore, stored: Stored) -> bytes:
+    file = stored.file
     try:
-        bitstream = store.get(record.key or "", max_bytes=max(expected, MAX_BITSTREAM_BYTES))
+        data = store.get(file.key, max_bytes=max(file.n_bytes, MAX_BITSTREAM_BYTES))
     except ObjectMissing as error:
         raise VerificationMismatch(str(error)) from error
-    _equal(record, "SHA-256", record.bitstream_digest, hashlib.sha256(bitstream).hexdigest())
-    _equal(record, "size in bytes", expected, len(bitstream))
-    return bitstream
+    _equal(stored, "SHA-256", file.bitstream_digest, hashlib.sha256(data).hexdigest())
+    _equal(stored, "size in bytes", file.n_bytes, len(data))
+    return data
 
 
-def _decoded(bitstream: bytes, record: CatalogueRecord) -> tuple[Decoded, float]:
+def _decoded(data: bytes, stored: Stored) -> tuple[Decoded, float]:
     started = time.perf_counter()
     try:
-        if record.model == LOSSLESS:
-            decoded = decode_lossless(bitstream, max_pixels=(record.width or 1) * (record.height or 1))
+        if stored.network is None:
+            decoded = decode_lossless(data, max_pixels=stored.picture.width * stored.picture.height)
         else:
-            decoded = inr.decode(bitstream)
+            decoded = inr.decode(data)
     except (BitstreamError, UnsupportedImage) as error:
-        raise VerificationMismatch(f"{record.key}: {type(error).__name__}: {error}") from error
+        raise VerificationMismatch(f"{stored.file.key}: {type(error).__name__}: {error}") from error
     return decoded, time.perf_counter() - started
 
 
-def _same_metadata(record: CatalogueRecord, original: Metadata, decoded: Metadata) -> bool:
-    return same_metadata(original, decoded) if record.model == LOSSLESS else original == decoded
+def _same_metadata(stored: Stored, original: Metadata, decoded: Metadata) -> bool:
+    return same_metadata(original, decoded) if stored.network is None else original == decoded
 
 
-def _equal(record: CatalogueRecord, what: str, expected: object, found: object) -> None:
+def _equal(stored: Stored, what: str, expected: object, found: object) -> None:
     if expected != found:
-        _mismatch(record, what, expected, found)
+        _mismatch(stored, what, expected, found)
 
 
-def _mismatch(record: CatalogueRecord, what: str, expected: object, found: object) -> None:
-    raise VerificationMismatch(f"{record.key}: {what}: expected {expected!s:.200}, found {found!s:.200}")
+def _mismatch(stored: Stored, what: str, expected: object, found: object) -> NoReturn:
+    message = f"{what}: expected {expected!s:.200}, found {found!s:.200}"
+    raise VerificationMismatch(f"{stored.file.key}: {message}")

@@ -24,7 +24,7 @@ from flows.engine.listening import listening
 from flows.engine.runs import begin
 from inr.metrics import psnr_db
 from tasks.catalogue import lookup, parts
-from tasks.catalogue.records import archive_digest
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import read_source
@@ -76,7 +76,7 @@ def test_what_a_row_says_is_so(archived_once: Archived):
         assert decoded.metadata == original.metadata
         assert len(bitstream) == row["n_bytes"]
         assert row["rate_bpp"] == 8 * len(bitstream) / (row["width"] * row["height"])
-        assert row["archive_digest"] == archive_digest(DRAFT)
+        assert row["archive_digest"] == Recipe(DRAFT).archive_digest()
         seconds = [
             row[name] for name in ("fit_seconds", "encode_seconds", "decode_seconds", "verify_seconds")
         ]

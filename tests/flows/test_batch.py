@@ -8,7 +8,7 @@ from flows import archive as archive_module
 from flows.archive import archive
 from flows.batch import archive_batch
 from tasks.catalogue.parts import IMAGES, list_parts
-from tasks.catalogue.records import archive_digest
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed, ObjectMissing
 from tasks.plan.batches import new_folder, write_batches
 from tasks.store.folder import LocalStore
@@ -25,7 +25,7 @@ def test_a_batch_of_a_run_that_is_over_does_nothing(store: LocalStore):
     with pytest.raises(ImagesFailed, match="0 of 1 images"):
         archive_batch(store.url, folder, 0, **given)
     [row] = rows_of(store.root).values()
-    assert (row["error_type"], row["archive_digest"]) == ("SourceError", archive_digest(DRAFT))
+    assert (row["error_type"], row["archive_digest"]) == ("SourceError", Recipe(DRAFT).archive_digest())
 
 
 def test_batches_are_runs_of_their_own_and_the_parent_sums_them_up(

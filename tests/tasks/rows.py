@@ -1,23 +1,30 @@
-"""Catalogue records for tests that need rows but no image behind them."""
+"""Outcomes of images for tests that need rows but no image behind them."""
 
-import dataclasses
 import hashlib
 from typing import Any
 
 from inr.config import CodecConfig
+from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
+from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import (
-    ARCHIVED,
-    BITSTREAM_SUFFIX,
-    CatalogueRecord,
-    archive_digest,
+    Archived,
+    Effort,
+    Failed,
+    Listed,
+    NetworkFacts,
+    PictureFacts,
+    Planned,
+    Stored,
+    StoredFile,
+    Verification,
     now,
-    object_key,
-    planned_record,
 )
-from tasks.originals.listing import SourceImage
+from tasks.catalogue.rows import archived_of, row_of
+from tasks.originals.listing import SourceFile, SourceImage
 
 CONFIG = CodecConfig(model="mlp", preset="draft")
-ARCHIVE = archive_digest(CONFIG)
+RECIPE = Recipe(CONFIG)
+ARCHIVE = RECIPE.archive_digest()
 
 
 def digest(text: str) -> str:
@@ -28,27 +35,41 @@ def source_image(name: str = "a.png") -> SourceImage:
     return SourceImage(digest(name), f"file:///photos/{name}", name, 1000)
 
 
-def planned(name: str = "a.png", run_id: str = "run") -> CatalogueRecord:
-    return planned_record(run_id, CONFIG, source_image(name))
+def listed(name: str = "a.png") -> Listed:
+    return Listed.of("run", RECIPE, SourceFile(f"file:///photos/{name}", name))
 
 
-def archived(name: str = "a.png", bitstream: bytes = b"bitstream", **changes: Any) -> CatalogueRecord:
-    record = dataclasses.replace(
-        planned(name),
-        status=ARCHIVED,
-        key=object_key(digest(name), ARCHIVE, BITSTREAM_SUFFIX),
-        bitstream_digest=hashlib.sha256(bitstream).hexdigest(),
-        n_bytes=len(bitstream),
-        width=16,
-        height=12,
-        channels=3,
-        rd_lambda=0.002,
-        rate_bpp=0.375,
-        psnr_db=31.25,
-        fit_seconds=1.0,
-        encode_seconds=1.5,
-        verify_seconds=0.5,
-        verified_at=now(),
-        notes=("converted from P to RGB",),
+def planned(name: str = "a.png", run_id: str = "run", recipe: Recipe = RECIPE) -> Planned:
+    return Planned.of(run_id, recipe, source_image(name))
+
+
+def failed(name: str = "a.png", error: Exception | None = None) -> Failed:
+    return Failed.of(planned(name), error or ValueError("no"))
+
+
+def stored_of(planned: Planned, bitstream: bytes = b"bitstream") -> Stored:
+    """An image of 16x12 pixels whose object would be `bitstream`."""
+    key = object_key(planned.image.digest, planned.setting.archive_digest, BITSTREAM_SUFFIX)
+    digests = (hashlib.sha256(bitstream).hexdigest(), digest("symbols"), digest("pixels"))
+    return Stored(
+        planned=planned,
+        picture=PictureFacts("PNG", "P", 16, 12, 3, 0, 0, ("converted from P to RGB",)),
+        effort=Effort(1, 0, None, 1.0, 1.5, "cpu", 1),
+        file=StoredFile(key, *digests, len(bitstream), 8 * len(bitstream) / 192, 31.25),
+        network=NetworkFacts(0.002, 100, 60.0),
     )
-    return dataclasses.replace(record, **changes)
+
+
+def archived_from(planned: Planned, bitstream: bytes = b"bitstream", **columns: Any) -> Archived:
+    """What `planned` became, with some columns of its row changed."""
+    verification = Verification(31.25, None, 0.0, 0.5, now())
+    return changed(Archived(stored_of(planned, bitstream), verification, now()), **columns)
+
+
+def archived(name: str = "a.png", bitstream: bytes = b"bitstream", **columns: Any) -> Archived:
+    return archived_from(planned(name), bitstream, **columns)
+
+
+def changed(image: Archived, **columns: Any) -> Archived:
+    """The image as its row would have it with some columns changed."""
+    return archived_of({**row_of(image), **columns}) if columns else image

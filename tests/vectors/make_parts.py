@@ -16,8 +16,9 @@ from pathlib import Path
 from inr import Progress
 from inr.errors import EncodeError
 from tasks.catalogue import parts
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES
-from tasks.catalogue.records import AuditRow, failed_record, now
+from tasks.catalogue.records import Failed, now
 from tasks.plan.claims import Claim, write_claim
 from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
@@ -29,14 +30,18 @@ HERE = Path(__file__).parent / "catalogue"
 def _archive(store: LocalStore) -> None:
     record = archived("a.png", also_at=("b.png",), psnr_db=31.25, ms_ssim=0.93, device="cpu", n_threads=2)
     points = [Progress(1, step, 200, 0.002, 0.5, 30.0) for step in (100, 200)]
-    write_claim(store, Claim(record, tuple(points)))
+    write_claim(store, Claim(record.stored, tuple(points)))
     exact = archived("one colour.png", psnr_db=math.inf)
-    append(store, [record, exact, failed_record(planned("c.png"), EncodeError("no"))])
+    append(store, [record, exact, Failed.of(planned("c.png"), EncodeError("no"))])
 
 
 def _audit(store: LocalStore) -> None:
-    row = AuditRow(run_id="run", checked_at=now(), key="bitstreams/aa/b.inr", status="intact", n_bytes=9)
-    lost = dataclasses.replace(row, status="missing", error_type="VerificationMismatch", error_message="no")
+    row = AuditRow(
+        run_id="run", checked_at=now(), key="bitstreams/aa/b.inr", status=AuditStatus.INTACT, n_bytes=9
+    )
+    lost = dataclasses.replace(
+        row, status=AuditStatus.MISSING, error_type="VerificationMismatch", error_message="no"
+    )
     append_audits(store, [row, lost])
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import altair as alt
 
 from inr.config import MODELS
+from tasks.catalogue.recipe import Goal
 from tasks.report.html.comparison import Comparison
-from tasks.report.html.facts import Bin, Goal, HistoryPoint, Point
+from tasks.report.html.facts import Bin, HistoryPoint, Point
 
 HEIGHT = 300
 MANY_POINTS = 1000

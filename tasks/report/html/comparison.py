@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from inr.config import MODELS
+from tasks.catalogue.columns import Row
 from tasks.catalogue.query import Tables
-from tasks.catalogue.records import ARCHIVED, LOSSLESS
+from tasks.catalogue.records import LOSSLESS, Status
 from tasks.report import curves
 from tasks.report.curves import BDRate
 from tasks.report.sweep import RdPoint, rd_point
@@ -22,7 +22,7 @@ MAX_IMAGES = 1000
 MAX_SETS = 200
 
 _COMPARABLE = f"""
-select * from picked where status = '{ARCHIVED}' and model <> '{LOSSLESS}' and goal = 'rd_lambda'
+select * from picked where status = '{Status.ARCHIVED}' and model <> '{LOSSLESS}' and goal = 'rd_lambda'
     and min_psnr_db is null and isfinite(psnr_db) and rate_bpp > 0 and image_digest is not null
 """
 _SETS = f"""
@@ -95,7 +95,7 @@ def compare(tables: Tables) -> Comparison | None:
     if not settings:
         return None
     rows = tables.ask(_ROWS, (sorted(settings), len(settings))).records()
-    families: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    families: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         families.setdefault((row["model"], row["preset"]), []).append(row)
     ordered = sorted(families, key=lambda name: (name[0] not in MODELS[:1], name))
@@ -115,15 +115,15 @@ def _settings(sets: Counter[frozenset[str]]) -> frozenset[str]:
     return max(sets, key=lambda chosen: (n_pairs(chosen), sorted(chosen)), default=frozenset())
 
 
-def _points(rows: Sequence[dict[str, Any]]) -> tuple[RdPoint, ...]:
-    settings: dict[str, list[dict[str, Any]]] = {}
+def _points(rows: Sequence[Row]) -> tuple[RdPoint, ...]:
+    settings: dict[str, list[Row]] = {}
     for row in rows:
         settings.setdefault(row["archive_digest"], []).append(row)
     return tuple(sorted(map(rd_point, settings.values()), key=lambda point: point.rate_bpp))
 
 
 def _difference(
-    anchor: Curve, anchor_rows: Sequence[dict[str, Any]], test: Curve, test_rows: Sequence[dict[str, Any]]
+    anchor: Curve, anchor_rows: Sequence[Row], test: Curve, test_rows: Sequence[Row]
 ) -> Difference:
     anchors, tests = _curves_of_images(anchor_rows), _curves_of_images(test_rows)
     found = [curves.bd_rate(anchor=anchors[image], test=tests[image]) for image in anchors.keys() & tests]
@@ -139,7 +139,7 @@ def _mean_curve(curve: Curve) -> list[curves.Point]:
     return [curves.Point(point.rate_bpp, point.psnr_db) for point in curve.points]
 
 
-def _curves_of_images(rows: Sequence[dict[str, Any]]) -> dict[str, list[curves.Point]]:
+def _curves_of_images(rows: Sequence[Row]) -> dict[str, list[curves.Point]]:
     found: dict[str, list[curves.Point]] = {}
     for row in rows:
         found.setdefault(row["image_digest"], []).append(curves.Point(row["rate_bpp"], row["psnr_db"]))

@@ -9,24 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tasks.catalogue.columns import Row
 from tasks.catalogue.query import Tables
+from tasks.catalogue.recipe import Goal
 from tasks.report.html import queries
 
 MAX_BINS = 40
 BIN_WIDTHS_DB = (0.25, 0.5, 1.0, 2.0, 5.0)
 BIN_WIDTHS_OCTAVES = (0.25, 0.5, 1.0)
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a fit aims at: its name, as `tasks.catalogue.records.GOALS` has it, and its value."""
-
-    name: str
-    value: float
-
-    def __str__(self) -> str:
-        form = {"rd_lambda": "λ {:g}", "target_psnr_db": "{:g} dB", "target_bpp": "{:g} bpp"}
-        return form.get(self.name, self.name + " {:g}").format(self.value)
 
 
 @dataclass(frozen=True)
@@ -216,7 +206,7 @@ def read_facts(tables: Tables) -> Facts:
     )
 
 
-def worst_rows(tables: Tables, n_images: int) -> list[dict[str, Any]]:
+def worst_rows(tables: Tables, n_images: int) -> list[Row]:
     """Rows of ``images``: those with the smallest PSNR, of each image the one where it is smallest."""
     return tables.ask(queries.WORST, (n_images,)).records()
 
@@ -237,7 +227,7 @@ def _bins(
     return [Bin(model, number * width, (number + 1) * width, n) for model, number, n in rows]
 
 
-def _failures(rows: Iterable[dict[str, Any]]) -> Iterable[Failure]:
+def _failures(rows: Iterable[Row]) -> Iterable[Failure]:
     for row in rows:
         setting = f"{row['model']} {row['preset']}, {Goal(row['goal'], row['goal_value'])}"
         yield Failure(row["source_path"], setting, row["error_type"], row["error_message"])

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tasks.catalogue.records import CatalogueRecord
+from tasks.catalogue.columns import Row
+from tasks.catalogue.rows import row_of
 from tasks.report.pairs import Pair
 
 QUALITIES = (90, 75, 50, 25)
@@ -27,7 +28,7 @@ class ShownPair:
         note: Why one of them is not shown; empty if both are.
     """
 
-    record: CatalogueRecord
+    record: Row
     width: int
     height: int
     original: str | None
@@ -37,7 +38,7 @@ class ShownPair:
     @property
     def is_reduced(self) -> bool:
         """Whether the pictures are smaller than the image."""
-        return self.width < (self.record.width or 0)
+        return self.width < int(self.record["width"])
 
 
 def shown_pair(pair: Pair) -> ShownPair:
@@ -47,7 +48,7 @@ def shown_pair(pair: Pair) -> ShownPair:
         data_uri(picture, pair.profile) if picture else None
         for picture in (pair.original, pair.reconstruction)
     )
-    return ShownPair(pair.record, width, height, original, reconstruction, pair.note)
+    return ShownPair(row_of(pair.image), width, height, original, reconstruction, pair.note)
 
 
 def data_uri(picture: Image.Image, profile: bytes | None) -> str:

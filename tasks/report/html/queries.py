@@ -4,8 +4,11 @@ The database makes sums and bins, and of rows that are told one by one there is 
 """
 
 from inr.config import MODELS
-from tasks.catalogue.records import ARCHIVED, LOSSLESS, LOST
+from tasks.catalogue.audits import LOST
+from tasks.catalogue.records import LOSSLESS, Status
 
+ARCHIVED = Status.ARCHIVED.value
+FOUND_LOST = tuple(sorted(status.value for status in LOST))
 MAX_POINTS = 10_000
 MAX_GOALS = 7
 MAX_SETTINGS = 40
@@ -98,6 +101,6 @@ from picked where status <> '{ARCHIVED}' order by error_type, source_path limit 
 """
 FINDINGS = f"""
 select key, status, coalesce(error_message, '') as message from audits
-qualify row_number() over (partition by key order by checked_at desc) = 1 and status in {tuple(sorted(LOST))}
+qualify row_number() over (partition by key order by checked_at desc) = 1 and status in {FOUND_LOST}
 order by key limit {MAX_FAILURES}
 """

@@ -18,9 +18,9 @@ from markupsafe import Markup
 
 import inr
 from inr.errors import ConfigError
-from tasks.catalogue.lookup import record_of
 from tasks.catalogue.query import tables
 from tasks.catalogue.records import now
+from tasks.catalogue.rows import archived_of
 from tasks.report.html import charts, facts
 from tasks.report.html.charts import Chart
 from tasks.report.html.comparison import Comparison, compare
@@ -78,7 +78,7 @@ def make_report(
     with tables(store) as asked:
         facts.pick(asked, run_id)
         numbers, comparison = facts.read_facts(asked), compare(asked)
-        worst = [record_of(row) for row in facts.worst_rows(asked, n_worst)]
+        worst = [archived_of(row) for row in facts.worst_rows(asked, n_worst)]
     if not numbers.totals.n_archived + numbers.totals.n_failed:
         raise ConfigError(f"{store.url}: expected an archive, found no row of a catalogue")
     found = tuple(pairs(store, worst, options, max_pixels))

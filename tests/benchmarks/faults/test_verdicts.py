@@ -7,7 +7,8 @@ import pytest
 from benchmarks.faults.places import Place
 from benchmarks.faults.verdicts import judge
 from tasks.catalogue import lookup, parts
-from tasks.catalogue.records import failed_record
+from tasks.catalogue.records import Failed
+from tasks.catalogue.rows import archived_of
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.tasks.pictures import file_of, image
@@ -34,7 +35,7 @@ def test_an_image_without_a_row_is_lost_unless_it_need_not_be_archived(place: Pl
 
 def test_an_image_whose_latest_row_is_a_failure_is_lost(place: Place):
     row = lookup.latest(parts.read_images(LocalStore(place.vault)).to_pylist())[0]
-    append(LocalStore(place.vault), [failed_record(lookup.record_of(row), OSError("no"))])
+    append(LocalStore(place.vault), [Failed.of(archived_of(row).stored, OSError("no"))])
     assert len(judge(place).lost) == 1
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from flows.cli import display
 from tasks.catalogue.query import Answer
-from tasks.catalogue.records import failed_record
 from tasks.errors import SourceError
 from tasks.plan.estimate import Estimate
 from tasks.report.summary import RunSummary
@@ -24,7 +23,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
 def test_a_run_is_a_table_failures_first_with_reasons_below(shown: Callable[[], list[str]]):
     summary = RunSummary("run", "", "", "", "2 to archive", n_planned=2)
     summary.add(rows.archived("a.png"))
-    summary.add(failed_record(rows.planned("[bold]z.png"), SourceError("gone")))
+    summary.add(rows.failed("[bold]z.png", SourceError("gone")))
     display.show_run(summary)
     header, failed, archived, reason, headline, plan, _ = shown()
     assert header.split()[0] == "image"

@@ -9,7 +9,6 @@ from prefect.client.schemas.objects import Artifact
 
 from flows.engine import artifacts
 from flows.engine.artifacts import MAX_ROWS, ProgressArtifact, Table, failures, images, publish_table
-from tasks.catalogue.records import failed_record
 from tasks.errors import SourceError
 from tasks.report.summary import RunSummary
 from tests.tasks import rows
@@ -75,7 +74,7 @@ def test_failures_are_rows_under_the_name_of_what_failed():
 def test_images_are_shown_failures_first():
     summary = summary_of(0)
     summary.add(rows.archived("a.png"))
-    summary.add(failed_record(rows.planned("z.png"), SourceError("gone")))
+    summary.add(rows.failed("z.png", SourceError("gone")))
     table = images(summary)
     assert [(row["image"], row["verified"]) for row in table.rows] == [("z.png", "FAILED"), ("a.png", "yes")]
     assert [row["reason"] for row in table.rows] == ["SourceError: gone", ""]

@@ -7,13 +7,15 @@ import pytest
 from prefect import flow
 
 from flows.engine import images
-from flows.engine.images import archive_all, failed_rows, new_job, planned_row
+from flows.engine.images import archive_all, failures, new_job, planned
 from flows.engine.runs import begin
 from inr.config import Contract
 from inr.errors import ConfigError
-from tasks.catalogue.records import archive_digest
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Archived
+from tasks.catalogue.rows import row_of
 from tasks.errors import BatchLost, SourceError
-from tasks.originals.listing import SourceImage
+from tasks.originals.listing import SourceFile
 from tasks.plan.planning import make_plan
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
@@ -26,21 +28,23 @@ from tests.tasks.rows import source_image
 def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
     options = RunOptions(device="cpu")
     run = begin(options, run_id="run")
-    job = new_job(run, "store", DRAFT, Contract(30))
+    recipe = Recipe(DRAFT, Contract(30))
+    job = new_job(run, "store", recipe)
     assert job.options is options
-    assert (job.run_id, job.store, job.config, job.contract) == ("run", "store", DRAFT, Contract(30))
+    assert (job.run_id, job.store, job.recipe) == ("run", "store", recipe)
     assert job.n_threads == run.n_threads
 
 
 def test_images_that_came_to_no_task_are_rows_with_the_reason():
-    job = new_job(begin(OPTIONS, run_id="run"), "store", DRAFT)
-    unreadable = SourceImage("", "file:///photos/a.png", "a.png", 0)
+    job = new_job(begin(OPTIONS, run_id="run"), "store", Recipe(DRAFT))
+    unreadable = SourceFile("file:///photos/a.png", "a.png")
     found = [(unreadable, SourceError("gone")), (source_image("b.png"), BatchLost("lost"))]
-    first, second = failed_rows(found, job)
-    assert (first.status, first.error_type, first.error_message) == ("failed", "SourceError", "gone")
-    assert (first.image_digest, second.image_digest) == (None, source_image("b.png").digest)
-    assert (second.source_path, second.error_type, second.run_id) == ("b.png", "BatchLost", "run")
-    assert second.archive_digest == archive_digest(DRAFT) == planned_row(source_image(), job).archive_digest
+    first, second = map(row_of, failures(found, job))
+    assert (first["status"], first["error_type"], first["error_message"]) == ("failed", "SourceError", "gone")
+    assert (first["image_digest"], second["image_digest"]) == (None, source_image("b.png").digest)
+    assert (second["source_path"], second["error_type"], second["run_id"]) == ("b.png", "BatchLost", "run")
+    digest = Recipe(DRAFT).archive_digest()
+    assert second["archive_digest"] == digest == planned(source_image(), job).setting.archive_digest
 
 
 @pytest.fixture
@@ -55,8 +59,8 @@ def photos(tmp_path: Path) -> Path:
 
 def archived(photos: Path, store: LocalStore, summary: RunSummary, options: RunOptions) -> Any:
     run = begin(options, run_id="run")
-    plan = make_plan(str(photos), store, archive_digest(DRAFT), OPTIONS)
-    job = new_job(run, store.url, DRAFT)
+    plan = make_plan(str(photos), store, Recipe(DRAFT).archive_digest(), OPTIONS)
+    job = new_job(run, store.url, Recipe(DRAFT))
     return archive_all(run, ((found, job) for found in plan.images), summary)
 
 
@@ -74,7 +78,7 @@ def test_rows_come_back_are_counted_and_committed_in_parts(
     summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
     options = OPTIONS.model_copy(update={"batch_images": 3})
     rows = flow(name="four")(archived)(photos, store, summary, options)
-    assert [row.status for row in rows] == ["archived"] * 4
+    assert [type(outcome) for outcome in rows] == [Archived] * 4
     assert parts == [3, 1]
     assert summary.n_archived == 4
     assert summary.wall_seconds > 0
@@ -97,14 +101,14 @@ def test_what_ends_a_run_early_stops_its_fits(
 
 
 def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store: LocalStore):
-    plan = make_plan(str(photos), store, archive_digest(DRAFT), OPTIONS)
+    plan = make_plan(str(photos), store, Recipe(DRAFT).archive_digest(), OPTIONS)
     (photos / "0.png").write_bytes(file_of(image(1, 1, 2)))
 
     def body() -> Any:
         run = begin(OPTIONS, run_id="run")
         summary = RunSummary("run", str(photos), store.url, "", "", n_planned=1)
-        return archive_all(run, [(plan.images[0], new_job(run, store.url, DRAFT))], summary)
+        return archive_all(run, [(plan.images[0], new_job(run, store.url, Recipe(DRAFT)))], summary)
 
-    [row] = flow(name="changed")(body)()
-    assert (row.status, row.error_type, row.key) == ("failed", "SourceError", None)
-    assert "the file has changed" in row.error_message
+    [outcome] = flow(name="changed")(body)()
+    assert (outcome.error_type, outcome.stored) == ("SourceError", None)
+    assert "the file has changed" in outcome.error_message

@@ -1,10 +1,7 @@
 import contextlib
-import dataclasses
 import hashlib
 import json
-import math
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,17 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks.catalogue.parts
-from inr import Progress
 from tasks.catalogue import parts
 from tasks.catalogue.columns import AUDITS_COLUMNS, HISTORY_COLUMNS, IMAGES_COLUMNS, TableColumns
-from tasks.catalogue.lookup import archived_objects, find
-from tasks.catalogue.parts import AUDITS_SCHEMA, HISTORY_SCHEMA, IMAGES, IMAGES_SCHEMA
-from tasks.catalogue.records import AuditRow, CatalogueRecord, failed_record
+from tasks.catalogue.parts import IMAGES, IMAGES_SCHEMA
+from tasks.catalogue.rows import row_of
 from tasks.errors import CatalogueError
-from tasks.plan.claims import Claim, write_claim
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
-from tests.tasks.rows import ARCHIVE, archived, digest, planned
+from tests.tasks.rows import archived, failed
 
 GOLDEN_PARTS = Path(__file__).parents[2] / "vectors" / "catalogue"
 DOCUMENT = Path(tasks.catalogue.parts.__file__).with_name("CATALOGUE.md").read_text()
@@ -55,60 +49,28 @@ def test_the_document_and_the_schema_say_the_same(table: str, known: TableColumn
     assert schema.metadata == {b"inr.table": table.encode(), b"inr.schema_version": b"%d" % known.version}
 
 
-def test_the_record_and_the_schema_have_the_same_columns():
-    assert [field.name for field in dataclasses.fields(CatalogueRecord)] == IMAGES_SCHEMA.names
-    assert [field.name for field in dataclasses.fields(AuditRow)] == AUDITS_SCHEMA.names
-
-
-def test_a_record_comes_back_as_it_was_written(store: LocalStore):
-    record = archived(also_at=("b.png",), psnr_db=math.inf)
-    append(store, [record])
-    assert find(store, digest("a.png"), ARCHIVE) == record
-    assert find(store, digest("other"), ARCHIVE) is None
-
-
 def test_a_failure_is_a_row_with_its_reason(store: LocalStore):
-    append(store, [failed_record(planned(), ValueError("x" * 5000)), failed_record(planned("b"), KeyError())])
+    append(store, [failed(error=ValueError("x" * 5000)), failed("b", KeyError())])
     long, empty = parts.read_images(store).to_pylist()
     assert (long["status"], long["error_type"], len(long["error_message"])) == ("failed", "ValueError", 2000)
     assert empty["error_message"] == "KeyError"
     assert long["key"] is None
-    assert archived_objects(store, ARCHIVE) == {}
 
 
 def test_parts_say_their_version_and_never_share_a_name(store: LocalStore):
     for _ in range(3):
         append(store, [archived()])
-    parts = store.objects(IMAGES)
-    assert len(parts) == 3
-    for part in parts:
+    found = store.objects(IMAGES)
+    assert len(found) == 3
+    for part in found:
         schema = pq.read_schema(store.path(part.key))
         assert schema.metadata[b"inr.table"] == b"images"
         assert schema.metadata[b"inr.schema_version"] == b"2"
         assert schema.equals(IMAGES_SCHEMA)
 
 
-def test_the_latest_record_counts_whatever_the_order_of_parts(store: LocalStore):
-    first, later = archived("a"), archived("b")
-    append(store, [dataclasses.replace(later, recorded_at=later.recorded_at + timedelta(seconds=1))])
-    append(store, [first, failed_record(planned("b"), ValueError("earlier"))])
-    append(store, [failed_record(planned("a"), ValueError("later"))])
-    assert archived_objects(store, ARCHIVE) == {digest("b"): (later.key, later.n_bytes)}
-    assert archived_objects(store, "another config") == {}
-
-
-def test_the_history_is_taken_from_the_claim(store: LocalStore):
-    point = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
-    write_claim(store, Claim(archived(), (point, dataclasses.replace(point, step=200))))
-    append(store, [archived(), archived("without claim"), failed_record(planned("b"), ValueError())])
-    rows = parts.read_history(store).to_pylist()
-    assert [row["step"] for row in rows] == [100, 200]
-    assert rows[0]["image_digest"] == digest("a.png")
-    assert parts.read_history(store).schema.names == HISTORY_SCHEMA.names
-
-
 def test_a_part_with_other_columns_reads_as_today(store: LocalStore):
-    table = pa.Table.from_pylist([dataclasses.asdict(archived())], schema=IMAGES_SCHEMA)
+    table = pa.Table.from_pylist([row_of(archived())], schema=IMAGES_SCHEMA)
     older = table.drop_columns(["ms_ssim", "notes"]).append_column("gone", pa.array([1]))
     older = older.replace_schema_metadata(IMAGES_SCHEMA.metadata)
     sink = pa.BufferOutputStream()
@@ -193,4 +155,3 @@ def test_a_part_says_its_own_digest(store: LocalStore):
 
 def test_an_empty_store_has_an_empty_catalogue(store: LocalStore):
     assert parts.read_images(store).num_rows == 0
-    assert archived_objects(store, ARCHIVE) == {}

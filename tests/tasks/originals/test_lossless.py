@@ -6,7 +6,7 @@ from PIL import Image
 
 from inr.bitstream import Metadata
 from inr.errors import SelfCheckFailed
-from tasks.catalogue.records import BITSTREAM_SUFFIX, SUFFIXES
+from tasks.catalogue.keys import BITSTREAM_SUFFIX, SUFFIXES
 from tasks.errors import UnsupportedImage
 from tasks.originals import lossless
 from tasks.originals.lossless import decode_lossless, lossless_suffix, same_metadata, to_lossless

@@ -1,10 +1,11 @@
 import json
+import math
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tasks.catalogue.records import failed_record, now
+from tasks.catalogue.records import LOSSLESS, Failed, now
 from tasks.errors import CatalogueError, ObjectMissing
 from tasks.plan import batches
 from tasks.plan.batches import (
@@ -18,10 +19,16 @@ from tasks.plan.batches import (
     write_outcome,
 )
 from tasks.store.folder import LocalStore
-from tests.tasks.rows import archived, planned, source_image
+from tests.tasks.rows import archived, failed, listed, planned, source_image, stored_of
 
 IMAGES = [source_image(f"{n}.png") for n in range(5)]
-ROWS = [archived("a", also_at=("b", "c")), failed_record(planned("d"), ValueError("no"))]
+OUTCOMES = [
+    archived("a", also_at=("b", "c"), psnr_db=math.inf),
+    archived("b", model=LOSSLESS, min_psnr_db=60.0, refits=2, device=None),
+    failed("c"),
+    Failed.of(stored_of(planned("d")), ValueError("verification")),
+    Failed.of(listed("e"), OSError("cannot be read")),
+]
 
 
 @pytest.fixture
@@ -45,19 +52,19 @@ def test_no_images_are_no_batches(store: LocalStore):
     assert store.objects("runs") == []
 
 
-def test_rows_come_back_as_they_were_and_the_first_to_end_a_batch_counts(store: LocalStore):
+def test_outcomes_come_back_as_they_were_and_those_of_the_first_to_end_a_batch_count(store: LocalStore):
     folder = new_folder("run")
     assert read_outcome(store, folder, 0) is None
-    write_outcome(store, folder, 0, ROWS)
+    write_outcome(store, folder, 0, OUTCOMES)
     write_outcome(store, folder, 0, [])
-    assert read_outcome(store, folder, 0) == ROWS
+    assert read_outcome(store, folder, 0) == OUTCOMES
     assert read_outcome(store, folder, 1) is None
 
 
 @pytest.mark.parametrize("data", [b"junk", b"{}", b'[{"digest": 1}]', b""])
 def test_a_damaged_batch_is_named(store: LocalStore, data: bytes):
     store.put("runs/x/000000.images.json", data)
-    store.put("runs/x/000000.rows.json", data)
+    store.put("runs/x/000000.outcomes.json", data)
     for read in (read_batch, read_outcome):
         with pytest.raises(CatalogueError, match=r"runs/x/000000\.\w+\.json: is not a readable batch"):
             read(store, "runs/x", 0)
@@ -67,7 +74,7 @@ def test_a_run_leaves_nothing_and_touches_no_other(store: LocalStore):
     first, second = new_folder("one"), new_folder("two")
     for folder in (first, second):
         write_batches(store, folder, IMAGES, 2)
-        write_outcome(store, folder, 0, ROWS)
+        write_outcome(store, folder, 0, OUTCOMES)
     forget_batches(store, first)
     assert {found.key.split("/")[1] for found in store.objects("runs")} == {second.split("/")[1]}
 

@@ -2,19 +2,27 @@ import dataclasses
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from inr import Progress
-from tasks.catalogue.records import STORED, SUFFIXES, object_key
+from tasks.catalogue.keys import SUFFIXES, object_key
+from tasks.catalogue.records import Stored
 from tasks.plan import claims
 from tasks.plan.claims import Claim, claimed, claimed_keys, discard, forget, read_claim, write_claim
 from tasks.store.folder import LocalStore
-from tests.tasks.rows import ARCHIVE, archived, digest
+from tests.tasks.rows import ARCHIVE, digest, planned, stored_of
+
+
+def with_file(stored: Stored, **changes: Any) -> Stored:
+    return dataclasses.replace(stored, file=dataclasses.replace(stored.file, **changes))
+
 
 BITSTREAM = b"bitstream"
 POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=math.inf)
-CLAIM = Claim(archived(status=STORED, verified_at=None, psnr_db=math.inf), (POINT, POINT))
+STORED = stored_of(planned())
+CLAIM = Claim(with_file(STORED, psnr_db=math.inf), (POINT, POINT))
 NAMES = (digest("a.png"), ARCHIVE, hashlib.sha256(BITSTREAM).hexdigest())
 
 
@@ -35,14 +43,14 @@ def test_a_claim_comes_back_as_it_was_written(store: LocalStore):
 def test_a_claim_counts_only_with_the_bitstream_that_it_names(store: LocalStore):
     write_claim(store, CLAIM)
     assert claimed(store, *NAMES[:2]) is None
-    store.put(CLAIM.record.key or "", BITSTREAM)
+    store.put(CLAIM.stored.file.key, BITSTREAM)
     assert claimed(store, *NAMES[:2]) == CLAIM
-    store.delete(CLAIM.record.key or "")
-    store.put(CLAIM.record.key or "", b"another")
+    store.delete(CLAIM.stored.file.key)
+    store.put(CLAIM.stored.file.key, b"another")
     assert claimed(store, *NAMES[:2]) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"record": 1, "history": []}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"stored": 1, "history": []}', b"\xff"])
 def test_a_damaged_claim_is_as_good_as_none(store: LocalStore, content: bytes):
     write_claim(store, CLAIM)
     key = claim_key(store)
@@ -71,7 +79,7 @@ def test_a_claim_of_wrong_types_or_under_a_wrong_name_is_none(store: LocalStore)
     store.delete(key)
     store.put(key, bad)
     assert read_claim(store, *NAMES) is None
-    write_claim(store, dataclasses.replace(CLAIM, record=archived("b.png")))
+    write_claim(store, Claim(stored_of(planned("b.png")), CLAIM.history))
     other = store.get(store.objects(f"journal/{digest('b.png')}")[0].key, max_bytes=1 << 20)
     store.delete(key)
     store.put(key, other)
@@ -80,11 +88,11 @@ def test_a_claim_of_wrong_types_or_under_a_wrong_name_is_none(store: LocalStore)
 
 def test_forgetting_leaves_the_bitstream_and_discarding_does_not(store: LocalStore):
     for end, left in (
-        (lambda store: forget(store, *NAMES[:2]), True),
-        (lambda store: discard(store, CLAIM.record), False),
+        (lambda store: forget(store, STORED.planned), True),
+        (lambda store: discard(store, CLAIM.stored), False),
     ):
         write_claim(store, CLAIM)
-        store.put(CLAIM.record.key or "", BITSTREAM)
+        store.put(CLAIM.stored.file.key, BITSTREAM)
         end(store)
         assert store.objects("journal") == []
         assert bool(store.objects("bitstreams")) is left
@@ -93,25 +101,24 @@ def test_forgetting_leaves_the_bitstream_and_discarding_does_not(store: LocalSto
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_an_object_stored_without_loss_is_claimed_under_its_own_suffix(store: LocalStore, suffix: str):
     key = object_key(digest("a.png"), ARCHIVE, suffix)
-    claim = dataclasses.replace(CLAIM, record=dataclasses.replace(CLAIM.record, key=key))
+    claim = Claim(with_file(STORED, key=key), CLAIM.history)
     write_claim(store, claim)
     assert key in claimed_keys(store)
     store.put(key, BITSTREAM)
     assert claimed(store, *NAMES[:2]) == claim
-    discard(store, claim.record)
+    discard(store, claim.stored)
     assert store.objects("bitstreams") == store.objects("journal") == []
 
 
 def test_a_claim_for_a_key_of_another_image_is_none(store: LocalStore):
     key = object_key(digest("b.png"), ARCHIVE, ".inr")
-    write_claim(store, dataclasses.replace(CLAIM, record=dataclasses.replace(CLAIM.record, key=key)))
+    write_claim(store, Claim(with_file(STORED, key=key), CLAIM.history))
     assert read_claim(store, *NAMES) is None
 
 
 def test_of_several_claims_the_one_counts_whose_object_is_stored(store: LocalStore):
     for other in (b"first", b"second", b"third"):
-        record = archived(bitstream=other, status=STORED)
-        write_claim(store, Claim(record, (POINT,)))
+        write_claim(store, Claim(stored_of(planned(), other), (POINT,)))
     write_claim(store, CLAIM)
-    store.put(CLAIM.record.key or "", BITSTREAM)
+    store.put(CLAIM.stored.file.key, BITSTREAM)
     assert claimed(store, *NAMES[:2]) == CLAIM

@@ -7,7 +7,7 @@ import pytest
 
 from inr import CodecConfig
 from inr.config import MODELS, PRESETS
-from tasks.catalogue.records import CatalogueRecord, failed_record
+from tasks.catalogue.records import Archived
 from tasks.plan import estimate as module
 from tasks.plan.estimate import Estimate, Measured, Rates, estimate, predicted, rates_of, typical_lambda
 from tasks.plan.planning import make_plan
@@ -15,7 +15,7 @@ from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.tasks.pictures import file_of, image
-from tests.tasks.rows import ARCHIVE, CONFIG, archived, planned
+from tests.tasks.rows import ARCHIVE, CONFIG, archived, failed
 
 TABLE = [Measured(0.001, 1000, 10.0, 500), Measured(0.1, 1000, 1.0, 5)]
 
@@ -30,7 +30,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_of_table", lambda config: TABLE)
 
 
-def fitted(name: str, side: int, seconds: float, n_bytes: int, **changes: Any) -> CatalogueRecord:
+def fitted(name: str, side: int, seconds: float, n_bytes: int, **changes: Any) -> Archived:
     values = {"width": side, "height": side, "encode_seconds": seconds - 0.5, "n_bytes": n_bytes}
     return archived(name, **{**values, **changes})
 
@@ -41,7 +41,7 @@ def test_the_archives_own_fits_count_first_then_those_under_other_lambdas_then_t
     assert rates_of(store, CONFIG) == Rates(tuple(TABLE), "a table of 2 fits of mlp draft on a CPU")
     other = fitted("a", 10, 4.0, 70, goal_value=0.5, rd_lambda=0.5)
     unlike = (archived("b", preset="best"), archived("c", model="lossless", rd_lambda=None))
-    append(store, [other, *unlike, failed_record(planned("d"), ValueError("no"))])
+    append(store, [other, *unlike, failed("d")])
     assert rates_of(store, CONFIG) == Rates(
         (Measured(0.5, 100, 4.0, 70),), "1 images of this archive under other λ"
     )

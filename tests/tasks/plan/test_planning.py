@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 
 from inr.errors import ConfigError
-from tasks.catalogue.records import (
-    ARCHIVED,
-    BITSTREAM_SUFFIX,
-    archive_digest,
-    failed_record,
-    object_key,
-    planned_record,
-)
+from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Failed, Planned
 from tasks.errors import UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.plan import planning as plan_module
@@ -23,7 +18,7 @@ from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.opens import counting_opens
 from tests.tasks import pictures
-from tests.tasks.rows import ARCHIVE, CONFIG
+from tests.tasks.rows import ARCHIVE, CONFIG, RECIPE, archived_from
 
 
 @pytest.fixture
@@ -45,10 +40,9 @@ def plan_of(photos: Path, store: LocalStore, archive: str = ARCHIVE) -> Plan:
 
 
 def commit(store: LocalStore, image: SourceImage) -> None:
-    key = object_key(image.digest, ARCHIVE, BITSTREAM_SUFFIX)
-    store.put(key, b"12345")
-    record = planned_record("run", CONFIG, image)
-    append(store, [dataclasses.replace(record, status=ARCHIVED, key=key, n_bytes=5)])
+    archived = archived_from(Planned.of("run", RECIPE, image), b"12345")
+    store.put(archived.stored.file.key, b"12345")
+    append(store, [archived])
 
 
 def test_each_content_is_planned_once_in_order_of_its_first_path(photos: Path, store: LocalStore):
@@ -70,7 +64,7 @@ def test_what_is_archived_is_not_planned(photos: Path, store: LocalStore):
 def test_another_config_is_another_archive(photos: Path, store: LocalStore):
     for image in plan_of(photos, store).images:
         commit(store, image)
-    other = archive_digest(dataclasses.replace(CONFIG, seed=1))
+    other = Recipe(dataclasses.replace(CONFIG, seed=1)).archive_digest()
     assert len(plan_of(photos, store, other).images) == 2
 
 
@@ -85,7 +79,7 @@ def test_a_recorded_object_that_is_lost_or_cut_is_planned_again(photos: Path, st
 
 def test_a_failure_is_tried_again(photos: Path, store: LocalStore):
     image = plan_of(photos, store).images[0]
-    append(store, [failed_record(planned_record("run", CONFIG, image), ValueError("x"))])
+    append(store, [Failed.of(Planned.of("run", RECIPE, image), ValueError("x"))])
     assert image in plan_of(photos, store).images
 
 

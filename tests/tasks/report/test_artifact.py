@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import inr
-from tasks.catalogue.records import ARCHIVED, CatalogueRecord, failed_record
+from tasks.catalogue.records import Archived, Failed, Outcome
 from tasks.errors import SourceError
 from tasks.report import artifact as page_module
 from tasks.report.artifact import MAX_FAILURES, MAX_PAIRS, run_page, sweep_page
@@ -24,7 +24,7 @@ from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tests.inr.conftest import VECTORS
 from tests.tasks.pictures import file_of
-from tests.tasks.rows import archived, planned
+from tests.tasks.rows import archived, changed, failed, planned
 
 BITSTREAM = (VECTORS / "rgb.inr").read_bytes()
 OPTIONS = RunOptions()
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
 
 
-def photograph(store: LocalStore, name: str = "a.png") -> CatalogueRecord:
+def photograph(store: LocalStore, name: str = "a.png") -> Archived:
     """The row of the golden file: it is in the store, and its original, turned upside down, in a folder."""
     decoded = inr.decode(BITSTREAM)
     path = store.root.parent / name
@@ -43,18 +43,18 @@ def photograph(store: LocalStore, name: str = "a.png") -> CatalogueRecord:
     record = archived(
         name, BITSTREAM, symbols_digest=decoded.symbols_digest, pixels_digest=decoded.pixels_digest
     )
-    store.put(record.key or "", BITSTREAM)
+    store.put(record.stored.file.key, BITSTREAM)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return dataclasses.replace(record, source_uri=path.as_uri(), image_digest=digest)
+    return changed(record, source_uri=path.as_uri(), image_digest=digest, rate_bpp=0.375)
 
 
-def page(store: LocalStore, *records: CatalogueRecord) -> str:
+def page(store: LocalStore, *records: Outcome) -> str:
     """The page of a run of these rows, of which those archived are the worst."""
-    worst = [record for record in records if record.status == ARCHIVED]
+    worst = [record for record in records if isinstance(record, Archived)]
     return run_page(summary_of(*records), list(pairs(store, worst, OPTIONS, None)))
 
 
-def summary_of(*records: CatalogueRecord) -> RunSummary:
+def summary_of(*records: Outcome) -> RunSummary:
     summary = RunSummary("run", "photos", "store", "mlp draft", "plan", len(records))
     for record in records:
         summary.add(record)
@@ -73,7 +73,7 @@ def n_pixels_of(image: Image.Image, colour: tuple[int, int, int]) -> int:
 
 def test_the_page_of_a_run_shows_what_failed_a_plot_and_the_worst(store: LocalStore):
     failures = [
-        failed_record(planned(f"<b>{n}.png"), SourceError("gone | away")) for n in range(MAX_FAILURES + 3)
+        Failed.of(planned(f"<b>{n}.png"), SourceError("gone | away")) for n in range(MAX_FAILURES + 3)
     ]
     text = page(store, photograph(store), *failures)
     assert text.count("SourceError: gone") == MAX_FAILURES
@@ -94,13 +94,13 @@ def test_what_cannot_be_shown_is_said_and_fails_nothing(store: LocalStore, monke
     assert "Not shown: The original cannot be shown: a.png cannot be read: No such file" in page(
         store, record
     )
-    store.delete(record.key or "")
+    store.delete(record.stored.file.key)
     assert "Not shown: The stored bitstream cannot be shown" in page(store, record)
 
 
 def test_the_worst_come_first_and_are_few(store: LocalStore):
     record = photograph(store)
-    rows = [dataclasses.replace(record, psnr_db=20.0 + n) for n in range(MAX_PAIRS + 2)]
+    rows = [changed(record, psnr_db=20.0 + n) for n in range(MAX_PAIRS + 2)]
     text = page(store, *rows)
     shown = re.findall(r"a\.png: (\d+)\.00 dB", text)
     assert shown == [str(20 + n) for n in range(MAX_PAIRS)]
@@ -108,7 +108,7 @@ def test_the_worst_come_first_and_are_few(store: LocalStore):
 
 
 def test_a_run_without_an_image_has_no_picture(store: LocalStore):
-    text = page(store, failed_record(planned(), ValueError("no")))
+    text = page(store, failed())
     assert pictures(text) == []
     assert "## Failed" in text
 

@@ -1,4 +1,4 @@
-import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import inr
-from tasks.catalogue.records import CatalogueRecord
+from tasks.catalogue.records import Archived
 from tasks.report.pairs import MAX_SIDE, Pair, pairs, reduced
 from tasks.settings import RunOptions
 from tasks.store.locations import open_store
@@ -14,6 +14,7 @@ from tasks.store.objects import ObjectStore
 from tests.inr.conftest import VECTORS
 from tests.opens import counting_opens
 from tests.tasks.report.html.archive import real_record
+from tests.tasks.rows import changed
 
 OPTIONS = RunOptions(device="cpu")
 
@@ -23,7 +24,11 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(str(tmp_path / "store"))
 
 
-def pair_of(store: ObjectStore, record: CatalogueRecord, options: RunOptions = OPTIONS) -> Pair:
+def size_of(image: Archived) -> tuple[int, int]:
+    return image.stored.picture.width, image.stored.picture.height
+
+
+def pair_of(store: ObjectStore, record: Archived, options: RunOptions = OPTIONS) -> Pair:
     [pair] = pairs(store, [record], options, None)
     return pair
 
@@ -35,7 +40,7 @@ def test_both_pictures_are_those_of_the_files(store: ObjectStore, tmp_path: Path
     assert pair.note == ""
     assert pair.original is not None
     assert pair.reconstruction is not None
-    assert pair.original.size == pair.reconstruction.size == (record.width, record.height)
+    assert pair.original.size == pair.reconstruction.size == size_of(record)
     original = np.asarray(Image.open(tmp_path / "photos" / "a.png"))
     np.testing.assert_array_equal(np.asarray(pair.original), original)
     decoded = inr.decode((VECTORS / f"{vector}.inr").read_bytes()).pixels
@@ -55,7 +60,7 @@ def test_an_original_that_is_gone_or_changed_is_told_and_the_reconstruction_stay
     assert "a.png cannot be read: No such file" in gone.note
     assert gone.original is None
     assert gone.reconstruction is not None
-    assert gone.reconstruction.size == (record.width, record.height)
+    assert gone.reconstruction.size == size_of(record)
     path.write_bytes(data)
     limited = pair_of(store, record, RunOptions(max_file_bytes=10))
     assert "expected at most 10 bytes" in limited.note
@@ -64,10 +69,10 @@ def test_an_original_that_is_gone_or_changed_is_told_and_the_reconstruction_stay
 
 def test_a_bitstream_that_is_not_its_rows_is_told_and_not_shown(store: ObjectStore, tmp_path: Path):
     record = real_record(store, tmp_path / "photos" / "a.png")
-    other = pair_of(store, dataclasses.replace(record, bitstream_digest="0" * 64))
+    other = pair_of(store, changed(record, bitstream_digest="0" * 64))
     assert (other.original, other.reconstruction) == (None, None)
     assert "SHA-256: expected 000" in other.note
-    store.delete(record.key or "")
+    store.delete(record.stored.file.key)
     assert "cannot be shown" in pair_of(store, record).note
 
 
@@ -98,7 +103,7 @@ def test_an_original_is_opened_once(store: ObjectStore, tmp_path: Path):
 
 def test_pixels_that_may_be_decoded_are_bounded(store: ObjectStore, tmp_path: Path):
     records = [real_record(store, tmp_path / "photos" / f"{n}.png") for n in range(3)]
-    n_pixels = (records[0].width or 0) * (records[0].height or 0)
+    n_pixels = math.prod(size_of(records[0]))
     shown = list(pairs(store, records, OPTIONS, 2 * n_pixels))
     assert [pair.reconstruction is not None for pair in shown] == [True, True, False]
     assert "inr report shows them" in shown[2].note

@@ -1,12 +1,10 @@
-import dataclasses
 import math
 from pathlib import Path
 
-from tasks.catalogue.records import failed_record
 from tasks.report import summary as report
 from tasks.report.summary import RunSummary, as_values, markdown, reason, store_report, table_row
 from tasks.store.folder import LocalStore
-from tests.tasks.rows import archived, planned
+from tests.tasks.rows import archived, failed
 
 
 def summary_of(n_planned: int = 3) -> RunSummary:
@@ -18,7 +16,7 @@ def test_totals():
     summary.add(archived("a", psnr_db=30.0))
     summary.add(archived("b", psnr_db=34.0))
     summary.add(archived("c", psnr_db=math.inf))
-    summary.add(failed_record(planned("d"), ValueError("no")))
+    summary.add(failed("d"))
     assert (summary.n_archived, summary.n_failed, summary.n_done, summary.n_lossless) == (3, 1, 4, 1)
     assert summary.mean_psnr_db == 32.0
     assert summary.rate_bpp == 8 * 3 * len(b"bitstream") / (3 * 16 * 12)
@@ -29,11 +27,11 @@ def test_a_table_row_is_what_the_terminal_shows():
         *("a.png", "16x12x3", "mlp draft", "0.002", "0.375", "31.25", "2.0", "yes")
     ]
     assert reason(archived()) == ""
-    failure = failed_record(planned(), ValueError("no"))
+    failure = failed()
     assert reason(failure) == "ValueError: no"
-    failed = table_row(failure)
-    assert list(failed.values()) == ["a.png", "", "mlp draft", "", "", "", "", "FAILED"]
-    assert tuple(failed) == report.COLUMNS
+    shown = table_row(failure)
+    assert list(shown.values()) == ["a.png", "", "mlp draft", "", "", "", "", "FAILED"]
+    assert tuple(shown) == report.COLUMNS
 
 
 def test_what_is_stored_without_loss_is_told():
@@ -49,8 +47,8 @@ def test_failures_come_first_and_rows_are_bounded(monkeypatch):
     for name in ("e", "b", "c"):
         summary.add(archived(name))
     for name in ("d", "a", "f"):
-        summary.add(failed_record(planned(name), ValueError("no")))
-    assert [record.source_path for record in summary.records()] == ["a", "d", "b", "e"]
+        summary.add(failed(name))
+    assert [record.path for record in summary.records()] == ["a", "d", "b", "e"]
     assert "2 more rows are in the catalogue" in markdown(summary)
     assert summary.headline() == "3 of 6 images archived and verified, 3 failed"
 
@@ -58,7 +56,7 @@ def test_failures_come_first_and_rows_are_bounded(monkeypatch):
 def test_nothing_in_a_name_is_markdown_or_html():
     summary = summary_of()
     hostile = "<script>|`a`[x](y)*"
-    summary.add(dataclasses.replace(archived(), source_path=hostile))
+    summary.add(archived(source_path=hostile))
     text = markdown(summary)
     assert r"&lt;script>\|\`a\`\[x\](y)\*" in text
     assert hostile not in text

@@ -10,7 +10,8 @@ import pytest
 from inr import CodecConfig
 from inr.config import MODELS
 from inr.errors import ConfigError
-from tasks.catalogue.records import ARCHIVED, CatalogueRecord, failed_record, now, planned_record
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Archived, Failed, Planned
 from tasks.report.summary import RunSummary
 from tasks.report.sweep import (
     RdPoint,
@@ -25,7 +26,7 @@ from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.tasks.pictures import file_of, image
-from tests.tasks.rows import digest, source_image
+from tests.tasks.rows import archived_from, digest, source_image
 
 CONFIGS = configs_of(["mlp"], "draft", [0.001, 0.01])
 POINT = RdPoint("mlp", "draft", 0.01, 2, 300, 0.25, 30.0, 0.9, 1.5, 0.125)
@@ -49,10 +50,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def row(name: str, config: CodecConfig, **changes: Any) -> CatalogueRecord:
+def row(name: str, config: CodecConfig, **changes: Any) -> Archived:
     values = {"n_bytes": 100, "width": 20, "height": 10, "psnr_db": 30.0, "encode_seconds": 1.0}
-    record = planned_record("run", config, source_image(name))
-    return dataclasses.replace(record, **{"status": ARCHIVED, "recorded_at": now(), **values, **changes})
+    return archived_from(Planned.of("run", Recipe(config), source_image(name)), **{**values, **changes})
 
 
 def test_every_model_there_is_is_tried_unless_some_are_named():
@@ -103,7 +103,7 @@ def test_points_are_taken_over_the_images_that_every_setting_has(store: LocalSto
     append(store, [row("a", small, ms_ssim=0.8), row("b", small, n_bytes=60, psnr_db=32.0)])
     append(store, [row("a", large, n_bytes=500, psnr_db=math.inf, decode_seconds=0.5), row("b", large)])
     append(store, [row("c", small, n_bytes=9999), row("d", small), row("d", large)])
-    append(store, [failed_record(planned_record("run", large, source_image("c")), ValueError("no"))])
+    append(store, [Failed.of(Planned.of("run", Recipe(large), source_image("c")), ValueError("no"))])
     append(store, [row("a", small, n_bytes=7, preset="best", archive_digest="f" * 64)])
     images = [source_image(name) for name in ("a", "b", "c")]
     first, second = rd_points(store, images, CONFIGS)

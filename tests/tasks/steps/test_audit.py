@@ -7,7 +7,8 @@ import pytest
 
 import inr
 from tasks.catalogue import lookup
-from tasks.catalogue.records import AuditRow, CatalogueRecord, now
+from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.records import Archived, now
 from tasks.errors import StorageUnavailable
 from tasks.plan import claims
 from tasks.steps.audit import AuditJob, AuditSummary, audit_object, plan_audit
@@ -17,7 +18,7 @@ from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, StoredObject
 from tests.inr.conftest import VECTORS
 from tests.s3_server import Access, proxy_before
-from tests.tasks.rows import ARCHIVE, archived
+from tests.tasks.rows import ARCHIVE, archived, changed
 
 BITSTREAM = (VECTORS / "rgb.inr").read_bytes()
 
@@ -27,18 +28,18 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path)
 
 
-def record_in(store: ObjectStore, name: str = "a.png") -> CatalogueRecord:
+def record_in(store: ObjectStore, name: str = "a.png") -> Archived:
     """A record of the golden file, whose bytes are in the store."""
     decoded = inr.decode(BITSTREAM)
     record = archived(
         name, BITSTREAM, symbols_digest=decoded.symbols_digest, pixels_digest=decoded.pixels_digest
     )
-    store.put(record.key or "", BITSTREAM)
+    store.put(record.stored.file.key, BITSTREAM)
     append(store, [record])
     return record
 
 
-def audited(store: ObjectStore, record: CatalogueRecord) -> AuditRow:
+def audited(store: ObjectStore, record: Archived) -> AuditRow:
     return audit_object(record, AuditJob("run", store.url, 1))
 
 
@@ -52,22 +53,22 @@ def test_a_flipped_bit_is_damage(store: LocalStore, position: int):
     record = record_in(store)
     damaged = bytearray(BITSTREAM)
     damaged[position] ^= 4
-    store.path(record.key or "").write_bytes(damaged)
+    store.path(record.stored.file.key).write_bytes(damaged)
     row = audited(store, record)
     assert (row.status, row.error_type) == ("damaged", "VerificationMismatch")
     assert "SHA-256" in (row.error_message or "")
-    assert store.path(record.key or "").read_bytes() == damaged  # nothing is repaired in silence
+    assert store.path(record.stored.file.key).read_bytes() == damaged  # nothing is repaired in silence
 
 
-@pytest.mark.parametrize("changed", ["symbols_digest", "pixels_digest"])
-def test_a_bitstream_that_decodes_to_something_else_is_damage(store: LocalStore, changed: str):
-    record = dataclasses.replace(record_in(store), **{changed: "0" * 64})
+@pytest.mark.parametrize("digest", ["symbols_digest", "pixels_digest"])
+def test_a_bitstream_that_decodes_to_something_else_is_damage(store: LocalStore, digest: str):
+    record = changed(record_in(store), **{digest: "0" * 64})
     assert audited(store, record).status == "damaged"
 
 
 def test_a_lost_object_is_missing(store: LocalStore):
     record = record_in(store)
-    store.delete(record.key or "")
+    store.delete(record.stored.file.key)
     assert audited(store, record).status == "missing"
 
 
@@ -106,8 +107,8 @@ def test_an_image_recorded_while_the_audit_is_planned_is_no_orphan(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ):
     in_flight = archived("a.png", BITSTREAM)
-    claim = f"{claims.FOLDER}/{in_flight.image_digest}/{ARCHIVE}/claim.json"
-    store.put(in_flight.key or "", BITSTREAM)
+    claim = f"{claims.FOLDER}/{in_flight.origin.image.digest}/{ARCHIVE}/claim.json"
+    store.put(in_flight.stored.file.key, BITSTREAM)
     store.put(claim, b"{}")
     listed = LocalStore.objects
 
@@ -127,9 +128,9 @@ def test_what_was_read_longest_ago_comes_first_and_what_was_read_lately_can_be_l
     records = [record_in(store, name) for name in ("a.png", "b.png", "c.png")]
     row = audited(store, records[0])
     append_audits(store, [dataclasses.replace(row, checked_at=now() + timedelta(hours=1))])
-    lost = dataclasses.replace(audited(store, records[2]), status="missing")
+    lost = dataclasses.replace(audited(store, records[2]), status=AuditStatus.MISSING)
     append_audits(store, [dataclasses.replace(lost, checked_at=now() + timedelta(hours=2))])
-    assert [record.source_path for record in plan_audit(store).records] == ["b.png", "c.png", "a.png"]
+    assert [record.path for record in plan_audit(store).records] == ["b.png", "c.png", "a.png"]
     assert plan_audit(store, unread_days=1).records == ()
     assert len(plan_audit(store, unread_days=0).records) == 2  # one was read in the future
     assert len(plan_audit(store, sample=2).records) == 2
@@ -139,12 +140,12 @@ def test_what_was_read_longest_ago_comes_first_and_what_was_read_lately_can_be_l
 
 def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: LocalStore):
     record = record_in(store)
-    digest = record.image_digest or ""
+    digest = record.origin.image.digest
     for status, counts in (("intact", True), ("damaged", False), ("intact", True), ("missing", False)):
-        row = dataclasses.replace(audited(store, record), status=status, checked_at=now())
+        row = dataclasses.replace(audited(store, record), status=AuditStatus(status), checked_at=now())
         append_audits(store, [row])
         assert (digest in lookup.archived_objects(store, ARCHIVE)) == counts
-    append(store, [dataclasses.replace(record, recorded_at=now())])
+    append(store, [changed(record, recorded_at=now())])
     assert digest in lookup.archived_objects(store, ARCHIVE)
 
 
@@ -157,6 +158,6 @@ def test_audits_come_back_as_they_were_written(store: LocalStore):
 def test_the_headline_counts_what_was_found():
     summary = AuditSummary("run", "store", n_planned=3, n_archived=5)
     for status in ("intact", "damaged", "orphan"):
-        summary.add(AuditRow(run_id="run", checked_at=now(), key="k", status=status))
+        summary.add(AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus(status)))
     assert (summary.n_done, summary.n_failed) == (2, 1)
     assert summary.headline() == "1 of 3 bitstreams intact, 1 damaged, 1 orphan; 5 in the archive"

@@ -1,6 +1,5 @@
 """Compaction: no row is lost or doubled, whoever reads, writes, compacts or is killed meanwhile."""
 
-import dataclasses
 import math
 import threading
 import uuid
@@ -11,6 +10,7 @@ import pytest
 
 from inr import Progress
 from tasks.catalogue import parts
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.parts import (
     AUDITS,
     HISTORY,
@@ -21,7 +21,8 @@ from tasks.catalogue.parts import (
     write_rows,
 )
 from tasks.catalogue.query import query
-from tasks.catalogue.records import AuditRow, now
+from tasks.catalogue.records import now
+from tasks.catalogue.rows import row_of
 from tasks.errors import CatalogueError
 from tasks.plan.claims import Claim, write_claim
 from tasks.steps import compact
@@ -59,7 +60,7 @@ def on(date: str) -> str:
 def write(store: ObjectStore, name: str, date: str = "20260101") -> str:
     """A part with one row, as if written on a day; returns its key."""
     part = on(date)
-    write_rows(store, IMAGES, part, [dataclasses.asdict(archived(name))])
+    write_rows(store, IMAGES, part, [row_of(archived(name))])
     return f"{IMAGES}/{part}"
 
 
@@ -73,9 +74,11 @@ DAY = Day(IMAGES, "20260101")
 def test_every_table_keeps_its_rows_in_one_part(any_store: ObjectStore):
     for name in "abc":
         record = archived(name)
-        write_claim(any_store, Claim(record, (POINT,)))
+        write_claim(any_store, Claim(record.stored, (POINT,)))
         append(any_store, [record])
-        append_audits(any_store, [AuditRow(run_id="run", checked_at=now(), key=name, status="orphan")])
+        append_audits(
+            any_store, [AuditRow(run_id="run", checked_at=now(), key=name, status=AuditStatus.ORPHAN)]
+        )
     before = {table: query(any_store, f"select * from {table}").rows for table in ("all_images", "audits")}
     assert [done.n_parts for done in compact_all(any_store)] == [3, 3, 3]
     for table in (IMAGES, HISTORY, AUDITS):
@@ -92,7 +95,7 @@ def test_every_table_keeps_its_rows_in_one_part(any_store: ObjectStore):
 def test_each_day_becomes_a_part_and_a_day_of_one_part_stays(store: LocalStore):
     for name, date in (("a", "20260101"), ("b", "20260102"), ("c", "20260101"), ("d", "20260103")):
         write(store, name, date)
-    append_audits(store, [AuditRow(run_id="run", checked_at=now(), key="k", status="orphan")])
+    append_audits(store, [AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus.ORPHAN)])
     assert plan_compaction(store) == [DAY]
     assert compact_all(store) == [Compacted(n_parts=2, n_rows=2, n_removed=2)]
     assert sorted(paths(store)) == ["a", "b", "c", "d"]
@@ -111,8 +114,8 @@ def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
 
 
 def test_parts_of_other_names_are_read_and_left_alone(store: LocalStore):
-    write_rows(store, IMAGES, "by hand.parquet".replace(" ", "-"), [dataclasses.asdict(archived("a"))])
-    write_rows(store, IMAGES, "20260101.parquet", [dataclasses.asdict(archived("b"))])
+    write_rows(store, IMAGES, "by hand.parquet".replace(" ", "-"), [row_of(archived("a"))])
+    write_rows(store, IMAGES, "20260101.parquet", [row_of(archived("b"))])
     assert plan_compaction(store) == []
     assert sorted(paths(store)) == ["a", "b"]
 

@@ -7,14 +7,13 @@ import pytest
 
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
-from tasks.catalogue.records import failed_record
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
 from tasks.originals.writing import to_webp
 from tasks.steps import restore as module
 from tasks.steps.commit import append
 from tasks.steps.restore import select, target_path
 from tasks.store.folder import LocalStore
-from tests.tasks.rows import archived, planned
+from tests.tasks.rows import archived, failed
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalStore):
     records = [archived("b.png"), archived("a.png", also_at=("c.png",))]
-    append(store, [*records, failed_record(planned("bad.png"), ValueError("no"))])
+    append(store, [*records, failed("bad.png")])
     assert select(store, "true") == records[::-1]
     assert select(store, "source_path = 'a.png' -- a comment") == records[1:]
     assert select(store, "false") == []
@@ -33,9 +32,8 @@ def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalSto
 
 def test_an_image_that_failed_later_is_not_selected(store: LocalStore):
     record = archived("a.png")
-    failed = failed_record(planned("a.png"), ValueError("lost"))
     later = record.recorded_at + timedelta(seconds=1)
-    append(store, [record, dataclasses.replace(failed, recorded_at=later)])
+    append(store, [record, dataclasses.replace(failed("a.png"), recorded_at=later)])
     assert select(store, "true") == []
 
 
@@ -86,8 +84,8 @@ def test_what_webp_cannot_hold_is_told():
 def test_a_file_that_reads_back_otherwise_does_not_count():
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     data = to_webp(pixels, Metadata())
-    module._check(archived(), data, pixels, Metadata())
+    module._check("key", data, pixels, Metadata())
     with pytest.raises(VerificationMismatch, match="does not read back"):
-        module._check(archived(), data, pixels + 1, Metadata())
+        module._check("key", data, pixels + 1, Metadata())
     with pytest.raises(VerificationMismatch, match="does not read back"):
-        module._check(archived(), data, pixels, Metadata(icc_profile=b"lost"))
+        module._check("key", data, pixels, Metadata(icc_profile=b"lost"))

@@ -1,6 +1,5 @@
 """A small archive for tests of its report: real bitstreams without a fit, and rows without any."""
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,26 +11,20 @@ from PIL import Image
 import inr
 from inr import CodecConfig
 from inr.metrics import psnr_db
-from tasks.catalogue.records import (
-    ARCHIVED,
-    BITSTREAM_SUFFIX,
-    CatalogueRecord,
-    archive_digest,
-    failed_record,
-    object_key,
-    planned_record,
-)
+from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Archived, Failed, Planned, now
 from tasks.originals.listing import SourceImage, printable
 from tasks.steps.commit import append
 from tasks.store.objects import ObjectStore
 from tests.tasks.pictures import file_of
+from tests.tasks.rows import archived_from, changed
 
 VECTORS = Path(__file__).parents[3] / "vectors"
 HOSTILE = '<script>document.title = "owned"<'  # and a slash, and the end of the element
 LAMBDAS = (0.025, 0.01, 0.004)
 
 
-def real_record(store: ObjectStore, original: Path, vector: str = "rgb.inr") -> CatalogueRecord:
+def real_record(store: ObjectStore, original: Path, vector: str = "rgb.inr") -> Archived:
     """Store a golden bitstream, and write an original beside which it is a poor reconstruction."""
     bitstream = (VECTORS / vector).read_bytes()
     decoded = inr.decode(bitstream)
@@ -41,48 +34,40 @@ def real_record(store: ObjectStore, original: Path, vector: str = "rgb.inr") -> 
     data = file_of(Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels))
     original.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    config = CodecConfig(model="mlp", preset="draft", rd_lambda=0.01)
     path = printable(str(original.relative_to(original.parents[1])))
-    image = SourceImage(digest, original.as_uri(), path, len(data))
-    record = dataclasses.replace(
-        planned_record("run", config, image),
-        status=ARCHIVED,
-        key=object_key(digest, archive_digest(config), BITSTREAM_SUFFIX),
-        bitstream_digest=hashlib.sha256(bitstream).hexdigest(),
+    recipe = Recipe(CodecConfig(model="mlp", preset="draft", rd_lambda=0.01))
+    planned = Planned.of("run", recipe, SourceImage(digest, original.as_uri(), path, len(data)))
+    record = archived_from(
+        planned,
+        bitstream,
         symbols_digest=decoded.symbols_digest,
         pixels_digest=decoded.pixels_digest,
-        n_bytes=len(bitstream),
         height=pixels.shape[0],
         width=pixels.shape[1],
         channels=pixels.shape[2],
         rd_lambda=0.01,
         rate_bpp=8 * len(bitstream) / (pixels.shape[0] * pixels.shape[1]),
         psnr_db=psnr_db(reference=pixels, decoded=decoded.pixels),
-        fit_seconds=1.0,
         decode_seconds=0.1,
     )
-    store.put(record.key or "", bitstream)
+    store.put(record.stored.file.key, bitstream)
     return record
 
 
-def sweep_records(n_images: int = 4) -> Iterator[CatalogueRecord]:
-    """Rows of images under two models and three λ; `cnn` takes 30 % fewer bits for the same PSNR."""
+def sweep_records(n_images: int = 4) -> Iterator[Archived]:
+    """Images under two models and three λ; `cnn` takes 30 % fewer bits for the same PSNR."""
     for n in range(n_images):
         name = f"image-{n}.png"
         image = SourceImage(hashlib.sha256(name.encode()).hexdigest(), f"file:///gone/{name}", name, 100_000)
         for model, factor in (("mlp", 1.0), ("cnn", 0.7)):
             for position, rd_lambda in enumerate(LAMBDAS):
-                config = CodecConfig(model=model, preset="draft", rd_lambda=rd_lambda)
-                record = planned_record("sweep", config, image)
+                recipe = Recipe(CodecConfig(model=model, preset="draft", rd_lambda=rd_lambda))
                 n_bytes = round(1000 * factor * 2**position * (1 + n / 10))
-                yield dataclasses.replace(
-                    record,
-                    status=ARCHIVED,
-                    recorded_at=record.recorded_at + timedelta(seconds=position),
-                    key=object_key(image.digest, record.archive_digest, BITSTREAM_SUFFIX),
+                yield archived_from(
+                    Planned.of("sweep", recipe, image),
+                    recorded_at=now() + timedelta(seconds=position),
                     width=160,
                     height=100,
-                    channels=3,
                     rd_lambda=rd_lambda,
                     n_bytes=n_bytes,
                     rate_bpp=8 * n_bytes / 16_000,
@@ -93,7 +78,7 @@ def sweep_records(n_images: int = 4) -> Iterator[CatalogueRecord]:
                 )
 
 
-def fill(store: ObjectStore, folder: Path) -> list[CatalogueRecord]:
+def fill(store: ObjectStore, folder: Path) -> list[Archived]:
     """Rows of every kind, names that no page should believe, and three images that can be shown."""
     records = [
         real_record(store, folder / "plain" / "rgb.png"),
@@ -101,9 +86,8 @@ def fill(store: ObjectStore, folder: Path) -> list[CatalogueRecord]:
         real_record(store, folder / "plain" / 'a new\nline "and" {{ quotes }}.png', "grey.inr"),
         *sweep_records(),
     ]
-    broken = dataclasses.replace(
-        records[0], image_digest="f" * 64, source_path="</table><img src=x onerror=alert(1)>.jpg"
-    )
-    failure = failed_record(broken, ValueError("</script><script>alert(2)</script>"))
+    hostile = "</table><img src=x onerror=alert(1)>.jpg"
+    broken = changed(records[0], image_digest="f" * 64, source_path=hostile)
+    failure = Failed.of(broken.stored, ValueError("</script><script>alert(2)</script>"))
     append(store, [*records, failure])
     return records

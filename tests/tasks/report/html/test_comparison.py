@@ -1,18 +1,17 @@
-import dataclasses
 import math
 from pathlib import Path
 
 import pytest
 
 from tasks.catalogue.query import tables
-from tasks.catalogue.records import CatalogueRecord
+from tasks.catalogue.records import Archived
 from tasks.report.html import facts
 from tasks.report.html.comparison import Comparison, compare
 from tasks.steps.commit import append
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 from tests.tasks.report.html.archive import LAMBDAS, sweep_records
-from tests.tasks.rows import archived
+from tests.tasks.rows import archived, changed
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(str(tmp_path / "store"))
 
 
-def comparison_of(store: ObjectStore, *records: CatalogueRecord) -> Comparison | None:
+def comparison_of(store: ObjectStore, *records: Archived) -> Comparison | None:
     if records:
         append(store, records)
     with tables(store) as found:
@@ -60,14 +59,14 @@ def test_images_that_lack_a_setting_are_left_out_not_the_setting(store: ObjectSt
 
 def test_more_lambdas_on_one_image_do_not_hide_the_sweep(store: ObjectStore):
     records = list(sweep_records(n_images=8))
-    more = dataclasses.replace(records[0], archive_digest="e" * 64, goal_value=0.0004, psnr_db=40.0)
+    more = changed(records[0], archive_digest="e" * 64, goal_value=0.0004, psnr_db=40.0)
     found = comparison_of(store, *records, more)
     assert found is not None
     assert found.n_images == 8
 
 
 def test_one_model_has_a_curve_and_nothing_to_compare_it_with(store: ObjectStore):
-    found = comparison_of(store, *(record for record in sweep_records() if record.model == "cnn"))
+    found = comparison_of(store, *(record for record in sweep_records() if record.stored.model == "cnn"))
     assert found is not None
     assert len(found.curves) == 1
     assert found.differences == ()
@@ -75,7 +74,7 @@ def test_one_model_has_a_curve_and_nothing_to_compare_it_with(store: ObjectStore
 
 def test_curves_that_share_no_psnr_have_no_bd_rate(store: ObjectStore):
     apart = [
-        dataclasses.replace(record, psnr_db=(record.psnr_db or 0) + (20 if record.model == "cnn" else 0))
+        changed(record, psnr_db=record.stored.file.psnr_db + (20 if record.stored.model == "cnn" else 0))
         for record in sweep_records()
     ]
     found = comparison_of(store, *apart)

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.archive.rows import add_synthetic_rows
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.parts import HISTORY, write_rows
 from tasks.catalogue.query import tables
-from tasks.catalogue.records import DAMAGED, INTACT, AuditRow, failed_record, now
+from tasks.catalogue.recipe import Goal
+from tasks.catalogue.records import Failed, now
 from tasks.report.html import facts, queries
-from tasks.report.html.facts import Facts, Finding, Goal, pick, read_facts, worst_rows
+from tasks.report.html.facts import Facts, Finding, pick, read_facts, worst_rows
 from tasks.steps.commit import append, append_audits
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
@@ -34,7 +36,7 @@ def test_totals_count_originals_once_and_bitstreams_each(store: ObjectStore):
     totals = facts_of(store).totals
     assert (totals.n_images, totals.n_archived, totals.n_settings) == (2, 12, 6)
     assert (totals.originals_n_bytes, totals.source_n_bytes) == (200_000, 1_200_000)
-    assert totals.n_bytes == sum(record.n_bytes or 0 for record in records)
+    assert totals.n_bytes == sum(record.stored.file.n_bytes for record in records)
     assert totals.ratio == 1_200_000 / totals.n_bytes
     assert totals.rate_bpp == pytest.approx(8 * totals.n_bytes / (12 * 16_000))
     assert totals.mean_psnr_db == pytest.approx(32.05)
@@ -43,7 +45,7 @@ def test_totals_count_originals_once_and_bitstreams_each(store: ObjectStore):
 
 
 def test_only_the_latest_row_of_an_image_counts(store: ObjectStore):
-    append(store, [failed_record(planned("a"), ValueError("no"))])
+    append(store, [Failed.of(planned("a"), ValueError("no"))])
     append(store, [archived("a")])
     assert (facts_of(store).totals.n_failed, facts_of(store).totals.n_archived) == (0, 1)
 
@@ -56,9 +58,7 @@ def test_what_has_no_loss_has_no_psnr_and_no_point(store: ObjectStore):
 
 
 def test_nothing_archived_is_no_number_but_its_failures(store: ObjectStore):
-    append(
-        store, [failed_record(planned("a"), ValueError("no")), failed_record(planned("b"), OSError("gone"))]
-    )
+    append(store, [Failed.of(planned("a"), ValueError("no")), Failed.of(planned("b"), OSError("gone"))])
     found = facts_of(store)
     assert found.totals.rate_bpp is found.totals.mean_psnr_db is found.totals.ratio is None
     assert (found.points, found.psnr_bins, found.rate_bins, found.history) == ((), (), (), ())
@@ -71,8 +71,8 @@ def test_bins_hold_every_bitstream_once(store: ObjectStore):
     append(store, records)
     found = facts_of(store)
     for bins, values in (
-        (found.psnr_bins, [record.psnr_db or 0 for record in records]),
-        (found.rate_bins, [record.rate_bpp or 0 for record in records]),
+        (found.psnr_bins, [record.verification.psnr_db for record in records]),
+        (found.rate_bins, [record.stored.file.rate_bpp for record in records]),
     ):
         assert sum(each.n for each in bins) == len(records)
         assert all(any(each.low <= value < each.high for each in bins) for value in values)
@@ -110,8 +110,8 @@ def test_the_history_is_the_mean_of_each_last_attempt(store: ObjectStore):
         {
             **dict.fromkeys(("run_id", "config_digest"), "any"),
             "schema_version": 1,
-            "image_digest": record.image_digest,
-            "archive_digest": record.archive_digest,
+            "image_digest": record.origin.image.digest,
+            "archive_digest": record.origin.setting.archive_digest,
             "attempt": attempt,
             "step": step,
             "n_steps": 100,
@@ -144,7 +144,7 @@ def test_the_worst_row_of_each_image_comes_once(store: ObjectStore):
 def test_a_run_is_told_apart(store: ObjectStore):
     append(
         store,
-        [*sweep_records(n_images=1), archived("a"), failed_record(planned("b", "other"), ValueError("no"))],
+        [*sweep_records(n_images=1), archived("a"), Failed.of(planned("b", "other"), ValueError("no"))],
     )
     assert facts_of(store, "sweep").totals.n_archived == 6
     assert facts_of(store, "other").totals.n_failed == 1
@@ -154,14 +154,16 @@ def test_a_run_is_told_apart(store: ObjectStore):
 def test_findings_are_the_last_audits_that_are_losses(store: ObjectStore):
     record = archived("a")
     append(store, [record])
-    first = AuditRow(run_id="audit", checked_at=now(), key="a.inr", status=DAMAGED, error_message="one bit")
-    again = dataclasses.replace(first, checked_at=now(), status=INTACT)
+    first = AuditRow(
+        run_id="audit", checked_at=now(), key="a.inr", status=AuditStatus.DAMAGED, error_message="one bit"
+    )
+    again = dataclasses.replace(first, checked_at=now(), status=AuditStatus.INTACT)
     append_audits(store, [first, dataclasses.replace(first, key="b.inr"), again])
-    assert facts_of(store).findings == (Finding("b.inr", DAMAGED, "one bit"),)
+    assert facts_of(store).findings == (Finding("b.inr", "damaged", "one bit"),)
 
 
 def test_failures_and_settings_are_bounded(store: ObjectStore):
-    many = [failed_record(planned(f"{n:04d}"), ValueError("no")) for n in range(queries.MAX_FAILURES + 5)]
+    many = [Failed.of(planned(f"{n:04d}"), ValueError("no")) for n in range(queries.MAX_FAILURES + 5)]
     append(store, [*many, *(archived(str(n), goal_value=1 + n) for n in range(queries.MAX_SETTINGS + 5))])
     found = facts_of(store)
     assert (len(found.failures), found.totals.n_failed) == (queries.MAX_FAILURES, queries.MAX_FAILURES + 5)

@@ -26,14 +26,15 @@ def opened(uri: str | None) -> Image.Image:
 def test_both_pictures_are_close_to_those_of_the_files(tmp_path: Path, vector: str):
     store = open_store(str(tmp_path / "store"))
     record = real_record(store, tmp_path / "photos" / "a.png", f"{vector}.inr")
+    facts = record.stored.picture
     [found] = pairs(store, [record], RunOptions(), None)
     pair = shown_pair(found)
-    assert (pair.width, pair.height, pair.note) == (record.width, record.height, "")
+    assert (pair.width, pair.height, pair.note) == (facts.width, facts.height, "")
     assert not pair.is_reduced
     original, reconstruction = opened(pair.original), opened(pair.reconstruction)
-    assert original.size == reconstruction.size == (record.width, record.height)
+    assert original.size == reconstruction.size == (facts.width, facts.height)
     expected = np.asarray(Image.open(tmp_path / "photos" / "a.png").convert("RGB"), int)
-    if record.channels in (1, 3):  # WebP drops colour where alpha is zero
+    if facts.channels in (1, 3):  # WebP drops colour where alpha is zero
         assert np.abs(np.asarray(original.convert("RGB"), int) - expected).mean() < 25
     assert np.abs(np.asarray(reconstruction.convert("RGB"), int) - expected).mean() > 10
 

@@ -10,14 +10,13 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks.catalogue.parts import IMAGES
-from tasks.catalogue.records import failed_record
 from tasks.errors import CatalogueError
 from tasks.report.html.render import make_report, store_page
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.store.locations import open_store
 from tests.tasks.report.html.archive import fill, sweep_records
-from tests.tasks.rows import archived, planned
+from tests.tasks.rows import archived, failed
 
 OPTIONS = RunOptions(device="cpu")
 
@@ -136,7 +135,7 @@ def test_the_numbers_of_the_catalogue_are_on_the_page(html: str):
 
 def test_an_archive_of_failures_has_a_page(tmp_path: Path):
     store = open_store(str(tmp_path))
-    append(store, [failed_record(planned("a"), ValueError("no"))])
+    append(store, [failed("a")])
     report = make_report(store, OPTIONS)
     assert specs_of(report.html) == []
     assert "ValueError" in report.html

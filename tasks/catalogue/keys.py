@@ -1,0 +1,15 @@
+"""The keys of stored images. They are content addresses: of the image, and of all that decides its file."""
+
+BITSTREAM_SUFFIX = ".inr"
+SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png")
+FOLDER = "bitstreams"
+
+
+def object_key(image_digest: str, archive_digest: str, suffix: str) -> str:
+    """Where the object of an image under a config is stored; `suffix`, one of `SUFFIXES`, says what it is."""
+    return f"{FOLDER}/{image_digest[:2]}/{image_digest}/{archive_digest}{suffix}"
+
+
+def object_keys(image_digest: str, archive_digest: str) -> tuple[str, ...]:
+    """Every key that the object of an image under a config may have."""
+    return tuple(object_key(image_digest, archive_digest, suffix) for suffix in SUFFIXES)

@@ -1,0 +1,111 @@
+"""What decides the bytes of an image's file beside the image, and the digest that names it in keys."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import inr
+from inr.bitstream import FORMAT_VERSION
+from inr.config import CodecConfig, Contract
+from inr.errors import ConfigError
+
+GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
+
+
+class Goal(NamedTuple):
+    """What a fit aims at: its name, one of `GOALS`, and its value."""
+
+    name: str
+    value: float
+
+    def __str__(self) -> str:
+        form = {"rd_lambda": "λ {:g}", "target_psnr_db": "{:g} dB", "target_bpp": "{:g} bpp"}
+        return form.get(self.name, self.name + " {:g}").format(self.value)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image becomes a file.
+
+    Attributes:
+        config: How to encode.
+        contract: What the image must reach; None if whatever a fit reaches is taken.
+        n_steps: Optimiser steps of each fit; None for those of the config's preset.
+    """
+
+    config: CodecConfig
+    contract: Contract | None = None
+    n_steps: int | None = None
+
+    def archive_digest(self) -> str:
+        """SHA-256 over config, contract, steps, format and encoder version, as 64 hexadecimal digits."""
+        decides: dict[str, object] = {
+            "config": self.config.digest(),
+            "encoder": inr.__version__,
+            "format": FORMAT_VERSION,
+        }
+        if self.contract is not None:
+            decides["contract"] = dataclasses.asdict(self.contract)
+        if self.n_steps is not None:
+            decides["n_steps"] = self.n_steps
+        return hashlib.sha256(json.dumps(decides, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def goal(self) -> Goal:
+        """What the config aims at."""
+        for name in GOALS:
+            if (value := getattr(self.config, name)) is not None:
+                return Goal(name, float(value))
+        raise ConfigError(f"config: expected one of {', '.join(GOALS)}, found none")
+
+    def describe(self) -> str:
+        """Model, preset, goal, contract and steps, for people."""
+        name, value = self.goal
+        least = f", at least {self.contract.min_psnr_db:g} dB" if self.contract else ""
+        steps = f", fits of {self.n_steps} steps" if self.n_steps is not None else ""
+        return f"{self.config.model} {self.config.preset}, {name} = {value:g}{least}{steps}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A recipe as rows have it; they do not say how often a contract may refit.
+
+    Attributes:
+        archive_digest: See `Recipe.archive_digest`.
+        config_digest: SHA-256 of `config_json`.
+        config_json: The config, as canonical JSON.
+        model: Model family asked for.
+        preset: Preset asked for.
+        goal: Name of the goal, one of `GOALS`.
+        goal_value: λ, dB or bits per pixel asked for.
+        seed: Seed of the fit.
+        min_psnr_db: Least PSNR by contract, in dB; None without a contract.
+    """
+
+    archive_digest: str
+    config_digest: str
+    config_json: str
+    model: str
+    preset: str
+    goal: str
+    goal_value: float
+    seed: int
+    min_psnr_db: float | None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Setting":
+        """The setting of a recipe."""
+        config = recipe.config
+        return cls(
+            archive_digest=recipe.archive_digest(),
+            config_digest=config.digest(),
+            config_json=config.to_json(),
+            model=config.model,
+            preset=config.preset,
+            goal=recipe.goal.name,
+            goal_value=recipe.goal.value,
+            seed=config.seed,
+            min_psnr_db=recipe.contract.min_psnr_db if recipe.contract else None,
+        )

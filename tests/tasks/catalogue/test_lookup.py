@@ -1,0 +1,85 @@
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.lookup import archived_objects, find, last_audits, latest
+from tasks.catalogue.records import Failed, now
+from tasks.catalogue.rows import row_of
+from tasks.errors import CatalogueError
+from tasks.steps.commit import append, append_audits
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import ARCHIVE, archived, changed, digest, failed, listed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def audit(key: str, status: AuditStatus, seconds: float = 0.0) -> AuditRow:
+    at = now() + timedelta(seconds=seconds)
+    return AuditRow(run_id="run", checked_at=at, key=key, status=status)
+
+
+def test_the_latest_row_counts_whatever_the_order_of_parts(store: LocalStore):
+    first, later = archived("a"), archived("b")
+    append(store, [changed(later, recorded_at=later.recorded_at + timedelta(seconds=1))])
+    append(store, [first, failed("b", ValueError("earlier"))])
+    append(store, [failed("a", ValueError("later"))])
+    file = later.stored.file
+    assert archived_objects(store, ARCHIVE) == {digest("b"): (file.key, file.n_bytes)}
+    assert archived_objects(store, "another config") == {}
+
+
+def test_an_empty_store_has_nothing_archived(store: LocalStore):
+    assert archived_objects(store, ARCHIVE) == {}
+    assert find(store, digest("a.png"), ARCHIVE) is None
+    assert last_audits(store) == {}
+
+
+def test_an_image_is_found_under_each_config(store: LocalStore):
+    one, other = archived("a"), archived("a", archive_digest="f" * 64)
+    append(store, [one, other, archived("b")])
+    assert find(store, digest("a"), ARCHIVE) == one
+    assert find(store, digest("a"), "f" * 64) == other
+    append(store, [failed("a")])
+    assert find(store, digest("a"), ARCHIVE) is None
+
+
+def test_a_file_that_could_not_be_read_stands_for_itself():
+    rows = [
+        row_of(Failed.of(listed(name), OSError(text))) for name, text in (("a", "1"), ("b", "2"), ("a", "3"))
+    ]
+    assert [row["error_message"] for row in latest(rows)] == ["3", "2"]
+
+
+@pytest.mark.parametrize(("status", "counts"), [(s, s not in ("damaged", "missing")) for s in AuditStatus])
+def test_what_an_audit_found_lost_is_archived_no_more(store: LocalStore, status: AuditStatus, counts: bool):
+    image = archived("a")
+    append(store, [image])
+    append_audits(store, [audit(image.stored.file.key, status, 1.0)])
+    assert (digest("a") in archived_objects(store, ARCHIVE)) is counts
+    append(store, [changed(image, recorded_at=now() + timedelta(seconds=2))])
+    assert digest("a") in archived_objects(store, ARCHIVE)
+
+
+def test_the_latest_audit_of_a_key_counts_whatever_the_order_of_parts(store: LocalStore):
+    late, early = audit("a", AuditStatus.INTACT, 5.0), audit("a", AuditStatus.DAMAGED)
+    append_audits(store, [late])
+    append_audits(store, [early, audit("b", AuditStatus.MISSING)])
+    assert {key: row.status for key, row in last_audits(store).items()} == {"a": "intact", "b": "missing"}
+
+
+def test_an_audit_of_an_unknown_status_is_named(store: LocalStore):
+    row = audit("a", AuditStatus.INTACT)
+    object.__setattr__(row, "status", _Later.LATER)
+    append_audits(store, [row])
+    with pytest.raises(CatalogueError, match="a: status: 'later' is not a valid AuditStatus"):
+        last_audits(store)
+
+
+class _Later:
+    LATER = dataclasses.make_dataclass("Status", ["value"])("later")

@@ -1,0 +1,72 @@
+import dataclasses
+import json
+
+import pytest
+
+import inr
+from inr.bitstream import FORMAT_VERSION
+from inr.config import CodecConfig, Contract
+from tasks.catalogue.recipe import Goal, Recipe, Setting
+from tests.tasks.rows import digest
+
+CONFIG = CodecConfig(model="mlp", preset="draft")
+
+
+def test_every_part_of_a_recipe_decides_its_digest():
+    recipes = [
+        Recipe(CONFIG),
+        Recipe(dataclasses.replace(CONFIG, seed=1)),
+        Recipe(CONFIG, Contract(30.0)),
+        Recipe(CONFIG, Contract(30.0, 1)),
+        Recipe(CONFIG, Contract(31.0)),
+        Recipe(CONFIG, n_steps=100),
+        Recipe(CONFIG, Contract(30.0), 100),
+    ]
+    assert len({recipe.archive_digest() for recipe in recipes}) == len(recipes)
+    assert Recipe(CONFIG).archive_digest() == Recipe(CONFIG, None, None).archive_digest()
+
+
+def test_the_digest_is_that_of_canonical_json_so_that_keys_stay_what_they_are():
+    """Spelt out, since a key that changes makes every image of an archive again."""
+    decides = f'"config":"{CONFIG.digest()}",'
+    rest = f'"encoder":"{inr.__version__}","format":{FORMAT_VERSION}}}'
+    contract = '"contract":{"max_refits":3,"min_psnr_db":30.0},'
+    assert Recipe(CONFIG).archive_digest() == digest(f"{{{decides}{rest}")
+    assert Recipe(CONFIG, Contract(30.0)).archive_digest() == digest(f"{{{decides}{contract}{rest}")
+
+
+@pytest.mark.parametrize(
+    ("config", "goal", "shown"),
+    [
+        (CONFIG, ("rd_lambda", 0.002), "λ 0.002"),
+        (CodecConfig(target_psnr_db=30), ("target_psnr_db", 30.0), "30 dB"),
+        (CodecConfig(target_bpp=0.25), ("target_bpp", 0.25), "0.25 bpp"),
+    ],
+)
+def test_a_goal_has_a_name_and_a_value(config: CodecConfig, goal: tuple[str, float], shown: str):
+    assert Recipe(config).goal == goal
+    assert str(Recipe(config).goal) == shown
+
+
+def test_a_goal_that_nobody_knows_is_shown_by_its_name():
+    assert str(Goal("target_ssim", 0.9)) == "target_ssim 0.9"
+
+
+def test_a_recipe_is_described_for_people():
+    assert Recipe(CONFIG).describe() == "mlp draft, rd_lambda = 0.002"
+    full = Recipe(CONFIG, Contract(30.0), 100)
+    assert full.describe() == "mlp draft, rd_lambda = 0.002, at least 30 dB, fits of 100 steps"
+
+
+def test_a_setting_is_the_recipe_as_rows_have_it():
+    setting = Setting.of(Recipe(CONFIG, Contract(30.0)))
+    assert json.loads(setting.config_json)["model"] == setting.model == "mlp"
+    assert (setting.preset, setting.goal, setting.goal_value, setting.seed) == (
+        "draft",
+        "rd_lambda",
+        0.002,
+        0,
+    )
+    assert setting.min_psnr_db == 30.0
+    assert setting.config_digest == CONFIG.digest()
+    assert Setting.of(Recipe(CONFIG)).min_psnr_db is None

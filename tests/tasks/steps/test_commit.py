@@ -1,0 +1,72 @@
+"""What makes an image archived: its row, and the history of its fits before that."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from inr import Progress
+from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.lookup import find, last_audits
+from tasks.catalogue.parts import HISTORY_SCHEMA, IMAGES, read_history, read_images
+from tasks.catalogue.records import Failed, now
+from tasks.plan.claims import Claim, read_claim, write_claim
+from tasks.steps.commit import append, append_audits, record_batch
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import ARCHIVE, archived, digest, failed, listed, planned, stored_of
+
+POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def test_an_archived_image_comes_back_as_it_was_written(store: LocalStore):
+    image = archived(also_at=("b.png",), psnr_db=math.inf)
+    append(store, [image])
+    assert find(store, digest("a.png"), ARCHIVE) == image
+    assert find(store, digest("other"), ARCHIVE) is None
+
+
+def test_every_ending_is_a_row(store: LocalStore):
+    later = Failed.of(stored_of(planned("c")), ValueError("verification"))
+    append(store, [archived(), failed("b"), later, Failed.of(listed("d"), OSError("unreadable"))])
+    rows = {row["source_path"]: row for row in read_images(store).to_pylist()}
+    assert [rows[name]["status"] for name in ("a.png", "b", "c", "d")] == ["archived", *["failed"] * 3]
+    assert (rows["b"]["key"], rows["c"]["key"]) == (None, stored_of(planned("c")).file.key)
+    assert rows["d"]["image_digest"] is None
+
+
+def test_the_history_is_taken_from_the_claim(store: LocalStore):
+    write_claim(store, Claim(archived().stored, (POINT, dataclasses.replace(POINT, step=200))))
+    append(store, [archived(), archived("without claim"), failed("b")])
+    rows = read_history(store).to_pylist()
+    assert [row["step"] for row in rows] == [100, 200]
+    assert rows[0]["image_digest"] == digest("a.png")
+    assert read_history(store).schema.names == HISTORY_SCHEMA.names
+
+
+def test_a_batch_of_failures_has_no_history(store: LocalStore):
+    append(store, [failed("a"), failed("b")])
+    assert store.objects("catalogue/history") == []
+    assert len(store.objects(IMAGES)) == 1
+
+
+def test_claims_of_what_is_archived_go_and_those_of_failures_stay(store: LocalStore):
+    done, again = archived("a"), stored_of(planned("b"))
+    for stored in (done.stored, again):
+        write_claim(store, Claim(stored, (POINT,)))
+    record_batch.fn(store.url, [done, Failed.of(again, ValueError("no"))], 2)
+    assert read_claim(store, digest("a"), ARCHIVE, done.stored.file.bitstream_digest) is None
+    assert read_claim(store, digest("b"), ARCHIVE, again.file.bitstream_digest) is not None
+    assert len(read_history(store)) == 1
+
+
+def test_audits_come_back_as_they_were_written(store: LocalStore):
+    intact = AuditRow(run_id="run", checked_at=now(), key="a", status=AuditStatus.INTACT, n_bytes=9)
+    orphan = AuditRow(run_id="run", checked_at=now(), key="b", status=AuditStatus.ORPHAN)
+    append_audits(store, [intact, orphan])
+    assert last_audits(store) == {"a": intact, "b": orphan}
