@@ -46,7 +46,7 @@ def run_name() -> str:
     """The name of a run in Prefect's lists: what it archives, where, and how."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    recipe = Recipe(config, given.get("contract"))
+    recipe = Recipe(config, given.get("contract"), given.get("n_steps"))
     return f"archive {given['source']} into {given['store']}, {recipe.describe()}"
 
 
@@ -57,6 +57,7 @@ def archive(
     config: CodecConfig | None = None,
     options: RunOptions | None = None,
     contract: Contract | None = None,
+    n_steps: int | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -67,6 +68,7 @@ def archive(
         config: How to encode; the defaults of `CodecConfig` if not given.
         options: How to work; the settings of the environment if not given.
         contract: The quality that every image must reach, if any.
+        n_steps: Optimiser steps of each fit; the preset's if not given.
 
     Returns:
         The `RunSummary`, where every image was archived.
@@ -78,7 +80,7 @@ def archive(
     run, target = begin(options), open_store(store)
     target.clean()
     forget_old_batches(target)
-    job = new_job(run, target.url, Recipe(config or CodecConfig(), contract))
+    job = new_job(run, target.url, Recipe(config or CodecConfig(), contract, n_steps))
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
     summary = _new_summary(source, job, plan)
@@ -150,9 +152,8 @@ def _parameters(job: ArchiveJob, folder: str, n_batches: int, number: int) -> di
         "number": number,
         "n_batches": n_batches,
         "run_id": job.run_id,
-        "config": asdict(job.recipe.config),
+        "recipe": asdict(job.recipe),
         "options": job.options.model_copy(update={"deployment": None}).model_dump(),
-        "contract": asdict(job.recipe.contract) if job.recipe.contract else None,
     }
 
 

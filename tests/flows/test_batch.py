@@ -18,7 +18,7 @@ from tests.tasks.rows import source_image
 
 def test_a_batch_of_a_run_that_is_over_does_nothing(store: LocalStore):
     folder = new_folder("run")
-    given = {"n_batches": 1, "run_id": "run", "config": DRAFT, "options": OPTIONS}
+    given = {"n_batches": 1, "run_id": "run", "recipe": Recipe(DRAFT), "options": OPTIONS}
     with pytest.raises(ObjectMissing):
         archive_batch(store.url, folder, 0, **given)
     assert write_batches(store, folder, [source_image("gone.png")], 1) == 1
