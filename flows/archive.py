@@ -65,8 +65,8 @@ def archive(
         source: Folder or file, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
         store: Folder of the archive, as a path or ``file:`` URI, made if it does not exist; or
             ``s3://bucket/prefix``, in a bucket that exists.
-        config: How to encode; the defaults of `CodecConfig` if not given.
-        options: How to work; the settings of the environment if not given.
+        config: The encoding; the defaults of `CodecConfig` if not given.
+        options: The way of working; the settings of the environment if not given.
         contract: The quality that every image must reach, if any.
         n_steps: Optimiser steps of each fit; the preset's if not given.
 
@@ -160,7 +160,7 @@ def _parameters(job: ArchiveJob, folder: str, n_batches: int, number: int) -> di
 def _outcomes_of_batch(
     store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
 ) -> Sequence[Outcome]:
-    """How a batch ended; where its run was lost, failures of those of its images that are not archived."""
+    """The ending of a batch; where its run was lost, failures for its images that are not archived."""
     if (outcomes := read_outcome(store, folder, number)) is not None:
         return outcomes
     done = archived_in(store, job.recipe.archive_digest())

@@ -34,13 +34,13 @@ def archive_batch(
     """Archive the images of a batch that a run of ``archive`` has put into the store.
 
     Args:
-        store: Where the archive is, as this host names it.
-        folder: Where in the store the run keeps its batches.
+        store: The archive, as this host names it.
+        folder: The place in the store where the run keeps its batches.
         number: Number of the batch, from 0.
         n_batches: Batches of the run, for people.
         run_id: Name of the run in rows.
-        recipe: How to encode, and the quality that every image must reach, if any.
-        options: How to work, on this host.
+        recipe: The encoding, and the quality that every image must reach, if any.
+        options: The way of working, on this host.
 
     Returns:
         The `RunSummary` of the batch, where every image was archived. The rows are in the store too, for

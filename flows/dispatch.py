@@ -29,7 +29,7 @@ def done_batches(n_batches: int, parameters: Parameters, deployment: str | None)
     """Have every batch done.
 
     Args:
-        n_batches: How many there are.
+        n_batches: Number of batches.
         parameters: Gives the parameters of `archive_batch` for a number.
         deployment: ``flow/name`` of the deployment to submit them to; None for this process.
 

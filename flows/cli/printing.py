@@ -1,4 +1,4 @@
-"""How the command line prints: lines, tables, JSON, and progress bars on a terminal.
+"""Print lines, tables and JSON, and show progress bars on a terminal.
 
 Rich is imported where it is used: a command that prints two lines, as `decode` does, starts sooner without.
 """
@@ -39,7 +39,7 @@ def table(
         columns: Names of the columns.
         rows: Cells of each row; nothing in them is markup.
         left: Columns of text, which stand at the left; the first one does in any case.
-        red: Whether the row of a number stands out.
+        red: Says of a row, by its number, if it stands out.
     """
     from rich.console import Console
     from rich.table import Table

@@ -57,7 +57,7 @@ def started(run: Callable[[], Any], *, bar: bool) -> Any:
 
     Args:
         run: Calls the flow.
-        bar: Whether to show a progress bar, where standard error is a terminal.
+        bar: Show a progress bar, where standard error is a terminal.
 
     Returns:
         The summary of the run; images that failed are counted in it.

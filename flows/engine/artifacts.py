@@ -55,7 +55,7 @@ class Table:
     Attributes:
         name: Ends the artifact's key.
         rows: Some of the rows or all of them, each from column to cell; of these `MAX_ROWS` are shown.
-        n_rows: How many rows there are.
+        n_rows: Number of rows in all.
     """
 
     name: str

@@ -20,7 +20,7 @@ class Purpose:
     """The run that a plan is made for.
 
     Attributes:
-        source: Where the originals are, as the flow is given it.
+        source: The place of the originals, as the flow is given it.
         store: URL of the archive.
         archive_digest: Digest of what decides the bytes beside the image.
     """

@@ -28,7 +28,7 @@ class Step(NamedTuple):
     Attributes:
         task: The task.
         parameters: Its parameters, by name.
-        is_for_group: Whether it returns a list with a result or an exception for each item of a group,
+        is_for_group: True if it returns a list with a result or an exception for each item of a group,
             in their order; else it is for one item, and returns the item's result.
     """
 
