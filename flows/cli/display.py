@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.originals.listing import printable
-from tasks.report.summary import COLUMNS, RunSummary, number, reason, table_row
+from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
 
 if TYPE_CHECKING:
     from tasks.catalogue.query import Answer
@@ -171,7 +171,7 @@ def show_run(summary: RunSummary) -> None:
         _line(
             f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes}: "
             f"{summary.rate_bpp:.3f} bpp, "
-            f"mean PSNR {number(summary.mean_psnr_db, '.2f')} dB, {summary.wall_seconds:.1f} s"
+            f"mean PSNR {summary.mean_psnr_db:.2f} dB, {summary.wall_seconds:.1f} s"
         )
 
 

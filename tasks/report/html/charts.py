@@ -14,8 +14,8 @@ import altair as alt
 
 from inr.config import MODELS
 from tasks.catalogue.recipe import Goal
-from tasks.report.html.comparison import Comparison
-from tasks.report.html.facts import Bin, HistoryPoint, Point
+from tasks.report.html.comparison import ComparedCurves
+from tasks.report.html.facts import Bin, BitstreamPoint, HistoryPoint
 
 HEIGHT = 300
 MANY_POINTS = 1000
@@ -50,13 +50,13 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
 
-def scatters(points: Sequence[Point]) -> list[Chart]:
+def scatters(points: Sequence[BitstreamPoint]) -> list[Chart]:
     """PSNR over rate, a chart per model, a colour per goal; all with the same axes."""
     models = sorted({point.model for point in points}, key=_rank)
     return [_scatter(model, points) for model in models]
 
 
-def _scatter(model: str, everything: Sequence[Point]) -> Chart:
+def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
     points = [point for point in everything if point.model == model]
     rate_range = _padded_log([point.rate_bpp for point in everything])
     psnr_range = _padded([point.psnr_db for point in everything])
@@ -100,7 +100,7 @@ def _scatter(model: str, everything: Sequence[Point]) -> Chart:
     )
 
 
-def _quantile_row(goal: Goal | None, points: Sequence[Point]) -> tuple[str, ...]:
+def _quantile_row(goal: Goal | None, points: Sequence[BitstreamPoint]) -> tuple[str, ...]:
     mine = [point for point in points if point.goal == goal]
     rates, qualities = _quantiles([p.rate_bpp for p in mine]), _quantiles([p.psnr_db for p in mine])
     return (
@@ -229,7 +229,7 @@ def _history_rows(goal: Goal | None, points: Sequence[HistoryPoint]) -> Iterable
         yield (str(goal), str(point.n_images), *numbers)
 
 
-def rd_curves(found: Comparison) -> Chart:
+def rd_curves(found: ComparedCurves) -> Chart:
     """The curves of a comparison."""
     everything = [point for curve in found.curves for point in curve.points if math.isfinite(point.psnr_db)]
     chart = (
