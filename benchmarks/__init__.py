@@ -1,1 +1,1 @@
-"""What README claims, each reproducible with one command: `rd`, `speed`, `pipeline`."""
+"""The measurements behind docs/results.md, each made again by one command: see `make help`."""

@@ -86,7 +86,7 @@ class Checkout:
         return Run(file.stem, state, self.name, turn, cost.cpu_seconds, cost.seconds, cost.peak_mib)
 
     def image_of(self, file: Path) -> Path:
-        """Where the image of a file goes."""
+        """The place of the image of a file."""
         return self.caches / f"{file.stem}.png"
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""What each choice in a fit is worth: the same images at one λ, one choice changed at a time.
+"""The worth of each choice in a fit: the same images at one λ, one choice changed at a time.
 
     python -m benchmarks.fit_choices --images kodak --names kodim03 kodim20 kodim24 --out NAME
 

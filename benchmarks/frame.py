@@ -37,7 +37,7 @@ FLOORS = tuple(Path(inr.__path__[0]).with_name(name) for name in ("inr", "tasks"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a result comes from.
+    """The origin of a result.
 
     Attributes:
         date: The time at which it was written, UTC.

@@ -1,4 +1,4 @@
-"""The networks that files of family `cnn` are told as differences from: fitted to many photographs at once.
+"""The networks that files of family `cnn` are differences from: fitted to many photographs at once.
 
     python -m benchmarks.prior PHOTOS --out inr/cnn/priors.json
 
@@ -44,7 +44,7 @@ CUBIC = (-0.0351562, 0.2617188, 0.8789062, -0.1054688)  # Keys, a = -3/4, a quar
 
 
 def architecture_of(channels: int) -> LatentPyramid:
-    """That of the shared networks, for one crop."""
+    """The architecture of the shared networks, for one crop."""
     return LatentPyramid(
         channels=channels,
         width=SIDE,

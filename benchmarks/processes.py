@@ -1,4 +1,4 @@
-"""What a command takes, from its start to its exit: seconds, processor seconds, and memory."""
+"""The cost of a command, from its start to its exit: seconds, processor seconds, and memory."""
 
 import json
 import os
@@ -31,7 +31,7 @@ Sample = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took.
+    """The cost of a command.
 
     Attributes:
         seconds: From its start to its exit.

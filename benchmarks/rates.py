@@ -1,4 +1,4 @@
-"""How long fits take and how large their files are, by preset, λ and size: what `inr plan` goes by at first.
+"""Seconds of fits and bytes of their files, by preset, λ and size: `inr plan` goes by them at first.
 
     python -m benchmarks.rates --out tasks/plan/rates
 

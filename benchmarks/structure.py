@@ -122,7 +122,7 @@ def arrows(modules: Sequence[Module]) -> set[tuple[str, str]]:
 
 
 def circles(edges: set[tuple[str, str]]) -> int:
-    """How many sets of nodes reach each other along the edges."""
+    """Count the sets of nodes that reach each other along the edges."""
     reached = {start: {end for begin, end in edges if begin == start} for start, _ in edges}
     for via, beyond in reached.items():
         for ends in reached.values():
@@ -142,7 +142,7 @@ def _runs_back(edge: tuple[str, str]) -> bool:
 
 
 def n_loose(modules: Sequence[Module]) -> int:
-    """How often `LOOSE` is a type."""
+    """Count the types that are `LOOSE`."""
     nodes = (node for module in modules for node in ast.walk(module.tree))
     return sum(isinstance(node, ast.Subscript) and ast.unparse(node) == LOOSE for node in nodes)
 

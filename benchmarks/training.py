@@ -1,4 +1,4 @@
-"""How entropy and PSNR move over a fit, for several λ and both families: the data of the patent's Fig. 5.
+"""The course of entropy and PSNR over a fit, for several λ and both families: the data of Fig. 5.
 
     python -m benchmarks.training --images kodak --out benchmarks/results/fig5
 

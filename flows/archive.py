@@ -47,7 +47,7 @@ def run_name() -> str:
     """The name of a run in Prefect's lists: what it archives, where, and how."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    recipe = Recipe(config, given.get("contract"))
+    recipe = Recipe(config, given.get("contract"), given.get("n_steps"))
     return f"archive {given['source']} into {given['store']}, {recipe.describe()}"
 
 
@@ -58,6 +58,7 @@ def archive(
     config: CodecConfig | None = None,
     options: RunOptions | None = None,
     contract: Contract | None = None,
+    n_steps: int | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -65,9 +66,10 @@ def archive(
         source: Folder or file, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
         store: Folder of the archive, as a path or ``file:`` URI, made if it does not exist; or
             ``s3://bucket/prefix``, in a bucket that exists.
-        config: How to encode; the defaults of `CodecConfig` if not given.
-        options: How to work; the settings of the environment if not given.
+        config: The encoding; the defaults of `CodecConfig` if not given.
+        options: The way of working; the settings of the environment if not given.
         contract: The quality that every image must reach, if any.
+        n_steps: Optimiser steps of each fit; the preset's if not given.
 
     Returns:
         The `RunSummary`, where every image was archived.
@@ -79,7 +81,7 @@ def archive(
     run, target = begin(options), open_store(store)
     target.clean()
     forget_old_batches(target)
-    job = new_job(run, target.url, Recipe(config or CodecConfig(), contract))
+    job = new_job(run, target.url, Recipe(config or CodecConfig(), contract, n_steps))
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
     summary = _new_summary(source, job, plan)
@@ -151,16 +153,15 @@ def _parameters(job: ArchiveJob, folder: str, n_batches: int, number: int) -> di
         "number": number,
         "n_batches": n_batches,
         "run_id": job.run_id,
-        "config": asdict(job.recipe.config),
+        "recipe": asdict(job.recipe),
         "options": job.options.model_copy(update={"deployment": None}).model_dump(),
-        "contract": asdict(job.recipe.contract) if job.recipe.contract else None,
     }
 
 
 def _outcomes_of_batch(
     store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
 ) -> Sequence[Outcome]:
-    """How a batch ended; where its run was lost, failures of those of its images that are not archived."""
+    """The ending of a batch; where its run was lost, failures for its images that are not archived."""
     if (outcomes := read_outcome(store, folder, number)) is not None:
         return outcomes
     done = archived_in(store, job.recipe.archive_digest())

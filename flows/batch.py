@@ -7,7 +7,6 @@ from prefect.runtime import flow_run
 
 from flows.engine.images import archive_all, new_job
 from flows.engine.runs import begin, ended
-from inr import CodecConfig, Contract
 from tasks.catalogue.recipe import Recipe
 from tasks.plan.batches import read_batch, write_outcome
 from tasks.report.summary import RunSummary
@@ -29,21 +28,19 @@ def archive_batch(
     number: int,
     n_batches: int,
     run_id: str,
-    config: CodecConfig,
+    recipe: Recipe,
     options: RunOptions,
-    contract: Contract | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive the images of a batch that a run of ``archive`` has put into the store.
 
     Args:
-        store: Where the archive is, as this host names it.
-        folder: Where in the store the run keeps its batches.
+        store: The archive, as this host names it.
+        folder: The place in the store where the run keeps its batches.
         number: Number of the batch, from 0.
         n_batches: Batches of the run, for people.
         run_id: Name of the run in rows.
-        config: How to encode.
-        options: How to work, on this host.
-        contract: The quality that every image must reach, if any.
+        recipe: The encoding, and the quality that every image must reach, if any.
+        options: The way of working, on this host.
 
     Returns:
         The `RunSummary` of the batch, where every image was archived. The rows are in the store too, for
@@ -56,10 +53,8 @@ def archive_batch(
     """
     run, target = begin(options, run_id=run_id), open_store(store)
     images = read_batch(target, folder, number)
-    recipe = Recipe(config, contract)
-    job = new_job(run, target.url, recipe)
-    how, which = recipe.describe(), f"batch {number + 1} of {n_batches}"
-    summary = RunSummary(run_id, folder, target.url, how, which, n_planned=len(images))
+    job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
+    summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=len(images))
     outcomes = archive_all(run, ((image, job) for image in images), summary)
     write_outcome(target, folder, number, outcomes)
     return ended(summary)

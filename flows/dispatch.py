@@ -1,4 +1,4 @@
-"""How the batches of a run get done: one after the other in this process, or by the runs of a deployment.
+"""Have the batches of a run done: one after the other in this process, or by the runs of a deployment.
 
 A run of a deployment is taken by a worker of its pool, on any host that reaches the store. The rows of
 a batch are read from the store; the state of the run that did it only says that it is over.
@@ -29,7 +29,7 @@ def done_batches(n_batches: int, parameters: Parameters, deployment: str | None)
     """Have every batch done.
 
     Args:
-        n_batches: How many there are.
+        n_batches: Number of batches.
         parameters: Gives the parameters of `archive_batch` for a number.
         deployment: ``flow/name`` of the deployment to submit them to; None for this process.
 

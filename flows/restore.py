@@ -33,7 +33,7 @@ def restore(
         target: Folder to write into; made if it does not exist. Files that are there are never replaced.
         where: Which images, as a condition in SQL on the columns of ``images``.
         format: Format of the files.
-        options: How to work; the settings of the environment if not given.
+        options: The way of working; the settings of the environment if not given.
 
     Returns:
         The `RestoreSummary`, where every image was restored.

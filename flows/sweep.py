@@ -43,13 +43,13 @@ def sweep(
     """Archive a sample of a source under every setting that is not in the store yet, and compare them.
 
     Args:
-        source: As of `flows.archive`.
-        store: As of `flows.archive`; the rows and bitstreams are those of an archive.
+        source: See `flows.archive`.
+        store: See `flows.archive`; the rows and bitstreams are those of an archive.
         rd_lambdas: λ to try.
         models: Model families to try; all there are if not given.
-        preset: How much time a fit may take.
+        preset: Length of a fit, one of `config.PRESETS`.
         sample: So many images; all if there are fewer.
-        options: How to work; the settings of the environment if not given.
+        options: The way of working; the settings of the environment if not given.
 
     Returns:
         The `SweepReport`, where every image was archived under every setting.

@@ -47,7 +47,7 @@ def verify(
         store: Folder of the archive, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
         sample: So many bitstreams at random; all if not given.
         unread_days: Only what was not verified or audited for so many days.
-        options: How to work; the settings of the environment if not given.
+        options: The way of working; the settings of the environment if not given.
 
     Returns:
         The `AuditSummary`, where every bitstream read is intact.

@@ -9,6 +9,7 @@ import importlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = ("inr", "tasks", "flows")  # each imports those before it, and itself
 MAX_FILES = 12  # of a folder
+MAX_LINES = 320  # of a file
+MAX_BODY_LINES = 40  # of a function
 
 # Rooms from the ground up: each imports those before it in its list, and itself. A room that holds others
 # stands for them. "" is what lies on a floor outside of its rooms.
@@ -216,6 +219,33 @@ def test_a_library_is_imported_in_its_place_only(library: str) -> None:
 @pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES.values()}))
 def test_a_folder_holds_a_dozen_files_at_most(folder: Path) -> None:
     assert len(list(folder.glob("*.py"))) <= MAX_FILES
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_file_is_short(name: str) -> None:
+    assert len(SOURCES[name].read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def _functions(name: str) -> Iterator[ast.FunctionDef]:
+    tree = ast.parse(SOURCES[name].read_text(encoding="utf-8"))
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def _n_lines(function: ast.FunctionDef) -> int:
+    """Lines of a function's body, its docstring aside."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_function_is_short(name: str) -> None:
+    assert not {each.name: _n_lines(each) for each in _functions(name) if _n_lines(each) > MAX_BODY_LINES}
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES.keys() - ROOMS))
+def test_a_modules_test_is_found_by_its_name(name: str) -> None:
+    path = SOURCES[name].relative_to(ROOT)
+    assert (ROOT / "tests" / path.with_name(f"test_{path.name}")).exists()
 
 
 @pytest.mark.parametrize("name", _modules_of("inr"))

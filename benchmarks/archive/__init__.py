@@ -1,1 +1,1 @@
-"""How the archive does around its fits: many images, large catalogues, other conditions."""
+"""The archive around its fits: many images, large catalogues, other conditions."""

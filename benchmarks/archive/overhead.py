@@ -1,4 +1,4 @@
-"""What `inr archive` takes beyond its fits: time, memory, Prefect's database, and reruns with nothing to do.
+"""The cost of `inr archive` beyond its fits: time, memory, Prefect's database, and reruns with nothing to do.
 
     python -m benchmarks.archive.overhead --side 96 --bare-runs 2 --out benchmarks/results/pipeline
     python -m benchmarks.archive.overhead --n-images 1000 10000 --side 8 --steps 6 --rerun --out NAME
@@ -24,29 +24,23 @@ import argparse
 import json
 import os
 import shutil
-import sqlite3
 import statistics
 import sys
-from bisect import bisect
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from benchmarks import frame, journal, processes
-from benchmarks.archive.here import read_rows
+from benchmarks.archive.here import copied, database_mib, memory_over_time, read_rows
 from benchmarks.frame import n_cores, number, numbers, table
 from benchmarks.processes import Cost
 from benchmarks.samples import make_crops, make_tiles
 from inr.config import PRESETS
-from tasks.store.locations import open_store
 
 PROCESSES = "benchmarks.archive.fits"
 MOST_CROPS = 500  # more images are tiles
 RERUNS = 3
-N_SHOWN = 10
 SAMPLE_SECONDS = 2.0
 EMPTY_FLOW = """
 from flows.cli.running import quiet_prefect
@@ -54,38 +48,6 @@ quiet_prefect()
 from prefect import flow
 flow(name="empty")(lambda: None)()
 """
-
-
-@dataclass(frozen=True)
-class How:
-    """How images are archived: where, in which size, and by how many workers."""
-
-    work: Path
-    side: int
-    preset: str
-    runner: str
-    workers: int
-    steps: int | None
-    code: str
-
-    def words(self) -> list[str]:
-        """The words of ``inr archive`` beside the source and the store."""
-        chosen = {"--preset": self.preset, "--runner": self.runner, "--workers": str(self.workers)}
-        return [*(word for pair in chosen.items() for word in pair), "--device", "cpu", "--json"]
-
-    def archive(self, source: str, store: str, variables: Mapping[str, str]) -> Cost:
-        """Run ``inr archive``, with the fits that were asked for."""
-        command = [processes.INR, "archive"]
-        if self.steps is not None:
-            command = [sys.executable, "-m", PROCESSES, "short", str(self.steps)]
-        environment = {**os.environ, **variables}
-        words = [*command, source, store, *self.words()]
-        return processes.run(words, environment, sample_seconds=SAMPLE_SECONDS)
-
-    def folders(self, n_images: int) -> tuple[Path, Path, Path]:
-        """The images, the store, and the home of Prefect."""
-        images, store, prefect = (self.work / f"{of}-{n_images}" for of in ("images", "store", "prefect"))
-        return images, store, prefect
 
 
 @dataclass(frozen=True)
@@ -119,7 +81,7 @@ class Run:
 
     @property
     def overhead_seconds(self) -> float | None:
-        """What neither Prefect's start nor the fits explain; None where the fits were not measured alone."""
+        """The seconds that neither Prefect's start nor the fits explain; None without fits alone."""
         if not self.bare_seconds:
             return None
         return self.seconds - self.prefect_seconds - statistics.mean(self.bare_seconds)
@@ -144,12 +106,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Archive:
-    """Images to archive into a new store."""
+    """Images to archive into a new store, as the arguments say; `code` is that of the whole project."""
 
-    how: How
+    chosen: argparse.Namespace
     n_images: int
-    bare_runs: int
-    bare_seconds: float | None
+    code: str
 
     @property
     def key(self) -> str:
@@ -158,24 +119,24 @@ class Archive:
 
     def measure(self) -> Run:
         """Archive them."""
-        how, folders = self.how, self.how.folders(self.n_images)
+        chosen, folders = self.chosen, folders_of(self.chosen, self.n_images)
         source, store, home = folders
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         make = make_crops if self.n_images <= MOST_CROPS else make_tiles
-        make(source, n_images=self.n_images, side=how.side)
-        variables = {"PREFECT_HOME": str(home), "INR_DEVICE": "cpu"}
+        make(source, n_images=self.n_images, side=chosen.side)
+        variables = {"PREFECT_HOME": str(home)}
         empty_flow = partial(processes.run, [sys.executable, "-c", EMPTY_FLOW], {**os.environ, **variables})
 
         def bare() -> float:
-            command = [sys.executable, "-m", PROCESSES, "bare", str(source), *how.words()]
+            command = [sys.executable, "-m", PROCESSES, "bare", str(source), *words_of(chosen)]
             return float(processes.run(command).printed)
 
-        each = [self.bare_seconds or bare()] if self.bare_runs else []
+        each = [chosen.bare_seconds or bare()] if chosen.bare_runs else []
         empty_flow()  # makes Prefect's database, once per machine
         prefect = empty_flow()
-        cost = how.archive(str(source), str(store), variables)
-        each += [bare() for _ in range(self.bare_runs - 1)]
+        cost = archive(chosen, str(source), str(store), variables)
+        each += [bare() for _ in range(chosen.bare_runs - 1)]
         rows = read_rows(store, ("recorded_at", "encode_seconds", "verify_seconds"))
         return Run(
             n_images=self.n_images,
@@ -184,11 +145,11 @@ class Archive:
             prefect_seconds=prefect.seconds,
             bare_seconds=each,
             flow_seconds=json.loads(cost.printed)["wall_seconds"],
-            encode_seconds=sum(row["encode_seconds"] for row in rows) / how.workers,
-            verify_seconds=sum(row["verify_seconds"] for row in rows) / how.workers,
+            encode_seconds=sum(row["encode_seconds"] for row in rows) / chosen.workers,
+            verify_seconds=sum(row["verify_seconds"] for row in rows) / chosen.workers,
             memory=memory_over_time(cost, [row["recorded_at"].timestamp() for row in rows]),
             peak_mib=(max(own for _, own, _ in cost.samples), max(others for *_, others in cost.samples)),
-            prefect_mib=_database_mib(home / "prefect.db"),
+            prefect_mib=database_mib(home / "prefect.db"),
             store_mib=sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / 2**20,
         )
 
@@ -197,8 +158,9 @@ class Archive:
 class Rerun:
     """The folders that an `Archive` left, to be archived again: as they are, or copied to S3."""
 
-    how: How
+    chosen: argparse.Namespace
     n_images: int
+    code: str
     where: str
 
     @property
@@ -208,52 +170,44 @@ class Rerun:
 
     def measure(self) -> Idle:
         """Archive them again, which finds nothing to do."""
-        source, store, _ = self.how.folders(self.n_images)
+        source, store, _ = folders_of(self.chosen, self.n_images)
         if self.where == "folder":
             return self._idle(str(source), str(store), {})
         from tests.s3_server import environment, running_server
 
-        shutil.rmtree(self.how.work / "s3", ignore_errors=True)
-        (self.how.work / "s3").mkdir(parents=True)
-        with running_server(self.how.work / "s3") as server:
+        shutil.rmtree(self.chosen.work / "s3", ignore_errors=True)
+        (self.chosen.work / "s3").mkdir(parents=True)
+        with running_server(self.chosen.work / "s3") as server:
             access = environment(server.endpoint)
             os.environ.update(access)
-            return self._idle(_copied(source), _copied(store), access)
+            return self._idle(copied(source), copied(store), access)
 
     def _idle(self, source: str, store: str, variables: Mapping[str, str]) -> Idle:
-        costs = [self.how.archive(source, store, variables) for _ in range(RERUNS)]
+        costs = [archive(self.chosen, source, store, variables) for _ in range(RERUNS)]
         for cost in costs:
             if json.loads(cost.printed)["n_planned"]:
                 raise ValueError(f"expected nothing to do, found {cost.printed}")
         return Idle(self.where, [cost.seconds for cost in costs], [cost.cpu_seconds for cost in costs])
 
 
-def memory_over_time(cost: Cost, recorded: Sequence[float]) -> list[tuple[int, float, float]]:
-    """Images done, resident MiB of the process and of the server: when each tenth of the images was done.
-
-    Args:
-        cost: A run with samples.
-        recorded: Unix times at which its images were done, in any order.
-    """
-    done = sorted(recorded)
-    samples = [(bisect(done, at), own, others) for at, own, others in cost.samples]
-    goals = [len(done) * tenth // N_SHOWN for tenth in range(1, N_SHOWN + 1)]
-    return [next((sample for sample in samples if sample[0] >= goal), samples[-1]) for goal in goals]
+def archive(chosen: argparse.Namespace, source: str, store: str, variables: Mapping[str, str]) -> Cost:
+    """Run ``inr archive``, with the fits that were asked for."""
+    short = [sys.executable, "-m", PROCESSES, "short", str(chosen.steps)]
+    command = [processes.INR, "archive"] if chosen.steps is None else short
+    words = [*command, source, store, *words_of(chosen), "--device", "cpu", "--json"]
+    return processes.run(words, {**os.environ, **variables}, sample_seconds=SAMPLE_SECONDS)
 
 
-def _database_mib(path: Path) -> float:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("pragma wal_checkpoint(truncate)")
-    return path.stat().st_size / 2**20
+def words_of(chosen: argparse.Namespace) -> list[str]:
+    """The words of ``inr archive`` that the arguments ask for."""
+    return [
+        word for name in ("preset", "runner", "workers") for word in (f"--{name}", str(getattr(chosen, name)))
+    ]
 
 
-def _copied(folder: Path) -> str:
-    """The URL of a copy of a folder in S3."""
-    store = open_store(f"s3://archive/{folder.name}")
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: store.put(name, (folder / name).read_bytes()), names))
-    return store.url
+def folders_of(chosen: argparse.Namespace, n_images: int) -> list[Path]:
+    """The images, the store, and the home of Prefect."""
+    return [chosen.work / f"{name}-{n_images}" for name in ("images", "store", "prefect")]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -271,14 +225,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> Result:
     """Do the steps that the journal does not hold yet."""
-    shared = {name: getattr(arguments, name) for name in ("side", "preset", "runner", "workers", "steps")}
-    how = How(work=arguments.work.resolve(), code=frame.code_digest(*frame.FLOORS), **shared)
-    sizes = sorted(arguments.n_images)
+    arguments.work = arguments.work.resolve()
+    code, sizes = frame.code_digest(*frame.FLOORS), sorted(arguments.n_images)
     path = frame.result_file(arguments.out, ".jsonl")
-    archives = [Archive(how, size, arguments.bare_runs, arguments.bare_seconds) for size in sizes]
-    reruns = [Rerun(how, sizes[-1], where) for where in ("folder", "S3") if arguments.rerun]
-    runs = journal.measured(archives, Run, path)
-    return Result(runs, journal.measured(reruns, Idle, path))
+    archives = [Archive(arguments, size, code) for size in sizes]
+    reruns = [Rerun(arguments, sizes[-1], code, of) for of in ("folder", "S3") if arguments.rerun]
+    return Result(journal.measured(archives, Run, path), journal.measured(reruns, Idle, path))
 
 
 def page(result: Result, arguments: argparse.Namespace) -> list[str]:

@@ -51,7 +51,7 @@ class Restored:
     files: Mapping[str, str]
 
     def n_equal(self, first: "Restored") -> tuple[int, int]:
-        """How many images and how many files are those of another restore."""
+        """Count the images and the files that are those of another restore."""
         pairs = (first.pixels, self.pixels), (first.files, self.files)
         pixels, files = (sum(b.get(name) == digest for name, digest in a.items()) for a, b in pairs)
         return pixels, files
@@ -65,7 +65,7 @@ class Result:
 
     @property
     def is_equal(self) -> bool:
-        """Whether every restore gave the same."""
+        """True if every restore gave the same."""
         first = self.runs[0]
         return all(run.n_equal(first) == first.n_equal(first) for run in self.runs)
 
@@ -183,13 +183,13 @@ def page(result: Result, _: argparse.Namespace) -> list[str]:
         loops, (pixels, files) = "compiled" if run.compiled else "plain", run.n_equal(first)
         equal = (f"{pixels} of {len(first.pixels)}", f"{files} of {len(first.files)}")
         rows.append([run.condition, run.torch, run.cpu_capability, str(run.n_threads), loops, *equal])
-    told = ("torch", "its instructions", "threads", "loops of cnn", "pixels equal", "files equal")
+    columns = ("torch", "its instructions", "threads", "loops of cnn", "pixels equal", "files equal")
     return [
         "# One archive, restored under other conditions",
         "- Made here: " + ", ".join(sorted(first.pixels)),
         "- Equal means: the SHA-256 of the pixels of each image, and each restored file byte for byte, are "
         "those of the first line. Each restore also compared bitstream, symbols and pixels with the records.",
-        *table(("restored with", *told), rows),
+        *table(("restored with", *columns), rows),
     ]
 
 

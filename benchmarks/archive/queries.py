@@ -1,4 +1,4 @@
-"""How long SQL over a large catalogue takes, before and after compaction.
+"""The seconds that SQL over a large catalogue takes, before and after compaction.
 
     python -m benchmarks.archive.queries --out benchmarks/results/queries
 

@@ -45,7 +45,7 @@ return times;
 
 @dataclass(frozen=True)
 class Seen:
-    """How a browser took the page."""
+    """The page in a browser."""
 
     browser: str
     seconds_until_drawn: float
@@ -100,7 +100,7 @@ def add_real_rows(work: Path, n_images: int = N_REAL, side: int = SIDE, n_steps:
 
 
 def look(file: Path) -> Seen:
-    """How a browser without a screen takes the page."""
+    """Open the page in a browser without a screen."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     from tests.browser import running_browser

@@ -1,4 +1,4 @@
-"""Every fault that the operating guide tells of, done against the real command line, and what came of it.
+"""Every fault that the operating guide names, done against the real command line, and its outcome.
 
     make faults
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults``: every fault, or those named, and the table of what came of them.
+"""``python -m benchmarks.faults``: every fault, or those named, and the table of their outcomes.
 
 Wants a mount namespace of its own, which `make faults` gives it, and ends with exit code 1 if any
 fault ended badly.
@@ -43,7 +43,7 @@ FAULTS = (
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.faults", description="Faults, and what came of them.")
+    parser = argparse.ArgumentParser(prog="benchmarks.faults", description="Faults and their outcomes.")
     parser.add_argument(
         "--only",
         nargs="+",

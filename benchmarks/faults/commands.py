@@ -1,4 +1,4 @@
-"""Processes as an operator starts them, what they told, and waiting for something to be seen."""
+"""Processes as an operator starts them, what they printed, and waiting for something to be seen."""
 
 import json
 import os
@@ -34,16 +34,16 @@ def environment(**chosen: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended.
+    """The end of a command.
 
     Attributes:
         code: Exit code; negative for a signal.
-        told: The JSON object that it printed, if any.
+        printed: The JSON object that it printed, if any.
         said: The last line that it wrote to standard error.
     """
 
     code: int
-    told: dict[str, Any]
+    printed: dict[str, Any]
     said: str
 
     def __str__(self) -> str:
@@ -51,12 +51,14 @@ class Ended:
         return "; ".join(part for part in (code, self._counts(), self.said[:SHOWN]) if part)
 
     def _counts(self) -> str:
-        if "n_archived" not in self.told or "n_planned" not in self.told:
+        if "n_archived" not in self.printed or "n_planned" not in self.printed:
             return ""
-        if "counts" in self.told:  # of an audit
-            counts = ", ".join(f"{count} {status}" for status, count in sorted(self.told["counts"].items()))
+        if "counts" in self.printed:  # of an audit
+            counts = ", ".join(
+                f"{count} {status}" for status, count in sorted(self.printed["counts"].items())
+            )
             return counts or "nothing to read"
-        archived, failed, before = (self.told[name] for name in ("n_archived", "n_failed", "n_before"))
+        archived, failed, before = (self.printed[name] for name in ("n_archived", "n_failed", "n_before"))
         return f"{archived} archived, {failed} failed, {before} before"
 
 
@@ -87,12 +89,12 @@ class Command:
             TimeoutError: It did not end within `PATIENCE_SECONDS`.
         """
         try:
-            told, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
+            printed, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as error:
             self.kill()
             raise TimeoutError(f"{self.process.args!s}: no end within {PATIENCE_SECONDS:g} s") from error
         lines = without_root(errors).strip().splitlines()
-        return Ended(self.process.returncode, _object(told), lines[-1] if lines else "")
+        return Ended(self.process.returncode, _object(printed), lines[-1] if lines else "")
 
     def kill(self) -> Ended:
         """End it by SIGKILL, at once."""
@@ -109,7 +111,7 @@ def wait_until(seen: Callable[[], bool], what: str, *, seconds: float = PATIENCE
     """Look until something is seen; the seconds that it took.
 
     Raises:
-        TimeoutError: It was not seen in time; tells what.
+        TimeoutError: It was not seen in time.
     """
     started = time.monotonic()
     while not seen():

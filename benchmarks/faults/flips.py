@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.faults.commands import Command, Ended, environment, wait_until
+from benchmarks.faults.commands import Command, Ended, environment
 from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
@@ -30,13 +30,12 @@ def bitstreams(place: Place, account: Account, _: Scenery) -> None:
     )
     audit = place.verify()
     account.happened = [f"`inr verify`: {audit}"]
-    account.recovery = "archive again, over the originals"
-    again, after = place.archive(), place.verify()
-    account.recovered = [str(again), f"`inr verify`: {after}"]
+    again, after = account.recover(place, "archive again, over the originals"), place.verify()
+    account.recovered.append(f"`inr verify`: {after}")
     counts = {"damaged": len(hit), "missing": 1, "intact": len(found) - len(hit) - 1}
-    account.expect("the audit found all of them, and no other", audit.told.get("counts") == counts)
+    account.expect("the audit found all of them, and no other", audit.printed.get("counts") == counts)
     account.expect("the audit failed", audit.code == 1)
-    account.expect("made again", again.code == 0 and again.told["n_archived"] == len(hit) + 1)
+    account.expect("made again", again.printed.get("n_archived") == len(hit) + 1)
     account.expect("all intact afterwards", after.code == 0)
 
 
@@ -52,9 +51,7 @@ def footer(place: Place, account: Account, _: Scenery) -> None:
 
 def claim(place: Place, account: Account, _: Scenery) -> None:
     """Flip a bit in the claim of a bitstream that a killed run left."""
-    command = place.start()
-    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
-    command.kill()
+    place.begun().kill()
     chance = random.Random(SEED)
     claims = sorted((place.vault / "journal").rglob("*.json"))
     bits = [flip(path, chance.randrange(8 * path.stat().st_size)) for path in claims]
@@ -100,14 +97,13 @@ def _part(place: Place, account: Account, where: str, bit: Callable[[Path], int]
     account.happened = [
         f"`inr {name}`: {each}" for name, each in zip(("archive", "query", "verify"), ended, strict=True)
     ]
-    account.recovery = "move the part away, archive again"
     part.rename(place.folder / part.name)
-    again, after = place.archive(), place.verify()
-    account.recovered = [str(again), f"`inr verify`: {after}"]
+    again, after = account.recover(place, "move the part away, archive again"), place.verify()
+    account.recovered.append(f"`inr verify`: {after}")
     account.expect(
         "each command names the part", all(part.name in each.said and each.code == 6 for each in ended)
     )
-    account.expect("recorded again", again.code == 0 and again.told["n_archived"] == len(place.digests))
+    account.expect("recorded again", again.printed.get("n_archived") == len(place.digests))
     account.expect("all intact afterwards", after.code == 0)
     account.after_fault = judge(place)
 

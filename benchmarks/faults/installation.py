@@ -35,12 +35,12 @@ class Installation:
 
     @property
     def url(self) -> str:
-        """What ``PREFECT_API_URL`` is to say."""
+        """The value of ``PREFECT_API_URL``."""
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
     def variables(self) -> dict[str, str]:
-        """How a process finds the server."""
+        """The variables by which a process finds the server."""
         return {"PREFECT_API_URL": self.url, "PREFECT_HOME": str(self.folder / "home")}
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class Installation:
             yield process
 
     def prefect(self, *words: str) -> str:
-        """What a command of ``prefect`` printed.
+        """Run a command of ``prefect``; returns what it printed.
 
         Raises:
             subprocess.CalledProcessError: It failed.
@@ -113,13 +113,3 @@ class Installation:
         with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):
             return True
         return False
-
-
-def below(pid: int) -> list[int]:
-    """Processes that a process has started, directly or through others."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *below(child)]
-    return found

@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from benchmarks.faults.commands import Ended, wait_until
+from benchmarks.faults.commands import wait_until
 from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import all_rows, judge
-from tests.s3_server import Server
+from benchmarks.frame import timed
 
 BACK_AFTER_SECONDS = 4.0  # well within the pauses between the attempts of `tasks.store.objects`
 
@@ -28,19 +28,16 @@ def flow(place: Place, account: Account, _: Scenery) -> None:
         account.expect(f"it ran when it was killed, after {step}", command.is_running())
         command.kill()
         fits = written(place) | fits
-        verdict = judge(place, never=frozenset(place.digests))
+        account.after_fault = verdict = judge(place, never=frozenset(place.digests))
         left = f"{place.count('bitstreams')} bitstreams, {place.count('journal')} claims"
         account.happened.append(f"after {step}: {left}, {verdict.n_archived} images archived")
         account.expect(f"all decode after {step}", verdict.all_decode)
-        account.after_fault = verdict
-    last = place.archive()
-    account.recovery = "archive again"
-    account.recovered = [str(last), "no bitstream was written a second time"]
+    account.recover(place, "archive again")
+    account.recovered.append("no bitstream was written a second time")
     if left_over := place.count("journal"):
         account.recovered.append(
             f"{left_over} claims of images that had their rows are left over, without harm"
         )
-    account.expect("the last run ended well", last.code == 0)
     account.expect("no fit was repeated", fits.items() <= written(place).items())
     account.expect("nothing is left half-written", place.count(".tmp") == 0)
 
@@ -50,35 +47,26 @@ def prefect_server(place: Place, account: Account, scenery: Scenery) -> None:
     account.tried = "the Prefect server (SQLite) killed while `inr archive` reported to it"
     if scenery.installation.process is None:
         raise RuntimeError("the Prefect server is not this program's, and is not killed")
-    command = place.start()
-    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+    command = place.begun()
     scenery.installation.kill()
-    started = time.monotonic()
-    ended = command.ended()
-    account.happened = [f"the run ended {time.monotonic() - started:.0f} s later: {ended}"]
-    account.happened.append(f"{place.count('bitstreams')} of {len(place.digests)} bitstreams stored")
-    account.after_fault = judge(place, never=frozenset(place.digests))
-    without = place.archive()
-    account.happened.append(f"a run begun without the server: {without}")
+    ended, seconds = timed(command.ended)
+    stored = f"{place.count('bitstreams')} of {len(place.digests)} bitstreams stored"
+    account.saw(place, f"the run ended {seconds:.0f} s later: {ended}", stored)
+    account.happened.append(f"a run begun without the server: {place.archive()}")
     scenery.installation.start()
-    account.recovery = "start it again, archive again"
-    again = place.archive()
-    account.recovered = [str(again)]
-    account.expect("ended well with the server back", again.code == 0)
+    account.recover(place, "start it again, archive again")
 
 
 def s3_server_for_good(place: Place, account: Account, scenery: Scenery) -> None:
     """Kill the S3 server in the middle of a run; it comes back only for the next."""
     account.tried = "the S3 server killed while `inr archive` wrote to it; it stayed away"
-    ended = _killed_amid(place, scenery.server, back=False)
-    account.happened = [f"{ended}"]
+    command = place.begun()
+    scenery.server.kill()
+    ended = command.ended()
     scenery.server.start()
-    account.after_fault = judge(place, never=frozenset(place.digests))
-    account.recovery = "start it again, archive again"
-    again = place.archive()
-    account.recovered = [str(again)]
+    account.saw(place, ended)
+    account.recover(place, "start it again, archive again")
     account.expect("the run failed, by a named error", ended.code in (1, 6) and "Traceback" not in ended.said)
-    account.expect("ended well with the server back", again.code == 0)
 
 
 def s3_server_for_a_moment(place: Place, account: Account, scenery: Scenery) -> None:
@@ -86,11 +74,13 @@ def s3_server_for_a_moment(place: Place, account: Account, scenery: Scenery) -> 
     account.tried = (
         f"the S3 server killed while `inr archive` wrote to it, and started {BACK_AFTER_SECONDS:g} s later"
     )
-    ended = _killed_amid(place, scenery.server, back=True)
-    account.happened = [str(ended)]
-    account.after_fault = judge(place)
-    account.recovery = "none needed; archive again"
-    account.recovered = [str(place.archive())]
+    command = place.begun()
+    scenery.server.kill()
+    time.sleep(BACK_AFTER_SECONDS)
+    scenery.server.start()
+    ended = command.ended()
+    account.happened, account.after_fault = [str(ended)], judge(place)
+    account.recover(place, "none needed; archive again")
     account.expect("the run ended well", ended.code == 0)
 
 
@@ -103,8 +93,7 @@ def two_at_once(place: Place, account: Account, _: Scenery) -> None:
     digests = {row["image_digest"]: row["bitstream_digest"] for row in rows}
     account.happened = [*map(str, ended), f"{place.count('bitstreams')} bitstreams, {len(rows)} rows"]
     account.after_fault = judge(place)
-    account.recovery = "none needed; archive again"
-    account.recovered = [str(place.archive())]
+    account.recover(place, "none needed; archive again")
     account.expect("both ended well", all(each.code == 0 for each in ended))
     account.expect("one bitstream of each image", place.count("bitstreams") == len(place.digests))
     account.expect(
@@ -114,15 +103,5 @@ def two_at_once(place: Place, account: Account, _: Scenery) -> None:
 
 
 def written(place: Place) -> dict[Path, int]:
-    """When each bitstream was written, in nanoseconds."""
+    """The time at which each bitstream was written, in nanoseconds."""
     return {path: path.stat().st_mtime_ns for path in (place.vault / "bitstreams").rglob("*.inr")}
-
-
-def _killed_amid(place: Place, server: Server, *, back: bool) -> Ended:
-    command = place.start()
-    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
-    server.kill()
-    if back:
-        time.sleep(BACK_AFTER_SECONDS)
-        server.start()
-    return command.ended()

@@ -1,21 +1,21 @@
-"""What came of each fault: done one after the other, judged, and told as JSON and as a table."""
+"""The outcome of each fault: done one after the other, judged, and written as JSON and as a table."""
 
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.faults.commands import without_root
+from benchmarks.faults.commands import Ended, without_root
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import Verdict, judge
 from benchmarks.frame import Origin
 
-COLUMNS = ("fault", "tried", "happened", "recovery, and what came of it", "nothing lost", "all decode", "s")
+COLUMNS = ("fault", "tried", "happened", "recovery, and its outcome", "nothing lost", "all decode", "s")
 EXPLAINED = (
     "Each was done to a new store, with `inr` as a process. *nothing lost*: afterwards each original has the",
     "SHA-256 that it had, and each that is an image which can be read is archived; in brackets, how many.",
@@ -28,13 +28,13 @@ EXPLAINED = (
 
 @dataclass
 class Account:
-    """What a fault has to tell, filled in as it is done.
+    """The account of a fault, filled in as it is done.
 
     Attributes:
         tried: What was done to what.
         happened: What was seen, in the order in which it was.
         recovery: What the operator does then.
-        recovered: What came of that.
+        recovered: What was seen after that.
         expected: What is to be seen if the operating guide is right, and whether it was.
         after_fault: The verdict before the recovery, where the fault itself does not damage the store.
         rows: Accounts of their own of faults that were done together, by name.
@@ -51,6 +51,19 @@ class Account:
     def expect(self, what: str, holds: bool) -> None:
         """Note whether something holds."""
         self.expected[what] = holds
+
+    def saw(self, place: Place, *seen: object) -> None:
+        """Note what was seen, and look at the place; nothing need be archived by now."""
+        self.happened += map(str, seen)
+        self.after_fault = judge(place, never=frozenset(place.digests))
+
+    def recover(self, place: Place, remedy: str, *words: str, before: Sequence[str] = ()) -> Ended:
+        """Archive again after a remedy, which is to end well."""
+        self.recovery = remedy
+        again = place.archive(*words, before=before)
+        self.recovered.append(str(again))
+        self.expect("ended well afterwards", again.code == 0)
+        return again
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class Outcome:
 
     Attributes:
         name: Of the fault.
-        account: What it told.
+        account: Its account.
         verdict: After the recovery; None where it broke before.
         broke: The error of this program, if one kept it from the end.
         seconds: That all of it took.
@@ -111,11 +124,11 @@ class Outcome:
         return not self.broke and self.nothing_lost and self.all_decode and as_told
 
     def as_values(self) -> dict[str, Any]:
-        """The same as JSON."""
+        """The row as JSON has it."""
         return {"is_good": self.is_good, **asdict(self)}
 
     def reasons(self) -> list[str]:
-        """Why it is not good."""
+        """The reasons why it is not good."""
         reasons = [self.broke] if self.broke else []
         for verdict in self.verdicts:
             reasons += [f"changed: {name!r}" for name in verdict.changed]
@@ -125,7 +138,7 @@ class Outcome:
 
 
 def outcome_of(values: dict[str, Any]) -> Outcome:
-    """What `Outcome.as_values` gave, as it was."""
+    """The outcome from what `Outcome.as_values` gave."""
     account = Account(**{**values["account"], "after_fault": _verdict(values["account"]["after_fault"])})
     given = {field.name: values[field.name] for field in fields(Outcome)}
     return Outcome(**{**given, "account": account, "verdict": _verdict(values["verdict"])})
@@ -141,7 +154,7 @@ def done(faults: Iterable[Fault], scenery: Scenery) -> Iterator[Outcome]:
             with closing(place):
                 fault.do(place, account, scenery)
             verdict = judge(place)
-        except Exception:  # of this program: it is told in the row, and the other faults are done
+        except Exception:  # of this program: the row states it, and the other faults are done
             broke = without_root(traceback.format_exc(limit=-3))
         seconds, date = time.monotonic() - started, f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"
         rows, account.rows = account.rows, {}

@@ -1,4 +1,4 @@
-"""Where a fault is done: photographs, and a store, in folders or in a bucket."""
+"""The places of faults: photographs, and a store, in folders or in a bucket."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from typing import Protocol
 
 import boto3
 
-from benchmarks.faults.commands import Command, Ended, environment
+from benchmarks.faults.commands import Command, Ended, environment, wait_until
 from benchmarks.samples import make_crops
 
 SIDE = 16  # pixels; small, so that a fit takes a second or two
@@ -21,7 +21,7 @@ class Files(Protocol):
     """Files under names, as bytes: how this program looks at a source or a store, past `inr`."""
 
     def names(self) -> list[str]:
-        """Of all files there are."""
+        """The names of all files there are."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one; raises an `OSError` if it cannot be read."""
@@ -84,7 +84,7 @@ class Place:
     Attributes:
         folder: Everything of this fault that lies on disk.
         source: What `inr` is given, and how this program sees it.
-        store: The same of the store.
+        store: What `inr` is given for the store, and `stored`: how this program sees it.
         variables: The environment of `inr`, beyond what every process has.
         digests: SHA-256 of every original, by name, as the operator left it.
         commands: Every command that was begun here.
@@ -116,6 +116,13 @@ class Place:
         self.commands.append(Command(["archive", self.source, self.store, *fixed, *words], chosen, before))
         return self.commands[-1]
 
+    def begun(self, *words: str) -> Command:
+        """Begin ``inr archive``, and wait until it has stored another bitstream."""
+        n_before = self.count("bitstreams")
+        command = self.start(*words)
+        wait_until(lambda: self.count("bitstreams") > n_before, "a bitstream")
+        return command
+
     def archive(self, *words: str, before: Sequence[str] = (), **variables: str) -> Ended:
         """``inr archive``, to its end."""
         return self.start(*words, before=before, **variables).ended()
@@ -125,7 +132,7 @@ class Place:
         return Command(["verify", self.store], environment(**self.variables)).ended()
 
     def count(self, folder: str) -> int:
-        """How many files of the store lie below one of its folders."""
+        """Count the files of the store below one of its folders."""
         return sum(name.startswith(f"{folder}/") for name in self.stored.names())
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ class Scenery:
         return place
 
     def all_in_s3(self, name: str) -> Place:
-        """The same with the source in S3 too."""
+        """A place whose source is in S3 as well."""
         place, photos = self.in_s3(name), Bucket(environment(self.server.endpoint), f"{name}-photos")
         for photo in Folder(place.photos).names():
             photos.write(photo, (place.photos / photo).read_bytes())

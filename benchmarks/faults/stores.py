@@ -4,7 +4,7 @@ import time
 
 from PIL import Image, ImageOps
 
-from benchmarks.faults.commands import AS_NOBODY_SPECIAL, Ended, wait_until
+from benchmarks.faults.commands import AS_NOBODY_SPECIAL, Ended
 from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place, mount
 from benchmarks.faults.scenery import Scenery
@@ -40,7 +40,7 @@ def full_disk(place: Place, account: Account, _: Scenery) -> None:
     account.recovery = f"make room, archive again (run {len(runs)}, {size} KiB)"
     account.recovered = [str(runs[-1])]
     account.expect("several runs met a full disk", len(refused) >= 2)
-    account.expect("each told so", all("No space left" in each.said or each.code == 1 for each in refused))
+    account.expect("each stated it", all("No space left" in each.said or each.code == 1 for each in refused))
     account.expect("ended well with room", runs[-1].code == 0)
 
 
@@ -51,20 +51,14 @@ def read_only(place: Place, account: Account, _: Scenery) -> None:
     )
     place.vault.mkdir()
     mount("--bind", place.store, place.store)
-    command = place.start()
-    wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+    command = place.begun()
     mount("-o", "remount,bind,ro", place.store)
-    amid = command.ended()
-    begun = place.archive()
-    account.happened = [str(amid), str(begun)]
-    account.after_fault = judge(place, never=frozenset(place.digests))
+    amid, begun = command.ended(), place.archive()
+    account.saw(place, amid, begun)
     mount("-o", "remount,bind,rw", place.store)
-    account.recovery = "mount it to be written, archive again"
-    again = place.archive()
-    account.recovered = [str(again)]
-    told = all("Read-only file system" in ended.said for ended in (amid, begun))
-    account.expect("both runs failed and told why", told and amid.code != 0 and begun.code != 0)
-    account.expect("ended well afterwards", again.code == 0)
+    account.recover(place, "mount it to be written, archive again")
+    stated = all("Read-only file system" in ended.said and ended.code for ended in (amid, begun))
+    account.expect("both runs failed and stated why", stated)
 
 
 def not_allowed(place: Place, account: Account, _: Scenery) -> None:
@@ -72,14 +66,10 @@ def not_allowed(place: Place, account: Account, _: Scenery) -> None:
     account.tried = "a store of mode 500, by a process without the capabilities of root"
     place.vault.mkdir(mode=0o500)
     ended = place.archive(before=AS_NOBODY_SPECIAL)
-    account.happened = [str(ended)]
-    account.after_fault = judge(place, never=frozenset(place.digests))
+    account.saw(place, ended)
     place.vault.chmod(0o700)
-    account.recovery = "`chmod`, archive again"
-    again = place.archive(before=AS_NOBODY_SPECIAL)
-    account.recovered = [str(again)]
-    account.expect("failed and told why", ended.code != 0 and "Permission denied" in ended.said)
-    account.expect("ended well afterwards", again.code == 0)
+    account.recover(place, "`chmod`, archive again", before=AS_NOBODY_SPECIAL)
+    account.expect("failed and stated why", ended.code != 0 and "Permission denied" in ended.said)
 
 
 def storm(place: Place, account: Account, scenery: Scenery) -> None:
@@ -98,23 +88,17 @@ def storm(place: Place, account: Account, scenery: Scenery) -> None:
         proxy.busy = 0
         time.sleep(CALM_SECONDS)
     gusts, n_refused = command.ended(), proxy.n_refused
-    account.happened = [f"{n_refused} requests refused: {gusts}"]
     more(place)
-    command, n_before = place.start(), place.count("bitstreams")
-    wait_until(lambda: place.count("bitstreams") > n_before, "a bitstream")
+    command = place.begun()
     proxy.busy = FOR_EVER
     proxy.hang_up()
     refused = command.ended()
-    account.happened.append(str(refused))
     proxy.busy = 0
-    account.after_fault = judge(place, never=frozenset(place.digests))
-    account.recovery = "wait until it is over, archive again"
-    again = place.archive()
-    account.recovered = [str(again)]
+    account.saw(place, f"{n_refused} requests refused: {gusts}", refused)
+    account.recover(place, "wait until it is over, archive again")
     account.expect("gusts met requests", n_refused > 0)
     account.expect("gusts are ridden out", gusts.code == 0)
     account.expect("a storm without end ends the run, by a named error", refused.code in (1, 6))
-    account.expect("ended well afterwards", again.code == 0)
 
 
 def slow_network(place: Place, account: Account, scenery: Scenery) -> None:
@@ -127,14 +111,11 @@ def slow_network(place: Place, account: Account, scenery: Scenery) -> None:
     proxy.bytes_per_second = BYTES_PER_SECOND
     proxy.cut_after, proxy.cuts = CUT_AFTER, CUTS
     ended = place.archive()
-    account.happened = [
-        f"{ended}, after {ended.told.get('wall_seconds', 0):.0f} s",
-        f"{CUTS - proxy.cuts} answers cut",
-    ]
+    seconds = f"{ended.printed.get('wall_seconds', 0):.0f} s"
+    account.happened = [f"{ended}, after {seconds}", f"{CUTS - proxy.cuts} answers cut"]
     account.after_fault = judge(place)
     proxy.bytes_per_second, proxy.cuts = None, 0
-    account.recovery = "none needed; archive again"
-    account.recovered = [str(place.archive())]
+    account.recover(place, "none needed; archive again")
     account.expect("the run ended well", ended.code == 0)
 
 

@@ -21,7 +21,7 @@ PARTS = "catalogue/images/"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found; each list is empty where all is well.
+    """The findings on a place; each list is empty where all is well.
 
     Attributes:
         changed: Originals that are not what they were.
@@ -89,7 +89,7 @@ def all_rows(stored: Files) -> list[dict[str, Any]]:
 
 
 def what_is_wrong(place: Place, row: dict[str, Any], original: str | None) -> str:
-    """Why a row's bitstream is not what it says; nothing if it is."""
+    """The reason why a row's bitstream is not what the row says; empty if it is."""
     try:
         data = place.stored.read(row["key"])
     except Exception as error:  # of the file system or of boto3

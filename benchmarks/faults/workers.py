@@ -2,16 +2,16 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from benchmarks.faults.commands import wait_until
-from benchmarks.faults.installation import DEPLOYMENT, Installation, below
+from benchmarks.faults.installation import DEPLOYMENT, Installation
 from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge, latest_rows
+from benchmarks.frame import timed
+from benchmarks.processes import below
 
 HEARTBEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 
@@ -24,20 +24,20 @@ def worker_alone(place: Place, account: Account, scenery: Scenery) -> None:
 
 
 def run_alone(place: Place, account: Account, scenery: Scenery) -> None:
-    """Kill the process of the run; the worker is left and tells."""
+    """Kill the process of the run; the worker is left, and reports it."""
     account.tried = "the process of a batch killed, its worker left alone"
     do(place, account, scenery.installation, below)
     account.expect(
-        "the batch was lost, and told as such", "rows with `BatchLost`" in " ".join(account.happened)
+        "the batch was lost, and reported as such", "rows with `BatchLost`" in " ".join(account.happened)
     )
 
 
 def worker_and_run(place: Place, account: Account, scenery: Scenery) -> None:
-    """Kill both, as when a host goes: nobody is left to tell but the server, by the heartbeats that end."""
+    """Kill both, as when a host goes: only the server is left to notice, by the heartbeats that end."""
     account.tried = "worker and process of its batch killed together, as when their host goes"
     do(place, account, scenery.installation, lambda pid: [pid, *below(pid)])
     account.expect(
-        "the batch was lost, and told as such", "rows with `BatchLost`" in " ".join(account.happened)
+        "the batch was lost, and reported as such", "rows with `BatchLost`" in " ".join(account.happened)
     )
 
 
@@ -52,14 +52,11 @@ def do(place: Place, account: Account, installation: Installation, who: Callable
     """
     installation.deploy()
     with installation.worker(**HEARTBEATS) as worker:
-        command = place.start("--deployment", DEPLOYMENT)
-        wait_until(lambda: place.count("bitstreams") > 0, "a bitstream")
+        command = place.begun("--deployment", DEPLOYMENT)
         for pid in who(worker.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        started = time.monotonic()
-        ended = command.ended()
-        seconds = time.monotonic() - started
+        ended, seconds = timed(command.ended)
     state, message = installation.states("archive-batch")[0]
     account.happened = [
         f"the batch ended {seconds:.0f} s later as {state}{f': {message}' if message else ''}",
@@ -69,8 +66,6 @@ def do(place: Place, account: Account, installation: Installation, who: Callable
     lost = [row for row in latest_rows(place.stored) if row["error_type"] == "BatchLost"]
     account.happened += [f"{len(lost)} rows with `BatchLost`"] if lost else []
     n_fits = place.count("bitstreams")
-    account.recovery = "start a worker, archive again"
     with installation.worker(**HEARTBEATS):
-        again = place.archive("--deployment", DEPLOYMENT)
-    account.recovered = [str(again), f"{n_fits} fits were there, and kept"]
-    account.expect("ended well with a worker", again.code == 0)
+        account.recover(place, "start a worker, archive again", "--deployment", DEPLOYMENT)
+    account.recovered.append(f"{n_fits} fits were there, and kept")

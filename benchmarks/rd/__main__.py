@@ -22,16 +22,15 @@ from benchmarks.rd.results import (
     JPEG,
     PUBLISHED,
     Codec,
-    Comparison,
     FilePoint,
     FittedPoint,
     Measures,
     Prices,
     combine,
+    means,
     read_published,
 )
 from inr.config import CodecConfig
-from tasks.report.curves import BDRate, Point, bd_rate
 
 OURS = "this codec"
 # Published curves that a page names.
@@ -40,27 +39,21 @@ COMPARED = ("COIN", "Strümpler 2022", "NIF25")
 
 @dataclass(frozen=True)
 class Result:
-    """A run: its files, and what follows from them.
+    """A run.
 
     Attributes:
-        n_images: How many images there are.
         points: The files of this codec.
         baselines: The files of each baseline.
-        mean: Means over images of this codec.
-        jpeg_mean: The mean curve of `JPEG`, as pairs of bpp and dB.
-        bd_rate: Of this codec against each anchor.
-        published: Published curves.
-        bd_rate_published: Of the mean curve of this codec against each of them.
+        n_images: How many images there are.
+        mean: Means over images of this codec, for figures.
+        jpeg_mean: The mean curve of `JPEG`, as pairs of bpp and dB, for figures.
     """
 
-    n_images: int
     points: Sequence[FittedPoint]
     baselines: Mapping[str, Sequence[FilePoint]]
+    n_images: int
     mean: Sequence[Measures]
     jpeg_mean: Sequence[tuple[float, float]]
-    bd_rate: dict[str, Comparison]
-    published: Mapping[str, Sequence[Point]]
-    bd_rate_published: dict[str, BDRate | None]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -122,29 +115,14 @@ def measure(arguments: argparse.Namespace) -> Result:
     found = list(zip(files, journal.measured(files, FilePoint, path, **pool), strict=True))
     baselines = {name: [point for file, point in found if file.name == name] for name in chosen.baselines}
     points = journal.measured(fits, FittedPoint, path, **pool)
-    return summarise(points, baselines, read_published(chosen.reference, chosen.compare))
+    return summarise(points, baselines)
 
 
-def summarise(
-    points: Sequence[FittedPoint],
-    baselines: Mapping[str, Sequence[FilePoint]],
-    published: Mapping[str, Sequence[Point]],
-) -> Result:
-    """The result of what was measured, beside published curves."""
-    combined = combine(codecs(points, baselines), Prices())
-    jpeg, ours = combined.curves[JPEG], combined.curves.get(OURS)
-    return Result(
-        n_images=len(jpeg.by_image),
-        points=points,
-        baselines=baselines,
-        mean=combined.mean.get(OURS, []),
-        jpeg_mean=[(point.bpp, point.psnr_db) for point in jpeg.mean],
-        bd_rate=combined.bd_rate.get(OURS, {}),
-        published=published,
-        bd_rate_published={
-            name: bd_rate(anchor=curve, test=ours.mean) for name, curve in published.items() if ours
-        },
-    )
+def summarise(points: Sequence[FittedPoint], baselines: Mapping[str, Sequence[FilePoint]]) -> Result:
+    """The result of what was measured."""
+    jpeg = combine(codecs([], baselines), Prices()).curves[JPEG]
+    pairs = [(point.bpp, point.psnr_db) for point in jpeg.mean]
+    return Result(points, baselines, len(jpeg.by_image), means(points), pairs)
 
 
 def codecs(points: Sequence[FittedPoint], baselines: Mapping[str, Sequence[FilePoint]]) -> list[Codec]:
@@ -158,6 +136,7 @@ def lines(result: Result, arguments: argparse.Namespace) -> list[str]:
     chosen, all_codecs = arguments, codecs(result.points, result.baselines)
     codec = f"model {chosen.model}, preset {chosen.preset}, seed {chosen.seed}, {chosen.device}"
     combined = combine(all_codecs, Prices())
+    published = read_published(chosen.reference, chosen.compare)
     curves = {name: of_one.mean for name, of_one in combined.curves.items()}
     return [
         "# Rate and distortion, from files",
@@ -169,9 +148,9 @@ def lines(result: Result, arguments: argparse.Namespace) -> list[str]:
         f"- Images: {result.n_images}",
         page.EXPLAINED,
         *page.bd_rates(combined),
-        *(page.bd_rates_by_image(result.bd_rate, result.bd_rate_published) if result.points else []),
         *page.means(combined, all_codecs),
-        *page.rates_needed({**curves, **result.published}),
+        *page.rates_needed({**curves, **published}),
+        *(page.bd_rates_by_image(combined, OURS, published) if result.points else []),
         *(page.files(result.points, combined) if result.points else []),
     ]
 

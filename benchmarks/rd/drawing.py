@@ -1,4 +1,4 @@
-"""How figures look: SVG that reads on light and on dark pages, with labels at the lines."""
+"""The look of figures: SVG that reads on light and on dark pages, with labels at the lines."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-# Eight colours that people of any colour vision tell apart, each at 3:1 or better on white and on black.
+# Eight colours that people of any colour vision distinguish, each at 3:1 or better on white and on black.
 COLOURS = {
     "blue": "#1f83c4",
     "orange": "#d07a00",
@@ -159,7 +159,7 @@ def _write(axes: "Axes", line: Line, at: Point, text_at: tuple[float, float], co
 
 
 def _last_shown(line: Line, panel: Panel) -> Point:
-    """Where the line ends, or leaves the panel."""
+    """The point at which the line ends or leaves the panel."""
     for point in (
         Point(panel.bpp_range[1], psnr_at(line.points, panel.bpp_range[1]) or math.inf),
         Point(rate_at(line.points, panel.db_range[1]) or math.inf, panel.db_range[1]),

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from benchmarks.frame import number, table
 from benchmarks.rd.results import Codec, Combined, Comparison, FittedPoint, Measures, Prices, cost_of
-from tasks.report.curves import BDRate, Point, rate_at
+from tasks.report.curves import BDRate, Point, bd_rate, rate_at
 
 MEASURES = ("bpp", "PSNR, dB", "MS-SSIM", "FLIP", "encode, s", "decode, s")
 QUALITIES_DB = (26.0, 28.0, 30.0)
@@ -34,17 +34,19 @@ def _compared_cells(compared: Comparison) -> list[str]:
     return [of_images, number(mean.pchip if mean else None, 1, " %"), over]
 
 
-def bd_rates_by_image(rates: Mapping[str, Comparison], published: Mapping[str, BDRate | None]) -> list[str]:
+def bd_rates_by_image(combined: Combined, name: str, published: Mapping[str, Sequence[Point]]) -> list[str]:
     """The BD-rates of one codec on each image, and of its mean curve against published ones."""
     header = ("", "BD-rate (PCHIP)", "BD-rate (Akima)", "over dB", "of our range")
-    named = [
-        (f"{image}, against {anchor}", rate)
-        for anchor, compared in rates.items()
+    rows = [
+        _bd_row(f"{image}, against {anchor}", rate)
+        for anchor, compared in combined.bd_rate[name].items()
         for image, rate in compared.by_image.items()
     ]
-    named += [(f"mean curve, against published {name}", rate) for name, rate in published.items()]
+    for other, curve in published.items():
+        rate = bd_rate(anchor=curve, test=combined.curves[name].mean)
+        rows.append(_bd_row(f"mean curve, against published {other}", rate))
     note = "Published curves are means over the 24 Kodak images, whichever images were measured here."
-    return ["", "## BD-rate by image", *table(header, [_bd_row(*each) for each in named]), "", note]
+    return ["", "## BD-rate by image", *table(header, rows), "", note]
 
 
 def _bd_row(name: str, rate: BDRate | None) -> list[str]:

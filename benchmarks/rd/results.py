@@ -150,7 +150,7 @@ class Combined:
 
 
 def combine(codecs: Sequence[Codec], prices: Prices) -> Combined:
-    """What follows from the points of codecs on the same images, the two of `JPEGS` among them."""
+    """Compute curves, BD-rates, means and costs of codecs on the same images, among them both `JPEGS`."""
     curves = {codec.name: _curves(codec.points) for codec in codecs}
     curves[JPEG] = _better([curves[name] for name in JPEGS])
     anchors = {name: curves[name] for name in ANCHORS if name in curves}

@@ -25,7 +25,7 @@ ANCHORS_MEASURED = (*JPEGS, ANCHORS[1])
 
 @dataclass(frozen=True)
 class Source:
-    """Where the points of a codec come from."""
+    """The origin of the points of a codec."""
 
     file: str
     date: str
@@ -81,7 +81,7 @@ def _source(report: dict[str, Any], path: Path) -> Source:
 
 
 def as_values(codecs: Sequence[Codec], combined: Combined) -> dict[str, Any]:
-    """What follows from the codecs, as JSON has it."""
+    """The BD-rates, means and costs as JSON has them."""
     values = asdict(combined)
     cost = values.pop("cost")
     del values["curves"]

@@ -29,9 +29,10 @@ from flows.cli.options import (
 )
 from flows.cli.running import concluded, location, named_store, places, started
 from flows.engine.handing import Purpose, handing
-from inr.config import MODELS, CodecConfig, Contract
+from inr.config import MODELS, Contract
 
 if TYPE_CHECKING:
+    from tasks.catalogue.recipe import Recipe
     from tasks.plan.planning import Plan
     from tasks.report.summary import RunSummary
     from tasks.settings import RunOptions
@@ -61,6 +62,7 @@ def archive(
 ) -> None:
     """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
     config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+    from tasks.catalogue.recipe import Recipe
     from tasks.settings import load_settings
 
     settings = load_settings(
@@ -72,7 +74,8 @@ def archive(
         store=None if store is None else location(store),
     )
     contract = None if min_psnr is None else Contract(min_psnr, max_refits)
-    wanted = _Wanted(location(source), named_store(settings), config, settings.options(), contract)
+    recipe = Recipe(config, contract)
+    wanted = _Wanted(location(source), named_store(settings), recipe, settings.options())
     if dry_run:
         _estimate(wanted, as_json)
     else:
@@ -156,47 +159,45 @@ class _Wanted:
 
     source: str
     store: str
-    config: CodecConfig
+    recipe: "Recipe"
     options: "RunOptions"
-    contract: Contract | None
 
 
 def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
     """The store, and the plan with what it is made for; with the sizes of images, if they are wanted."""
-    from tasks.catalogue.recipe import Recipe
     from tasks.plan.planning import make_plan
     from tasks.store.locations import open_store
 
     target = open_store(wanted.store)
-    digest = Recipe(wanted.config, wanted.contract).archive_digest()
-    purpose = Purpose(wanted.source, target.url, digest)
+    purpose = Purpose(wanted.source, target.url, wanted.recipe.archive_digest())
     plan = make_plan(wanted.source, target, purpose.archive_digest, wanted.options, with_sizes=with_sizes)
     return target, purpose, plan
 
 
 def _estimate(wanted: _Wanted, as_json: bool) -> None:
     """Show what archiving would take. Writes nothing and starts no flow."""
-    from flows.cli.display import show_estimate, show_json
+    from flows.cli.display import show_estimate
+    from flows.cli.printing import show_json
     from flows.engine.cores import n_workers
     from tasks.plan.estimate import estimate
 
     target, _, plan = _planned(wanted, with_sizes=True)
-    found = estimate(plan, target, wanted.config, n_workers(wanted.options))
+    found = estimate(plan, target, wanted.recipe.config, n_workers(wanted.options))
     show_json(asdict(found)) if as_json else show_estimate(found)
 
 
 def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
     """The summary of a run; where there is nothing to do the flow is not started."""
-    from tasks.catalogue.recipe import Recipe
     from tasks.report.summary import RunSummary
 
     target, purpose, plan = _planned(wanted)
     if plan.n_to_do == 0:
-        how = Recipe(wanted.config, wanted.contract).describe()
+        how = wanted.recipe.describe()
         return RunSummary("", wanted.source, target.url, how, plan.describe(), n_before=plan.n_archived)
     from flows.archive import archive as flow
 
-    given = (wanted.source, wanted.store, wanted.config, wanted.options, wanted.contract)
+    recipe = wanted.recipe
+    given = (wanted.source, wanted.store, recipe.config, wanted.options, recipe.contract, recipe.n_steps)
     with handing(purpose, plan):
         summary: RunSummary = started(lambda: flow(*given), bar=bar)
     return summary

@@ -1,4 +1,4 @@
-"""How the command line ends: exit codes, and expected errors as one line instead of a traceback."""
+"""The ends of the command line: exit codes, and expected errors as one line instead of a traceback."""
 
 import json
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def errors_in_one_line(*, as_json: bool) -> Iterator[None]:
     """End the command with a line and an exit code where the body raises a named error or is interrupted.
 
     Args:
-        as_json: Whether to print the error as a JSON object too, on standard output.
+        as_json: Print the error as a JSON object too, on standard output.
     """
     try:
         yield

@@ -35,8 +35,9 @@ def encode(
 ) -> None:
     """Encode one image file."""
     config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
-    from flows.cli.display import fit_bar, show_encoded, show_json
+    from flows.cli.file_display import show_encoded
     from flows.cli.files import encode_file
+    from flows.cli.printing import fit_bar, show_json
     from tasks.settings import load_settings
 
     options = load_settings(device=device, deadline_seconds=deadline).options()
@@ -51,8 +52,9 @@ def decode(
     as_json: Json = False,
 ) -> None:
     """Decode a bitstream into a PNG with its ICC profile and EXIF."""
-    from flows.cli.display import show_decoded, show_json
+    from flows.cli.file_display import show_decoded
     from flows.cli.files import decode_file
+    from flows.cli.printing import show_json
 
     made = decode_file(bitstream, output)
     show_json(made) if as_json else show_decoded(made)
@@ -63,8 +65,9 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show where the bits of a bitstream go, by section and by tensor."""
-    from flows.cli.display import show_inspection, show_json
+    from flows.cli.file_display import show_inspection
     from flows.cli.files import inspect_file
+    from flows.cli.printing import show_json
 
     found = inspect_file(bitstream)
     show_json(found) if as_json else show_inspection(found)
@@ -83,8 +86,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two images: PSNR, MS-SSIM, FLIP, sizes, and a picture of both side by side."""
-    from flows.cli.display import show_compared, show_json
+    from flows.cli.file_display import show_compared
     from flows.cli.files import compare_files
+    from flows.cli.printing import show_json
     from tasks.settings import load_settings
 
     made = compare_files(first, second, output, gain, load_settings().options())

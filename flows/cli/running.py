@@ -1,4 +1,4 @@
-"""What commands have in common: their frame, Prefect kept quiet, and how they start a flow.
+"""The common parts of commands: their frame, a quiet Prefect, and the start of a flow.
 
 As light as `flows.cli.app`: whatever is heavy is imported where it is used.
 """
@@ -57,12 +57,12 @@ def started(run: Callable[[], Any], *, bar: bool) -> Any:
 
     Args:
         run: Calls the flow.
-        bar: Whether to show a progress bar, where standard error is a terminal.
+        bar: Show a progress bar, where standard error is a terminal.
 
     Returns:
         The summary of the run; images that failed are counted in it.
     """
-    from flows.cli.display import run_bar
+    from flows.cli.printing import run_bar
     from flows.engine.embedded import embedded_server
     from flows.engine.listening import listening
 
@@ -80,7 +80,7 @@ def concluded(
     as_json: bool,
 ) -> None:
     """End a command that ran a flow: show the summary, or its values as JSON, and exit by `n_failed`."""
-    from flows.cli.display import show_json
+    from flows.cli.printing import show_json
 
     show_json(values(summary)) if as_json else show(summary)
     if summary.n_failed:
@@ -108,7 +108,7 @@ def named_store(settings: "Settings") -> str:
 
 
 def places(summary: "RunSummary") -> dict[str, str]:
-    """Where to find what a run left: for each kind, its path, URL or command."""
+    """The places of what a run left: for each kind, a path, a URL or a command."""
     found = {"catalogue": f"{summary.store}/catalogue/images/*.parquet"}
     if summary.n_planned == 0:
         return found

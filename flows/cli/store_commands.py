@@ -20,7 +20,8 @@ def query(
     as_json: Json = False,
 ) -> None:
     """Ask the catalogue of an archive, in SQL: "select model, avg(psnr_db) from images group by 1"."""
-    from flows.cli.display import show_answer, show_json
+    from flows.cli.display import show_answer
+    from flows.cli.printing import show_json
     from tasks.catalogue.query import query as ask
     from tasks.store.locations import open_store
 
@@ -38,8 +39,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Report on an archive in one HTML file that needs no network: totals, charts, worst images, failures."""
-    from flows.cli.display import show_json, show_report
+    from flows.cli.file_display import show_report
     from flows.cli.files import report_file
+    from flows.cli.printing import show_json
 
     made = report_file(location(store), output, worst, run)
     show_json(made) if as_json else show_report(made)

@@ -1,1 +1,1 @@
-"""How items of work are run, whatever they are: workers, progress, artifacts."""
+"""The engine of all flows: it runs items of work, whatever they are, and shows how far a run is."""

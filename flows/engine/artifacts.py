@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect: a progress bar, a page, and a table. Each is bounded."""
+"""Leave in Prefect a progress bar, a page and a table of a run. Each is bounded."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ class Table:
     Attributes:
         name: Ends the artifact's key.
         rows: Some of the rows or all of them, each from column to cell; of these `MAX_ROWS` are shown.
-        n_rows: How many rows there are.
+        n_rows: Number of rows in all.
     """
 
     name: str

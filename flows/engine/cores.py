@@ -1,4 +1,4 @@
-"""How the cores of this process are shared out among the items of a run, and the threads of each."""
+"""Share out the cores of this process: items in flight at once, and the threads of each."""
 
 import os
 

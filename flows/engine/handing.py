@@ -1,4 +1,4 @@
-"""How a command hands its plan to the flow that it starts in the same process.
+"""A command hands its plan to the flow that it starts in the same process.
 
 The command plans first, because where nothing is to do no flow starts. Parameters of a flow are JSON
 and go to Prefect's server, so the plan goes beside them; without it every original would be read and
@@ -20,7 +20,7 @@ class Purpose:
     """The run that a plan is made for.
 
     Attributes:
-        source: Where the originals are, as the flow is given it.
+        source: The place of the originals, as the flow is given it.
         store: URL of the archive.
         archive_digest: Digest of what decides the bytes beside the image.
     """

@@ -1,4 +1,4 @@
-"""How a display learns how far a flow in the same process is, without being a parameter of the flow.
+"""Let a display learn how far a flow in the same process is, without being a parameter of the flow.
 
 Parameters of a flow are JSON and go to Prefect's server; a progress bar does neither.
 """

@@ -32,7 +32,7 @@ class Run:
 
     Attributes:
         run_id: Names the run in Prefect, in rows and in reports.
-        options: How to work, as the run was given it; nothing replaces values of it.
+        options: The way of working, as the run was given it; nothing replaces values of it.
         started: `time.perf_counter` when the run began.
     """
 
@@ -93,7 +93,7 @@ def begin(options: RunOptions | None = None, *, run_id: str | None = None) -> Ru
     """Begin a run: the first line of a flow.
 
     Args:
-        options: How to work; the settings of the environment if not given.
+        options: The way of working; the settings of the environment if not given.
         run_id: Name of the run, where the flow is a part of another one; Prefect's if not given.
 
     Raises:
@@ -112,7 +112,7 @@ def ended(summary: Summary, page: str | None = None, table: Table | None = None)
 
     Args:
         summary: Totals of the run.
-        page: What it did, in Markdown, to be left in Prefect if given.
+        page: Markdown about the run, to be left in Prefect if given.
         table: Rows to be left in Prefect if given.
 
     Returns:

@@ -28,7 +28,7 @@ class Step(NamedTuple):
     Attributes:
         task: The task.
         parameters: Its parameters, by name.
-        is_for_group: Whether it returns a list with a result or an exception for each item of a group,
+        is_for_group: True if it returns a list with a result or an exception for each item of a group,
             in their order; else it is for one item, and returns the item's result.
     """
 
@@ -116,7 +116,7 @@ def outcomes(
     """Run `first` for every group of items, then whatever `then` asks for each item alone.
 
     Args:
-        engine: What tasks are submitted to.
+        engine: Takes the tasks.
         size: Tasks in flight at once, at most.
         groups: Taken one by one, when there is room.
         first: Gives the step of a group; a group of one may have a step for one item.

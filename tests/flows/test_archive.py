@@ -11,8 +11,6 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
-    FlowFilter,
-    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
@@ -26,7 +24,6 @@ from flows.engine.listening import listening
 from flows.engine.runs import begin
 from inr.metrics import psnr_db
 from tasks.catalogue import lookup, parts
-from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
@@ -45,7 +42,6 @@ from tests.flows.conftest import (
     ONE_COLOUR,
     OPTIONS,
     Archived,
-    check_photos,
     rows_of,
 )
 from tests.opens import counting_opens
@@ -183,11 +179,11 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
     for name in BAD:
         (archived.source / name).unlink()
     (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))
-    told: list[int] = []
-    with listening(lambda summary: told.append(summary.n_done)):
+    found: list[int] = []
+    with listening(lambda summary: found.append(summary.n_done)):
         summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
     assert summary.headline() == f"1 of 1 images archived and verified, {len(GOOD)} archived before"
-    assert (told[0], told[-1], told) == (0, 1, sorted(told))
+    assert (found[0], found[-1], found) == (0, 1, sorted(found))
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED
 
@@ -227,9 +223,9 @@ def test_nothing_below_its_contract_is_archived(tmp_path: Path):
     words = ("archive", source, store, *ON_A_CPU, "--rd-lambda", 0.004)
     contract = ("--min-psnr", 24, "--max-refits", 0)
     for n_before in (0, 2):
-        told = json.loads(invoke(*words, *contract, "--json").output)
-        assert (told["n_archived"], told["n_before"]) == (2 - n_before, n_before)
-        assert told["n_stored_lossless"] == (n_before == 0)
+        found = json.loads(invoke(*words, *contract, "--json").output)
+        assert (found["n_archived"], found["n_before"]) == (2 - n_before, n_before)
+        assert found["n_stored_lossless"] == (n_before == 0)
     sql = "select source_path, model, psnr_db >= min_psnr_db, refits from images order by 1"
     assert json.loads(invoke("query", store, sql, "--json").output)["rows"] == [
         ["noise.png", "lossless", True, 0],
@@ -243,9 +239,9 @@ def test_nothing_below_its_contract_is_archived(tmp_path: Path):
     data[40] ^= 1
     flipped.write_bytes(data)
     assert json.loads(invoke("verify", store, "--json").output)["counts"] == {"intact": 1, "damaged": 1}
-    told = json.loads(invoke(*words, *contract, "--json").output)
-    assert (told["n_archived"], told["n_stored_lossless"], told["n_before"]) == (1, 1, 1)
-    assert told["config"] == "mlp draft, rd_lambda = 0.004, at least 24 dB"
+    found = json.loads(invoke(*words, *contract, "--json").output)
+    assert (found["n_archived"], found["n_stored_lossless"], found["n_before"]) == (1, 1, 1)
+    assert found["config"] == "mlp draft, rd_lambda = 0.004, at least 24 dB"
 
 
 def test_rows_are_committed_in_batches(tmp_path: Path):
@@ -288,21 +284,6 @@ def test_pandas_reads_the_catalogue_as_the_readme_shows(archived_once: Archived)
     means = rows[rows.status == "archived"].groupby("preset")[["rate_bpp", "psnr_db"]].mean()
     assert means.rate_bpp["draft"] > 0
     assert len(rows) == len(GOOD) + len(BAD)
-
-
-def test_batches_are_runs_of_their_own_and_the_parent_sums_them_up(
-    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(archive_module, "ROUNDS", 1)
-    with pytest.raises(ImagesFailed) as failure:
-        archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update={"batch_images": 2}))
-    summary = failure.value.summary
-    check_photos(summary, store)
-    assert len(list_parts(store, IMAGES)) == 4  # what could not be read, and three batches of two
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["archive-batch"])))
-    names = sorted(run.name for run in runs if store.url in run.name)
-    assert names == [f"batch {n} of 3 into {store.url}, run {summary.run_id[:8]}" for n in (1, 2, 3)]
 
 
 def test_a_batch_is_large_enough_to_keep_every_worker_busy_here_and_small_elsewhere():

@@ -26,8 +26,8 @@ def twice(archived: Archived) -> Archived:
 def test_the_command_compacts_and_the_next_archive_still_knows_what_is_there(twice: Archived):
     store = LocalStore(twice.store)
     before = parts.read_images(store).to_pylist()
-    told = json.loads(invoke("compact", twice.store, "--json").output)
-    assert (told["n_parts"], told["n_made"], told["n_rows"], told["n_removed"]) == (4, 1, len(before), 4)
+    found = json.loads(invoke("compact", twice.store, "--json").output)
+    assert (found["n_parts"], found["n_made"], found["n_rows"], found["n_removed"]) == (4, 1, len(before), 4)
     assert len(list_parts(store, IMAGES)) == 1
     assert parts.read_images(store).to_pylist() == before
     with pytest.raises(ImagesFailed, match=f"0 of {len(BAD)} images"):

@@ -106,7 +106,7 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    """Never more than `BATCHES_AT_ONCE` are submitted, and each is told of once."""
+    """Never more than `BATCHES_AT_ONCE` are submitted, and the end of each is reported once."""
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0)
     monkeypatch.setattr(dispatch, "BATCHES_AT_ONCE", 3)
     running: list[int] = []

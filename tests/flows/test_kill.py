@@ -48,8 +48,8 @@ def finish(source: Path, store: Path) -> None:
     process = inr_started("archive", source, store, *HOW)
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
-    told = json.loads(stdout)
-    assert told["n_before"] + told["n_archived"] == N_IMAGES
+    found = json.loads(stdout)
+    assert found["n_before"] + found["n_archived"] == N_IMAGES
     rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
     assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
     history = parts.read_history(LocalStore(store)).to_pylist()

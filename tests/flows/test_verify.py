@@ -36,12 +36,12 @@ def test_damage_is_found_shown_and_mended_by_the_next_archive(archived: Archived
 
     result = invoke("verify", archived.store, "--workers", 2)
     assert result.exit_code == exits.IMAGES_FAILED
-    told = result.output.splitlines()
-    assert any(line.startswith("damaged: ") and "SHA-256" in line for line in told)
-    assert any(line.startswith("missing: ") and rows["alpha.png"]["key"] in line for line in told)
-    assert "orphan: bitstreams/ff/stray.inr" in told
+    lines = result.output.splitlines()
+    assert any(line.startswith("damaged: ") and "SHA-256" in line for line in lines)
+    assert any(line.startswith("missing: ") and rows["alpha.png"]["key"] in line for line in lines)
+    assert "orphan: bitstreams/ff/stray.inr" in lines
     headline = f"{len(GOOD) - 2} of {len(GOOD)} bitstreams intact, 1 damaged, 1 missing, 1 orphan"
-    assert told[-1].startswith(headline)
+    assert lines[-1].startswith(headline)
 
     for name in BAD:
         (archived.source / name).unlink()

@@ -1,10 +1,8 @@
 import argparse
-from pathlib import Path
 
 import pytest
 
-from benchmarks.archive.overhead import Archive, How, Idle, Result, Run, memory_over_time, page
-from benchmarks.processes import Cost
+from benchmarks.archive.overhead import Archive, Idle, Result, Run, page
 
 ARGUMENTS = argparse.Namespace(side=8, preset="draft", runner="threads", workers=2, steps=6)
 
@@ -24,14 +22,6 @@ def run_of(n_images: int, bare_seconds: list[float]) -> Run:
         prefect_mib=0.05 * n_images,
         store_mib=1.0,
     )
-
-
-def test_memory_is_stated_at_each_tenth_of_the_images():
-    samples = [(float(second), 100.0 + second, 10.0) for second in range(0, 41, 5)]
-    found = memory_over_time(Cost(0, 0, 0, samples=samples), [float(n) for n in range(20, 0, -1)])
-    assert [done for done, _, _ in found] == [5, 5, 10, 10, 10, 15, 15, 20, 20, 20]
-    assert found[0] == (5, 105.0, 10.0)
-    assert found[-1] == (20, 120.0, 10.0)
 
 
 def test_overhead_is_what_neither_prefect_nor_the_fits_explain():
@@ -54,7 +44,7 @@ def test_the_page_has_every_figure():
 
 
 def test_another_code_or_another_setting_is_measured_anew():
-    how = How(Path("work"), 8, "draft", "threads", 2, 6, code="1")
-    points = [Archive(how, 50, 0, None), Archive(how, 50, 2, None)]
-    points += [Archive(How(Path("work"), 8, "draft", "threads", 2, 6, code="2"), 50, 0, None)]
-    assert len({point.key for point in points}) == 3
+    other = argparse.Namespace(**{**vars(ARGUMENTS), "steps": None})
+    points = [Archive(ARGUMENTS, 50, "1"), Archive(ARGUMENTS, 50, "2"), Archive(other, 50, "1")]
+    points += [Archive(ARGUMENTS, 51, "1")]
+    assert len({point.key for point in points}) == 4

@@ -10,7 +10,6 @@ from PIL import Image
 from benchmarks.rd.__main__ import Result, lines, main, options, summarise
 from benchmarks.rd.codecs import JPEGS
 from benchmarks.rd.results import FilePoint, FittedPoint
-from tasks.report.curves import Point
 from tests.benchmarks.rd.made_up import RATES, both, fitted, points, quality
 from tests.tasks.pictures import gradient
 
@@ -26,13 +25,17 @@ def result(ours: list[FittedPoint]) -> Result:
         name: both(points("one", share), points("two", share, offset=2))
         for name, share in zip(JPEGS, (1, 2), strict=True)
     }
-    twice = [Point(2 * rate, quality(rate, 1)) for rate in RATES]
-    return summarise(ours, jpegs, {"twice JPEG": twice})
+    return summarise(ours, jpegs)
 
 
-def test_the_page() -> None:
+def test_the_page(tmp_path: Path) -> None:
+    twice = {"bpp": [2 * rate for rate in RATES], "psnr": [quality(rate, 1) for rate in RATES]}
+    (tmp_path / "published.json").write_text(json.dumps({"twice JPEG": twice}))
+    published = ("--reference", str(tmp_path / "published.json"), "--compare", "twice JPEG")
     ours = [*fitted("one", 0.5), *fitted("two", 0.7, offset=2)]
-    page = "\n".join(lines(result(ours), arguments("--preset", "draft", "--box", "0", "1", "2", "3")))
+    page = "\n".join(
+        lines(result(ours), arguments("--preset", "draft", "--box", "0", "1", "2", "3", *published))
+    )
     assert "This codec: model mlp, preset draft, seed 0, cpu" in page
     assert "1 at once, 3 threads each" in page
     assert "Box 0, 1, 2, 3 of each image" in page

@@ -90,8 +90,8 @@ def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):
         "archive", archived.source, archived.store, "--model", "mlp", "--preset", "draft", "--json", **nowhere
     )
     assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert (told["n_planned"], told["n_before"]) == (0, len(GOOD))
+    found = json.loads(result.stdout)
+    assert (found["n_planned"], found["n_before"]) == (0, len(GOOD))
     assert sorted(archived.store.rglob("*")) == before
 
 
@@ -139,9 +139,9 @@ def test_archive_takes_its_store_from_the_environment_and_brings_its_own_server(
     result = inr_run("archive", tmp_path / "photos", "--model", "mlp", "--preset", "draft", "--json", **alone)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    told = json.loads(result.stdout)
-    assert [row["status"] for row in told["images"]] == ["archived"]
-    assert "server start" in told["places"]["Prefect UI"]
+    found = json.loads(result.stdout)
+    assert [row["status"] for row in found["images"]] == ["archived"]
+    assert "server start" in found["places"]["Prefect UI"]
 
 
 def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
@@ -151,7 +151,7 @@ def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reason"),
     [
         ((), "rd_lambda: expected one or more"),
         (("--rd-lambda", 5), "rd_lambda: expected a number"),
@@ -159,11 +159,11 @@ def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store
     ],
 )
 def test_what_cannot_be_tried_is_refused_before_a_run_begins(
-    photos: Path, tmp_path: Path, words: tuple[object, ...], told: str
+    photos: Path, tmp_path: Path, words: tuple[object, ...], reason: str
 ):
     result = invoke("sweep", photos, tmp_path / "store", *words)
     assert result.exit_code == exits.USAGE
-    assert told in result.stderr
+    assert reason in result.stderr
     assert not (tmp_path / "store").exists()
 
 

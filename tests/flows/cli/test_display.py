@@ -1,15 +1,10 @@
 """What people see, from values that no run has to make."""
 
-import json
-import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from rich.console import Console
 
 from flows.cli import display
-from inr import Progress
 from tasks.catalogue.query import Answer
 from tasks.errors import SourceError
 from tasks.plan.estimate import Estimate
@@ -23,19 +18,6 @@ from tests.tasks import rows
 def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
     """The lines that were printed since it was last called."""
     return lambda: [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-
-
-@pytest.mark.parametrize(
-    ("hours", "text"),
-    [(0.0, "0 s"), (119 / 3600, "119 s"), (2 / 60, "2 min"), (1.9, "114 min"), (30, "30.0 h")],
-)
-def test_durations_have_a_unit_that_suits_them(hours: float, text: str):
-    assert display.duration(hours) == text
-
-
-def test_json_has_null_for_what_it_cannot_say_and_lists_for_tuples(capsys: pytest.CaptureFixture[str]):
-    display.show_json({"a": [math.inf, (math.nan, 1.5)], "b": {"c": -math.inf, "d": "inf"}})
-    assert json.loads(capsys.readouterr().out) == {"a": [None, [None, 1.5]], "b": {"c": None, "d": "inf"}}
 
 
 def test_a_run_is_a_table_failures_first_with_reasons_below(shown: Callable[[], list[str]]):
@@ -98,38 +80,3 @@ def test_what_failed_comes_before_the_totals(shown: Callable[[], list[str]]):
     compacted.fail(Day("catalogue/images", "20260101"), SourceError("gone"))
     display.show_compacted(compacted)
     assert shown() == ["images of 20260101: SourceError: gone", compacted.headline()]
-
-
-def test_a_comparison_says_why_a_measure_is_missing(shown: Callable[[], list[str]]):
-    side = {"path": "a.png", "n_bytes": 10, "rate_bpp": 1.0}
-    made: dict[str, Any] = {"first": side, "second": side, "psnr_db": math.inf, "max_difference": 0}
-    display.show_compared({**made, "ms_ssim": None, "flip": None, "output": None})
-    assert shown()[2:] == [
-        "PSNR inf dB, largest difference 0 of 255",
-        "MS-SSIM is not for images under 161 pixels a side",
-        f"FLIP {display.NO_FLIP}",
-    ]
-    display.show_compared({**made, "ms_ssim": 0.5, "flip": 0.25, "output": "both.png"})
-    assert shown()[3:] == ["MS-SSIM 0.5000", "FLIP 0.2500", "picture: both.png"]
-
-
-def test_bars_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch):
-    with display.fit_bar(True) as report, display.run_bar(True) as listener:
-        assert report is None
-        listener(RunSummary("run", "", "", "", "", n_planned=2))
-    monkeypatch.setattr(display, "err", Console(stderr=True, force_terminal=True, width=100))
-    with display.fit_bar(False) as report:
-        assert report is None
-
-
-def test_bars_on_a_terminal_say_how_far_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setattr(display, "err", Console(stderr=True, force_terminal=True, width=100))
-    with display.run_bar(True) as listener:
-        listener(RunSummary("run", "", "", "", "", n_planned=4, n_archived=1, n_failed=2))
-    assert "3 of 4 images, 2 failed" in capsys.readouterr().err
-    with display.fit_bar(True) as report:
-        assert report is not None
-        report(Progress(attempt=1, step=5, n_steps=10, rd_lambda=0.002, estimated_bpp=1.25, psnr_db=30.5))
-    assert "λ 0.002  1.250 bpp  30.50 dB" in capsys.readouterr().err

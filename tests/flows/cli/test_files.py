@@ -1,8 +1,16 @@
+import sys
 from pathlib import Path
 
 import pytest
 
-from flows.cli.files import check_output, compare_files, decode_file, encode_file, inspect_file
+from flows.cli.files import (
+    check_output,
+    compare_files,
+    decode_file,
+    encode_file,
+    inspect_file,
+    numba_alone,
+)
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.settings import RunOptions
@@ -21,7 +29,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_decoding_does_without_what_archives_need():
-    loaded = modules_after("import flows.cli.files, flows.cli.display")
+    loaded = modules_after("import flows.cli.files, flows.cli.file_display")
     assert not {"torch", "prefect", "pyarrow", "pandas", "boto3"} & loaded
 
 
@@ -57,12 +65,32 @@ def test_an_output_may_replace_a_file_but_none_that_it_is_made_from(photo: Path,
     check_output(other, photo)
     check_output(tmp_path / "new", photo)
     check_output(tmp_path / "new.PNG", photo, suffix=".png")
-    for output, suffix, told in (
+    for output, suffix, found in (
         (photo, "", "a file of its own"),
         (link, "", "a file of its own"),
         (tmp_path, "", "a file of its own"),
         (tmp_path / "none" / "x", "", "an existing folder"),
         (tmp_path / "x.jpg", ".png", "a name ending in .png"),
     ):
-        with pytest.raises(ConfigError, match=f"output: expected {told}, found "):
+        with pytest.raises(ConfigError, match=f"output: expected {found}, found "):
             check_output(output, other, photo, suffix=suffix)
+
+
+def test_numba_loads_without_its_optional_packages_and_they_load_afterwards():
+    loaded = modules_after(
+        "import inr.compiling, flows.cli.files as files\n"
+        "with files.numba_alone():\n"
+        "    import inr.cnn.kernels, inr.mlp.kernels\n"
+        "import sys\n"
+        "assert all(sys.modules.get(name, 1) is not None for name in files.OPTIONAL_FOR_NUMBA)\n"
+        "import scipy.interpolate, yaml"
+    )
+    assert {"numba", "scipy", "yaml"} <= loaded
+
+
+def test_packages_that_are_loaded_already_stay_where_numba_is_alone():
+    import scipy
+
+    with numba_alone():
+        assert sys.modules["scipy"] is scipy
+    assert sys.modules["scipy"] is scipy

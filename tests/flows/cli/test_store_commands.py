@@ -46,7 +46,7 @@ def test_a_report_of_a_run_for_machines(archived_once: Archived, tmp_path: Path)
 
 
 def test_what_cannot_be_reported_is_one_line(archived_once: Archived, tmp_path: Path):
-    for store, output, told in (
+    for store, output, reason in (
         (archived_once.store, tmp_path, "output: expected a file"),
         (archived_once.store, tmp_path / "none" / "report.html", "output: expected an existing folder"),
         (tmp_path / "none", tmp_path / "report.html", "expected an archive, found no row"),
@@ -54,7 +54,7 @@ def test_what_cannot_be_reported_is_one_line(archived_once: Archived, tmp_path: 
     ):
         result = invoke("report", store, "-o", output)
         assert result.exit_code == exits.USAGE
-        assert told in result.stderr
+        assert reason in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,92 @@
+"""The results of the commands on files, for people. As light as `flows.cli.printing`."""
+
+from typing import Any
+
+from flows.cli.printing import line, table
+
+NO_FLIP = "needs flip-evaluator: pip install '.[perceptual]'"
+
+
+def show_encoded(made: dict[str, Any]) -> None:
+    """Show the result of an encoding."""
+    line(f"{made['image']} → {made['output']}")
+    line(
+        f"{made['n_bytes']} bytes, {made['rate_bpp']:.4f} bpp, {made['psnr_db']:.2f} dB, "
+        f"λ {made['rd_lambda']:.4g}, {made['encode_seconds']:.1f} s on {made['device']}"
+    )
+    unit = {"target_psnr_db": "dB", "target_bpp": "bpp"}.get(made["goal"])
+    if unit:
+        off = made["goal_reached"] - made["goal_value"]
+        fits = len(made["attempts"])
+        line(
+            f"target {made['goal_value']:g} {unit}: reached {made['goal_reached']:.4g} {unit} "
+            f"({off:+.3g}) in {fits} {'fit' if fits == 1 else 'fits'}"
+        )
+    for note in made["notes"]:
+        line(f"note: {note}")
+
+
+def show_decoded(made: dict[str, Any]) -> None:
+    """Show the result of a decoding."""
+    size = f"{made['width']}x{made['height']}x{made['channels']}"
+    line(f"{made['bitstream']} → {made['output']}")
+    line(f"{size}, ICC profile {made['icc_n_bytes']} bytes, EXIF {made['exif_n_bytes']} bytes")
+
+
+def show_inspection(found: dict[str, Any]) -> None:
+    """Show where the bits of a bitstream go."""
+    architecture = ", ".join(f"{name} {value}" for name, value in found["architecture"].items())
+    line(
+        f"{found['bitstream']}: format {found['format_version']}, "
+        f"{found['width']}x{found['height']}x{found['channels']}, {found['n_bytes']} bytes, "
+        f"{found['rate_bpp']:.4f} bpp"
+    )
+    line(f"model {found['model']} ({architecture}): {found['n_parameters']} parameters")
+    line(f"{found['multiply_adds_per_pixel']} multiply-adds per pixel")
+    sections = [
+        (
+            part["name"],
+            str(part["n_bytes"]),
+            str(8 * part["n_bytes"]),
+            f"{part['n_bytes'] / found['n_bytes']:.1%}",
+        )
+        for part in found["sections"]
+    ]
+    table(("section", "bytes", "bits", "share"), sections)
+    tensors = [_tensor_row(tensor) for tensor in found["tensors"]]
+    table(("tensor", "shape", "step", "symbols", "zero", "bits", "bits/symbol"), tensors)
+
+
+def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
+    each = tensor["bits"] / tensor["n_symbols"] if tensor["n_symbols"] else 0.0
+    return (
+        tensor["name"],
+        "x".join(str(n) for n in tensor["shape"]),
+        f"{tensor['step']:.4g}",
+        str(tensor["n_symbols"]),
+        str(tensor["n_zero"]),
+        f"{tensor['bits']:.0f}",
+        f"{each:.2f}",
+    )
+
+
+def show_compared(made: dict[str, Any]) -> None:
+    """Show how close two files are."""
+    for side in (made["first"], made["second"]):
+        line(f"{side['path']}: {side['n_bytes']} bytes, {side['rate_bpp']:.4f} bpp")
+    line(f"PSNR {made['psnr_db']:.2f} dB, largest difference {made['max_difference']} of 255")
+    line(f"MS-SSIM {_measured(made['ms_ssim'], 'is not for images under 161 pixels a side')}")
+    line(f"FLIP {_measured(made['flip'], NO_FLIP)}")
+    if made["output"]:
+        line(f"picture: {made['output']}")
+
+
+def _measured(value: float | None, why_not: str) -> str:
+    return why_not if value is None else f"{value:.4f}"
+
+
+def show_report(made: dict[str, Any]) -> None:
+    """Show what is in the report of an archive."""
+    failed = f", {made['n_failed']} failures" if made["n_failed"] else ""
+    counts = f"{made['n_archived']} bitstreams of {made['n_images']} images{failed}"
+    line(f"{made['output']}: {counts}, {made['n_pictures']} shown; {made['n_bytes']} bytes")

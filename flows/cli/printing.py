@@ -1,0 +1,124 @@
+"""Print lines, tables and JSON, and show progress bars on a terminal.
+
+Rich is imported where it is used: a command that prints two lines, as `decode` does, starts sooner without.
+"""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+WIDTH_OF_A_PIPE = 160
+
+
+def line(text: str) -> None:
+    """Print a line on standard output."""
+    typer.echo(text)
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: Sequence[str] = (),
+    red: Callable[[int], bool] = lambda row: False,
+) -> None:
+    """Print a table on standard output.
+
+    Args:
+        columns: Names of the columns.
+        rows: Cells of each row; nothing in them is markup.
+        left: Columns of text, which stand at the left; the first one does in any case.
+        red: Says of a row, by its number, if it stands out.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False)
+    for n, name in enumerate(columns):
+        drawn.add_column(name, justify="left" if n == 0 or name in left else "right", overflow="fold")
+    for n, row in enumerate(rows):
+        drawn.add_row(*map(Text, row), style="red" if red(n) else "")
+    is_fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = None if is_fixed else WIDTH_OF_A_PIPE
+    Console(highlight=False, soft_wrap=True, width=width).print(drawn)
+
+
+def show_json(values: dict[str, Any]) -> None:
+    """Print values as one JSON object, which is all that ``--json`` prints."""
+    print(json.dumps(finite(values), indent=2, allow_nan=False, default=str))
+
+
+def finite(value: Any) -> Any:
+    """A copy of a value with None for infinities and NaN, which JSON does not have, and lists for tuples."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def duration(hours: float) -> str:
+    """A length of time for people, in seconds, minutes or hours."""
+    for unit, limit in ((3600.0, "s"), (60.0, "min")):
+        if hours * unit < 120:
+            return f"{hours * unit:.0f} {limit}"
+    return f"{hours:.1f} h"
+
+
+@cache
+def _err() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def fit_bar(wanted: bool) -> Iterator[Callable[[Any], None] | None]:
+    """Show a bar for one fit, on standard error if that is a terminal; yields the function that moves it."""
+    if not (wanted and _err().is_terminal):
+        yield None
+        return
+    with _bars() as bars:
+        bar = bars.add_task("fit", total=None)
+
+        def report(progress: Any) -> None:
+            state = f"λ {progress.rd_lambda:.4g}  {progress.estimated_bpp:.3f} bpp  {progress.psnr_db:.2f} dB"
+            bars.update(bar, total=progress.n_steps, completed=progress.step, description=f"fit {state}")
+
+        yield report
+
+
+@contextmanager
+def run_bar(wanted: bool) -> Iterator[Callable[[Any], None]]:
+    """Show a bar for a run, on standard error if that is a terminal; yields the listener that moves it."""
+    if not (wanted and _err().is_terminal):
+        yield lambda summary: None
+        return
+    with _bars() as bars:
+        bar = bars.add_task("starting Prefect", total=None)
+
+        def report(summary: Any) -> None:
+            failed = f", {summary.n_failed} failed" if summary.n_failed else ""
+            state = f"{summary.n_done} of {summary.n_planned} images{failed}"
+            bars.update(bar, total=summary.n_planned, completed=summary.n_done, description=state)
+
+        yield report
+
+
+def _bars() -> "Progress":
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=_err(), transient=True)

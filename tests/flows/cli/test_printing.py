@@ -1,0 +1,55 @@
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from flows.cli import printing
+from inr import Progress
+from tasks.report.summary import RunSummary
+
+
+def test_a_tables_cells_are_no_markup_and_numbers_stand_at_the_right(capsys: pytest.CaptureFixture[str]):
+    printing.table(("name", "n"), [("[red]a", "1"), ("b", "200")], red=lambda row: row == 0)
+    header, first, second = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert (first.split(), second.split()) == (["[red]a", "1"], ["b", "200"])
+    assert len(header) == len(first) == len(second)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(0.0, "0 s"), (119 / 3600, "119 s"), (2 / 60, "2 min"), (1.9, "114 min"), (30, "30.0 h")],
+)
+def test_durations_have_a_unit_that_suits_them(hours: float, text: str):
+    assert printing.duration(hours) == text
+
+
+def test_json_has_null_for_what_it_cannot_say_and_lists_for_tuples(capsys: pytest.CaptureFixture[str]):
+    printing.show_json({"a": [math.inf, (math.nan, 1.5)], "b": {"c": -math.inf, "d": "inf"}})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, [None, 1.5]], "b": {"c": None, "d": "inf"}}
+
+
+def test_bars_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch):
+    with printing.fit_bar(True) as report, printing.run_bar(True) as listener:
+        assert report is None
+        listener(RunSummary("run", "", "", "", "", n_planned=2))
+    monkeypatch.setattr(printing, "_err", terminal)
+    with printing.fit_bar(False) as report:
+        assert report is None
+
+
+def test_bars_on_a_terminal_say_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(printing, "_err", terminal)
+    with printing.run_bar(True) as listener:
+        listener(RunSummary("run", "", "", "", "", n_planned=4, n_archived=1, n_failed=2))
+    assert "3 of 4 images, 2 failed" in capsys.readouterr().err
+    with printing.fit_bar(True) as report:
+        assert report is not None
+        report(Progress(attempt=1, step=5, n_steps=10, rd_lambda=0.002, estimated_bpp=1.25, psnr_db=30.5))
+    assert "λ 0.002  1.250 bpp  30.50 dB" in capsys.readouterr().err
+
+
+def terminal() -> Console:
+    return Console(stderr=True, force_terminal=True, width=100)
