@@ -32,8 +32,9 @@ from tasks.plan.batches import (
 )
 from tasks.plan.planning import Plan, archived_in, make_plan
 from tasks.report.artifact import run_page
+from tasks.report.markdown import store_report
 from tasks.report.pairs import Pair
-from tasks.report.summary import RunSummary, store_report
+from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
 from tasks.store.locations import open_store

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
-from tasks.report.summary import markdown_list
+from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.compact import CompactSummary, Day, plan_compaction
 from tasks.steps.compact import compact as compact_task

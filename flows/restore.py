@@ -9,7 +9,7 @@ from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
 from tasks.catalogue.records import Archived
-from tasks.report.summary import markdown_list
+from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.restore import Format, RestoreJob, RestoreSummary, select
 from tasks.steps.restore import restore as restore_task

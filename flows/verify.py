@@ -11,7 +11,7 @@ from flows.engine.runs import Run, begin, ended, in_parts
 from flows.engine.workers import Step
 from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.records import Archived
-from tasks.report.summary import markdown_list
+from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.audit import (
     AuditJob,

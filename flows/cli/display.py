@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.cli.printing import duration, line, table
 from tasks.originals.listing import printable
-from tasks.report.summary import COLUMNS, RunSummary, number, reason, table_row
+from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
 
 if TYPE_CHECKING:
     from tasks.catalogue.query import Answer
@@ -32,7 +32,7 @@ def show_run(summary: RunSummary) -> None:
         line(
             f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes}: "
             f"{summary.rate_bpp:.3f} bpp, "
-            f"mean PSNR {number(summary.mean_psnr_db, '.2f')} dB, {summary.wall_seconds:.1f} s"
+            f"mean PSNR {summary.mean_psnr_db:.2f} dB, {summary.wall_seconds:.1f} s"
         )
 
 

@@ -15,7 +15,8 @@ from prefect.artifacts import (
 from prefect.runtime import flow_run
 
 from tasks.errors import Summary
-from tasks.report.summary import RunSummary, markdown_cell, reason, table_row
+from tasks.report.markdown import markdown_cell
+from tasks.report.summary import RunSummary, reason, table_row
 
 SECONDS_BETWEEN_UPDATES = 2.0
 MAX_ROWS = 200

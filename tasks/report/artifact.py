@@ -6,9 +6,10 @@ Pictures are part of the page, as data, and the page is bounded.
 import math
 from collections.abc import Iterator, Sequence
 
+from tasks.report.markdown import markdown_cell, markdown_list, markdown_table, run_facts
 from tasks.report.pairs import Pair
-from tasks.report.pictures import beside_original, data_uri, rd_plot
-from tasks.report.summary import RunSummary, facts, markdown_cell, markdown_list, markdown_table, reason
+from tasks.report.png import beside_original, data_uri, rd_plot
+from tasks.report.summary import RunSummary, reason
 from tasks.report.sweep import COLUMNS, SweepReport, point_cells
 
 MAX_FAILURES = 20
@@ -24,14 +25,14 @@ def run_page(summary: RunSummary, worst: Sequence[Pair]) -> str:
         worst: The images with the lowest PSNR, lowest first, of which the first `MAX_PAIRS` are shown.
     """
     report = markdown_list({"report": f"{summary.store}/reports/{summary.run_id}.html"})
-    lines = [*facts(summary), *report, *_failures(summary), *_plot(summary)]
+    lines = [*run_facts(summary), *report, *_failures(summary), *_plot(summary)]
     return _text([*lines, *_worst(worst[:MAX_PAIRS])])
 
 
 def sweep_page(report: SweepReport) -> str:
     """Facts, the curves, their points, and the first failures."""
     name = f"{report.summary.store}/reports/{report.summary.run_id}"
-    lines = [*facts(report.summary), *markdown_list({"report": f"{name}.md, and .json"})]
+    lines = [*run_facts(report.summary), *markdown_list({"report": f"{name}.md, and .json"})]
     curves: dict[str, list[tuple[float, float]]] = {}
     for point in report.points:
         if math.isfinite(point.psnr_db):

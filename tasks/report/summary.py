@@ -1,11 +1,10 @@
-"""What a run tells people: running totals, the table of images, and a summary in Markdown.
+"""A run's totals, and the rows of its table of images; `tasks.report.markdown` writes them as Markdown.
 
 A summary keeps totals, and at most `KEPT_ROWS` rows of each status: a report is for reading, and
 the memory of a run must not grow with it. The catalogue has every row.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from tasks.catalogue.records import LOSSLESS, Archived, Outcome, Status, Stored
 from tasks.catalogue.rows import row_of
 from tasks.report.points import ThinnedPoints
-from tasks.store.objects import ObjectStore
 
 KEPT_ROWS = 500
 COLUMNS = ("image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified")
@@ -33,11 +31,12 @@ class RunSummary:
         n_before: Images that were archived already.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
-        n_stored_lossless: Images that no fit brought up to the contract.
+        n_stored_lossless: Images that no fit brought up to the contract, stored as WebP or PNG.
+        n_exact: Images whose PSNR is infinite: those, and what a fit reproduces exactly.
         n_pixels: Pixels of the images archived.
         source_n_bytes: Size of their originals.
         n_bytes: Size of their bitstreams.
-        psnr_db_sum: Sum of their PSNR, where finite; `n_lossless` counts the others.
+        psnr_db_sum: Sum of their PSNR, where finite; `n_exact` counts the others.
         fit_seconds: Time in fits, added up over all workers.
         wall_seconds: Time of the run.
         rows: The rows kept for the table.
@@ -54,7 +53,7 @@ class RunSummary:
     n_archived: int = 0
     n_failed: int = 0
     n_stored_lossless: int = 0
-    n_lossless: int = 0
+    n_exact: int = 0
     n_pixels: int = 0
     source_n_bytes: int = 0
     n_bytes: int = 0
@@ -82,7 +81,7 @@ class RunSummary:
         self.n_bytes += stored.file.n_bytes
         self.fit_seconds += stored.effort.fit_seconds
         if math.isinf(psnr_db):
-            self.n_lossless += 1
+            self.n_exact += 1
         else:
             self.psnr_db_sum += psnr_db
 
@@ -94,7 +93,7 @@ class RunSummary:
     @property
     def mean_psnr_db(self) -> float:
         """Mean over the images whose PSNR is finite; NaN if there is none."""
-        n_finite = self.n_archived - self.n_lossless
+        n_finite = self.n_archived - self.n_exact
         return self.psnr_db_sum / n_finite if n_finite else math.nan
 
     @property
@@ -166,62 +165,3 @@ def as_values(summary: RunSummary) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def number(value: float | None, how: str) -> str:
-    """A number for people; nothing where there is none."""
-    return "" if value is None else format(value, how)
-
-
-def facts(summary: RunSummary) -> list[str]:
-    """What a run did, as a list in Markdown."""
-    told = {
-        "source": summary.source,
-        "store": summary.store,
-        "config": summary.config,
-        "plan": summary.plan,
-        "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s, of which fits took "
-        f"{summary.fit_seconds:.1f} s over all workers",
-    }
-    if summary.n_archived:
-        told["size"] = (
-            f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes} bytes: "
-            f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
-        )
-    return markdown_list(told)
-
-
-def markdown(summary: RunSummary) -> str:
-    """The summary of a run, as the store's report shows it."""
-    rows = summary.records()
-    lines = [f"# {summary.headline()}", "", *facts(summary)]
-    if rows:
-        cells = [(*table_row(outcome).values(), reason(outcome)) for outcome in rows]
-        lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
-    if len(rows) < summary.n_done:
-        lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]
-    return "\n".join(lines) + "\n"
-
-
-def store_report(store: ObjectStore, summary: RunSummary) -> str:
-    """Write the Markdown summary into the store; returns its key."""
-    key = f"reports/{summary.run_id}.md"
-    store.put(key, markdown(summary).encode())
-    return key
-
-
-def markdown_list(told: Mapping[str, object]) -> list[str]:
-    """The lines of a list: what, and how much or which."""
-    return [f"- {name}: {markdown_cell(str(value))}" for name, value in told.items()]
-
-
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table."""
-    cells = [columns, ["---"] * len(columns), *([markdown_cell(value) for value in row] for row in rows)]
-    return [f"| {' | '.join(line)} |" for line in cells]
-
-
-def markdown_cell(text: str) -> str:
-    """File names and messages come from outside: nothing in them may be Markdown or HTML."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
-    return "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in escaped)

@@ -25,7 +25,8 @@ from tasks.catalogue.rows import required
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
 from tasks.originals.opening import read_header
-from tasks.report.summary import RunSummary, markdown_cell, markdown_table, number
+from tasks.report.markdown import markdown_cell, markdown_table
+from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
 
@@ -198,13 +199,13 @@ def point_cells(point: RdPoint) -> tuple[str, ...]:
     """A point for people: the cells of `COLUMNS`."""
     return (
         point.model,
-        number(point.rd_lambda, ".4g"),
-        number(point.rate_bpp, ".4f"),
-        number(point.psnr_db, ".2f"),
-        number(point.ms_ssim, ".4f"),
+        f"{point.rd_lambda:.4g}",
+        f"{point.rate_bpp:.4f}",
+        f"{point.psnr_db:.2f}",
+        "" if point.ms_ssim is None else f"{point.ms_ssim:.4f}",
         str(point.n_bytes),
-        number(point.encode_seconds, ".1f"),
-        number(point.decode_seconds, ".2f"),
+        f"{point.encode_seconds:.1f}",
+        f"{point.decode_seconds:.2f}",
     )
 
 

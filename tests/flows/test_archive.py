@@ -28,7 +28,8 @@ from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import read_source
-from tasks.report.summary import RunSummary, facts, markdown
+from tasks.report.markdown import markdown, run_facts
+from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
@@ -120,7 +121,7 @@ def test_prefect_shows_the_run(archived_once: Archived):
         found["archive-progress"].description
         == f"{len(GOOD) + len(BAD)} of {len(GOOD) + len(BAD)} done, {len(BAD)} failed"
     )
-    assert found["archive-summary"].data.startswith("\n".join(facts(archived_once.summary)))
+    assert found["archive-summary"].data.startswith("\n".join(run_facts(archived_once.summary)))
     # a plot, and each image that a fit has made something of, beside its original
     assert found["archive-summary"].data.count("](data:image/png;base64,") == 1 + len(GOOD - ONE_COLOUR)
     table = json.loads(found["archive-images"].data)

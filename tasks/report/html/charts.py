@@ -27,8 +27,8 @@ from tasks.report.html.axes import (
     short,
     spec,
 )
-from tasks.report.html.comparison import Comparison
-from tasks.report.html.facts import Bin, HistoryPoint, Point
+from tasks.report.html.comparison import ComparedCurves
+from tasks.report.html.facts import Bin, BitstreamPoint, HistoryPoint
 from tasks.report.sweep import RdPoint
 
 HEIGHT = 300
@@ -57,13 +57,13 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
 
-def scatters(points: Sequence[Point]) -> list[Chart]:
+def scatters(points: Sequence[BitstreamPoint]) -> list[Chart]:
     """PSNR over rate, a chart per model, a colour per goal; all with the same axes."""
     models = sorted({point.model for point in points}, key=rank)
     return [_scatter(model, points) for model in models]
 
 
-def _scatter(model: str, everything: Sequence[Point]) -> Chart:
+def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
     points = [point for point in everything if point.model == model]
     rate_range = padded_log([point.rate_bpp for point in everything])
     psnr_range = padded([point.psnr_db for point in everything])
@@ -98,7 +98,7 @@ def _scatter(model: str, everything: Sequence[Point]) -> Chart:
     )
 
 
-def _mark(point: Point) -> dict[str, Any]:
+def _mark(point: BitstreamPoint) -> dict[str, Any]:
     return {
         "bpp": round(point.rate_bpp, 5),
         "psnr": round(point.psnr_db, 3),
@@ -107,7 +107,7 @@ def _mark(point: Point) -> dict[str, Any]:
     }
 
 
-def _quantile_row(goal: Goal | None, points: Sequence[Point]) -> tuple[str, ...]:
+def _quantile_row(goal: Goal | None, points: Sequence[BitstreamPoint]) -> tuple[str, ...]:
     mine = [point for point in points if point.goal == goal]
     rates, qualities = _quantiles([p.rate_bpp for p in mine]), _quantiles([p.psnr_db for p in mine])
     return (
@@ -236,7 +236,7 @@ def _history_rows(goal: Goal | None, points: Sequence[HistoryPoint]) -> Iterable
         yield (str(goal), str(point.n_images), *numbers)
 
 
-def rd_curves(found: Comparison) -> Chart:
+def rd_curves(found: ComparedCurves) -> Chart:
     """The curves of a comparison."""
     pairs = [(str(curve), point) for curve in found.curves for point in curve.points]
     finite = [(name, point) for name, point in pairs if math.isfinite(point.psnr_db)]

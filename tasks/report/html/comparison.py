@@ -77,7 +77,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedCurves:
     """Curves over the same images. Of `differences`, each is against the first of `curves`."""
 
     n_images: int
@@ -85,7 +85,7 @@ class Comparison:
     differences: tuple[Difference, ...]
 
 
-def compare(tables: Tables) -> Comparison | None:
+def compare_curves(tables: Tables) -> ComparedCurves | None:
     """The curves of the rows that `facts.pick` has kept; None where no image has two settings.
 
     Raises:
@@ -102,7 +102,7 @@ def compare(tables: Tables) -> Comparison | None:
     drawn = tuple(Curve(*name, _points(families[name])) for name in ordered)
     anchor, *others = zip(drawn, (families[name] for name in ordered), strict=True)
     differences = tuple(_difference(*anchor, *other) for other in others)
-    return Comparison(len({row["image_digest"] for row in rows}), drawn, differences)
+    return ComparedCurves(len({row["image_digest"] for row in rows}), drawn, differences)
 
 
 def _settings(sets: Counter[frozenset[str]]) -> frozenset[str]:

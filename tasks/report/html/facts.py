@@ -59,7 +59,7 @@ class Totals(Sums):
 
     Attributes:
         n_images: Different originals that are archived.
-        n_lossless: Bitstreams that are lossless files in place of one.
+        n_stored_lossless: Files without loss in place of a bitstream.
         originals_n_bytes: Size of the originals, each counted once.
         first_at: When the first of the rows was recorded, in UTC; None if there is no row.
         last_at: When the last one was.
@@ -67,7 +67,7 @@ class Totals(Sums):
     """
 
     n_images: int
-    n_lossless: int
+    n_stored_lossless: int
     originals_n_bytes: int
     first_at: datetime | None
     last_at: datetime | None
@@ -90,7 +90,7 @@ class SettingSums(Sums):
 
 
 @dataclass(frozen=True)
-class Point:
+class BitstreamPoint:
     """One bitstream. `goal` is None for one of the goals that are too many to be told apart."""
 
     model: str
@@ -163,7 +163,7 @@ class Facts:
     totals: Totals
     settings: tuple[SettingSums, ...]
     n_more_settings: int
-    points: tuple[Point, ...]
+    points: tuple[BitstreamPoint, ...]
     n_points: int
     psnr_bins: tuple[Bin, ...]
     rate_bins: tuple[Bin, ...]
@@ -211,9 +211,9 @@ def worst_rows(tables: Tables, n_images: int) -> list[Row]:
     return tables.ask(queries.WORST, (n_images,)).records()
 
 
-def _points(rows: Iterable[Sequence[Any]]) -> Iterable[Point]:
+def _points(rows: Iterable[Sequence[Any]]) -> Iterable[BitstreamPoint]:
     for model, _, shown, goal, value, rate_bpp, psnr_db, path in rows:
-        yield Point(model, Goal(goal, value) if shown else None, rate_bpp, psnr_db, path)
+        yield BitstreamPoint(model, Goal(goal, value) if shown else None, rate_bpp, psnr_db, path)
 
 
 def _bins(

@@ -43,7 +43,7 @@ avg(decode_seconds) filter (status = '{ARCHIVED}') as decode_seconds
 TOTALS = f"""
 select {SUMS},
     count(distinct image) filter (status = '{ARCHIVED}') as n_images,
-    count(*) filter (status = '{ARCHIVED}' and model = '{LOSSLESS}') as n_lossless,
+    count(*) filter (status = '{ARCHIVED}' and model = '{LOSSLESS}') as n_stored_lossless,
     (select coalesce(sum(n), 0)::bigint from
         (select any_value(source_n_bytes) as n from picked where status = '{ARCHIVED}' group by image)
     ) as originals_n_bytes,

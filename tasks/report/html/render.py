@@ -23,7 +23,7 @@ from tasks.catalogue.records import now
 from tasks.catalogue.rows import archived_of
 from tasks.report.html import charts, facts
 from tasks.report.html.charts import Chart
-from tasks.report.html.comparison import Comparison, compare
+from tasks.report.html.comparison import ComparedCurves, compare_curves
 from tasks.report.html.facts import Facts
 from tasks.report.html.pictures import shown_pair
 from tasks.report.pairs import Pair, pairs
@@ -77,7 +77,7 @@ def make_report(
     """
     with tables(store) as asked:
         facts.pick(asked, run_id)
-        numbers, comparison = facts.read_facts(asked), compare(asked)
+        numbers, comparison = facts.read_facts(asked), compare_curves(asked)
         worst = [archived_of(row) for row in facts.worst_rows(asked, n_worst)]
     if not numbers.totals.n_archived + numbers.totals.n_failed:
         raise ConfigError(f"{store.url}: expected an archive, found no row of a catalogue")
@@ -96,7 +96,7 @@ def render(
     store: str,
     run_id: str | None,
     numbers: Facts,
-    comparison: Comparison | None,
+    comparison: ComparedCurves | None,
     shown: Sequence[Pair],
 ) -> str:
     """The page as HTML."""

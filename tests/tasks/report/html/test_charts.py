@@ -1,12 +1,15 @@
 from tasks.catalogue.recipe import Goal
 from tasks.report.html.charts import MANY_POINTS, histories, psnr_histogram, rate_histogram, scatters
-from tasks.report.html.facts import Bin, HistoryPoint, Point
+from tasks.report.html.facts import Bin, BitstreamPoint, HistoryPoint
 
 COARSE, FINE = Goal("rd_lambda", 0.01), Goal("rd_lambda", 0.001)
 
 
-def points(model: str, n: int) -> list[Point]:
-    return [Point(model, (COARSE, FINE)[i % 2], 0.1 + 0.01 * i, 30 + 0.1 * i, f"{i}.png") for i in range(n)]
+def points(model: str, n: int) -> list[BitstreamPoint]:
+    return [
+        BitstreamPoint(model, (COARSE, FINE)[i % 2], 0.1 + 0.01 * i, 30 + 0.1 * i, f"{i}.png")
+        for i in range(n)
+    ]
 
 
 def test_a_scatter_per_model_with_quantiles_per_goal():

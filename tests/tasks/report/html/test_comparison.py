@@ -6,7 +6,7 @@ import pytest
 from tasks.catalogue.query import tables
 from tasks.catalogue.records import Archived
 from tasks.report.html import facts
-from tasks.report.html.comparison import Comparison, compare
+from tasks.report.html.comparison import ComparedCurves, compare_curves
 from tasks.steps.commit import append
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
@@ -19,12 +19,12 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(str(tmp_path / "store"))
 
 
-def comparison_of(store: ObjectStore, *records: Archived) -> Comparison | None:
+def comparison_of(store: ObjectStore, *records: Archived) -> ComparedCurves | None:
     if records:
         append(store, records)
     with tables(store) as found:
         facts.pick(found, None)
-        return compare(found)
+        return compare_curves(found)
 
 
 def test_a_sweep_is_found_among_the_rows_of_an_archive(store: ObjectStore):

@@ -53,7 +53,7 @@ def test_only_the_latest_row_of_an_image_counts(store: ObjectStore):
 def test_what_has_no_loss_has_no_psnr_and_no_point(store: ObjectStore):
     append(store, [archived("a", model="lossless", psnr_db=math.inf, rd_lambda=None), archived("b")])
     found = facts_of(store)
-    assert (found.totals.n_lossless, found.totals.mean_psnr_db, found.n_points) == (1, 31.25, 1)
+    assert (found.totals.n_stored_lossless, found.totals.mean_psnr_db, found.n_points) == (1, 31.25, 1)
     assert [setting.model for setting in found.settings] == ["mlp", "lossless"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import inr
-from tasks.report.pictures import GAP, SIDE, beside_original, data_uri, rd_plot
+from tasks.report.png import GAP, SIDE, beside_original, data_uri, rd_plot
 from tests.inr.conftest import VECTORS
 
 

@@ -1,0 +1,63 @@
+"""A run's summary in Markdown, and the lists and tables that every page in Markdown is made of.
+
+File names and messages come from outside: nothing in them may be Markdown or HTML.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
+from tasks.store.objects import ObjectStore
+
+
+def run_facts(summary: RunSummary) -> list[str]:
+    """What a run did, as a list in Markdown."""
+    lines = {
+        "source": summary.source,
+        "store": summary.store,
+        "config": summary.config,
+        "plan": summary.plan,
+        "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s, of which fits took "
+        f"{summary.fit_seconds:.1f} s over all workers",
+    }
+    if summary.n_archived:
+        lines["size"] = (
+            f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes} bytes: "
+            f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
+        )
+    return markdown_list(lines)
+
+
+def markdown(summary: RunSummary) -> str:
+    """The summary of a run, as the store's report shows it."""
+    rows = summary.records()
+    lines = [f"# {summary.headline()}", "", *run_facts(summary)]
+    if rows:
+        cells = [(*table_row(outcome).values(), reason(outcome)) for outcome in rows]
+        lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
+    if len(rows) < summary.n_done:
+        lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]
+    return "\n".join(lines) + "\n"
+
+
+def store_report(store: ObjectStore, summary: RunSummary) -> str:
+    """Write the Markdown summary into the store; returns its key."""
+    key = f"reports/{summary.run_id}.md"
+    store.put(key, markdown(summary).encode())
+    return key
+
+
+def markdown_list(facts: Mapping[str, object]) -> list[str]:
+    """The lines of a list: each fact's name and value."""
+    return [f"- {name}: {markdown_cell(str(value))}" for name, value in facts.items()]
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    cells = [columns, ["---"] * len(columns), *([markdown_cell(value) for value in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in cells]
+
+
+def markdown_cell(text: str) -> str:
+    """File names and messages come from outside: nothing in them may be Markdown or HTML."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+    return "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in escaped)

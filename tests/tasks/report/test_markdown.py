@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.report import summary as totals
+from tasks.report.markdown import (
+    markdown,
+    markdown_cell,
+    markdown_list,
+    markdown_table,
+    run_facts,
+    store_report,
+)
+from tasks.report.summary import COLUMNS, RunSummary
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import archived, failed
+
+
+def summary_of(n_planned: int = 3) -> RunSummary:
+    return RunSummary("run", "photos", "store", "mlp draft", "3 to archive", n_planned)
+
+
+def test_nothing_in_a_name_is_markdown_or_html():
+    summary = summary_of()
+    hostile = "<script>|`a`[x](y)*"
+    summary.add(archived(source_path=hostile))
+    text = markdown(summary)
+    assert r"&lt;script>\|\`a\`\[x\](y)\*" in text
+    assert hostile not in text
+
+
+def test_the_report_is_in_the_store(tmp_path: Path):
+    summary = summary_of()
+    summary.add(archived())
+    store = LocalStore(tmp_path)
+    key = store_report(store, summary)
+    assert store.get(key, max_bytes=10_000).decode() == markdown(summary)
+
+
+def test_failures_come_first_with_their_reason():
+    summary = summary_of()
+    summary.add(archived("a.png"))
+    summary.add(failed("z.png"))
+    header, _, first, second = markdown(summary).splitlines()[-4:]
+    assert header == f"| {' | '.join((*COLUMNS, 'reason'))} |"
+    assert first.startswith("| z.png | ")
+    assert first.endswith("| FAILED | ValueError: no |")
+    assert second.endswith("| yes |  |")
+
+
+def test_rows_that_are_not_shown_are_counted(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(totals, "KEPT_ROWS", 2)
+    summary = summary_of(6)
+    for n in range(3):
+        summary.add(archived(f"{n}"))
+        summary.add(failed(f"failed {n}"))
+    assert "2 more rows are in the catalogue" in markdown(summary)
+
+
+def test_a_run_without_rows_has_its_facts_and_no_table():
+    summary = RunSummary("run", "photos", "store", "mlp draft", "0 to archive", n_before=2, wall_seconds=1.25)
+    assert markdown(summary).splitlines() == [
+        "# nothing to do: 2 images are archived already",
+        "",
+        "- source: photos",
+        "- store: store",
+        "- config: mlp draft",
+        "- plan: 0 to archive",
+        "- run: run, 1.2 s, of which fits took 0.0 s over all workers",
+    ]
+
+
+def test_sizes_are_facts_of_a_run_that_archived_something():
+    summary = summary_of()
+    summary.add(archived())
+    assert run_facts(summary)[-1] == (
+        "- size: 1000 bytes of originals became 9 bytes: 0.375 bpp, mean PSNR 31.25 dB"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("plain name.png", "plain name.png"),
+        ("a|b", r"a\|b"),
+        ("<b>&", "&lt;b>&amp;"),
+        ("two\nlines", "two lines"),
+        (r"back\slash", r"back\\slash"),
+        ("*_`[x]", r"\*\_\`\[x\]"),
+    ],
+)
+def test_a_cell_is_text_whatever_it_holds(text: str, cell: str):
+    assert markdown_cell(text) == cell
+
+
+def test_lists_and_tables_escape_what_they_hold():
+    assert markdown_list({"n": 3, "name": "a|b"}) == ["- n: 3", r"- name: a\|b"]
+    assert list(markdown_table(("a", "b"), [("1", "x|y")])) == ["| a | b |", "| --- | --- |", r"| 1 | x\|y |"]
