@@ -16,7 +16,7 @@ from tasks.originals.listing import SourceImage, list_source
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
-from tasks.steps.compress import compress_image
+from tasks.steps.compress import compress_images
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.locations import open_store
@@ -33,7 +33,10 @@ def archive_here(folder: Path, store: str, config: CodecConfig, contract: Contra
     for file in list_source(str(folder)).files:
         digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)
         image = SourceImage(digest, file.uri, file.path, n_bytes)
-        rows.append(verify_image(compress_image(image, job), job))
+        [stored] = compress_images([image], job)
+        if isinstance(stored, Exception):
+            raise stored
+        rows.append(verify_image(stored, job))
     append(open_store(store), rows)
 
 

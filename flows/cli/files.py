@@ -6,6 +6,7 @@ need is imported where it is used: `decode` does without torch, Prefect and pyar
 
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,13 +44,18 @@ def encode_file(
     import torch
 
     from tasks.originals.opening import open_file
-    from tasks.steps.compress import fit
     from tasks.steps.deadlines import FitWatch
 
     check_output(output, image)
     picture, source_n_bytes = open_file(image.absolute().as_uri(), options)
-    watch = FitWatch(deadline_seconds=options.deadline_seconds, report=report)
-    encoded, seconds = fit(picture, config, options.device, watch)
+    watch = FitWatch(
+        deadline_seconds=options.deadline_seconds, report=report and (lambda progress: report(progress[0]))
+    )
+    started = time.perf_counter()
+    encoded = inr.encode(
+        picture.pixels, config, metadata=picture.metadata, device=options.device, on_progress=watch.alone
+    )
+    seconds = time.perf_counter() - started
     replace_file(output, encoded.bitstream)
     return {
         "image": str(image),
@@ -62,7 +68,7 @@ def encode_file(
         "seed": config.seed,
         **_encoded(encoded, config),
         "encode_seconds": seconds,
-        "fit_seconds": watch.fit_seconds,
+        "fit_seconds": watch.busy_seconds,
         "n_threads": torch.get_num_threads(),
     }
 
@@ -193,14 +199,13 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
         ConfigError: Store, settings or output cannot be used; or the catalogue has no row.
         CatalogueError, StorageError: The store cannot be read, or the output not written.
     """
-    import torch
-
     from tasks.report.html.render import make_report
     from tasks.settings import load_settings
+    from tasks.steps.threads import use_threads
     from tasks.store.locations import open_store
 
     check_output(output)
-    torch.set_num_threads(1)  # threads that wait for a busy core cost a small picture four times its decoding
+    use_threads(1)  # threads that wait for a busy core cost a small picture four times its decoding
     archive = open_store(store)
     made = make_report(archive, load_settings().options(), n_worst=n_worst, run_id=run_id)
     data = made.html.encode()

@@ -89,9 +89,9 @@ class _Image:
 
 
 def _compressed(group: Sequence[_Image]) -> Step:
-    """The step that compresses a group; a group is one image, since a fit takes one."""
-    [item] = group
-    return Step(compress, {"image": item.image, "job": item.job})
+    """The step that compresses a group, whose images have one job."""
+    images = [item.image for item in group]
+    return Step(compress, {"images": images, "job": group[0].job}, is_for_group=True)
 
 
 def _verified(item: _Image, found: Stored | Archived) -> Step | None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr import CodecConfig
+from inr.search import first_lambda
 from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
@@ -27,8 +28,6 @@ from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
 
 TYPICAL_SEARCH = 3  # fits that a target takes, where no row tells
-TYPICAL_PSNR = (30.0, 0.002, -2.6)  # dB, at this λ, dB per factor e of λ
-TYPICAL_BPP = (0.3, 0.002, -0.55)  # bpp, at this λ, exponent of λ
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def rates_of(store: ObjectStore, config: CodecConfig) -> Rates:
     rows = _rows(store, config)
     wanted = Recipe(config).goal
     if same := [row for row in rows if (row["goal"], row["goal_value"]) == wanted]:
-        made = tuple(_measured(row, typical_lambda(config)) for row in same)
+        made = tuple(_measured(row, first_lambda(config)) for row in same)
         return Rates(made, f"{len(same)} images of this archive under the same settings")
     fits = 1 if wanted[0] == "rd_lambda" else TYPICAL_SEARCH
     if others := [row for row in rows if row["goal"] == "rd_lambda"]:
@@ -120,17 +119,6 @@ def rates_of(store: ObjectStore, config: CodecConfig) -> Rates:
     table, name = tuple(_of_table(config)), f"{config.model} {config.preset}"
     origin = f"a table of {len(table)} fits of {name} on a CPU" if table else f"no rates for {name} are known"
     return Rates(table, origin, fits)
-
-
-def typical_lambda(config: CodecConfig) -> float:
-    """The λ of a config, or that at which a target is met in a typical photograph."""
-    if config.target_psnr_db is not None:
-        psnr, rd_lambda, slope = TYPICAL_PSNR
-        return rd_lambda * math.exp((config.target_psnr_db - psnr) / slope)
-    if config.target_bpp is not None:
-        rate, rd_lambda, exponent = TYPICAL_BPP
-        return float(rd_lambda * (config.target_bpp / rate) ** (1 / exponent))
-    return config.rd_lambda or 1.0
 
 
 def predicted(rates: Rates, config: CodecConfig, sizes: Sequence[int]) -> tuple[float, float] | None:
@@ -149,7 +137,7 @@ def predicted(rates: Rates, config: CodecConfig, sizes: Sequence[int]) -> tuple[
             for each in lambdas
         ]
         logs = np.log(np.maximum(totals, 1e-9))
-        return float(np.exp(np.interp(math.log(typical_lambda(config)), np.log(lambdas), logs)))
+        return float(np.exp(np.interp(math.log(first_lambda(config)), np.log(lambdas), logs)))
 
     seconds = at_lambda(lambda made: made.seconds) * rates.fits_per_image
     if config.target_bpp is not None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import torch
 from prefect import task
 
 from tasks.catalogue import lookup
@@ -22,9 +21,10 @@ from tasks.catalogue.keys import FOLDER
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.records import MAX_MESSAGE, Archived, Status, now
 from tasks.catalogue.rows import archived_of
-from tasks.errors import ChecksumFailed, ObjectMissing, StorageUnavailable, VerificationMismatch
+from tasks.errors import ChecksumFailed, ObjectMissing, VerificationMismatch
 from tasks.plan import claims
 from tasks.steps import commit
+from tasks.steps.threads import use_threads
 from tasks.steps.verify import read_intact
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
@@ -174,8 +174,8 @@ def audit_object(record: Archived, job: AuditJob) -> AuditRow:
         StorageUnavailable: The store does not answer; that says nothing about the object.
         StorageError: The store refuses.
     """
+    use_threads(job.n_threads)
     store = open_store(job.store)
-    torch.set_num_threads(job.n_threads)
     try:
         _, decode_seconds = read_intact(store, record.stored)
     except (VerificationMismatch, ChecksumFailed) as error:
@@ -185,12 +185,7 @@ def audit_object(record: Archived, job: AuditJob) -> AuditRow:
     return dataclasses.replace(row, n_bytes=record.stored.file.n_bytes, decode_seconds=decode_seconds)
 
 
-@task(
-    task_run_name="record {n_rows} audits",
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=lambda _task, _run, state: isinstance(state.data, StorageUnavailable),
-)
+@task(task_run_name="record {n_rows} audits")
 def record_audits(store_url: str, rows: Sequence[AuditRow], n_rows: int) -> None:
     """Commit a batch of rows."""
     commit.append_audits(open_store(store_url), rows)

@@ -11,18 +11,12 @@ from tasks.catalogue.columns import HISTORY_COLUMNS, Row
 from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, new_part_name, write_rows
 from tasks.catalogue.records import Archived, Outcome, Planned
 from tasks.catalogue.rows import audit_row, row_of
-from tasks.errors import StorageUnavailable
 from tasks.plan import claims
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
 
-@task(
-    task_run_name="record {n_outcomes} images",
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=lambda _task, _run, state: isinstance(state.data, StorageUnavailable),
-)
+@task(task_run_name="record {n_outcomes} images")
 def record_batch(store_url: str, outcomes: Sequence[Outcome], n_outcomes: int) -> None:
     """Commit how some images ended: history part, images part, then the claims are settled and go."""
     store = open_store(store_url)

@@ -21,7 +21,6 @@ from tasks.catalogue.parts import (
     undisturbed,
     write_compacted,
 )
-from tasks.errors import StorageUnavailable
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
@@ -120,12 +119,7 @@ def plan_compaction(store: ObjectStore) -> list[Day]:
     return [day for day, sizes in found.items() if len(sizes) > 1 and sum(sizes) <= MAX_DAY_BYTES]
 
 
-@task(
-    task_run_name="compact {name}",
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=lambda _task, _run, state: isinstance(state.data, StorageUnavailable),
-)
+@task(task_run_name="compact {name}")
 def compact(store_url: str, day: Day, name: str) -> Compacted:
     """Prefect's view of `compact_day`."""
     return compact_day(open_store(store_url), day)

@@ -1,24 +1,25 @@
-"""One image → its file in the store, a bitstream or a file without loss, not yet verified.
+"""Images → their files in the store, bitstreams or files without loss, not verified yet.
 
 Order of writes: the claim, then the file. Both are conditional, so of two runs that race for one image the
-first to store wins, and the other takes over the winner's claim.
+first to store wins, and the other takes over the winner's claim. Whatever ends one image of a group ends
+that image alone.
 """
 
 import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-import torch
 from prefect import get_run_logger, task
+from prefect.runtime import task_run
 
 import inr
-from inr import CodecConfig, Encoded, Progress
+from inr import ContractMissed, Encoded, EncodeRequest, InrError, Progress
 from inr.metrics import bpp
 from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
-from tasks.catalogue.contract import Fitted, fit_to_contract
 from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.records import Effort, NetworkFacts, PictureFacts, Planned, Stored, StoredFile
 from tasks.errors import StorageError
@@ -27,70 +28,129 @@ from tasks.originals.lossless import lossless_suffix, to_lossless
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
-from tasks.settings import Device
+from tasks.settings import RunOptions
 from tasks.steps.deadlines import FitWatch, at_most_every
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.threads import use_threads
 from tasks.store.locations import open_store
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 SECONDS_BETWEEN_LOG_LINES = 30.0
 
-
-@task(task_run_name="compress {image.path}")
-def compress(image: SourceImage, job: ArchiveJob) -> Stored:
-    """Prefect's view of `compress_image`."""
-    logger = get_run_logger()
-    return compress_image(image, job, report=at_most_every(SECONDS_BETWEEN_LOG_LINES, _log_with(logger.info)))
+Report = Callable[[Mapping[str, Progress]], None]  # path of an image → progress of its fit
 
 
-def compress_image(
-    image: SourceImage, job: ArchiveJob, *, report: Callable[[Progress], None] | None = None
-) -> Stored:
-    """Encode an image and store it, or take over what a killed run left stored.
+def task_name() -> str:
+    """The name of a task in Prefect's lists: the image that it compresses, and how many more."""
+    images: Sequence[SourceImage] = task_run.parameters["images"]
+    more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+    return f"compress {images[0].path}{more}"
+
+
+@task(task_run_name=task_name)
+def compress(images: Sequence[SourceImage], job: ArchiveJob) -> list[Stored | Exception]:
+    """Prefect's view of `compress_images`."""
+    lines = _log_lines(get_run_logger().info)
+    return compress_images(images, job, report=at_most_every(SECONDS_BETWEEN_LOG_LINES, lines))
+
+
+def compress_images(
+    images: Sequence[SourceImage], job: ArchiveJob, *, report: Report | None = None
+) -> list[Stored | Exception]:
+    """Encode a group of images and store them, or take over what a killed run left stored.
+
+    Args:
+        images: The group; its fits go to the codec together.
+        job: How to archive them.
+        report: Called with the progress of the fits that go on, by the path of the image.
+
+    Returns:
+        For each image, in order, what was stored, or what ended it: a `SourceError` if the file cannot be
+        read or has changed, `UnsupportedImage`, an `EncodeError` of its fit, a `StorageError`.
 
     Raises:
-        SourceError: The file changed since it was planned, or cannot be read.
-        UnsupportedImage: See `tasks.originals.opening`.
-        EncodeError: The fit failed or ran out of time.
-        StorageError: The store refused.
+        ConfigError: The device of the job is not there.
     """
+    use_threads(job.n_threads, with_torch=True)
     store = open_store(job.store)
-    planned = Planned.of(job.run_id, job.recipe, image)
-    if claim := claims.claimed(store, image.digest, planned.setting.archive_digest):
-        return _taken_over(claim.stored, planned)
-    picture = open_original(image, job.options)
-    torch.set_num_threads(job.n_threads)
-    watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=report)
-    started = time.perf_counter()
-    contract = job.recipe.contract
-    fitted = fit_to_contract(
-        job.recipe.config, contract, lambda config: fit(picture, config, job.options.device, watch)[0]
-    )
-    data = fitted.encodings[-1].bitstream if fitted.is_met else to_lossless(picture)
-    notes = (fitted.describe(contract),) if contract and not fitted.is_met else ()
-    stored = Stored(
-        planned=planned,
-        picture=_picture_facts(picture, notes),
-        effort=Effort(
-            attempts=fitted.n_attempts,
-            restarts=sum(encoded.restarts for encoded in fitted.encodings),
-            refits=max(0, len(fitted.encodings) - 1) if contract else None,
-            fit_seconds=watch.fit_seconds,
-            encode_seconds=time.perf_counter() - started,
-            device=fitted.encodings[-1].device if fitted.encodings else None,
-            n_threads=job.n_threads,
-        ),
-        file=_stored_file(planned, picture, data, fitted.encodings[-1] if fitted.is_met else None),
-        network=_network_facts(fitted.encodings[-1]) if fitted.is_met else None,
-    )
-    return store_claimed(store, Claim(stored, _history(fitted)), data)
+    begun = [_begin(store, Planned.of(job.run_id, job.recipe, image), job.options) for image in images]
+    made = iter(_encode([each for each in begun if isinstance(each, _Opened)], job, report))
+    return [_finish(store, each, next(made), job) if isinstance(each, _Opened) else each for each in begun]
 
 
-def fit(picture: Picture, config: CodecConfig, device: Device, watch: FitWatch) -> tuple[Encoded, float]:
-    """Encode a picture; returns what came of it and the seconds that it took."""
-    started = time.perf_counter()
-    encoded = inr.encode(picture.pixels, config, metadata=picture.metadata, device=device, on_progress=watch)
-    return encoded, time.perf_counter() - started
+@dataclass(frozen=True)
+class _Opened:
+    """An image of the group that has to be encoded, and its picture."""
+
+    planned: Planned
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The end of an image's fits, and the seconds that they, and the encoder in all, took."""
+
+    result: Encoded | InrError
+    fit_seconds: float
+    encode_seconds: float
+
+
+def _begin(store: ObjectStore, planned: Planned, options: RunOptions) -> Stored | _Opened | Exception:
+    """Take over the file that a killed run left for an image, or else open the image."""
+    try:
+        if claim := claims.claimed(store, planned.image.digest, planned.setting.archive_digest):
+            return _taken_over(claim.stored, planned)
+        return _Opened(planned, open_original(planned.image, options))
+    except Exception as error:
+        return error
+
+
+def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -> list[_Made]:
+    """Encode pictures; time that no fit takes is shared out among them."""
+    if not opened:
+        return []
+    recipe, started = job.recipe, time.perf_counter()
+
+    def named(progress: Mapping[int, Progress]) -> None:
+        if report is not None:
+            report({opened[number].planned.path: where for number, where in progress.items()})
+
+    watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=named)
+    requests = [
+        EncodeRequest(
+            each.picture.pixels, recipe.config, each.picture.metadata, recipe.contract, recipe.n_steps
+        )
+        for each in opened
+    ]
+    results = inr.encode_many(requests, device=job.options.device, on_progress=watch)
+    rest = (time.perf_counter() - started - watch.busy_seconds) / len(opened)
+    seconds = [watch.fit_seconds.get(number, 0.0) for number in range(len(opened))]
+    return [_Made(result, fit, fit + rest) for result, fit in zip(results, seconds, strict=True)]
+
+
+def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -> Stored | Exception:
+    """Store what an image became: its bitstream, or where it missed its contract a file without loss."""
+    started, picture, result = time.perf_counter(), opened.picture, made.result
+    try:
+        if isinstance(result, Encoded):
+            data, suffix, notes = result.bitstream, BITSTREAM_SUFFIX, picture.notes
+        elif isinstance(result, ContractMissed):
+            data = to_lossless(picture)
+            suffix, notes = lossless_suffix(data), (*picture.notes, f"stored without loss: {result}")
+        else:
+            return result
+        encoded = result if isinstance(result, Encoded) else None
+        made = dataclasses.replace(made, encode_seconds=made.encode_seconds + time.perf_counter() - started)
+        stored = Stored(
+            planned=opened.planned,
+            picture=_picture_facts(picture, notes),
+            effort=_effort(result, made, job),
+            file=_stored_file(opened, data, suffix, encoded),
+            network=_network_facts(encoded) if encoded else None,
+        )
+        return store_claimed(store, Claim(stored, result.history), data)
+    except Exception as error:
+        return error
 
 
 def store_claimed(store: ObjectStore, claim: Claim, data: bytes) -> Stored:
@@ -130,21 +190,32 @@ def _picture_facts(picture: Picture, notes: tuple[str, ...]) -> PictureFacts:
         channels=channels,
         icc_n_bytes=len(picture.metadata.icc_profile or b""),
         exif_n_bytes=len(picture.metadata.exif or b""),
-        notes=(*picture.notes, *notes),
+        notes=notes,
     )
 
 
-def _stored_file(planned: Planned, picture: Picture, data: bytes, encoded: Encoded | None) -> StoredFile:
+def _effort(result: Encoded | ContractMissed, made: _Made, job: ArchiveJob) -> Effort:
+    return Effort(
+        attempts=len(result.attempts),
+        restarts=result.restarts,
+        refits=result.n_refits if job.recipe.contract else None,
+        fit_seconds=made.fit_seconds,
+        encode_seconds=made.encode_seconds,
+        device=result.device if result.attempts else None,
+        n_threads=job.n_threads,
+    )
+
+
+def _stored_file(opened: _Opened, data: bytes, suffix: str, encoded: Encoded | None) -> StoredFile:
     """The file of an encoding, or without one the file without loss."""
-    height, width, _ = picture.pixels.shape
-    suffix = BITSTREAM_SUFFIX if encoded else lossless_suffix(data)
+    planned, pixels = opened.planned, opened.picture.pixels
     return StoredFile(
         key=object_key(planned.image.digest, planned.setting.archive_digest, suffix),
         bitstream_digest=hashlib.sha256(data).hexdigest(),
         symbols_digest=encoded.symbols_digest if encoded else digest_symbols(()),
-        pixels_digest=encoded.pixels_digest if encoded else digest_pixels(picture.pixels),
+        pixels_digest=encoded.pixels_digest if encoded else digest_pixels(pixels),
         n_bytes=len(data),
-        rate_bpp=bpp(n_bytes=len(data), width=width, height=height),
+        rate_bpp=bpp(n_bytes=len(data), width=pixels.shape[1], height=pixels.shape[0]),
         psnr_db=encoded.psnr_db if encoded else math.inf,
     )
 
@@ -153,20 +224,14 @@ def _network_facts(encoded: Encoded) -> NetworkFacts:
     return NetworkFacts(encoded.rd_lambda, encoded.n_parameters, encoded.estimated_rate_bits)
 
 
-def _history(fitted: Fitted) -> tuple[Progress, ...]:
-    """Every report of every fit, numbered through."""
-    points: list[Progress] = []
-    for encoded in fitted.encodings:
-        before = points[-1].attempt if points else 0
-        points += [dataclasses.replace(point, attempt=before + point.attempt) for point in encoded.history]
-    return tuple(points)
+def _log_lines(log: Callable[[str], None]) -> Report:
+    """Write a line for each image that reports."""
 
+    def lines(progress: Mapping[str, Progress]) -> None:
+        for path, now in progress.items():
+            log(
+                f"{path}: attempt {now.attempt}, step {now.step} of {now.n_steps}: "
+                f"{now.estimated_bpp:.3f} bpp, {now.psnr_db:.2f} dB"
+            )
 
-def _log_with(log: Callable[[str], None]) -> Callable[[Progress], None]:
-    def line(progress: Progress) -> None:
-        log(
-            f"attempt {progress.attempt}, step {progress.step} of {progress.n_steps}: "
-            f"{progress.estimated_bpp:.3f} bpp, {progress.psnr_db:.2f} dB"
-        )
-
-    return line
+    return lines

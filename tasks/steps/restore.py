@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from prefect import task
 
@@ -25,6 +24,7 @@ from tasks.errors import StorageError, VerificationMismatch
 from tasks.originals.lossless import same_metadata
 from tasks.originals.opening import open_picture
 from tasks.originals.writing import FORMATS
+from tasks.steps.threads import use_threads
 from tasks.steps.verify import read_intact
 from tasks.store.files import create_file
 from tasks.store.locations import open_store
@@ -169,8 +169,8 @@ def restore_image(record: Archived, job: RestoreJob) -> Restored:
         UnsupportedImage: The format cannot hold the image.
         StorageError: Store or target, or a different file of that name is there.
     """
+    use_threads(job.n_threads)
     store = open_store(job.store)
-    torch.set_num_threads(job.n_threads)
     decoded, _ = read_intact(store, record.stored)
     data = FORMATS[job.format](decoded.pixels, decoded.metadata)
     _check(record.stored.file.key, data, decoded.pixels, decoded.metadata)

@@ -7,7 +7,6 @@ import hashlib
 import time
 from typing import NoReturn
 
-import torch
 from prefect import task
 
 import inr
@@ -19,6 +18,7 @@ from tasks.originals.lossless import decode_lossless, same_metadata
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.threads import use_threads
 from tasks.store.locations import open_store
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
@@ -39,8 +39,8 @@ def verify_image(stored: Stored, job: ArchiveJob) -> Archived:
         SourceError, UnsupportedImage: The original cannot be read, or has changed.
         StorageError: The store cannot be read.
     """
+    use_threads(job.n_threads, with_torch=True)
     store = open_store(job.store)
-    torch.set_num_threads(job.n_threads)
     started = time.perf_counter()
     picture = open_original(stored.planned.image, job.options)
     try:

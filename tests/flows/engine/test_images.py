@@ -1,5 +1,6 @@
 """Images on their way through a run, beyond what the tests of the flows see."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,23 @@ from flows.engine.images import archive_all, failures, new_job, planned
 from flows.engine.runs import begin
 from inr.config import Contract
 from inr.errors import ConfigError
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Archived
+from tasks.catalogue.records import Archived, now
 from tasks.catalogue.rows import row_of
-from tasks.errors import BatchLost, SourceError
+from tasks.errors import BatchLost, SourceError, StorageUnavailable
 from tasks.originals.listing import SourceFile
 from tasks.plan.planning import make_plan
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
+from tasks.steps.audit import record_audits
+from tasks.steps.commit import append_audits
+from tasks.steps.compact import compact, plan_compaction
+from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tests.flows.conftest import DRAFT, OPTIONS
 from tests.tasks.pictures import file_of, image
-from tests.tasks.rows import source_image
+from tests.tasks.rows import failed, source_image
 
 
 def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
@@ -112,3 +118,32 @@ def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store
     [outcome] = flow(name="changed")(body)()
     assert (outcome.error_type, outcome.stored) == ("SourceError", None)
     assert "the file has changed" in outcome.error_message
+
+
+AUDIT = AuditRow(run_id="run", checked_at=now(), key="key", status=AuditStatus.ORPHAN)
+
+
+@pytest.mark.parametrize("task", ["record a batch", "record audits", "compact a day"])
+def test_a_store_that_does_not_answer_is_tried_as_often_as_it_says_and_no_more(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, task: str
+):
+    """The store repeats what may go better the next time; Prefect repeats nothing besides."""
+    for _ in range(2):
+        append_audits(store, [AUDIT])
+    [day] = plan_compaction(store)
+    steps = {
+        "record a batch": lambda: images.commit(store.url, [failed()]),
+        "record audits": lambda: record_audits(store.url, [AUDIT], 1),
+        "compact a day": lambda: compact(store.url, day, day.describe()),
+    }
+    tried: list[Path] = []
+
+    def unanswered(source: Path, target: Path) -> None:
+        tried.append(target)
+        raise OSError(errno.EIO, "no answer")
+
+    monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("tasks.store.folder.os.link", unanswered)
+    with pytest.raises(StorageUnavailable, match="no answer"):
+        flow(name="stubborn")(steps[task])()
+    assert len(tried) == objects.ATTEMPTS

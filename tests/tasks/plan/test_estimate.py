@@ -7,9 +7,10 @@ import pytest
 
 from inr import CodecConfig
 from inr.config import MODELS, PRESETS
+from inr.search import first_lambda
 from tasks.catalogue.records import Archived
 from tasks.plan import estimate as module
-from tasks.plan.estimate import Estimate, Measured, Rates, estimate, predicted, rates_of, typical_lambda
+from tasks.plan.estimate import Estimate, Measured, Rates, estimate, predicted, rates_of
 from tasks.plan.planning import make_plan
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
@@ -94,9 +95,9 @@ def test_between_two_lambdas_a_power_law_holds_and_beyond_them_the_last_one(
     assert predicted(Rates(tuple(TABLE), ""), config, [1000]) == pytest.approx((seconds, n_bytes))
 
 
-def test_a_target_of_bytes_is_taken_at_its_word_and_targets_have_a_typical_lambda():
+def test_a_target_of_bytes_is_taken_at_its_word_and_its_seconds_at_the_lambda_where_searches_begin():
     config = CodecConfig(model="mlp", preset="draft", target_bpp=0.3)
-    assert typical_lambda(config) == pytest.approx(0.002)
+    assert first_lambda(config) == pytest.approx(0.002)
     found = predicted(Rates(tuple(TABLE), "", fits_per_image=3), config, [1000, 3000])
     assert found is not None
     assert found[1] == 0.3 * 4000 / 8
@@ -105,12 +106,6 @@ def test_a_target_of_bytes_is_taken_at_its_word_and_targets_have_a_typical_lambd
     )
     assert single is not None
     assert found[0] == pytest.approx(3 * single[0])
-    assert typical_lambda(CodecConfig(model="mlp", target_psnr_db=30.0)) == pytest.approx(0.002)
-    assert (
-        typical_lambda(CodecConfig(model="mlp", target_psnr_db=35.0))
-        < 0.002
-        < typical_lambda(CodecConfig(model="mlp", target_bpp=0.1))
-    )
 
 
 def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, table: None):

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import math
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inr import CodecConfig, Contract
-from inr.mlp.fit import presets
+from inr import CodecConfig, Contract, DeadlineExceeded, Progress
+from inr.errors import ConfigError
 from tasks.catalogue.keys import object_key
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import LOSSLESS, Stored
 from tasks.catalogue.rows import row_of
-from tasks.errors import SourceError, UnsupportedImage
+from tasks.errors import RunCancelled, SourceError, StorageError, UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import digest_source
@@ -28,7 +29,8 @@ from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.settings import RunOptions
 from tasks.steps import commit
-from tasks.steps.compress import compress_image, store_claimed
+from tasks.steps.compress import compress_images, store_claimed
+from tasks.steps.deadlines import cancel
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.folder import LocalStore
@@ -38,7 +40,7 @@ from tests.tasks.pictures import file_of, image
 
 @dataclass(frozen=True)
 class Kept:
-    """An image that `compress_image` put into a store."""
+    """An image that `compress_images` put into a store."""
 
     image: SourceImage
     job: ArchiveJob
@@ -65,28 +67,32 @@ def of_run(stored: Stored, run_id: str) -> Stored:
     return dataclasses.replace(stored, planned=dataclasses.replace(stored.planned, run_id=run_id))
 
 
+N_STEPS = 400
+
+
+def alone(image: SourceImage, job: ArchiveJob) -> Stored:
+    """What `compress_images` makes of a group of one."""
+    [result] = compress_images([image], job)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
 def source_image(path: Path) -> SourceImage:
     digest, n_bytes = digest_source(path.as_uri(), max_bytes=1 << 20)
     return SourceImage(digest, path.as_uri(), path.name, n_bytes)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_fits() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(presets.PRESET_STEPS, "draft", 400)
-        yield
 
 
 @pytest.fixture(scope="module")
 def kept_once(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     folder = tmp_path_factory.mktemp("once")
     (folder / "a.png").write_bytes(file_of(image(9, 8, 3), icc_profile=b"not looked into"))
-    recipe = Recipe(CodecConfig(model="mlp", preset="draft"))
+    recipe = Recipe(CodecConfig(model="mlp", preset="draft"), n_steps=N_STEPS)
     job = ArchiveJob(
         run_id="run", store=str(folder / "store"), recipe=recipe, options=RunOptions(device="cpu")
     )
     found = source_image(folder / "a.png")
-    return Kept(found, job, compress_image(found, job))
+    return Kept(found, job, alone(found, job))
 
 
 def copied(once: Kept, folder: Path) -> Kept:
@@ -125,12 +131,12 @@ def test_what_is_stored_is_what_the_original_and_the_fit_were(kept: Kept):
 
 def test_what_a_killed_run_left_is_taken_over_without_a_fit(kept: Kept):
     job = dataclasses.replace(kept.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
-    assert compress_image(kept.image, job) == of_run(kept.stored, "another")
+    assert alone(kept.image, job) == of_run(kept.stored, "another")
 
 
 def test_what_is_taken_over_is_named_as_this_run_found_it(kept: Kept):
     elsewhere = dataclasses.replace(kept.image, uri="file:///b.png", path="b.png", also_at=("c.png",))
-    assert compress_image(elsewhere, kept.job).planned.image == elsewhere
+    assert alone(elsewhere, kept.job).planned.image == elsewhere
 
 
 def test_an_original_that_changed_is_not_archived(kept: Kept, tmp_path: Path):
@@ -139,14 +145,14 @@ def test_an_original_that_changed_is_not_archived(kept: Kept, tmp_path: Path):
     planned = source_image(path)
     path.write_bytes(file_of(image(8, 9, 3)))
     with pytest.raises(SourceError, match="the file has changed: expected SHA-256"):
-        compress_image(planned, kept.job)
+        alone(planned, kept.job)
 
 
 def test_what_is_no_image_stores_nothing(tmp_path: Path, kept: Kept):
     (tmp_path / "a.png").write_text("text")
     before = kept.store.objects("bitstreams")
     with pytest.raises(UnsupportedImage):
-        compress_image(source_image(tmp_path / "a.png"), kept.job)
+        alone(source_image(tmp_path / "a.png"), kept.job)
     assert kept.store.objects("bitstreams") == before
 
 
@@ -198,11 +204,11 @@ def contracted(tmp_path: Path, picture: Image.Image, contract: Contract) -> Kept
     job = ArchiveJob(
         run_id="run",
         store=str(tmp_path / "store"),
-        recipe=Recipe(config, contract),
+        recipe=Recipe(config, contract, N_STEPS),
         options=RunOptions(device="cpu"),
     )
     found = source_image(tmp_path / "a.png")
-    return Kept(found, job, compress_image(found, job))
+    return Kept(found, job, alone(found, job))
 
 
 def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: Path):
@@ -229,7 +235,7 @@ def lossless_once(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 def test_what_is_stored_without_loss_is_taken_over_without_a_fit(lossless_once: Kept):
     job = dataclasses.replace(lossless_once.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
-    assert compress_image(lossless_once.image, job) == of_run(lossless_once.stored, "another")
+    assert alone(lossless_once.image, job) == of_run(lossless_once.stored, "another")
 
 
 def test_a_refit_that_meets_the_contract_is_stored_as_a_bitstream(tmp_path: Path):
@@ -250,3 +256,89 @@ def test_a_refit_that_meets_the_contract_is_stored_as_a_bitstream(tmp_path: Path
 def test_without_a_contract_nothing_tells_of_one(kept: Kept):
     assert (kept.stored.planned.setting.min_psnr_db, kept.stored.effort.refits) == (None, None)
     assert kept.archive_digest == kept.job.recipe.archive_digest()
+
+
+def test_a_group_has_a_result_or_an_error_for_each_in_order(kept: Kept, tmp_path: Path):
+    """The first was stored before, one changed, one is no image, and two are fitted."""
+    paths = [tmp_path / name for name in ("changed.png", "text.png", "one.png", "two.png")]
+    for n, path in enumerate(paths):
+        path.write_bytes(file_of(image(8, 8 + n, 3)))
+    paths[1].write_text("no photograph")
+    images = [kept.image, *map(source_image, paths)]
+    paths[0].write_bytes(file_of(image(8, 9, 4)))
+    seen: set[str] = set()
+    results = compress_images(images, kept.job, report=seen.update)
+    kinds = [type(result).__name__ for result in results]
+    assert kinds == ["Stored", "SourceError", "UnsupportedImage", "Stored", "Stored"]
+    assert seen == {"one.png", "two.png"}
+    for found, result in zip(images, results, strict=True):
+        if isinstance(result, Stored):
+            assert result.planned.image == found
+            assert verify_image(result, kept.job).stored == result
+            assert result.effort.encode_seconds >= result.effort.fit_seconds > 0
+
+
+def test_a_deadline_ends_one_image_of_a_group_and_not_its_neighbours(kept: Kept, tmp_path: Path):
+    names = ("one.png", "slow.png", "two.png")
+    for n, name in enumerate(names):
+        (tmp_path / name).write_bytes(file_of(image(8 + n, 9, 3)))
+
+    def report(progress: Mapping[str, Progress]) -> None:
+        if "slow.png" in progress:
+            time.sleep(3.0)
+
+    options = RunOptions(device="cpu", deadline_seconds=2.5)
+    recipe = dataclasses.replace(kept.job.recipe, n_steps=100)
+    job = dataclasses.replace(kept.job, options=options, recipe=recipe)
+    one, slow, two = compress_images([source_image(tmp_path / name) for name in names], job, report=report)
+    assert isinstance(slow, DeadlineExceeded)
+    assert str(slow).startswith("expected at most 2.5 s, found 3.")
+    assert [type(result) for result in (one, two)] == [Stored, Stored]
+
+
+def test_a_run_that_is_cancelled_ends_every_image_of_its_group(kept: Kept, tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(file_of(image(16, 9, 3)))
+    (tmp_path / "flat.png").write_bytes(file_of(image(1, 1, 3)))
+    images = [source_image(tmp_path / name) for name in ("a.png", "flat.png")]
+    job = dataclasses.replace(kept.job, run_id="cancelled while it fits")
+    cancel(job.run_id)
+    fitted, flat = compress_images(images, job)
+    assert isinstance(fitted, RunCancelled)
+    assert isinstance(flat, Stored)  # it needs no fit, and is done before anybody asks
+
+
+def test_a_store_that_refuses_ends_the_image_and_not_the_group(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in (("a.png", 1), ("b.png", 2)):
+        (tmp_path / name).write_bytes(file_of(Image.new("RGB", (3, 2), (value, 2, 3))))
+    images = [source_image(tmp_path / name) for name in ("a.png", "b.png")]
+    put = LocalStore.put
+
+    def refusing(self: LocalStore, key: str, data: bytes) -> bool:
+        if images[0].digest in key:
+            raise StorageError("no room")
+        return put(self, key, data)
+
+    monkeypatch.setattr(LocalStore, "put", refusing)
+    first, second = compress_images(images, kept.job)
+    assert isinstance(first, StorageError)
+    assert isinstance(second, Stored)
+
+
+def test_the_device_of_a_job_is_the_callers_error(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (tmp_path / "b.png").write_bytes(file_of(image(4, 4, 3)))
+    job = dataclasses.replace(kept.job, options=RunOptions(device="cuda"))
+    with pytest.raises(ConfigError, match="expected a CUDA device"):
+        compress_images([source_image(tmp_path / "b.png")], job)
+
+
+def test_an_image_of_one_colour_is_stored_without_a_fit(kept: Kept, tmp_path: Path):
+    (tmp_path / "flat.png").write_bytes(file_of(Image.new("RGB", (5, 4), (1, 2, 3))))
+    stored = alone(source_image(tmp_path / "flat.png"), kept.job)
+    assert (stored.effort.attempts, stored.effort.fit_seconds) == (1, 0.0)
+    assert stored.file.psnr_db == math.inf
+    assert stored.model == "mlp"
