@@ -66,14 +66,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
 @pytest.fixture
 def s3_access(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Access]":
     """Access of this process to the server, straight, with the credentials of its owner."""
-    from tasks.store import objects, s3
+    from tasks.store import objects, s3_client
     from tests.s3_server import Access
 
     monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.001)
     access = Access(monkeypatch)
     access.through(s3_server.endpoint)
     yield access
-    s3._client.cache_clear()
+    s3_client.client.cache_clear()
 
 
 @pytest.fixture(scope="session")

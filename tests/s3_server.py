@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tasks.store import s3
+from tasks.store import s3_client
 
 ACCESS_KEY, SECRET_KEY = "tester", "a-secret-that-must-not-show"
 READER_KEY, READER_SECRET = "reader", "another-secret"
@@ -153,7 +153,7 @@ class Access:
         """Talk to an endpoint from now on."""
         for name, value in environment(endpoint, **credentials).items():
             self._monkeypatch.setenv(name, value)
-        s3._client.cache_clear()
+        s3_client.client.cache_clear()
 
 
 _BUSY = b"<Error><Code>SlowDown</Code><Message>Slow down.</Message></Error>"

@@ -1,7 +1,4 @@
-"""Archives and originals in S3 or what speaks its protocol. The only importer of boto3.
-
-Credentials, region and endpoint come from boto3's usual places (``AWS_ACCESS_KEY_ID``,
-``AWS_ENDPOINT_URL``, profiles, instance roles), and from nowhere else: a URL that carries some is refused.
+"""Archives and originals in S3 or what speaks its protocol.
 
 Keys are created with ``If-None-Match: *``, so of many writers one wins. Every upload carries its
 SHA-256, which the server checks; every download is checked against what the server has. Requests
@@ -10,7 +7,6 @@ are repeated by `tasks.store.objects.retried`, and not by botocore besides: one 
 
 import base64
 import contextlib
-import functools
 import hashlib
 import uuid
 from collections.abc import Iterator
@@ -19,54 +15,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ChecksumError,
-    ClientError,
-    ConnectionError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    SSLError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from inr.errors import ConfigError
-from tasks.errors import ChecksumFailed, ObjectMissing, StorageError, StorageUnavailable
+from tasks.errors import StorageError, StorageUnavailable
 from tasks.settings import S3Options, load_settings
 from tasks.store.objects import StoredObject, checked_key, retried
+from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, about_s3, client, code_of
 
 MULTIPART_BYTES = 64 << 20  # larger objects go up in parts
 PART_BYTES = 32 << 20
 ABANDONED_AFTER = timedelta(days=1)  # no upload of ours takes this long
 CHUNK_BYTES = 1 << 20
-CONNECT_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 60
-MAX_CONNECTIONS = 64
-
-# Codes that another attempt may change, whatever the status; so may 408, 429 and 5xx.
-TRANSIENT_CODES = frozenset(
-    {
-        *("SlowDown", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"),
-        *("InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"),
-        *("ConditionalRequestConflict", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"),
-        *("XAmzContentChecksumMismatch",),
-    }
-)
-MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
-TAKEN_CODES = frozenset({"PreconditionFailed", "412"})
-HINTS = {
-    "403": "access denied",
-    "AccessDenied": "the credentials in use may not do this",
-    "ExpiredToken": "the session token has expired",
-    "InvalidAccessKeyId": "AWS_ACCESS_KEY_ID is not known there",
-    "NoSuchBucket": "there is no such bucket",
-    "RequestTimeTooSkewed": "this machine's clock is wrong",
-    "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY is not the right one",
-}
 
 
 @dataclass(frozen=True)
@@ -131,16 +91,16 @@ class S3Store:
     def _put(self, key: str, data: bytes, writer: str) -> bool:
         target = self._target(key)
         created = {**self._written_as, "Metadata": {"inr-writer": writer}}
-        with _named(f"write {key} to {self.url}"):
+        with about_s3(f"write {key} to {self.url}"):
             try:
                 if len(data) > MULTIPART_BYTES:
                     _upload_in_parts(target, data, created)
                 else:
-                    _client().put_object(
+                    client().put_object(
                         **target, **created, Body=data, ChecksumSHA256=_sha256(data), IfNoneMatch="*"
                     )
             except ClientError as error:
-                if _code(error) not in TAKEN_CODES:
+                if code_of(error) not in TAKEN_CODES:
                     raise
                 return self._writer_of(target) == writer
         return True
@@ -153,9 +113,9 @@ class S3Store:
             StorageUnavailable: It has gone since, so the write is worth another attempt.
         """
         try:
-            metadata: dict[str, str] = _client().head_object(**target)["Metadata"]
+            metadata: dict[str, str] = client().head_object(**target)["Metadata"]
         except ClientError as error:
-            if _code(error) in MISSING_CODES:
+            if code_of(error) in MISSING_CODES:
                 raise StorageUnavailable("the object in the way was deleted meanwhile") from error
             raise
         return metadata.get("inr-writer")
@@ -163,7 +123,7 @@ class S3Store:
     @retried
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """See `ObjectStore.get`."""
-        with _named(f"read {key} from {self.url}"):
+        with about_s3(f"read {key} from {self.url}"):
             return b"".join(_chunks(self._target(key), max_bytes))
 
     def objects(self, prefix: str) -> list[StoredObject]:
@@ -175,19 +135,19 @@ class S3Store:
     @retried
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
-        with _named(f"delete {key} from {self.url}"):
-            _client().delete_object(**self._target(key))
+        with about_s3(f"delete {key} from {self.url}"):
+            client().delete_object(**self._target(key))
 
     @retried
     def clean(self) -> int:
         """Abort uploads in parts that were begun over a day ago and not ended."""
         bucket, aborted = self._location.bucket, 0
-        with _named(f"clean {self.url}"):
-            pages = _client().get_paginator("list_multipart_uploads")
+        with about_s3(f"clean {self.url}"):
+            pages = client().get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=bucket, Prefix=self._location.key("")):
                 for upload in page.get("Uploads", ()):
                     if datetime.now(UTC) - upload["Initiated"] > ABANDONED_AFTER:
-                        _client().abort_multipart_upload(
+                        client().abort_multipart_upload(
                             Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                         )
                         aborted += 1
@@ -205,19 +165,19 @@ def list_keys(location: Location) -> list[tuple[str, int]]:
         StorageError: It cannot be listed.
     """
     prefix = location.key("")
-    with _named(f"list {location.url}"):
-        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix)
+    with about_s3(f"list {location.url}"):
+        pages = client().get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix)
         return sorted((found["Key"], found["Size"]) for page in pages for found in page.get("Contents", ()))
 
 
 @retried
 def exists(location: Location) -> bool:
     """Whether there is an object of just this key."""
-    with _named(f"look for {location.url}"):
+    with about_s3(f"look for {location.url}"):
         try:
-            _client().head_object(Bucket=location.bucket, Key=location.prefix)
+            client().head_object(Bucket=location.bucket, Key=location.prefix)
         except ClientError as error:
-            if _code(error) in MISSING_CODES:
+            if code_of(error) in MISSING_CODES:
                 return False
             raise
     return True
@@ -230,7 +190,7 @@ def read_url(url: str, *, max_bytes: int) -> bytes:
     Raises:
         StorageError: It cannot be read, or is larger than `max_bytes`.
     """
-    with _named(f"read {url}"):
+    with about_s3(f"read {url}"):
         return b"".join(_chunks(_target_of(url), max_bytes))
 
 
@@ -238,7 +198,7 @@ def read_url(url: str, *, max_bytes: int) -> bytes:
 def digest_url(url: str, *, max_bytes: int) -> tuple[str, int]:
     """SHA-256 and size of one object anywhere, in a megabyte of memory. Raises as `read_url`."""
     digest, n_bytes = hashlib.sha256(), 0
-    with _named(f"read {url}"):
+    with about_s3(f"read {url}"):
         for chunk in _chunks(_target_of(url), max_bytes):
             digest.update(chunk)
             n_bytes += len(chunk)
@@ -252,7 +212,7 @@ def _target_of(url: str) -> dict[str, str]:
 
 def _chunks(target: dict[str, str], max_bytes: int) -> Iterator[bytes]:
     """An object's bytes, to the end, where the checksum is compared."""
-    answer = _client().get_object(**target, ChecksumMode="ENABLED")
+    answer = client().get_object(**target, ChecksumMode="ENABLED")
     with contextlib.closing(answer["Body"]) as body:
         if answer["ContentLength"] > max_bytes:
             raise StorageError(f"expected at most {max_bytes} bytes, found {answer['ContentLength']}")
@@ -261,20 +221,20 @@ def _chunks(target: dict[str, str], max_bytes: int) -> Iterator[bytes]:
 
 
 def _upload_in_parts(target: dict[str, str], data: bytes, created: dict[str, Any]) -> None:
-    client = _client()
-    begun = client.create_multipart_upload(**target, **created, ChecksumAlgorithm="SHA256")
+    s3 = client()
+    begun = s3.create_multipart_upload(**target, **created, ChecksumAlgorithm="SHA256")
     upload = {**target, "UploadId": begun["UploadId"]}
     try:
         parts = []
         for number, start in enumerate(range(0, len(data), PART_BYTES), 1):
             part = data[start : start + PART_BYTES]
             checksum = _sha256(part)
-            done = client.upload_part(**upload, PartNumber=number, Body=part, ChecksumSHA256=checksum)
+            done = s3.upload_part(**upload, PartNumber=number, Body=part, ChecksumSHA256=checksum)
             parts.append({"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": checksum})
-        client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
     except BaseException:
         with contextlib.suppress(BotoCoreError, ClientError):  # what is left, `clean` finds
-            client.abort_multipart_upload(**upload)
+            s3.abort_multipart_upload(**upload)
         raise
 
 
@@ -289,58 +249,3 @@ def _written_as(options: S3Options) -> dict[str, str]:
         "SSEKMSKeyId": options.kms_key_id,
     }
     return {name: value for name, value in names.items() if value is not None}
-
-
-@functools.cache
-def _client() -> Any:
-    """One client for the process: it is thread-safe, slow to make, and keeps connections open."""
-    try:
-        return boto3.session.Session().client(
-            "s3",
-            config=Config(
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=READ_TIMEOUT_SECONDS,
-                max_pool_connections=MAX_CONNECTIONS,
-                tcp_keepalive=True,
-            ),
-        )
-    except (BotoCoreError, ValueError) as error:  # a profile that is not there, an endpoint that is no URL
-        raise ConfigError(f"S3: {error}") from error
-
-
-@contextlib.contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Turn boto3's errors into those of this package, which say whether to try again."""
-    try:
-        yield
-    except ClientError as error:
-        raise _error_of(what, error) from error
-    except (FlexibleChecksumError, ChecksumError) as error:
-        raise ChecksumFailed(f"{what}: what came is not what was stored: {error}") from error
-    except SSLError as error:
-        raise StorageError(f"{what}: {error}") from error
-    except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
-        raise StorageUnavailable(f"{what}: {error}") from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise StorageError(f"{what}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
-    except BotoCoreError as error:
-        raise StorageError(f"{what}: {error}") from error
-    except StorageError as error:
-        raise type(error)(f"{what}: {error}") from error
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _error_of(what: str, error: ClientError) -> StorageError:
-    code = _code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in MISSING_CODES:
-        return ObjectMissing(f"{what}: there is no such object")
-    told = HINTS.get(code) or str(error.response.get("Error", {}).get("Message", ""))[:200]
-    message = f"{what}: {code or status}: {told}"
-    if code in TRANSIENT_CODES or status in (408, 429) or status >= 500:
-        return StorageUnavailable(message)
-    return StorageError(message)

@@ -9,7 +9,7 @@ from inr.errors import ConfigError
 from tasks.errors import SourceError
 from tasks.originals.listing import list_source, printable
 from tasks.originals.reading import digest_source, read_source
-from tasks.store import s3
+from tasks.store import s3_client
 from tasks.store.s3 import S3Store, parse_url
 from tests.s3_server import Access
 
@@ -81,7 +81,7 @@ def bucket(s3_access: Access) -> S3Store:
 
 def put(bucket: S3Store, name: str, data: bytes) -> None:
     place = parse_url(bucket.url)
-    s3._client().put_object(Bucket=place.bucket, Key=place.key(name), Body=data)
+    s3_client.client().put_object(Bucket=place.bucket, Key=place.key(name), Body=data)
 
 
 def test_a_prefix_is_listed_and_read_like_a_folder(bucket: S3Store):

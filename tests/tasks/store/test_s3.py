@@ -13,7 +13,7 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
-from tasks.store import objects, s3
+from tasks.store import objects, s3, s3_client
 from tasks.store.s3 import S3Store, parse_url
 from tests.s3_server import READER_KEY, READER_SECRET, SECRET_KEY, Access, Proxy, Server, proxy_before
 
@@ -82,7 +82,7 @@ def test_no_credentials_at_all(s3_access: Access, store: S3Store, monkeypatch: p
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    s3._client.cache_clear()
+    s3_client.client.cache_clear()
     with pytest.raises(StorageError, match="set AWS_ACCESS_KEY_ID"):
         store.put("a", b"1")
 
@@ -103,11 +103,11 @@ def test_a_bucket_that_is_not_there(s3_access: Access):
 
 def test_a_key_that_is_deleted_just_after_it_was_in_the_way_is_created_after_all(store: S3Store):
     def delete(**_: object) -> None:
-        s3._client().meta.events.unregister("before-call.s3.HeadObject", delete)
+        s3_client.client().meta.events.unregister("before-call.s3.HeadObject", delete)
         store.delete("a")
 
     store.put("a", b"1")
-    s3._client().meta.events.register("before-call.s3.HeadObject", delete)
+    s3_client.client().meta.events.register("before-call.s3.HeadObject", delete)
     assert store.put("a", b"2")
     assert store.get("a", max_bytes=1) == b"2"
 
@@ -134,7 +134,7 @@ def test_a_body_that_changes_on_its_way_back_is_not_returned(
 def test_a_connection_cut_in_the_middle_of_a_body_is_tried_again(proxy: Proxy, store: S3Store):
     data = os.urandom(3 * MEBI)
     store.put("a", data)
-    s3._client.cache_clear()
+    s3_client.client.cache_clear()
     proxy.cut_after, proxy.cuts = 2 * MEBI, 2
     assert store.get("a", max_bytes=len(data)) == data
     assert proxy.cuts == 0
@@ -157,7 +157,7 @@ def test_a_storm_of_503_passes(proxy: Proxy, store: S3Store):
 
 def test_a_storm_that_does_not_pass_ends_the_attempts(proxy: Proxy, store: S3Store):
     store.put("warm", b"")
-    s3._client.cache_clear()
+    s3_client.client.cache_clear()
     before = proxy.n_connections
     proxy.busy = 1000
     with pytest.raises(StorageUnavailable, match="SlowDown"):
@@ -199,7 +199,7 @@ def test_settings_say_how_objects_are_written(s3_access: Access, monkeypatch: py
     monkeypatch.setenv("INR_S3_KMS_KEY_ID", "key-1")
     sent = []
     store = S3Store(f"s3://archive/{uuid.uuid4().hex}")
-    s3._client().meta.events.register(
+    s3_client.client().meta.events.register(
         "before-call.s3.PutObject", lambda params, **_: sent.append(params["headers"]) or None
     )
     with pytest.raises(StorageError):  # this server has no such key
