@@ -92,9 +92,9 @@ def printable(name: str) -> str:
 
 
 def _list_s3(source: str) -> Listing:
-    from tasks.store import s3, s3_client
+    from tasks.store import s3
 
-    root = s3_client.parse_url(source)
+    root = s3.parse_url(source)
     found = {key[len(root.key("")) :]: key for key, _ in s3.list_keys(root)}
     if not found and s3.exists(root):
         return Listing((SourceFile(root.url, printable(PurePosixPath(root.prefix).name)),), {})
@@ -107,7 +107,7 @@ def _list_s3(source: str) -> Listing:
         if name.endswith("/") or any(part.startswith(".") for part in name.split("/")):
             continue
         if suffix in SUFFIXES:
-            files.append(SourceFile(s3_client.Location(root.bucket, key).url, printable(name)))
+            files.append(SourceFile(s3.Location(root.bucket, key).url, printable(name)))
         else:
             left_out[printable(suffix) or "no suffix"] += 1
     return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))

@@ -1,7 +1,8 @@
-"""Archives and originals in S3, or in a store that speaks its protocol.
+"""Archives and originals in S3 or what speaks its protocol.
 
 Keys are created with ``If-None-Match: *``, so of many writers one wins. Every upload carries its
-SHA-256, which the server checks; every download is checked against the server's checksum.
+SHA-256, which the server checks; every download is checked against what the server has. Requests
+are repeated by `tasks.store.objects.retried`, and not by botocore besides: one bound and one jitter.
 """
 
 import base64
@@ -9,20 +10,57 @@ import contextlib
 import hashlib
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from inr.errors import ConfigError
 from tasks.errors import StorageError, StorageUnavailable
 from tasks.settings import S3Options, load_settings
 from tasks.store.objects import StoredObject, checked_key, retried
-from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, Location, client, code, named, parse_url
+from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, about_s3, client, code_of
 
 MULTIPART_BYTES = 64 << 20  # larger objects go up in parts
 PART_BYTES = 32 << 20
 ABANDONED_AFTER = timedelta(days=1)  # no upload of ours takes this long
 CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a bucket, or one object; `prefix` does not end in a slash and may be empty."""
+
+    bucket: str
+    prefix: str
+
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix``, what is not plain in it as percent escapes."""
+        path = f"/{quote(self.prefix)}" if self.prefix else ""
+        return f"s3://{self.bucket}{path}"
+
+    def key(self, name: str) -> str:
+        """The key of a name below the prefix."""
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+
+def parse_url(url: str) -> Location:
+    """Take ``s3://bucket/prefix`` apart.
+
+    Raises:
+        ConfigError: It is not of that form. The URL is not repeated where it carries credentials.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc or ":" in parts.netloc:
+        raise ConfigError(
+            "location: expected s3://bucket/prefix, found credentials or a port before the path"
+        )
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(f"location: expected s3://bucket/prefix, found {url!r}")
+    return Location(parts.netloc, unquote(parts.path[1:]).rstrip("/"))
 
 
 class S3Store:
@@ -53,7 +91,7 @@ class S3Store:
     def _put(self, key: str, data: bytes, writer: str) -> bool:
         target = self._target(key)
         created = {**self._written_as, "Metadata": {"inr-writer": writer}}
-        with named(f"write {key} to {self.url}"):
+        with about_s3(f"write {key} to {self.url}"):
             try:
                 if len(data) > MULTIPART_BYTES:
                     _upload_in_parts(target, data, created)
@@ -62,7 +100,7 @@ class S3Store:
                         **target, **created, Body=data, ChecksumSHA256=_sha256(data), IfNoneMatch="*"
                     )
             except ClientError as error:
-                if code(error) not in TAKEN_CODES:
+                if code_of(error) not in TAKEN_CODES:
                     raise
                 return self._writer_of(target) == writer
         return True
@@ -77,7 +115,7 @@ class S3Store:
         try:
             metadata: dict[str, str] = client().head_object(**target)["Metadata"]
         except ClientError as error:
-            if code(error) in MISSING_CODES:
+            if code_of(error) in MISSING_CODES:
                 raise StorageUnavailable("the object in the way was deleted meanwhile") from error
             raise
         return metadata.get("inr-writer")
@@ -85,7 +123,7 @@ class S3Store:
     @retried
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """See `ObjectStore.get`."""
-        with named(f"read {key} from {self.url}"):
+        with about_s3(f"read {key} from {self.url}"):
             return b"".join(_chunks(self._target(key), max_bytes))
 
     def objects(self, prefix: str) -> list[StoredObject]:
@@ -97,14 +135,14 @@ class S3Store:
     @retried
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
-        with named(f"delete {key} from {self.url}"):
+        with about_s3(f"delete {key} from {self.url}"):
             client().delete_object(**self._target(key))
 
     @retried
     def clean(self) -> int:
         """Abort uploads in parts that were begun over a day ago and not ended."""
         bucket, aborted = self._location.bucket, 0
-        with named(f"clean {self.url}"):
+        with about_s3(f"clean {self.url}"):
             pages = client().get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=bucket, Prefix=self._location.key("")):
                 for upload in page.get("Uploads", ()):
@@ -127,7 +165,7 @@ def list_keys(location: Location) -> list[tuple[str, int]]:
         StorageError: It cannot be listed.
     """
     prefix = location.key("")
-    with named(f"list {location.url}"):
+    with about_s3(f"list {location.url}"):
         pages = client().get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix)
         return sorted((found["Key"], found["Size"]) for page in pages for found in page.get("Contents", ()))
 
@@ -135,11 +173,11 @@ def list_keys(location: Location) -> list[tuple[str, int]]:
 @retried
 def exists(location: Location) -> bool:
     """Whether there is an object of just this key."""
-    with named(f"look for {location.url}"):
+    with about_s3(f"look for {location.url}"):
         try:
             client().head_object(Bucket=location.bucket, Key=location.prefix)
         except ClientError as error:
-            if code(error) in MISSING_CODES:
+            if code_of(error) in MISSING_CODES:
                 return False
             raise
     return True
@@ -152,7 +190,7 @@ def read_url(url: str, *, max_bytes: int) -> bytes:
     Raises:
         StorageError: It cannot be read, or is larger than `max_bytes`.
     """
-    with named(f"read {url}"):
+    with about_s3(f"read {url}"):
         return b"".join(_chunks(_target_of(url), max_bytes))
 
 
@@ -160,7 +198,7 @@ def read_url(url: str, *, max_bytes: int) -> bytes:
 def digest_url(url: str, *, max_bytes: int) -> tuple[str, int]:
     """SHA-256 and size of one object anywhere, in a megabyte of memory. Raises as `read_url`."""
     digest, n_bytes = hashlib.sha256(), 0
-    with named(f"read {url}"):
+    with about_s3(f"read {url}"):
         for chunk in _chunks(_target_of(url), max_bytes):
             digest.update(chunk)
             n_bytes += len(chunk)
@@ -183,20 +221,20 @@ def _chunks(target: dict[str, str], max_bytes: int) -> Iterator[bytes]:
 
 
 def _upload_in_parts(target: dict[str, str], data: bytes, created: dict[str, Any]) -> None:
-    connection = client()
-    begun = connection.create_multipart_upload(**target, **created, ChecksumAlgorithm="SHA256")
+    s3 = client()
+    begun = s3.create_multipart_upload(**target, **created, ChecksumAlgorithm="SHA256")
     upload = {**target, "UploadId": begun["UploadId"]}
     try:
         parts = []
         for number, start in enumerate(range(0, len(data), PART_BYTES), 1):
             part = data[start : start + PART_BYTES]
             checksum = _sha256(part)
-            done = connection.upload_part(**upload, PartNumber=number, Body=part, ChecksumSHA256=checksum)
+            done = s3.upload_part(**upload, PartNumber=number, Body=part, ChecksumSHA256=checksum)
             parts.append({"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": checksum})
-        connection.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
     except BaseException:
         with contextlib.suppress(BotoCoreError, ClientError):  # what is left, `clean` finds
-            connection.abort_multipart_upload(**upload)
+            s3.abort_multipart_upload(**upload)
         raise
 
 

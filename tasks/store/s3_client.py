@@ -1,16 +1,13 @@
-"""The way to S3: its client, places in it, and its errors by the names of this package. It imports boto3.
+"""The one client of boto3 in a process, and the names of its errors.
 
 Credentials, region and endpoint come from boto3's usual places (``AWS_ACCESS_KEY_ID``,
 ``AWS_ENDPOINT_URL``, profiles, instance roles), and from nowhere else: a URL that carries some is refused.
-Requests are repeated by `tasks.store.objects.retried`, and not by botocore besides: one bound and one jitter.
 """
 
 import contextlib
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
 import boto3
 from botocore.config import Config
@@ -56,43 +53,9 @@ HINTS = {
 }
 
 
-@dataclass(frozen=True)
-class Location:
-    """A place in a bucket, or one object; `prefix` does not end in a slash and may be empty."""
-
-    bucket: str
-    prefix: str
-
-    @property
-    def url(self) -> str:
-        """``s3://bucket/prefix``, what is not plain in it as percent escapes."""
-        path = f"/{quote(self.prefix)}" if self.prefix else ""
-        return f"s3://{self.bucket}{path}"
-
-    def key(self, name: str) -> str:
-        """The key of a name below the prefix."""
-        return f"{self.prefix}/{name}" if self.prefix else name
-
-
-def parse_url(url: str) -> Location:
-    """Take ``s3://bucket/prefix`` apart.
-
-    Raises:
-        ConfigError: It is not of that form. The URL is not repeated where it carries credentials.
-    """
-    parts = urlsplit(url)
-    if "@" in parts.netloc or ":" in parts.netloc:
-        raise ConfigError(
-            "location: expected s3://bucket/prefix, found credentials or a port before the path"
-        )
-    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(f"location: expected s3://bucket/prefix, found {url!r}")
-    return Location(parts.netloc, unquote(parts.path[1:]).rstrip("/"))
-
-
 @functools.cache
 def client() -> Any:
-    """The one client for the process: it is thread-safe, slow to make, and keeps connections open."""
+    """One client for the process: it is thread-safe, slow to make, and keeps connections open."""
     try:
         return boto3.session.Session().client(
             "s3",
@@ -109,8 +72,12 @@ def client() -> Any:
 
 
 @contextlib.contextmanager
-def named(what: str) -> Iterator[None]:
-    """Turn boto3's errors into those of this package, which say whether to try again."""
+def about_s3(what: str) -> Iterator[None]:
+    """Turn boto3's errors of the body into those of this package, which say whether to try again.
+
+    Args:
+        what: What the body does, as the message begins.
+    """
     try:
         yield
     except ClientError as error:
@@ -129,18 +96,18 @@ def named(what: str) -> Iterator[None]:
         raise type(error)(f"{what}: {error}") from error
 
 
-def code(error: ClientError) -> str:
-    """The code by which S3 names an error."""
+def code_of(error: ClientError) -> str:
+    """The code of an error, as the server names it; empty where it names none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _error_of(what: str, error: ClientError) -> StorageError:
-    found = code(error)
+    code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if found in MISSING_CODES:
+    if code in MISSING_CODES:
         return ObjectMissing(f"{what}: there is no such object")
-    hint = HINTS.get(found) or str(error.response.get("Error", {}).get("Message", ""))[:200]
-    message = f"{what}: {found or status}: {hint}"
-    if found in TRANSIENT_CODES or status in (408, 429) or status >= 500:
+    reason = HINTS.get(code, str(error.response.get("Error", {}).get("Message", ""))[:200])
+    message = f"{what}: {code or status}: {reason}"
+    if code in TRANSIENT_CODES or status in (408, 429) or status >= 500:
         return StorageUnavailable(message)
     return StorageError(message)

@@ -1,60 +1,32 @@
-"""Charts in Vega-Lite, each with a description and a table for people who do not see it.
-
-Altair checks what is built here against Vega-Lite's schema. Colours are not set: the page gives them by
-theme, one range for what has an order (goals) and one for what has none (models).
-"""
+"""The charts of the page, each with a description and a table for readers who do not see it."""
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import Any
 
 import altair as alt
 
 from tasks.catalogue.recipe import Goal
-from tasks.report.html.axes import (
-    BPP,
-    PSNR,
+from tasks.report.html.comparison import ComparedCurves, Curve
+from tasks.report.html.facts import Bin, BitstreamPoint, HistoryPoint
+from tasks.report.html.vega import (
+    BPP_AXIS,
+    HEIGHT,
+    MANY_POINTS,
+    PSNR_AXIS,
+    Chart,
     by_goal,
     by_model,
     extent,
-    goal_text,
+    goal_name,
     ordered,
     padded,
     padded_log,
     rank,
     short,
-    spec,
+    spec_of,
 )
-from tasks.report.html.comparison import ComparedCurves
-from tasks.report.html.facts import Bin, BitstreamPoint, HistoryPoint
 from tasks.report.sweep import RdPoint
-
-HEIGHT = 300
-MANY_POINTS = 1000
-VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart.
-
-    Attributes:
-        title: Name of the chart.
-        description: Contents and extent of the chart, in a sentence, for a screen reader.
-        spec: The chart, without colours.
-        is_dense: True if it has too many marks to be an element of the page each.
-        columns: Names of the table's columns.
-        rows: The numbers behind the chart, or their quantiles.
-    """
-
-    title: str
-    description: str
-    spec: dict[str, Any]
-    is_dense: bool
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def scatters(points: Sequence[BitstreamPoint]) -> list[Chart]:
@@ -73,8 +45,8 @@ def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
         alt.Chart(width="container", height=HEIGHT)
         .mark_circle(size=12 if many else 45, clip=True)
         .encode(
-            x=alt.X("bpp:Q", axis=BPP, scale=alt.Scale(type="log", domain=rate_range)),
-            y=alt.Y("psnr:Q", axis=PSNR, scale=alt.Scale(domain=psnr_range)),
+            x=alt.X("bpp:Q", axis=BPP_AXIS, scale=alt.Scale(type="log", domain=rate_range)),
+            y=alt.Y("psnr:Q", axis=PSNR_AXIS, scale=alt.Scale(domain=psnr_range)),
             color=by_goal([point.goal for point in points]),
             opacity=alt.condition(chosen, alt.value(0.45 if many else 0.85), alt.value(0.04)),
             tooltip=[
@@ -86,32 +58,32 @@ def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
         )
         .add_params(chosen)
     )
+    values = [
+        {
+            "bpp": round(point.rate_bpp, 5),
+            "psnr": round(point.psnr_db, 3),
+            "goal": goal_name(point.goal),
+            "path": short(point.path),
+        }
+        for point in points
+    ]
     rates, qualities = extent(p.rate_bpp for p in points), extent(p.psnr_db for p in points)
     return Chart(
         title=model,
         description=f"PSNR over rate of {len(points)} bitstreams of {model}: "
         f"{rates[0]:.3f} to {rates[1]:.3f} bits per pixel, {qualities[0]:.1f} to {qualities[1]:.1f} dB.",
-        spec=spec(chart, [_mark(point) for point in points]),
+        spec=spec_of(chart, values),
         is_dense=True,
         columns=("setting", "bitstreams", "bpp 5 %", "median", "95 %", "PSNR 5 %", "median", "95 %"),
         rows=tuple(_quantile_row(goal, points) for goal in ordered(point.goal for point in points)),
     )
 
 
-def _mark(point: BitstreamPoint) -> dict[str, Any]:
-    return {
-        "bpp": round(point.rate_bpp, 5),
-        "psnr": round(point.psnr_db, 3),
-        "goal": goal_text(point.goal),
-        "path": short(point.path),
-    }
-
-
 def _quantile_row(goal: Goal | None, points: Sequence[BitstreamPoint]) -> tuple[str, ...]:
     mine = [point for point in points if point.goal == goal]
     rates, qualities = _quantiles([p.rate_bpp for p in mine]), _quantiles([p.psnr_db for p in mine])
     return (
-        goal_text(goal),
+        goal_name(goal),
         str(len(mine)),
         *(f"{rate:.3f}" for rate in rates),
         *(f"{quality:.2f}" for quality in qualities),
@@ -127,16 +99,16 @@ def _quantiles(values: list[float]) -> tuple[float, float, float]:
 
 
 def psnr_histogram(bins: Sequence[Bin]) -> Chart:
-    """The number of bitstreams over PSNR."""
-    axis = alt.X("low:Q", axis=PSNR, scale=alt.Scale(zero=False))
+    """The number of bitstreams by PSNR."""
+    axis = alt.X("low:Q", axis=PSNR_AXIS, scale=alt.Scale(zero=False))
     return _histogram("PSNR", "dB", bins, axis, ".4g")
 
 
 def rate_histogram(bins: Sequence[Bin]) -> Chart:
-    """The number of bitstreams over rate."""
+    """The number of bitstreams by rate."""
     low, high = extent(edge for each in bins for edge in (each.low, each.high))
     scale = alt.Scale(type="log", domain=[low, high])
-    return _histogram("Rate", "bits per pixel", bins, alt.X("low:Q", axis=BPP, scale=scale), ".3f")
+    return _histogram("Rate", "bits per pixel", bins, alt.X("low:Q", axis=BPP_AXIS, scale=scale), ".3f")
 
 
 def _histogram(name: str, unit: str, bins: Sequence[Bin], axis: alt.X, form: str) -> Chart:
@@ -168,7 +140,7 @@ def _histogram(name: str, unit: str, bins: Sequence[Bin], axis: alt.X, form: str
         title=name,
         description=f"{name} of {sum(each.n for each in bins)} bitstreams, "
         f"{low:{form}} to {high:{form}} {unit}.",
-        spec=spec(chart, values),
+        spec=spec_of(chart, values),
         is_dense=False,
         columns=("model", unit, "bitstreams"),
         rows=tuple((each.model, range_, str(each.n)) for each, range_ in zip(bins, ranges, strict=True)),
@@ -182,7 +154,7 @@ def histories(points: Sequence[HistoryPoint]) -> list[Chart]:
     for family in families:
         mine = [point for point in points if (point.model, point.preset) == family]
         rate = alt.Y("bpp:Q", axis=alt.Axis(title="estimated bits per pixel", format="~g"))
-        quality = alt.Y("psnr:Q", axis=PSNR, scale=alt.Scale(zero=False))
+        quality = alt.Y("psnr:Q", axis=PSNR_AXIS, scale=alt.Scale(zero=False))
         charts += [
             _history(f"{' '.join(family)}: estimated rate", mine, rate),
             _history(f"{' '.join(family)}: PSNR", mine, quality),
@@ -211,7 +183,7 @@ def _history(title: str, points: Sequence[HistoryPoint], axis: alt.Y) -> Chart:
             "step": round(point.step),
             "bpp": round(point.estimated_bpp, 5),
             "psnr": round(point.psnr_db, 3),
-            "goal": goal_text(point.goal),
+            "goal": goal_name(point.goal),
         }
         for point in points
     ]
@@ -220,7 +192,7 @@ def _history(title: str, points: Sequence[HistoryPoint], axis: alt.Y) -> Chart:
         title=title,
         description=f"{title} over the steps of the fit, the mean over images, a line for each of: "
         f"{', '.join(map(str, goals))}.",
-        spec=spec(chart, values),
+        spec=spec_of(chart, values),
         is_dense=False,
         columns=("setting", "images", "step", "estimated bpp", "PSNR, dB"),
         rows=tuple(row for goal in goals for row in _history_rows(goal, points)),
@@ -238,48 +210,50 @@ def _history_rows(goal: Goal | None, points: Sequence[HistoryPoint]) -> Iterable
 
 def rd_curves(found: ComparedCurves) -> Chart:
     """The curves of a comparison."""
-    pairs = [(str(curve), point) for curve in found.curves for point in curve.points]
-    finite = [(name, point) for name, point in pairs if math.isfinite(point.psnr_db)]
-    rate_range = padded_log([point.rate_bpp for _, point in finite])
-    psnr_range = padded([point.psnr_db for _, point in finite])
-    chart = (
-        alt.Chart(width="container", height=HEIGHT)
-        .mark_line(point=alt.OverlayMarkDef(size=55, filled=True))
-        .encode(
-            x=alt.X("bpp:Q", axis=BPP, scale=alt.Scale(type="log", domain=rate_range)),
-            y=alt.Y("psnr:Q", axis=PSNR, scale=alt.Scale(domain=psnr_range)),
-            color=by_model(),
-            shape=alt.Shape("model:N", legend=None),
-            tooltip=[
-                alt.Tooltip("model:N"),
-                alt.Tooltip("goal:N", title="setting"),
-                alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
-                alt.Tooltip("psnr:Q", title="mean PSNR, dB", format=".2f"),
-            ],
-        )
-    )
+    drawn = [(curve, point) for curve in found.curves for point in curve.points]
+    finite = [(curve, point) for curve, point in drawn if math.isfinite(point.psnr_db)]
+    values = [
+        {
+            "model": str(curve),
+            "goal": str(Goal("rd_lambda", point.rd_lambda)),
+            "bpp": round(point.rate_bpp, 5),
+            "psnr": round(point.psnr_db, 3),
+        }
+        for curve, point in finite
+    ]
     return Chart(
         title="Rate-distortion curves",
         description=f"Mean PSNR over rate of {', '.join(map(str, found.curves))} on {found.n_images} images.",
-        spec=spec(chart, [_curve_mark(name, point) for name, point in finite]),
+        spec=spec_of(_lines([point for _, point in finite]), values),
         is_dense=False,
         columns=("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "encode, s", "decode, s"),
-        rows=tuple(_curve_row(name, point) for name, point in pairs),
+        rows=tuple(_curve_row(curve, point) for curve, point in drawn),
     )
 
 
-def _curve_mark(name: str, point: RdPoint) -> dict[str, Any]:
-    return {
-        "model": name,
-        "goal": str(Goal("rd_lambda", point.rd_lambda)),
-        "bpp": round(point.rate_bpp, 5),
-        "psnr": round(point.psnr_db, 3),
-    }
+def _lines(points: Sequence[RdPoint]) -> alt.Chart:
+    """A line per model over axes that hold every point."""
+    rates = alt.Scale(type="log", domain=padded_log([point.rate_bpp for point in points]))
+    qualities = alt.Scale(domain=padded([point.psnr_db for point in points]))
+    chart = alt.Chart(width="container", height=HEIGHT)
+    lines: alt.Chart = chart.mark_line(point=alt.OverlayMarkDef(size=55, filled=True)).encode(
+        x=alt.X("bpp:Q", axis=BPP_AXIS, scale=rates),
+        y=alt.Y("psnr:Q", axis=PSNR_AXIS, scale=qualities),
+        color=by_model(),
+        shape=alt.Shape("model:N", legend=None),
+        tooltip=[
+            alt.Tooltip("model:N"),
+            alt.Tooltip("goal:N", title="setting"),
+            alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
+            alt.Tooltip("psnr:Q", title="mean PSNR, dB", format=".2f"),
+        ],
+    )
+    return lines
 
 
-def _curve_row(name: str, point: RdPoint) -> tuple[str, ...]:
+def _curve_row(curve: Curve, point: RdPoint) -> tuple[str, ...]:
     return (
-        name,
+        str(curve),
         f"{point.rd_lambda:g}",
         f"{point.rate_bpp:.3f}",
         f"{point.psnr_db:.2f}",

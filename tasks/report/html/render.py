@@ -22,10 +22,10 @@ from tasks.catalogue.query import tables
 from tasks.catalogue.records import now
 from tasks.catalogue.rows import archived_of
 from tasks.report.html import charts, facts
-from tasks.report.html.charts import Chart
 from tasks.report.html.comparison import ComparedCurves, compare_curves
 from tasks.report.html.facts import Facts
 from tasks.report.html.pictures import shown_pair
+from tasks.report.html.vega import VEGA_LITE, Chart
 from tasks.report.pairs import Pair, pairs
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
@@ -168,5 +168,5 @@ def _hours(hours: float) -> str:
 @functools.cache
 def _vega() -> Markup:
     """The script that draws charts. Nothing in it may end the element that it is put into."""
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=charts.VEGA_LITE)
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return Markup(script.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

@@ -1,7 +1,6 @@
 import contextlib
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,18 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tasks.catalogue.parts
 from tasks.catalogue import parts
 from tasks.catalogue.columns import AUDITS_COLUMNS, HISTORY_COLUMNS, IMAGES_COLUMNS, TableColumns
-from tasks.catalogue.parts import IMAGES, IMAGES_SCHEMA
+from tasks.catalogue.parts import IMAGES, IMAGES_SCHEMA, new_part_name
 from tasks.catalogue.rows import row_of
-from tasks.errors import CatalogueError
+from tasks.errors import CatalogueError, ObjectMissing
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import archived, failed
 
 GOLDEN_PARTS = Path(__file__).parents[2] / "vectors" / "catalogue"
-DOCUMENT = Path(tasks.catalogue.parts.__file__).with_name("CATALOGUE.md").read_text()
 
 
 @pytest.fixture
@@ -29,24 +26,55 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path)
 
 
-def documented(table: str) -> tuple[tuple[str, str, bool], ...]:
-    section = DOCUMENT.split(f"## `{table}`")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (yes|no) \| .+ \|$", section, re.MULTILINE)
-    return tuple((name, kind.replace("\\", ""), null == "yes") for name, kind, null in rows)
-
-
 @pytest.mark.parametrize(
     ("table", "known"),
     [("images", IMAGES_COLUMNS), ("history", HISTORY_COLUMNS), ("audits", AUDITS_COLUMNS)],
 )
-def test_the_document_and_the_schema_say_the_same(table: str, known: TableColumns):
-    assert documented(table) == known.columns
-    assert f"## `{table}`, version {known.version}" in DOCUMENT
+def test_the_schema_has_the_columns_and_says_its_version(table: str, known: TableColumns):
     schema = parts.SCHEMAS[f"catalogue/{table}"]
     assert [(field.name, field.nullable) for field in schema] == [
         (name, null) for name, _, null in known.columns
     ]
     assert schema.metadata == {b"inr.table": table.encode(), b"inr.schema_version": b"%d" % known.version}
+
+
+def test_a_part_has_a_name_of_its_own_and_a_compacted_one_is_known_by_its():
+    names = {new_part_name() for _ in range(100)}
+    assert len(names) == 100
+    assert not any(parts.is_compacted(f"{IMAGES}/{name}") for name in names)
+    assert parts.is_compacted(f"{IMAGES}/20260101Z-000001.parquet")
+    assert not parts.is_compacted(f"{IMAGES}/20260101Z-1.parquet")
+
+
+def test_columns_that_are_asked_for_are_read_alone(store: LocalStore):
+    append(store, [archived("a"), failed("b")])
+    table = parts.read_images(store, ("source_path", "status"))
+    assert table.schema.names == ["source_path", "status"]
+    assert table.to_pylist() == [
+        {"source_path": "a", "status": "archived"},
+        {"source_path": "b", "status": "failed"},
+    ]
+
+
+class Vanishing(LocalStore):
+    """Its first part goes while it is read, as often as asked."""
+
+    def __init__(self, root: Path, times: int) -> None:
+        super().__init__(root)
+        self.times = times
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        if self.times > 0:
+            self.times -= 1
+            raise ObjectMissing(f"read {key}: there is no such object")
+        return super().get(key, max_bytes=max_bytes)
+
+
+def test_a_read_begins_again_where_a_part_went_away_but_not_for_ever(store: LocalStore):
+    append(store, [archived()])
+    assert parts.read_images(Vanishing(store.root, parts.READS - 1)).num_rows == 1
+    with pytest.raises(ObjectMissing):
+        parts.read_images(Vanishing(store.root, parts.READS))
 
 
 def test_a_failure_is_a_row_with_its_reason(store: LocalStore):

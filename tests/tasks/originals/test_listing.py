@@ -10,8 +10,7 @@ from tasks.errors import SourceError
 from tasks.originals.listing import list_source, printable
 from tasks.originals.reading import digest_source, read_source
 from tasks.store import s3_client
-from tasks.store.s3 import S3Store
-from tasks.store.s3_client import parse_url
+from tasks.store.s3 import S3Store, parse_url
 from tests.s3_server import Access
 
 

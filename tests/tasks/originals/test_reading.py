@@ -8,6 +8,7 @@ import pytest
 from tasks.errors import SourceError
 from tasks.originals.reading import digest_source, read_source
 from tasks.store.s3 import S3Store
+from tests.opens import counting_opens
 from tests.s3_server import Access
 
 
@@ -45,3 +46,38 @@ def test_what_cannot_be_had_from_s3_has_a_name(bucket: S3Store):
             read(f"{bucket.url}/a.png", max_bytes=4)
         with pytest.raises(SourceError, match="no such object"):
             read(f"{bucket.url}/b.png", max_bytes=4)
+
+
+def test_a_file_is_read_whole_up_to_its_limit(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"12345")
+    assert read_source(path.as_uri(), max_bytes=5) == b"12345"
+    for read in (read_source, digest_source):
+        with pytest.raises(SourceError, match="expected at most 4 bytes, found 5"):
+            read(path.as_uri(), max_bytes=4)
+
+
+def test_an_empty_file_has_a_digest_too(tmp_path: Path):
+    (tmp_path / "empty.png").touch()
+    uri = (tmp_path / "empty.png").as_uri()
+    assert read_source(uri, max_bytes=0) == b""
+    assert digest_source(uri, max_bytes=0) == (hashlib.sha256(b"").hexdigest(), 0)
+
+
+@pytest.mark.parametrize("read", [read_source, digest_source])
+def test_what_cannot_be_read_is_named_without_a_traceback_of_the_system(tmp_path: Path, read):
+    with pytest.raises(SourceError, match=r"none\.png cannot be read: No such file"):
+        read((tmp_path / "none.png").as_uri(), max_bytes=1)
+    with pytest.raises(SourceError, match="cannot be read: a folder that cannot be listed"):
+        read(tmp_path.as_uri(), max_bytes=1)
+    hostile = tmp_path / "new\nline.png"
+    with pytest.raises(SourceError, match=r"new\\nline\.png cannot be read"):
+        read(hostile.as_uri(), max_bytes=1)
+
+
+def test_each_original_is_opened_once(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"x" * 3_000_000)
+    for read in (read_source, digest_source):
+        with counting_opens(tmp_path) as opens:
+            read((tmp_path / "a.png").as_uri(), max_bytes=1 << 30)
+        assert opens == {"a.png": 1}

@@ -1,8 +1,14 @@
+import json
 import math
 
+import pytest
+
+from tasks.catalogue.columns import IMAGES_COLUMNS
+from tasks.catalogue.records import LOSSLESS, Failed
+from tasks.errors import VerificationMismatch
 from tasks.report import summary as report
 from tasks.report.summary import RunSummary, as_values, reason, table_row
-from tests.tasks.rows import archived, failed
+from tests.tasks.rows import archived, failed, planned, stored_of
 
 
 def summary_of(n_planned: int = 3) -> RunSummary:
@@ -61,3 +67,48 @@ def test_values_for_machines_are_plain():
     values = as_values(summary)
     assert values["n_archived"] == 1
     assert values["images"][0]["recorded_at"].endswith("+00:00")
+
+
+def test_what_a_verification_found_wrong_shows_what_was_stored():
+    summary = summary_of()
+    summary.add(Failed.of(stored_of(planned("a")), VerificationMismatch("SHA-256")))
+    [outcome] = summary.records()
+    shown = table_row(outcome)
+    assert list(shown.values()) == ["a", "16x12x3", "mlp draft", "0.002", "0.375", "31.25", "1.5", "FAILED"]
+    assert (summary.n_failed, summary.n_archived, summary.n_bytes) == (1, 0, 0)
+
+
+def test_exact_is_not_stored_without_loss():
+    summary = summary_of()
+    summary.add(archived("a", psnr_db=math.inf))
+    summary.add(archived("b", psnr_db=math.inf, model=LOSSLESS))
+    summary.add(archived("c"))
+    assert (summary.n_exact, summary.n_stored_lossless) == (2, 1)
+    assert summary.mean_psnr_db == 31.25
+
+
+def test_without_an_image_there_are_no_means():
+    summary = summary_of()
+    summary.add(failed("a"))
+    assert math.isnan(summary.mean_psnr_db)
+    assert math.isnan(summary.rate_bpp)
+
+
+def test_memory_does_not_grow_with_the_run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(report, "KEPT_ROWS", 10)
+    summary = summary_of(200)
+    for n in range(100):
+        summary.add(archived(f"{n:03}"))
+        summary.add(failed(f"{n:03}"))
+    assert len(summary.records()) == 20
+    assert (summary.n_archived, summary.n_failed) == (100, 100)
+    assert len(as_values(summary)["images"]) == 20
+
+
+def test_values_for_machines_have_every_column_of_a_row():
+    summary = summary_of()
+    summary.add(archived(psnr_db=math.inf))
+    values = as_values(summary)
+    assert tuple(values["images"][0]) == IMAGES_COLUMNS.names
+    assert not {"rows", "points"} & values.keys()
+    assert json.loads(json.dumps(values))["n_exact"] == 1

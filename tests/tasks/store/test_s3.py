@@ -14,8 +14,7 @@ import pytest
 from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
 from tasks.store import objects, s3, s3_client
-from tasks.store.s3 import S3Store
-from tasks.store.s3_client import parse_url
+from tasks.store.s3 import S3Store, parse_url
 from tests.s3_server import READER_KEY, READER_SECRET, SECRET_KEY, Access, Proxy, Server, proxy_before
 
 MEBI = 1 << 20
@@ -36,6 +35,14 @@ def proxy(s3_server: Server, s3_access: Access) -> Iterator[Proxy]:
 def client(s3_server: Server) -> botocore.client.BaseClient:
     """The tests' own view of the server, past the proxy."""
     return boto3.session.Session().client("s3", endpoint_url=s3_server.endpoint)
+
+
+def test_urls_are_taken_apart_and_put_together():
+    assert parse_url("s3://bucket").url == "s3://bucket"
+    assert parse_url("s3://bucket/").url == "s3://bucket"
+    place = parse_url("s3://bucket/a%20b/ä/")
+    assert (place.bucket, place.prefix, place.url) == ("bucket", "a b/ä", "s3://bucket/a%20b/%C3%A4")
+    assert parse_url(place.url) == place
 
 
 def test_a_url_with_credentials_is_refused_and_not_repeated():

@@ -1,65 +1,107 @@
+"""The names of S3's errors, made as botocore makes them; `test_s3` has a real server give some of them."""
+
+from typing import Any
+
 import pytest
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
-    ConnectTimeoutError,
+    EndpointConnectionError,
     FlexibleChecksumError,
+    IncompleteReadError,
     NoCredentialsError,
-    ParamValidationError,
+    ReadTimeoutError,
     SSLError,
 )
 
 from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageError, StorageUnavailable
-from tasks.store.s3_client import Location, named, parse_url
+from tasks.store.s3_client import HINTS, TRANSIENT_CODES, about_s3, client, code_of
+from tests.s3_server import Access
 
 
-def test_urls_are_taken_apart_and_put_together():
-    assert parse_url("s3://bucket").url == "s3://bucket"
-    assert parse_url("s3://bucket/").url == "s3://bucket"
-    place = parse_url("s3://bucket/a%20b/ä/")
-    assert (place.bucket, place.prefix, place.url) == ("bucket", "a b/ä", "s3://bucket/a%20b/%C3%A4")
-    assert parse_url(place.url) == place
+def answer(code: str, status: int = 400, message: str = "so it is") -> ClientError:
+    metadata: Any = {"HTTPStatusCode": status}
+    return ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, "PutObject"
+    )
 
 
-@pytest.mark.parametrize(
-    "url", ["s3:///prefix", "s4://bucket", "s3://bucket/a?b", "s3://bucket/a#b", "bucket"]
-)
-def test_what_is_no_place_in_a_bucket_is_refused(url: str):
-    with pytest.raises(ConfigError, match="expected s3://bucket/prefix"):
-        parse_url(url)
+def named(error: Exception) -> StorageError:
+    with pytest.raises(StorageError, match=r"^write a: ") as caught, about_s3("write a"):
+        raise error
+    return caught.value
 
 
-def test_keys_lie_below_the_prefix():
-    assert Location("bucket", "a").key("b/c") == "a/b/c"
-    assert Location("bucket", "").key("b") == "b"
-
-
-def refused(code: str, status: int) -> ClientError:
-    answer = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "PutObject")
+@pytest.mark.parametrize("code", sorted(TRANSIENT_CODES))
+def test_what_may_go_better_is_unavailable(code: str):
+    assert type(named(answer(code))) is StorageUnavailable
 
 
 @pytest.mark.parametrize(
-    ("raised", "kind", "message"),
+    ("status", "kind"),
     [
-        (refused("NoSuchKey", 404), ObjectMissing, "there is no such object"),
-        (refused("SlowDown", 503), StorageUnavailable, "SlowDown"),
-        (refused("Strange", 500), StorageUnavailable, "Strange: no"),
-        (refused("", 429), StorageUnavailable, "429"),
-        (refused("NoSuchBucket", 404), StorageError, "there is no such bucket"),
-        (refused("SignatureDoesNotMatch", 403), StorageError, "AWS_SECRET_ACCESS_KEY is not the right one"),
-        (FlexibleChecksumError(error_msg="other"), ChecksumFailed, "what came is not what was stored"),
-        (ConnectTimeoutError(endpoint_url="http://a"), StorageUnavailable, "http://a"),
-        (SSLError(endpoint_url="https://a", error="expired"), StorageError, "expired"),
-        (NoCredentialsError(), StorageError, "set AWS_ACCESS_KEY_ID"),
-        (ParamValidationError(report="bad"), StorageError, "bad"),
-        (StorageError("inner"), StorageError, "inner"),
+        (400, StorageError),
+        (403, StorageError),
+        (408, StorageUnavailable),
+        (429, StorageUnavailable),
+        (500, StorageUnavailable),
+        (503, StorageUnavailable),
     ],
 )
-def test_errors_say_what_was_done_and_whether_to_try_again(
-    raised: Exception, kind: type[StorageError], message: str
-):
-    with pytest.raises(StorageError, match=message) as caught, named("write a to s3://bucket"):
-        raise raised
-    assert type(caught.value) is kind
-    assert str(caught.value).startswith("write a to s3://bucket: ")
+def test_a_code_that_nobody_knows_goes_by_its_status(status: int, kind: type[StorageError]):
+    assert type(named(answer("Unheard", status))) is kind
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NotFound", "404"])
+def test_a_missing_object_has_its_own_error(code: str):
+    error = named(answer(code, 404))
+    assert type(error) is ObjectMissing
+    assert str(error) == "write a: there is no such object"
+
+
+def test_the_message_says_what_to_look_at_and_else_what_the_server_said():
+    assert str(named(answer("AccessDenied", 403))) == f"write a: AccessDenied: {HINTS['AccessDenied']}"
+    assert str(named(answer("Unheard"))) == "write a: Unheard: so it is"
+    assert len(str(named(answer("Unheard", message="x" * 1000)))) < 250
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (FlexibleChecksumError(error_msg="no"), ChecksumFailed),
+        (EndpointConnectionError(endpoint_url="http://x"), StorageUnavailable),
+        (ReadTimeoutError(endpoint_url="http://x"), StorageUnavailable),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), StorageUnavailable),
+        (SSLError(endpoint_url="http://x", error="expired"), StorageError),
+        (NoCredentialsError(), StorageError),
+        (BotoCoreError(), StorageError),
+        (StorageError("too large"), StorageError),
+        (ObjectMissing("gone"), ObjectMissing),
+    ],
+)
+def test_errors_of_the_library_have_names_too(error: Exception, kind: type[StorageError]):
+    assert type(named(error)) is kind
+
+
+def test_missing_credentials_say_what_to_set():
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in str(named(NoCredentialsError()))
+
+
+def test_an_error_without_a_code_has_an_empty_one():
+    assert code_of(ClientError({}, "PutObject")) == ""
+    assert code_of(answer("SlowDown")) == "SlowDown"
+
+
+def test_a_process_has_one_client_until_it_is_dropped(s3_access: Access):
+    first = client()
+    assert client() is first
+    client.cache_clear()
+    assert client() is not first
+
+
+def test_a_profile_that_is_not_there_is_the_callers_error(s3_access: Access, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    client.cache_clear()
+    with pytest.raises(ConfigError, match="S3: The config profile"):
+        client()

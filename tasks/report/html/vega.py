@@ -1,7 +1,12 @@
-"""Axes, colours and orders that charts of a report share. With charts.py the only importer of altair."""
+"""The parts that every chart is made of: its axes, its colours, its ranges, and how its values are named.
+
+Colours are not set: the page gives them by theme, one range for goals, which have an order, and one for
+models, which have none. Altair checks every chart against Vega-Lite's schema.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -9,29 +14,54 @@ import altair as alt
 from inr.config import MODELS
 from tasks.catalogue.recipe import Goal
 
+HEIGHT = 300
+MANY_POINTS = 1000
 MAX_COLUMNS = 4  # of a legend, as wide as a phone has it
 LONGEST_PATH = 80
 TICKS_BPP = tuple(digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5))
 OTHERS = "others"
-PSNR = alt.Axis(title="PSNR, dB", format="~g")
-BPP = alt.Axis(title="bits per pixel", format="~g", values=TICKS_BPP)
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+
+PSNR_AXIS = alt.Axis(title="PSNR, dB", format="~g")
+BPP_AXIS = alt.Axis(title="bits per pixel", format="~g", values=TICKS_BPP)
 
 
-def spec(chart: Any, values: list[dict[str, Any]]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Chart:
+    """A chart, and its numbers as a table.
+
+    Attributes:
+        title: Name of the chart.
+        description: A sentence that says what it shows, and its extent, for a screen reader.
+        spec: The chart, without colours.
+        is_dense: True if it has too many marks for each to be an element of the page.
+        columns: Headings of its table.
+        rows: Rows of its table: the numbers behind the chart, or their quantiles.
+    """
+
+    title: str
+    description: str
+    spec: dict[str, Any]
+    is_dense: bool
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def spec_of(chart: Any, values: list[dict[str, Any]]) -> dict[str, Any]:
     """The chart with its data, which altair would check value by value."""
     return {**chart.to_dict(), "data": {"values": values}}
 
 
 def by_goal(goals: Sequence[Goal | None]) -> alt.Color:
-    """A colour for each goal, in their order, with a legend."""
-    order = [goal_text(goal) for goal in ordered(goals)]
+    """A colour per goal, from few bits to many."""
+    order = [goal_name(goal) for goal in ordered(goals)]
     n_columns = len(order) if len(order) <= MAX_COLUMNS else math.ceil(len(order) / 2)
     legend = alt.Legend(title=None, orient="top", columns=n_columns, symbolOpacity=1)
     return alt.Color("goal:O", sort=order, scale=alt.Scale(domain=order), legend=legend)
 
 
 def by_model() -> alt.Color:
-    """A colour for each model, with a legend."""
+    """A colour per model."""
     return alt.Color("model:N", sort=list(MODELS), legend=alt.Legend(title=None, orient="top"))
 
 
@@ -51,30 +81,30 @@ def ordered(goals: Iterable[Goal | None]) -> list[Goal | None]:
     return sorted(set(goals), key=order)
 
 
-def goal_text(goal: Goal | None) -> str:
-    """A goal for people; one word for those that are too many to be distinguished."""
+def goal_name(goal: Goal | None) -> str:
+    """A goal for people; `OTHERS` for one of those that are too many to have a colour each."""
     return OTHERS if goal is None else str(goal)
 
 
 def short(path: str) -> str:
-    """The end of a path that is too long for a tooltip."""
+    """The end of a path that is too long to be shown whole."""
     return path if len(path) <= LONGEST_PATH else f"…{path[1 - LONGEST_PATH :]}"
 
 
 def extent(values: Iterable[float]) -> tuple[float, float]:
-    """The smallest and the largest of some values."""
+    """The smallest and the largest of some values, of which there is at least one."""
     kept = list(values)
     return min(kept), max(kept)
 
 
 def padded(values: Sequence[float]) -> list[float]:
-    """The domain of a linear axis, with a margin around the values."""
+    """The range of an axis that holds some values with a margin."""
     low, high = extent(values)
     margin = max(0.5, 0.04 * (high - low))
     return [low - margin, high + margin]
 
 
 def padded_log(values: Sequence[float]) -> list[float]:
-    """The domain of a logarithmic axis, with a margin around the values."""
+    """The range of a logarithmic axis that holds some values with a margin."""
     low, high = extent(values)
     return [low / 1.15, high * 1.15]

@@ -1,0 +1,80 @@
+import altair as alt
+import pytest
+
+from inr.config import MODELS
+from tasks.catalogue.recipe import Goal
+from tasks.report.html import vega
+from tasks.report.html.vega import (
+    OTHERS,
+    by_goal,
+    by_model,
+    extent,
+    goal_name,
+    ordered,
+    padded,
+    padded_log,
+    rank,
+    short,
+    spec_of,
+)
+
+
+def lam(value: float) -> Goal:
+    return Goal("rd_lambda", value)
+
+
+def test_goals_come_once_from_few_bits_to_many_and_the_others_last():
+    goals = [None, lam(0.001), lam(0.1), Goal("target_psnr_db", 30.0), lam(0.1), None, lam(0.01)]
+    assert ordered(goals) == [lam(0.1), lam(0.01), lam(0.001), Goal("target_psnr_db", 30.0), None]
+    assert ordered([Goal("target_bpp", 1.0), Goal("target_bpp", 0.5)])[0] == Goal("target_bpp", 0.5)
+
+
+def test_a_goal_is_shown_by_its_value_and_too_many_as_others():
+    assert goal_name(lam(0.01)) == "λ 0.01"
+    assert goal_name(None) == OTHERS
+
+
+def test_models_are_sorted_as_commands_name_them_and_unknown_ones_last():
+    assert sorted(["zebra", *reversed(MODELS), "alpaca"], key=rank) == [*MODELS, "alpaca", "zebra"]
+    assert rank(MODELS[0], "best") < rank(MODELS[0], "draft") < rank(MODELS[1], "best")
+
+
+def test_a_long_path_is_shown_by_its_end():
+    assert short("a/b.png") == "a/b.png"
+    path = "folder/" * 20 + "name.png"
+    assert len(short(path)) == vega.LONGEST_PATH
+    assert short(path).startswith("…")
+    assert short(path).endswith("/name.png")
+
+
+@pytest.mark.parametrize("values", [[1.0], [3.0, 1.0, 2.0], [0.001, 1000.0]])
+def test_ranges_hold_every_value_with_a_margin(values: list[float]):
+    low, high = extent(values)
+    assert (low, high) == (min(values), max(values))
+    for range_ in (padded(values), padded_log(values)):
+        assert range_[0] < low
+        assert range_[1] > high
+    assert padded_log(values)[0] > 0
+
+
+def test_the_legend_of_goals_has_their_order_and_few_columns():
+    for n_goals, n_columns in ((1, 1), (4, 4), (5, 3), (8, 4)):
+        colour = by_goal([lam(2.0**-n) for n in range(n_goals)]).to_dict()
+        assert colour["sort"] == colour["scale"]["domain"]
+        assert len(colour["sort"]) == n_goals
+        assert colour["legend"]["columns"] == n_columns
+    assert by_model().to_dict()["sort"] == list(MODELS)
+
+
+def test_a_chart_carries_its_data_and_no_colour_of_its_own():
+    values = [{"bpp": 0.5, "psnr": 30.0, "goal": "λ 0.01"}]
+    chart = alt.Chart().mark_point().encode(x=alt.X("bpp:Q", axis=vega.BPP_AXIS), color=by_goal([lam(0.01)]))
+    spec = spec_of(chart, values)
+    assert spec["data"] == {"values": values}
+    assert "range" not in spec["encoding"]["color"]["scale"]
+    alt.Chart.from_dict(spec)
+
+
+def test_the_version_of_vega_lite_is_that_of_the_schema():
+    major, minor = vega.VEGA_LITE.split(".")
+    assert alt.SCHEMA_VERSION.startswith(f"v{major}.{minor}.")
