@@ -51,7 +51,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="those with one of these words in their names; other rows of --out stay",
     )
     parser.add_argument("--work", type=Path, default=Path("build/faults"), help="folder to work in; emptied")
-    parser.add_argument("--server", type=int, metavar="PORT", help="a Prefect server that runs already")
     parser.add_argument("--out", type=Path, metavar="NAME", help="writes NAME.json and NAME.md")
     return parser.parse_args(words)
 
@@ -67,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
     outcomes, command = earlier(arguments.out) if arguments.only and arguments.out else ({}, "")
     origin, good = origin_of("benchmarks.faults", given), True
     origin = replace(origin, command="`, then `".join(filter(None, (command, origin.command))))
-    with Scenery(work, arguments.server) as scenery:
+    with Scenery(work) as scenery:
         for outcome in done(wanted, scenery):
             good &= outcome.is_good
             outcomes[outcome.name] = outcome

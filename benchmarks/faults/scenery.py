@@ -1,12 +1,11 @@
 """The servers that faults are done to, and the places before them."""
 
-import socket
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.faults.installation import Installation
 from benchmarks.faults.places import Bucket, Folder, Place, new_place
-from tests.s3_server import Proxy, Server, environment, proxy_before, running_server
+from tests.s3_server import Proxy, Server, environment, free_ports, proxy_before, running_server
 
 
 class Scenery:
@@ -14,21 +13,19 @@ class Scenery:
 
     Args:
         folder: Where everything of theirs is, and every place.
-        port: Of a Prefect server that runs already; if not given, one is started.
     """
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stack = ExitStack()
-        self.installation = Installation(folder, port or free_port())
-        self._has_server = port is not None
+        [port] = free_ports(1)
+        self.installation = Installation(folder, port)
         self._server: Server | None = None
         self._proxy: Proxy | None = None
 
     def __enter__(self) -> "Scenery":
-        if not self._has_server:
-            self.installation.start()
-            self._stack.callback(self.installation.kill)
+        self.installation.start()
+        self._stack.callback(self.installation.kill)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -66,10 +63,3 @@ class Scenery:
             photos.write(photo, (place.photos / photo).read_bytes())
         place.source, place.originals = f"s3://archive/{name}-photos", photos
         return place
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
