@@ -23,7 +23,7 @@ MAX_WORKERS = 64
 
 
 class RunOptions(BaseModel):
-    """How one run works.
+    """The ways in which a run works, as opposed to what it produces.
 
     Attributes:
         device: Where fits run. ``auto`` takes CUDA where there is one.
@@ -52,7 +52,7 @@ class RunOptions(BaseModel):
 
 
 class S3Options(BaseModel):
-    """How objects are written to S3; each as the bucket has it by default if not given.
+    """The ways in which objects are written to S3; the bucket's defaults hold for what is not given.
 
     Attributes:
         storage_class: ``STANDARD_IA``, ``GLACIER_IR``, ...
@@ -108,7 +108,7 @@ class Settings(RunOptions, BaseSettings):
         return RunOptions(**{name: getattr(self, name) for name in RunOptions.model_fields})
 
     def s3(self) -> S3Options:
-        """How this process writes to S3."""
+        """The ways in which this process writes to S3."""
         return S3Options(**{name: getattr(self, f"s3_{name}") for name in S3Options.model_fields})
 
 

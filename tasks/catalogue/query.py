@@ -51,7 +51,7 @@ class Tables:
         """The answer to one or more statements, of which the last one counts.
 
         Args:
-            sql: In DuckDB's dialect, over ``images``, ``all_images``, ``history`` and ``audits``.
+            sql: Statements in DuckDB's dialect over ``images``, ``all_images``, ``history`` and ``audits``.
             parameters: Values for its question marks; then it is one statement.
 
         Raises:
@@ -63,7 +63,7 @@ class Tables:
             columns = tuple(column[0] for column in answer.description or ())
             return Answer(columns, answer.fetchall())
         except duckdb.Error as error:
-            # Of its errors only the text tells that Arrow could not go on reading a part.
+            # Only the text of the error says that Arrow could not go on reading a part.
             if "reading the stream registered as" in str(error):
                 raise CatalogueError(f"{self._url}: a part is damaged: {error}") from error
             raise ConfigError(f"query: {error}") from error

@@ -1,4 +1,4 @@
-"""What a run hands from host to host: the images of each batch, and how they ended.
+"""The batches that a run hands from host to host: the images of each, and how they ended.
 
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
 those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` is there while its run is,
@@ -28,7 +28,7 @@ _OUTCOMES = TypeAdapter(list[Outcome])
 
 
 def new_folder(run_id: str) -> str:
-    """Where a run that begins now keeps its batches."""
+    """The folder in which a run that begins now keeps its batches."""
     return f"{FOLDER}/{now():%Y%m%d}-{run_id}"
 
 
@@ -56,7 +56,7 @@ def write_outcome(store: ObjectStore, folder: str, number: int, outcomes: Sequen
 
 
 def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] | None:
-    """How the images of a batch ended, or None if the batch did not come to its end.
+    """The outcomes of a batch, or None if the batch did not come to its end.
 
     Raises:
         CatalogueError: The object is damaged.
@@ -68,13 +68,13 @@ def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] 
 
 
 def forget_batches(store: ObjectStore, folder: str) -> None:
-    """Remove what a run kept."""
+    """Remove the batches of a run."""
     for found in store.objects(folder):
         store.delete(found.key)
 
 
 def forget_old_batches(store: ObjectStore) -> None:
-    """Remove what runs kept that were killed more than `KEPT_DAYS` ago."""
+    """Remove the batches of runs that were killed more than `KEPT_DAYS` ago."""
     before = f"{now() - timedelta(days=KEPT_DAYS):%Y%m%d}"
     for found in store.objects(FOLDER):
         day = found.key.split("/")[1][:8]

@@ -1,4 +1,4 @@
-"""What a run knows of a bitstream before it is in the catalogue, so that a killed run loses no fit.
+"""Claims: a run writes down what it knows of a file before it stores it, so that a killed run loses no fit.
 
 A claim is written before its bitstream: what the encoder knows of it, and the history of its fits. It is
 named after the bitstream's digest, so runs that race for one key do not disturb each

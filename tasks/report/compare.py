@@ -47,9 +47,9 @@ class Comparison:
 
     Attributes:
         first: The original.
-        second: What is compared with it.
+        second: The file that is compared with it.
         quality: PSNR, MS-SSIM and FLIP.
-        max_difference: Of any sample, 0 to 255.
+        max_difference: Largest difference of any sample, 0 to 255.
     """
 
     first: Side

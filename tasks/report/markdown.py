@@ -10,7 +10,7 @@ from tasks.store.objects import ObjectStore
 
 
 def run_facts(summary: RunSummary) -> list[str]:
-    """What a run did, as a list in Markdown."""
+    """The facts of a run, as a list in Markdown."""
     lines = {
         "source": summary.source,
         "store": summary.store,

@@ -1,4 +1,4 @@
-"""How close a decoded image is to its original: PSNR, MS-SSIM and FLIP of one pair."""
+"""The quality of a decoded image against its original: PSNR, MS-SSIM and FLIP."""
 
 from dataclasses import dataclass
 

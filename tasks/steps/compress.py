@@ -175,7 +175,7 @@ def store_claimed(store: ObjectStore, claim: Claim, data: bytes) -> Stored:
 
 
 def _taken_over(stored: Stored, planned: Planned) -> Stored:
-    """What another run stored, as this run has found the image; who made it stays."""
+    """The image that another run stored, named as this run has found it; its maker stays."""
     here = dataclasses.replace(stored.planned, run_id=planned.run_id, image=planned.image)
     return dataclasses.replace(stored, planned=here)
 

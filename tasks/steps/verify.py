@@ -1,4 +1,4 @@
-"""Stored file → decoded again → compared, by the rules of "verified means" (law 2).
+"""Stored file → decoded again → compared with the encoder's digests and with the original (law 2).
 
 Everything is compared with what is in the store now, not with what an encoder had in memory.
 """
@@ -56,7 +56,7 @@ def verify_stored(store: ObjectStore, stored: Stored, original: Picture, started
 
     Args:
         store: Where the file is.
-        stored: What is known of it.
+        stored: The image as it was stored.
         original: The picture that was encoded.
         started: `time.perf_counter` when verification began.
 

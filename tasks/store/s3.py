@@ -172,7 +172,7 @@ def list_keys(location: Location) -> list[tuple[str, int]]:
 
 @retried
 def exists(location: Location) -> bool:
-    """Whether there is an object of just this key."""
+    """Return whether there is an object of just this key."""
     with about_s3(f"look for {location.url}"):
         try:
             client().head_object(Bucket=location.bucket, Key=location.prefix)

@@ -20,7 +20,7 @@ def sealed(data: bytes) -> bytes:
 
 
 def is_intact(data: bytes, digest: bytes) -> bool:
-    """Whether a file still is what was sealed, where `digest` is what it says of itself."""
+    """Return whether a file still is what was sealed; `digest` is the digest that it holds."""
     place = data.rfind(digest)
     if len(digest) != len(BLANK) or place < 0:
         return False

@@ -28,6 +28,12 @@ from tasks.report.html.vega import (
 )
 from tasks.report.sweep import RdPoint
 
+_TIPS = (
+    alt.Tooltip("goal:N", title="setting"),
+    alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
+    alt.Tooltip("psnr:Q", title="PSNR, dB", format=".2f"),
+)
+
 
 def scatters(points: Sequence[BitstreamPoint]) -> list[Chart]:
     """PSNR over rate, a chart per model, a colour per goal; all with the same axes."""
@@ -49,12 +55,7 @@ def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
             y=alt.Y("psnr:Q", axis=PSNR_AXIS, scale=alt.Scale(domain=psnr_range)),
             color=by_goal([point.goal for point in points]),
             opacity=alt.condition(chosen, alt.value(0.45 if many else 0.85), alt.value(0.04)),
-            tooltip=[
-                alt.Tooltip("path:N", title="path"),  # what is titled "image" would be loaded as one
-                alt.Tooltip("goal:N", title="setting"),
-                alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
-                alt.Tooltip("psnr:Q", title="PSNR, dB", format=".2f"),
-            ],
+            tooltip=[alt.Tooltip("path:N", title="path"), *_TIPS],  # a title "image" would load a picture
         )
         .add_params(chosen)
     )

@@ -1,4 +1,4 @@
-"""Which settings of an archive can be compared, and their rate-distortion curves with BD-rates.
+"""The settings of an archive that can be compared, and their rate-distortion curves with BD-rates.
 
 A sweep is not marked as such in the catalogue, and a later one adds to it. What is compared is read
 from the rows: of the sets of settings under which an image is archived, the one that gives the most
@@ -60,9 +60,9 @@ class Difference:
 
     Attributes:
         anchor: The curve that is compared with.
-        test: The one that is.
-        mean_curve: Of the mean curves, with its range of PSNR; None where they share none.
-        images: Of each image's own curves, in percent, where those share a range of PSNR.
+        test: The curve that is compared.
+        mean_curve: BD-rate of the mean curves, with its range of PSNR; None where they share none.
+        images: BD-rates of each image's own curves, in percent, where those share a range of PSNR.
     """
 
     anchor: Curve
@@ -78,7 +78,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ComparedCurves:
-    """Curves over the same images. Of `differences`, each is against the first of `curves`."""
+    """Curves over the same images; each of `differences` is against the first of `curves`."""
 
     n_images: int
     curves: tuple[Curve, ...]
@@ -106,7 +106,7 @@ def compare_curves(tables: Tables) -> ComparedCurves | None:
 
 
 def _settings(sets: Counter[frozenset[str]]) -> frozenset[str]:
-    """The set with the most pairs of files to compare, over the images that have all of its settings."""
+    """The set of settings with the most pairs of files to compare, over the images that have all of them."""
 
     def n_pairs(chosen: frozenset[str]) -> int:
         n_images = sum(n for names, n in sets.items() if chosen <= names)

@@ -37,7 +37,7 @@ class ShownPair:
 
     @property
     def is_reduced(self) -> bool:
-        """Whether the pictures are smaller than the image."""
+        """True if the pictures are smaller than the image."""
         return self.width < int(self.record["width"])
 
 

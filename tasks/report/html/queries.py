@@ -1,6 +1,6 @@
-"""The queries of a report, over the rows that it is about: the temporary table ``picked``.
+"""The queries of a report over its rows, which are the temporary table ``picked``.
 
-The database makes sums and bins, and of rows that are told one by one there is a largest number.
+The database makes sums and bins, and rows that are shown one by one have a largest number.
 """
 
 from inr.config import MODELS
