@@ -1,14 +1,14 @@
 """The processes that `benchmarks.archive.overhead` measures beside ``inr archive`` itself.
 
     python -m benchmarks.archive.fits bare FOLDER WORDS
-    python -m benchmarks.archive.fits short N_STEPS SOURCE STORE WORDS
+    python -m benchmarks.archive.fits archive SOURCE STORE WORDS
 
-`bare` fits the images of a folder without an archive and prints the seconds, `short` is ``inr archive`` with
-fits of so many steps; WORDS are those of ``inr archive``.
+`bare` fits the images of a folder without an archive and prints the seconds, `archive` is ``inr archive``
+with fits of `--steps` steps, for which that command has no option.
 """
 
 import argparse
-import sys
+import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -21,9 +21,16 @@ from benchmarks.frame import n_cores, timed
 from benchmarks.journal import limit_threads
 from benchmarks.rd.measuring import Pixels, list_images, read_pixels
 from inr.config import CodecConfig
+from tasks.catalogue.recipe import Recipe
+from tasks.plan.planning import make_plan
+from tasks.report.summary import RunSummary, as_values
+from tasks.settings import load_settings
+from tasks.store.locations import open_store
+
+READY_SECONDS = 10.0
 
 
-def bare_fits(folder: Path, config: CodecConfig, runner: str, n_workers: int) -> float:
+def bare_fits(folder: Path, recipe: Recipe, runner: str, n_workers: int) -> float:
     """Seconds to encode every image of `folder`, `n_workers` at a time, imports and reading aside."""
     from flows.engine.workers import switching_often  # as Python's threads take turns in the flow
 
@@ -34,43 +41,61 @@ def bare_fits(folder: Path, config: CodecConfig, runner: str, n_workers: int) ->
     prepare = partial(limit_threads, max(1, n_cores() // n_workers))
     with switching_often(), engine(n_workers, initializer=prepare) as pool:
         list(pool.map(get_ready, range(n_workers)))
-        return timed(lambda: list(pool.map(fit, pictures, repeat(config))))[1]
+        return timed(lambda: list(pool.map(fit, pictures, repeat(recipe.config), repeat(recipe.n_steps))))[1]
 
 
 def get_ready(_: int) -> None:
     """Import what fits need, and wait, so that every worker has one of these to do."""
     import inr.encoder  # noqa: F401
 
-    time.sleep(10)
+    time.sleep(READY_SECONDS)
 
 
-def fit(pixels: Pixels, config: CodecConfig) -> None:
+def fit(pixels: Pixels, config: CodecConfig, n_steps: int | None) -> None:
     """Encode an image."""
     from inr import encode
 
-    encode(pixels, config, device="cpu")
+    encode(pixels, config, n_steps=n_steps, device="cpu")
 
 
-def archive_with_short_fits(n_steps: int, words: Sequence[str]) -> None:
-    """``inr archive``, each fit of `n_steps`. Ends the process."""
-    from flows.cli.app import app
-    from inr.cnn.fit import presets
+def archive_with_steps(source: str, store: str, recipe: Recipe, runner: str, n_workers: int) -> RunSummary:
+    """Do as ``inr archive`` does: plan, and start the flow if anything is to do."""
+    from flows.cli.running import quiet_prefect, started
+    from flows.engine.handing import Purpose, handing
 
-    presets.PRESET_STEPS["draft"] = n_steps
-    app(["archive", *words])
+    quiet_prefect()
+    options = load_settings(device="cpu", runner=runner, workers=n_workers).options()
+    target, digest = open_store(store), recipe.archive_digest()
+    plan = make_plan(source, target, digest, options)
+    if plan.n_to_do == 0:
+        how = recipe.describe()
+        return RunSummary("", source, target.url, how, plan.describe(), n_before=plan.n_archived)
+    from flows.archive import archive
+
+    given = (source, store, recipe.config, options, recipe.contract, recipe.n_steps)
+    with handing(Purpose(source, target.url, digest), plan):
+        summary: RunSummary = started(lambda: archive(*given), bar=False)
+    return summary
 
 
-def main(words: Sequence[str]) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Be one of the processes."""
-    if words[0] == "short":
-        archive_with_short_fits(int(words[1]), words[2:])
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="benchmarks.archive.fits")
+    parser.add_argument("process", choices=("bare", "archive"))
+    parser.add_argument("source")
+    parser.add_argument("store", nargs="?")
     parser.add_argument("--preset")
     parser.add_argument("--runner")
     parser.add_argument("--workers", type=int)
-    chosen, _ = parser.parse_known_args(words[2:])
-    print(bare_fits(Path(words[1]), CodecConfig(preset=chosen.preset), chosen.runner, chosen.workers))
+    parser.add_argument("--steps", type=int)
+    chosen = parser.parse_args(words)
+    recipe = Recipe(CodecConfig(preset=chosen.preset), n_steps=chosen.steps)
+    how = (recipe, chosen.runner, chosen.workers)
+    if chosen.process == "bare":
+        print(bare_fits(Path(chosen.source), *how))
+    else:
+        print(json.dumps(as_values(archive_with_steps(chosen.source, chosen.store, *how))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

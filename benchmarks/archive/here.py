@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import Cost
-from inr import CodecConfig, Contract
 from tasks.catalogue.parts import read_history, read_images
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage, list_source
@@ -25,10 +24,10 @@ RUN_ID = "here"
 N_SHOWN = 10
 
 
-def archive_here(folder: Path, store: str, config: CodecConfig, contract: Contract | None = None) -> None:
+def archive_here(folder: Path, store: str, recipe: Recipe) -> None:
     """Archive every image of a folder, and verify it."""
     options = RunOptions(device="cpu", workers=1)
-    job = ArchiveJob(run_id=RUN_ID, store=store, recipe=Recipe(config, contract), options=options)
+    job = ArchiveJob(run_id=RUN_ID, store=store, recipe=recipe, options=options)
     rows = []
     for file in list_source(str(folder)).files:
         digest, n_bytes = digest_source(file.uri, max_bytes=options.max_file_bytes)

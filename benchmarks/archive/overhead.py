@@ -38,7 +38,7 @@ from benchmarks.processes import Cost
 from benchmarks.samples import make_crops, make_tiles
 from inr.config import PRESETS
 
-PROCESSES = "benchmarks.archive.fits"
+FITS = (sys.executable, "-m", "benchmarks.archive.fits")
 MOST_CROPS = 500  # more images are tiles
 RERUNS = 3
 SAMPLE_SECONDS = 2.0
@@ -129,8 +129,7 @@ class Archive:
         empty_flow = partial(processes.run, [sys.executable, "-c", EMPTY_FLOW], {**os.environ, **variables})
 
         def bare() -> float:
-            command = [sys.executable, "-m", PROCESSES, "bare", str(source), *words_of(chosen)]
-            return float(processes.run(command).printed)
+            return float(processes.run([*FITS, "bare", str(source), *words_of(chosen)]).printed)
 
         each = [chosen.bare_seconds or bare()] if chosen.bare_runs else []
         empty_flow()  # makes Prefect's database, once per machine
@@ -191,18 +190,18 @@ class Rerun:
 
 
 def archive(chosen: argparse.Namespace, source: str, store: str, variables: Mapping[str, str]) -> Cost:
-    """Run ``inr archive``, with the fits that were asked for."""
-    short = [sys.executable, "-m", PROCESSES, "short", str(chosen.steps)]
-    command = [processes.INR, "archive"] if chosen.steps is None else short
-    words = [*command, source, store, *words_of(chosen), "--device", "cpu", "--json"]
+    """Run ``inr archive``, or with short fits what does the same."""
+    words = [processes.INR, "archive", source, store, *words_of(chosen), "--device", "cpu", "--json"]
+    if chosen.steps is not None:
+        words = [*FITS, "archive", source, store, *words_of(chosen)]
     return processes.run(words, {**os.environ, **variables}, sample_seconds=SAMPLE_SECONDS)
 
 
 def words_of(chosen: argparse.Namespace) -> list[str]:
-    """The words of ``inr archive`` that the arguments ask for."""
-    return [
-        word for name in ("preset", "runner", "workers") for word in (f"--{name}", str(getattr(chosen, name)))
-    ]
+    """The words of the processes that the arguments ask for."""
+    values = {name: getattr(chosen, name) for name in ("preset", "runner", "workers", "steps")}
+    given = {f"--{name}": str(value) for name, value in values.items() if value is not None}
+    return [word for pair in given.items() for word in pair]
 
 
 def folders_of(chosen: argparse.Namespace, n_images: int) -> list[Path]:

@@ -98,13 +98,14 @@ def make_store(work: Path) -> None:
     """Archive the photographs, by each model and once without loss."""
     from benchmarks.archive.here import archive_here
     from inr import Contract
+    from tasks.catalogue.recipe import Recipe
 
     make_photographs(work / "photos")
     for model in MODELS:
-        archive_here(work / "photos" / model, str(work / "store"), CodecConfig(model=model, preset="draft"))
-    unreachable = Contract(min_psnr_db=99.0, max_refits=0)
-    config = CodecConfig(model="cnn", preset="draft")
-    archive_here(work / "photos" / "lossless", str(work / "store"), config, unreachable)
+        recipe = Recipe(CodecConfig(model=model, preset="draft"))
+        archive_here(work / "photos" / model, str(work / "store"), recipe)
+    unreachable = Recipe(CodecConfig(preset="draft"), Contract(min_psnr_db=99.0, max_refits=0))
+    archive_here(work / "photos" / "lossless", str(work / "store"), unreachable)
 
 
 def make_photographs(folder: Path) -> None:

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 from benchmarks import frame, processes
 from benchmarks.archive.here import archive_here, steps_of_fits
@@ -21,6 +20,7 @@ from benchmarks.frame import numbers, table, timed
 from benchmarks.processes import INR
 from benchmarks.samples import make_crops
 from inr.config import CodecConfig
+from tasks.catalogue.recipe import Recipe
 from tasks.store.locations import open_store
 
 N_REAL = 20
@@ -95,8 +95,8 @@ def measure(arguments: argparse.Namespace) -> Result:
 def add_real_rows(work: Path, n_images: int = N_REAL, side: int = SIDE, n_steps: int = STEPS) -> None:
     """Archive crops of photographs. Fits are cut short: decoding what they became takes no less for it."""
     make_crops(work / "images", n_images=n_images, side=side)
-    with patch.dict("inr.cnn.fit.presets.PRESET_STEPS", draft=n_steps):
-        archive_here(work / "images", str(work / "store"), CodecConfig(preset="draft"))
+    recipe = Recipe(CodecConfig(preset="draft"), n_steps=n_steps)
+    archive_here(work / "images", str(work / "store"), recipe)
 
 
 def look(file: Path) -> Seen:

@@ -244,6 +244,17 @@ def test_nothing_below_its_contract_is_archived(tmp_path: Path):
     assert found["config"] == "mlp draft, rd_lambda = 0.004, at least 24 dB"
 
 
+def test_fits_take_the_steps_that_a_run_is_given_and_have_keys_of_their_own(tmp_path: Path):
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    (source / "a.png").write_bytes(file_of(image(16, 16, 3)))
+    for n_steps in (100, 200):
+        assert archive(str(source), str(store), DRAFT, OPTIONS, n_steps=n_steps).n_archived == 1
+        assert rows_of(store)["a.png"]["archive_digest"] == Recipe(DRAFT, None, n_steps).archive_digest()
+    history = parts.read_history(LocalStore(store)).to_pylist()
+    assert {point["n_steps"] for point in history} == {100, 200}
+
+
 def test_rows_are_committed_in_batches(tmp_path: Path):
     source, store = tmp_path / "photos", tmp_path / "store"
     source.mkdir()

@@ -59,25 +59,25 @@ def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
         )
         .add_params(chosen)
     )
-    values = [
-        {
-            "bpp": round(point.rate_bpp, 5),
-            "psnr": round(point.psnr_db, 3),
-            "goal": goal_name(point.goal),
-            "path": short(point.path),
-        }
-        for point in points
-    ]
     rates, qualities = extent(p.rate_bpp for p in points), extent(p.psnr_db for p in points)
     return Chart(
         title=model,
         description=f"PSNR over rate of {len(points)} bitstreams of {model}: "
         f"{rates[0]:.3f} to {rates[1]:.3f} bits per pixel, {qualities[0]:.1f} to {qualities[1]:.1f} dB.",
-        spec=spec_of(chart, values),
+        spec=spec_of(chart, [_dot(point) for point in points]),
         is_dense=True,
         columns=("setting", "bitstreams", "bpp 5 %", "median", "95 %", "PSNR 5 %", "median", "95 %"),
         rows=tuple(_quantile_row(goal, points) for goal in ordered(point.goal for point in points)),
     )
+
+
+def _dot(point: BitstreamPoint) -> dict[str, float | str]:
+    return {
+        "bpp": round(point.rate_bpp, 5),
+        "psnr": round(point.psnr_db, 3),
+        "goal": goal_name(point.goal),
+        "path": short(point.path),
+    }
 
 
 def _quantile_row(goal: Goal | None, points: Sequence[BitstreamPoint]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from tasks.report import curves
 from tasks.report.curves import BDRate
 from tasks.report.sweep import RdPoint, rd_point
 
+ANCHOR_MODEL = MODELS[0]  # the family that the others are compared with, where an archive has it
 MAX_IMAGES = 1000
 MAX_SETS = 200
 
@@ -88,6 +89,8 @@ class ComparedCurves:
 def compare_curves(tables: Tables) -> ComparedCurves | None:
     """The curves of the rows that `facts.pick` has kept; None where no image has two settings.
 
+    The anchor is the first curve of `ANCHOR_MODEL`; without one, the first by name.
+
     Raises:
         CatalogueError: A part is damaged.
     """
@@ -98,7 +101,7 @@ def compare_curves(tables: Tables) -> ComparedCurves | None:
     families: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         families.setdefault((row["model"], row["preset"]), []).append(row)
-    ordered = sorted(families, key=lambda name: (name[0] not in MODELS[:1], name))
+    ordered = sorted(families, key=lambda name: (name[0] != ANCHOR_MODEL, name))
     drawn = tuple(Curve(*name, _points(families[name])) for name in ordered)
     anchor, *others = zip(drawn, (families[name] for name in ordered), strict=True)
     differences = tuple(_difference(*anchor, *other) for other in others)

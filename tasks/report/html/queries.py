@@ -54,7 +54,7 @@ from picked
 SETTINGS = f"""
 select model, preset, goal, goal_value, min_psnr_db, {SUMS} from picked
 group by model, preset, goal, goal_value, min_psnr_db
-order by coalesce(list_position({list(MODELS)}, model), 9), preset, goal, rate_bpp, goal_value
+order by coalesce(list_position({list(MODELS)}, model), {len(MODELS) + 1}), preset, goal, rate_bpp, goal_value
 limit {MAX_SETTINGS + 1}
 """
 LOSSY = f"status = '{ARCHIVED}' and model <> '{LOSSLESS}' and isfinite(psnr_db) and rate_bpp > 0"

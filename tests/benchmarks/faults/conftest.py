@@ -6,6 +6,7 @@ from PIL import Image
 from benchmarks.archive.here import archive_here
 from benchmarks.faults.places import Folder, Place
 from inr.config import CodecConfig
+from tasks.catalogue.recipe import Recipe
 from tests.tasks.pictures import file_of
 
 
@@ -18,5 +19,5 @@ def place(tmp_path: Path) -> Place:
     source, store = tmp_path / "photos", tmp_path / "store"
     made = Place(tmp_path, str(source), Folder(source), str(store), Folder(store))
     made.remember()
-    archive_here(source, str(store), CodecConfig(model="mlp", preset="draft"))
+    archive_here(source, str(store), Recipe(CodecConfig(model="mlp", preset="draft")))
     return made
