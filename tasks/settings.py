@@ -26,7 +26,7 @@ class RunOptions(BaseModel):
     """The ways in which a run works, as opposed to what it produces.
 
     Attributes:
-        device: Where fits run. ``auto`` takes CUDA where there is one.
+        device: Device of the fits. ``auto`` takes CUDA where there is one.
         workers: Images in flight at once; 0 chooses: one per CPU core, one alone on a GPU.
         deadline_seconds: Longest time one image may take to fit; none if not given.
         batch_images: Records per catalogue part.
@@ -57,7 +57,7 @@ class S3Options(BaseModel):
     Attributes:
         storage_class: ``STANDARD_IA``, ``GLACIER_IR``, ...
         encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``.
-        kms_key_id: The key, where encryption is KMS's.
+        kms_key_id: Id of the key, where KMS encrypts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,7 +71,7 @@ class Settings(RunOptions, BaseSettings):
     """`RunOptions` as the environment, ``.env`` and ``inr.toml`` give them, and those of the store.
 
     Attributes:
-        store: Where archives go when no store is named.
+        store: Store to archive into when none is named.
         s3_storage_class: See `S3Options`.
         s3_encryption: See `S3Options`.
         s3_kms_key_id: See `S3Options`.

@@ -24,8 +24,8 @@ LOST = frozenset({AuditStatus.DAMAGED, AuditStatus.MISSING})
 class AuditRow:
     """A finding about one object; CATALOGUE.md describes each field.
 
-    Image and archive digest are None for an orphan, whose image nobody knows; error type and message for what
-    is intact or an orphan; size and seconds for what is not intact.
+    Image and archive digest are None for an orphan, whose image is unknown; error type and message for an
+    intact object or an orphan; size and seconds for an object that is not intact.
     """
 
     schema_version: int = AUDITS_COLUMNS.version
@@ -42,5 +42,5 @@ class AuditRow:
 
     @property
     def reason(self) -> str:
-        """Why the object is damaged, missing or unavailable; empty if it is none of these."""
+        """The reason why the object is damaged, missing or unavailable; empty if it is none of these."""
         return "" if self.error_message is None else self.error_message

@@ -35,7 +35,7 @@ HISTORY = "catalogue/history"
 AUDITS = "catalogue/audits"
 MAX_PART_BYTES = 1 << 30
 ROWS_PER_GROUP = 65_536
-READS = 5  # of a table, where compactions come between
+READS = 5  # attempts to read a table while compactions remove its parts
 
 Read = TypeVar("Read")
 P = ParamSpec("P")
@@ -115,7 +115,7 @@ def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
     Times are UTC, without a zone. A column that a part lacks is null.
 
     Args:
-        store: Where the parts are.
+        store: The store that holds the parts.
         prefix: `IMAGES`, `HISTORY` or `AUDITS`.
 
     Raises:
@@ -173,7 +173,7 @@ def contents(store: ObjectStore, prefix: str, keys: Sequence[str]) -> Contents:
     """Read parts, less those that others of them replace.
 
     Args:
-        store: Where they are.
+        store: The store that holds them.
         prefix: Prefix of their table.
         keys: Keys of the parts, sorted.
 

@@ -19,7 +19,7 @@ from tasks.catalogue import parts
 from tasks.errors import CatalogueError
 from tasks.store.objects import ObjectStore
 
-# As `lookup.latest` has it.
+# Selects the rows that `lookup.latest` selects.
 _LATEST = """
 create view images as select * from all_images qualify
 row_number() over (
@@ -55,7 +55,7 @@ class Tables:
             parameters: Values for its question marks; then it is one statement.
 
         Raises:
-            ConfigError: The query is wrong, or wants what is not allowed.
+            ConfigError: The query is wrong, or asks for something that is not allowed.
             CatalogueError: A part is damaged.
         """
         try:

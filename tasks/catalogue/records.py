@@ -131,7 +131,7 @@ class Effort:
         refits: Fits with a smaller λ that the contract took; None without a contract.
         fit_seconds: Time from the start of the encoder to the last report of a fit.
         encode_seconds: Time in the encoder.
-        device: Where fits ran, ``cpu`` or ``cuda``; None if no fit came to its end.
+        device: Device of the fits, ``cpu`` or ``cuda``; None if no fit came to its end.
         n_threads: Threads of each fit.
     """
 
@@ -214,7 +214,7 @@ class Verification:
         ms_ssim: MS-SSIM, 0 to 1; None for images too small for it.
         decode_seconds: Time to decode.
         verify_seconds: Time for all of the verification.
-        verified_at: When it ended, in UTC.
+        verified_at: Time at which it ended, in UTC.
     """
 
     psnr_db: float
@@ -251,7 +251,7 @@ class Failed:
         known: The last stage that it reached.
         error_type: Name of the error that ended it.
         error_message: Message of that error.
-        recorded_at: When it failed, in UTC.
+        recorded_at: Time at which it failed, in UTC.
     """
 
     known: Listed | Planned | Stored

@@ -150,7 +150,7 @@ def _time(row: Row, column: str) -> datetime:
 
 
 def audit_row(found: AuditRow) -> Row:
-    """The row of ``audits`` of what an audit found."""
+    """The row of ``audits`` for the result of an audit."""
     return {**dataclasses.asdict(found), "status": found.status.value}
 
 

@@ -38,7 +38,7 @@ class SourceImage:
 
     Attributes:
         digest: SHA-256 of the file's bytes.
-        uri: Where to read it.
+        uri: URI to read it from.
         path: Path below the source, fit to be shown.
         n_bytes: Size of the file.
         also_at: Paths of other files with the same bytes.

@@ -1,8 +1,8 @@
 """The batches that a run hands from host to host: the images of each, and how they ended.
 
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
-those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` is there while its run is,
-and goes with it; that of a run that was killed goes with a later run, after `KEPT_DAYS`.
+those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` lasts as long as its run;
+that of a run that was killed is removed by a later run, after `KEPT_DAYS`.
 """
 
 import json
@@ -51,7 +51,7 @@ def read_batch(store: ObjectStore, folder: str, number: int) -> list[SourceImage
 
 
 def write_outcome(store: ObjectStore, folder: str, number: int, outcomes: Sequence[Outcome]) -> None:
-    """Store how the images of a batch ended; the outcome of the first to end it stays."""
+    """Store the outcomes of the images of a batch; if there are some already, those stay."""
     _write(store, f"{folder}/{number:06}.outcomes.json", _OUTCOMES, list(outcomes))
 
 
@@ -74,7 +74,7 @@ def forget_batches(store: ObjectStore, folder: str) -> None:
 
 
 def forget_old_batches(store: ObjectStore) -> None:
-    """Remove the batches of runs that were killed more than `KEPT_DAYS` ago."""
+    """Remove the batches left by runs that began more than `KEPT_DAYS` days ago."""
     before = f"{now() - timedelta(days=KEPT_DAYS):%Y%m%d}"
     for found in store.objects(FOLDER):
         day = found.key.split("/")[1][:8]

@@ -27,7 +27,7 @@ from tasks.errors import UnsupportedImage
 from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
 
-TYPICAL_SEARCH = 3  # fits that a target takes, where no row says how many
+TYPICAL_SEARCH = 3  # fits per image for a target, where no row has the same settings
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Estimate:
     Attributes:
         plan: The plan, for people.
         n_images: Images to archive.
-        n_refused: Images that will fail, as their headers show already.
-        n_pixels: Pixels of the others.
+        n_refused: Files that will be rows with status ``failed``: refused by their header, or unreadable.
+        n_pixels: Pixels of the images that are not refused.
         source_n_bytes: Size of the files of all images.
         n_workers: Images at a time.
         hours: Time of the run; None if there are no rates.
@@ -82,7 +82,7 @@ def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int
     Args:
         plan: The plan, with the sizes of its images.
         store: The archive, whose catalogue has earlier fits.
-        config: How it would be encoded; a contract may take further fits.
+        config: Config to encode with; further fits that a contract may take are not counted.
         n_workers: Images at a time.
 
     Raises:

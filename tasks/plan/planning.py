@@ -69,7 +69,7 @@ def make_plan(
     Args:
         source: A folder or file, or ``s3://bucket/prefix``, see `list_source`.
         store: The archive.
-        archive_digest: Names what the images are to be archived under.
+        archive_digest: Digest of the recipe under which the images are to be archived.
         options: Limits of what is read.
         with_sizes: True to look at the headers too, in the same read.
 

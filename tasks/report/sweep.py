@@ -44,7 +44,7 @@ class RdPoint:
         n_images: Images that the means are taken over.
         n_bytes: Size of all their files.
         rate_bpp: 8 · `n_bytes` over all their pixels.
-        psnr_db: Mean of their PSNR, in dB; of the finite ones, and infinite if there is none.
+        psnr_db: Mean of their finite PSNR, in dB; infinite if there is none.
         ms_ssim: Mean over those that are large enough; None if none is.
         encode_seconds: Mean time in the encoder.
         decode_seconds: Mean time to decode.

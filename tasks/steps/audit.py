@@ -47,7 +47,7 @@ class AuditPlan:
 
     Attributes:
         records: Images whose objects to read, those longest unread first.
-        orphans: Keys.
+        orphans: Keys of objects that no record and no running archive knows.
         n_archived: All archived images of the store.
     """
 
@@ -86,12 +86,12 @@ class AuditSummary:
 
     @property
     def n_done(self) -> int:
-        """Bitstreams so far."""
+        """Number of bitstreams so far."""
         return sum(count for status, count in self.counts.items() if status != AuditStatus.ORPHAN)
 
     @property
     def n_failed(self) -> int:
-        """Bitstreams damaged, missing, or not to be had."""
+        """Number of bitstreams that are damaged, missing or unavailable."""
         return self.n_done - self.counts.get(AuditStatus.INTACT, 0)
 
     def headline(self) -> str:
@@ -133,7 +133,7 @@ def plan_audit(
 
 
 def _read_at(row: Row, audit: AuditRow | None) -> datetime:
-    """When an object was last read and found to be there."""
+    """The time at which an object was last read and found intact."""
     recorded_at: datetime = row["recorded_at"]
     return recorded_at if audit is None or audit.status in LOST else max(recorded_at, audit.checked_at)
 

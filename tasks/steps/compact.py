@@ -149,7 +149,7 @@ def _read_day(store: ObjectStore, day: Day) -> tuple[list[str], Contents]:
 
 @undisturbed
 def _remove_replaced(store: ObjectStore, day: Day) -> int:
-    """Remove the parts that do not count, by a listing of now; returns how many."""
+    """Remove the parts that do not count, by a fresh listing; returns their number."""
     listed = _list_day(store, day)
     removed = set(listed) - set(counting(store, listed))
     for key in sorted(removed):

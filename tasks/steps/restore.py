@@ -105,7 +105,7 @@ class RestoreSummary:
 
     @property
     def n_done(self) -> int:
-        """Images so far."""
+        """Number of images so far."""
         return self.n_restored + self.n_failed
 
     def headline(self) -> str:
@@ -167,7 +167,8 @@ def restore_image(record: Archived, job: RestoreJob) -> Restored:
         VerificationMismatch: The stored file is not what the row says, or a file that was written does
             not read back as the same image.
         UnsupportedImage: The format cannot hold the image.
-        StorageError: Store or target, or a different file of that name is there.
+        StorageError: The store cannot be read, the target cannot be written, or a different file of that name
+            is there.
     """
     use_threads(job.n_threads)
     store = open_store(job.store)

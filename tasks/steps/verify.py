@@ -52,10 +52,10 @@ def verify_image(stored: Stored, job: ArchiveJob) -> Archived:
 
 
 def verify_stored(store: ObjectStore, stored: Stored, original: Picture, started: float) -> Verification:
-    """Decode a stored file and compare it with what is known of it and with the original.
+    """Decode a stored file and compare it with its record and with the original.
 
     Args:
-        store: Where the file is.
+        store: The store that holds the file.
         stored: The image as it was stored.
         original: The picture that was encoded.
         started: `time.perf_counter` when verification began.

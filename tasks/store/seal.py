@@ -9,7 +9,7 @@ BLANK = b"0" * 64
 
 
 def sealed(data: bytes) -> bytes:
-    """The file with its digest where it has `BLANK` last.
+    """The file with its digest in place of its last `BLANK`.
 
     Raises:
         ValueError: It has none.

@@ -201,7 +201,7 @@ def _history(title: str, points: Sequence[HistoryPoint], axis: alt.Y) -> Chart:
 
 
 def _history_rows(goal: Goal | None, points: Sequence[HistoryPoint]) -> Iterable[tuple[str, ...]]:
-    """A dozen rows of a line, the last one among them."""
+    """At most 19 rows of a line, evenly spaced, the last one among them."""
     mine = [point for point in points if point.goal == goal]
     every = max(1, len(mine) // 10)
     for point in mine[::-1][::every][::-1]:

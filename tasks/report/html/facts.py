@@ -1,7 +1,7 @@
 """The numbers of a report, asked of the catalogue.
 
-Everything is bounded, whatever the size of the archive: the database makes sums and bins, and rows that are
-shown one by one have a largest number.
+Everything is bounded, whatever the size of the archive: the database makes sums and bins, and the number
+of rows that are shown one by one has a limit.
 """
 
 from collections.abc import Iterable, Sequence
@@ -150,7 +150,7 @@ class Facts:
         totals: Over everything.
         settings: Sums by setting, at most `queries.MAX_SETTINGS` of them.
         n_more_settings: 1 if there are more.
-        points: A sample of at most `queries.MAX_POINTS` bitstreams; `n_points` is what it is taken of.
+        points: A sample of at most `queries.MAX_POINTS` bitstreams; `n_points` is the number of all.
         n_points: Bitstreams that are not lossless.
         psnr_bins: Numbers of bitstreams by PSNR in dB.
         rate_bins: Numbers of bitstreams by bits per pixel.
@@ -207,7 +207,7 @@ def read_facts(tables: Tables) -> Facts:
 
 
 def worst_rows(tables: Tables, n_images: int) -> list[Row]:
-    """Rows of ``images``: those with the smallest PSNR, of each image the one where it is smallest."""
+    """The rows of ``images`` with the smallest PSNR, at most one of each image."""
     return tables.ask(queries.WORST, (n_images,)).records()
 
 
@@ -219,7 +219,7 @@ def _points(rows: Iterable[Sequence[Any]]) -> Iterable[BitstreamPoint]:
 def _bins(
     tables: Tables, value: str, low: float | None, high: float | None, widths: Sequence[float]
 ) -> list[Bin]:
-    """Bins of the smallest width that gives at most `MAX_BINS`, and of the last one if none does."""
+    """Bins of the smallest width that gives at most `MAX_BINS`, or of the last width if none does."""
     if low is None or high is None:
         return []
     width = next((each for each in widths if (high - low) / each <= MAX_BINS - 1), widths[-1])

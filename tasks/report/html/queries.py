@@ -1,6 +1,6 @@
 """The queries of a report over its rows, which are the temporary table ``picked``.
 
-The database makes sums and bins, and rows that are shown one by one have a largest number.
+The database makes sums and bins, and the number of rows that are shown one by one has a limit.
 """
 
 from inr.config import MODELS
