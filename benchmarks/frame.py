@@ -42,10 +42,10 @@ class Origin:
     Attributes:
         date: The time at which it was written, UTC.
         machine: The processor's model, the cores that this process may use, and the architecture.
-        versions: Of this package, of its format, of Python and of the libraries that decide results.
+        versions: Versions of this package, its format, Python, and the libraries that decide results.
         code: The first 16 digits of `codec_digest`.
         command: The command that measured it.
-        other_work: What else the machine did meanwhile, in words.
+        other_work: Other work of the machine meanwhile, in words.
         load: The load of the machine at the end.
     """
 
@@ -81,11 +81,11 @@ def run(
     """Run a benchmark: read its command line, measure, write NAME.json and NAME.md, and print the page.
 
     Args:
-        module: Its name, as ``python -m`` takes it.
+        module: Name of its module, as ``python -m`` takes it.
         words: The command line; that of this process if None.
-        options: Adds the arguments of this benchmark to those that every one has.
-        measure: Measures what the arguments ask for.
-        page: The lines of the page, from what was measured and the arguments; the first one is its title.
+        options: Function that adds the arguments of this benchmark to those that every one has.
+        measure: Function that measures as the arguments ask.
+        page: Function from what was measured and the arguments to the lines of the page, its title first.
     """
     given = sys.argv[1:] if words is None else list(words)
     parser = argparse.ArgumentParser(prog=module)

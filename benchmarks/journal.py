@@ -22,7 +22,7 @@ class Point(Protocol[Measured]):
 
     @property
     def key(self) -> str:
-        """Names the measurement and everything that its result depends on."""
+        """The name of the measurement, with everything that its result depends on."""
 
     def measure(self) -> Measured:
         """Make it; returns a flat dataclass."""
@@ -39,15 +39,15 @@ def measured(
     """Measure the points that a journal does not hold yet, in a pool of processes.
 
     Args:
-        points: What to measure.
-        kind: The class of what they measure.
+        points: The measurements to make.
+        kind: Class of their results.
         path: The journal.
-        n_processes: How many points are measured at once.
+        n_processes: Number of points measured at once.
         n_threads: Threads of each for arithmetic, with torch imported before the first point; None where
             points start processes of their own.
 
     Returns:
-        What was measured, in the order of `points`.
+        The results, in the order of `points`.
     """
     done = entries(path)
     missing = [point for point in points if point.key not in done]

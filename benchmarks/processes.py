@@ -34,10 +34,10 @@ class Cost:
     """The cost of a command.
 
     Attributes:
-        seconds: From its start to its exit.
-        cpu_seconds: Of all processors, by it and the processes that it started and waited for.
+        seconds: Time from its start to its exit.
+        cpu_seconds: Processor time of it and of the processes that it started and waited for.
         peak_mib: Greatest resident memory of one of these processes.
-        printed: What it wrote to standard output.
+        printed: Its standard output.
         samples: Unix time, resident MiB of the process, and of the processes that it started.
     """
 
@@ -55,8 +55,8 @@ def run(
 
     Args:
         command: The words.
-        environment: All its variables; those of this process if None.
-        sample_seconds: How often its memory is read meanwhile; never if 0.
+        environment: All its environment variables; those of this process if None.
+        sample_seconds: Time between readings of its memory; none are made if 0.
 
     Raises:
         subprocess.CalledProcessError: It failed.

@@ -105,7 +105,7 @@ def functions(module: Module) -> Iterator[tuple[int, int]]:
 
 
 def arrows(modules: Sequence[Module]) -> set[tuple[str, str]]:
-    """Which module imports which, by name; relative imports are not used here."""
+    """Pairs of modules of which the first imports the second, by name; no import here is relative."""
     known = {module.name for module in modules}
     found = set()
     for module in modules:

@@ -10,7 +10,7 @@ def compiled(*, fastmath: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Compile on first use, free of the interpreter's lock; keep the machine code on disk where that can be.
 
     Args:
-        fastmath: Whether sums may be reordered and divisions by zero go unnoticed.
+        fastmath: True if sums may be reordered and divisions by zero may go unnoticed.
     """
 
     def wrap(function: Callable[..., Any]) -> Any:

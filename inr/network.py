@@ -35,7 +35,7 @@ class TensorSize:
         shape: [out, in] of a matrix, [out] of a vector, [height, width] of a level of latents.
         step: Quantisation step; in turns for sine layers, full scale for the output of `mlp`.
         n_symbols: Weights or latents.
-        n_zero: Those that are zero.
+        n_zero: Number of symbols that are zero.
         bits: Information of the symbols under their integer tables.
     """
 

@@ -1,4 +1,4 @@
-"""What can go wrong around the codec, by name. Every class here is an `InrError`.
+"""Everything that can go wrong around the codec, by name. Every class here is an `InrError`.
 
 InrError
 ├── SourceError            an original cannot be read, or changed after it was planned
@@ -62,7 +62,7 @@ class StorageUnavailable(StorageError):
 
 
 class ChecksumFailed(StorageUnavailable):
-    """What a store sent does not have the checksum that it was stored with."""
+    """The store sent bytes that do not have the checksum they were stored with."""
 
 
 class CatalogueError(InrError):
@@ -74,26 +74,26 @@ class BatchLost(InrError):
 
 
 class VerificationMismatch(InrError):
-    """What is stored is not what was encoded."""
+    """The stored file is not what was encoded."""
 
 
 class Summary(Protocol):
-    """What a run has done so far, whatever the flow."""
+    """The totals of a run so far, whatever the flow."""
 
     @property
     def n_planned(self) -> int:
-        """How many items, images or days, the run has to do."""
+        """Items of the run: images, or days of the catalogue."""
 
     @property
     def n_done(self) -> int:
-        """How many of them are over."""
+        """Items that are over."""
 
     @property
     def n_failed(self) -> int:
-        """How many of those failed."""
+        """Items that failed."""
 
     def headline(self) -> str:
-        """One line for people: how the run went."""
+        """One line for people that says how the run went."""
 
 
 class ImagesFailed(InrError):

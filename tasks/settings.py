@@ -23,10 +23,10 @@ MAX_WORKERS = 64
 
 
 class RunOptions(BaseModel):
-    """How one run works.
+    """The ways in which a run works, as opposed to what it produces.
 
     Attributes:
-        device: Where fits run. ``auto`` takes CUDA where there is one.
+        device: Device of the fits. ``auto`` takes CUDA where there is one.
         workers: Images in flight at once; 0 chooses: one per CPU core, one alone on a GPU.
         deadline_seconds: Longest time one image may take to fit; none if not given.
         batch_images: Records per catalogue part.
@@ -52,12 +52,12 @@ class RunOptions(BaseModel):
 
 
 class S3Options(BaseModel):
-    """How objects are written to S3; each as the bucket has it by default if not given.
+    """The ways in which objects are written to S3; the bucket's defaults hold for what is not given.
 
     Attributes:
         storage_class: ``STANDARD_IA``, ``GLACIER_IR``, ...
         encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``.
-        kms_key_id: The key, where encryption is KMS's.
+        kms_key_id: Id of the key, where KMS encrypts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,7 +71,7 @@ class Settings(RunOptions, BaseSettings):
     """`RunOptions` as the environment, ``.env`` and ``inr.toml`` give them, and those of the store.
 
     Attributes:
-        store: Where archives go when no store is named.
+        store: Store to archive into when none is named.
         s3_storage_class: See `S3Options`.
         s3_encryption: See `S3Options`.
         s3_kms_key_id: See `S3Options`.
@@ -108,7 +108,7 @@ class Settings(RunOptions, BaseSettings):
         return RunOptions(**{name: getattr(self, name) for name in RunOptions.model_fields})
 
     def s3(self) -> S3Options:
-        """How this process writes to S3."""
+        """The ways in which this process writes to S3."""
         return S3Options(**{name: getattr(self, f"s3_{name}") for name in S3Options.model_fields})
 
 

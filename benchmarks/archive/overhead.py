@@ -55,12 +55,12 @@ class Run:
     """An archive.
 
     Attributes:
-        n_images: How many.
-        seconds, cpu_seconds: From the command to its exit, by the clock and of all processors.
-        prefect_seconds: Of an empty flow.
-        bare_seconds: Of the fits alone, each time.
-        flow_seconds: Of the flow, by its own clock.
-        encode_seconds, verify_seconds: By the catalogue, summed over the images, divided by the workers.
+        n_images: Number of images.
+        seconds, cpu_seconds: Time from the command to its exit, by the clock and of all processors.
+        prefect_seconds: Time of an empty flow.
+        bare_seconds: Times of the fits alone.
+        flow_seconds: Time of the flow, by its own clock.
+        encode_seconds, verify_seconds: Times by the catalogue, summed over images, divided by the workers.
         memory: See `memory_over_time`.
         peak_mib: Greatest resident memory of the process, and of Prefect's server.
         prefect_mib, store_mib: Sizes of Prefect's database and of the store.

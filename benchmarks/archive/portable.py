@@ -1,4 +1,4 @@
-"""Does an archive restore to the same bytes elsewhere than where it was made?
+"""The check that an archive restores to the same bytes elsewhere than where it was made.
 
     python -m benchmarks.archive.portable --python VENV/bin/python --out benchmarks/results/portable
 
@@ -27,7 +27,7 @@ from inr.config import MODELS, CodecConfig
 
 THREADS = "PORTABLE_THREADS"
 WITHOUT_NUMBA = "PORTABLE_WITHOUT_NUMBA"
-# The first is that of the comparison.
+# The others are compared with the first.
 CONDITIONS: dict[str, dict[str, str]] = {
     "1 thread": {},
     "2 threads": {THREADS: "2"},

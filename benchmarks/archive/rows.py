@@ -44,11 +44,11 @@ def add_synthetic_rows(
 
     Args:
         store: The archive.
-        n_rows: How many.
+        n_rows: Number of rows.
         rows_per_part: Rows of a part.
         n_days: Days over which they are spread, up to `LAST_DAY`; their parts are named by them.
-        repeat_every: How many rows come for each one that is the second of its image; none is if 0.
-        with_histories: Whether the fits of these rows have histories.
+        repeat_every: Period, in rows, at which a row is the second of its image; no row is if 0.
+        with_histories: True if the fits of these rows have histories.
     """
     rows = synthetic_rows(n_rows, n_days, repeat_every)
     while part := list(islice(rows, rows_per_part)):

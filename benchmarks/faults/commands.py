@@ -66,7 +66,7 @@ class Command:
     """A command of ``inr`` that runs.
 
     Args:
-        words: What follows ``inr``.
+        words: The words after ``inr``.
         variables: Its environment.
         before: A command that starts it, with words of its own.
     """
@@ -103,7 +103,7 @@ class Command:
         return Ended(self.process.returncode, {}, "")
 
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Return whether it still runs."""
         return self.process.poll() is None
 
 

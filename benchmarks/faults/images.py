@@ -28,11 +28,11 @@ class Kind:
     """A kind of file that is no good image, or looks like none.
 
     Attributes:
-        what: For people.
+        what: The kind in words, for people.
         name: Its name in the folder of originals.
         data: Its bytes, from a good photograph.
-        error: Of its row, or nothing if it is to be archived.
-        mend: What the operator does about it, for people.
+        error: Error type of its row; empty if it is to be archived.
+        mend: The remedy of the operator, for people.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Kind:
     mend: str = "none needed"
 
     def make(self, folder: Path) -> None:
-        """Put it into the folder; what is to be linked is linked, what may not be read is closed."""
+        """Put it into the folder: a link to itself if its remedy is `UNLINK`, unreadable if it is `CHMOD`."""
         path = folder / self.name
         if self.mend == UNLINK:
             (folder / "up").symlink_to(folder, target_is_directory=True)

@@ -24,7 +24,7 @@ class Installation:
 
     Attributes:
         folder: Database and logs.
-        port: Where it listens.
+        port: Port that it listens on.
         process: The server, unless it is down.
     """
 

@@ -31,11 +31,11 @@ class Account:
     """The account of a fault, filled in as it is done.
 
     Attributes:
-        tried: What was done to what.
-        happened: What was seen, in the order in which it was.
-        recovery: What the operator does then.
-        recovered: What was seen after that.
-        expected: What is to be seen if the operating guide is right, and whether it was.
+        tried: The fault as it was done.
+        happened: Observations, in order.
+        recovery: The remedy of the operator.
+        recovered: Observations after the remedy.
+        expected: Observation that the operating guide predicts → True if it was made.
         after_fault: The verdict before the recovery, where the fault itself does not damage the store.
         rows: Accounts of their own of faults that were done together, by name.
     """
@@ -71,9 +71,9 @@ class Fault:
     """A fault that can be done.
 
     Attributes:
-        name: Of the row.
-        do: Does it, recovers, and fills in the account.
-        place: Makes a new place for it.
+        name: Name of the row.
+        do: Function that does it, recovers, and fills in the account.
+        place: Function that makes a new place for it.
     """
 
     name: str
@@ -86,12 +86,12 @@ class Outcome:
     """A row of the table.
 
     Attributes:
-        name: Of the fault.
+        name: Name of the fault.
         account: Its account.
-        verdict: After the recovery; None where it broke before.
+        verdict: The verdict after the recovery; None where it broke before.
         broke: The error of this program, if one kept it from the end.
-        seconds: That all of it took.
-        date: When it was over.
+        seconds: Time of all of it.
+        date: Time at which it was over.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Outcome:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Before the recovery, if it was looked at then, and after it."""
+        """The verdicts before the recovery, if there is one, and after it."""
         return [verdict for verdict in (self.account.after_fault, self.verdict) if verdict is not None]
 
     @property
@@ -120,8 +120,8 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         """Both verdicts are good, and what was seen is what the operating guide says."""
-        as_told = all(self.account.expected.values())
-        return not self.broke and self.nothing_lost and self.all_decode and as_told
+        as_stated = all(self.account.expected.values())
+        return not self.broke and self.nothing_lost and self.all_decode and as_stated
 
     def as_values(self) -> dict[str, Any]:
         """The row as JSON has it."""

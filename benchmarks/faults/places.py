@@ -83,8 +83,8 @@ class Place:
 
     Attributes:
         folder: Everything of this fault that lies on disk.
-        source: What `inr` is given, and how this program sees it.
-        store: What `inr` is given for the store, and `stored`: how this program sees it.
+        source: The source as `inr` is given it; `originals`: the same as this program reads it.
+        store: The store as `inr` is given it; `stored`: the same as this program reads it.
         variables: The environment of `inr`, beyond what every process has.
         digests: SHA-256 of every original, by name, as the operator left it.
         commands: Every command that was begun here.

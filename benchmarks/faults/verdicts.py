@@ -26,7 +26,7 @@ class Verdict:
     Attributes:
         changed: Originals that are not what they were.
         lost: Originals that are to be archived, and are not.
-        undecodable: Images that a row calls archived, and what is wrong with what is stored.
+        undecodable: Images that a row calls archived, each with the fault of what is stored.
         n_archived: Images that the latest row calls archived.
     """
 
@@ -50,7 +50,7 @@ def judge(place: Place, *, never: frozenset[str] = frozenset()) -> Verdict:
     """Look at a place.
 
     Args:
-        place: Where.
+        place: The place.
         never: Names of files that are no images, or cannot be read, and so need not be archived.
     """
     found = current_digests(place.originals)

@@ -45,10 +45,10 @@ def do(place: Place, account: Account, installation: Installation, who: Callable
     """Have a worker do a batch, kill some processes in the middle of it, and archive again with a new worker.
 
     Args:
-        place: Where.
-        account: Filled in.
+        place: The place.
+        account: The account to fill in.
         installation: The server.
-        who: The processes to kill, by the worker's.
+        who: Function from the process id of the worker to those of the processes to kill.
     """
     installation.deploy()
     with installation.worker(**HEARTBEATS) as worker:

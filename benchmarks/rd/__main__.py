@@ -44,7 +44,7 @@ class Result:
     Attributes:
         points: The files of this codec.
         baselines: The files of each baseline.
-        n_images: How many images there are.
+        n_images: Number of images.
         mean: Means over images of this codec, for figures.
         jpeg_mean: The mean curve of `JPEG`, as pairs of bpp and dB, for figures.
     """

@@ -54,13 +54,13 @@ class Line:
     """A curve of a figure.
 
     Attributes:
-        label: Written beside it, in its colour.
+        label: Text beside it, in its colour.
         colour: A name of `COLOURS`.
         points: The curve, by rising rate.
-        marker: At each point; none if empty.
+        marker: Marker at each point; none if empty.
         dashes: "-" for what was measured here, "--" for what was published.
-        width: Of the line, in points.
-        at_start: Whether the label stands below the first point instead of to the right of the last.
+        width: Width of the line, in points.
+        at_start: True if the label stands below the first point instead of to the right of the last.
     """
 
     label: str

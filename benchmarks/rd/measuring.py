@@ -29,7 +29,7 @@ class FitPoint:
 
     Attributes:
         image: The original.
-        config: How it is encoded, with a λ.
+        config: Config to encode it with; its goal is a λ.
         device: The device that fits.
         n_threads: Threads of the process that measures.
         n_decodes: Decodes after the first one, of which the median counts; the first one itself if 0.

@@ -76,7 +76,7 @@ class Codec:
     Attributes:
         name: Its name.
         points: Its files.
-        is_ours: Whether it is this codec, and not a classical one.
+        is_ours: True if it is this codec, and not a classical one.
         n_threads: Threads of its encoder.
     """
 
@@ -99,9 +99,9 @@ class Comparison:
     """BD-rates of one codec against another.
 
     Attributes:
-        by_image: One for each image; None where the curves share no range.
-        mean_of_images: In percent; None unless every image has one.
-        mean_curve: That of the mean curves.
+        by_image: BD-rate of each image; None where the curves share no range.
+        mean_of_images: Mean over images, in percent; None unless every image has one.
+        mean_curve: BD-rate of the mean curves; None where they share no range.
     """
 
     by_image: dict[str, BDRate | None]
@@ -114,10 +114,10 @@ class Prices:
     """Prices in dollars, and the PSNR in dB at which costs are compared.
 
     Attributes:
-        core_hour_usd: Of a virtual core, as large clouds ask on demand in 2026.
-        gb_month_usd: Of object storage, as they ask for that.
-        years: How long files are stored.
-        psnr_db: Both families cover it on the seven images.
+        core_hour_usd: Price of an hour of a virtual core, on demand, of large clouds in 2026.
+        gb_month_usd: Price of a month of object storage per GB, of the same.
+        years: Time for which files are stored.
+        psnr_db: PSNR at which costs are compared; both families cover it on the seven images.
     """
 
     core_hour_usd: float = 0.04

@@ -59,10 +59,10 @@ def read_results(paths: Sequence[Path]) -> tuple[list[Codec], dict[str, Source]]
 
 def _codecs(report: dict[str, Any]) -> list[Codec]:
     chosen = report["settings"]
-    # A run of a model measures JPEG as well; the file of the baselines is where it is taken from.
+    # A run of a model measures JPEG as well; JPEG is taken from the file of the baselines.
     is_ours = bool(report["points"])
     ours = {f"{chosen['model']} {chosen['preset']}": report["points"]}
-    # Before, λ had a name of its own.
+    # In older results λ has a name of its own.
     return [
         Codec(
             name=name,
@@ -86,7 +86,7 @@ def as_values(codecs: Sequence[Codec], combined: Combined) -> dict[str, Any]:
     cost = values.pop("cost")
     del values["curves"]
     for codec in codecs:
-        if codec.is_ours:  # λ has a name of its own, as in results of before
+        if codec.is_ours:  # λ has a name of its own, as in older results
             rows = values["mean"][codec.name]
             values["mean"][codec.name] = [{"rd_lambda": row.pop("setting"), **row} for row in rows]
     jpeg = [(point.bpp, point.psnr_db) for point in combined.curves[JPEG].mean]

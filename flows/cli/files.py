@@ -32,7 +32,7 @@ def encode_file(
     output: Path,
     config: CodecConfig,
     options: "RunOptions",
-    report: Callable[[inr.Progress], None] | None,
+    report: "Callable[[inr.Progress], None] | None",
 ) -> dict[str, Any]:
     """Encode an image file.
 
@@ -73,7 +73,7 @@ def encode_file(
     }
 
 
-def _encoded(encoded: inr.Encoded, config: CodecConfig) -> dict[str, Any]:
+def _encoded(encoded: "inr.Encoded", config: CodecConfig) -> dict[str, Any]:
     from tasks.catalogue.recipe import Recipe
 
     goal_name, goal_value = Recipe(config).goal

@@ -83,7 +83,7 @@ class ExactOperations(Protocol):
             bottom: Row after the last one wanted.
             weight: int32 [channels, 9 · channels + 1].
             exponent: A weight is its integer times 2**-exponent.
-            rectify: Whether results below 0 become 0.
+            rectify: True if results below 0 become 0.
         """
 
 

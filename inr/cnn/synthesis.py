@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from inr.cnn.arithmetic import SAMPLE_BITS, STACK_BITS, Ints, Latents
 from inr.cnn.operations import ExactOperations, exact_operations
 
-_BAND_ROWS = 64
+BAND_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Synthesis:
         arithmetic = operations or exact_operations()
         height, width = levels[0].shape
         pixels = np.empty((height, width, len(self.second)), dtype=np.uint8)
-        for top in range(0, height, _BAND_ROWS):
-            bottom = min(top + _BAND_ROWS, height)
+        for top in range(0, height, BAND_ROWS):
+            bottom = min(top + BAND_ROWS, height)
             pixels[top:bottom] = self._band(levels, top, bottom, arithmetic)
         return pixels
 

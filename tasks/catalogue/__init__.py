@@ -1,1 +1,1 @@
-"""The catalogue: what its rows say, how they are stored as Parquet, and how they are queried."""
+"""The catalogue: its rows, how they are stored as Parquet, and how they are queried."""

@@ -1,4 +1,4 @@
-"""What an audit found of one object of the store: the rows of the table ``audits``."""
+"""The finding of an audit about one object of the store: a row of the table ``audits``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from tasks.catalogue.columns import AUDITS_COLUMNS
 
 
 class AuditStatus(StrEnum):
-    """What an audit found. `UNAVAILABLE` says nothing of the object, and is in no row of ``audits``."""
+    """A finding. `UNAVAILABLE` says nothing about the object, and is in no row of ``audits``."""
 
     INTACT = "intact"
     DAMAGED = "damaged"
@@ -22,10 +22,10 @@ LOST = frozenset({AuditStatus.DAMAGED, AuditStatus.MISSING})
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRow:
-    """What an audit found of one object; see CATALOGUE.md for each field.
+    """A finding about one object; CATALOGUE.md describes each field.
 
-    Image and archive digest are None for an orphan, whose image nobody knows; error type and message for what
-    is intact or an orphan; size and seconds for what is not intact.
+    Image and archive digest are None for an orphan, whose image is unknown; error type and message for an
+    intact object or an orphan; size and seconds for an object that is not intact.
     """
 
     schema_version: int = AUDITS_COLUMNS.version
@@ -42,5 +42,5 @@ class AuditRow:
 
     @property
     def reason(self) -> str:
-        """Why the object is damaged, missing or unavailable; empty if it is none of these."""
+        """The reason why the object is damaged, missing or unavailable; empty if it is none of these."""
         return "" if self.error_message is None else self.error_message

@@ -6,7 +6,7 @@ FOLDER = "bitstreams"
 
 
 def object_key(image_digest: str, archive_digest: str, suffix: str) -> str:
-    """Where the object of an image under a config is stored; `suffix`, one of `SUFFIXES`, says what it is."""
+    """The key of an image's object under a config; `suffix`, one of `SUFFIXES`, says what the object is."""
     return f"{FOLDER}/{image_digest[:2]}/{image_digest}/{archive_digest}{suffix}"
 
 

@@ -38,7 +38,7 @@ def latest(rows: Iterable[Row]) -> list[Row]:
 
 
 def archived_objects(store: ObjectStore, archive_digest: str) -> dict[str, tuple[str, int]]:
-    """Image digest → (key, size in bytes) of each image whose latest record says ``archived``.
+    """Image digest → (key, size in bytes) of each image whose latest row has status ``archived``.
 
     Left out are those that an audit later found damaged or missing.
     """
@@ -58,7 +58,7 @@ def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
 
 
 def find(store: ObjectStore, image_digest: str, archive_digest: str) -> Archived | None:
-    """An image under a config as its latest row has it, if that says ``archived``."""
+    """The record of an image under a config if its latest row has status ``archived``, else None."""
     table = read_images(store)
     same = pc.and_(
         pc.equal(table["image_digest"], image_digest),

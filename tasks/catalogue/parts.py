@@ -35,7 +35,7 @@ HISTORY = "catalogue/history"
 AUDITS = "catalogue/audits"
 MAX_PART_BYTES = 1 << 30
 ROWS_PER_GROUP = 65_536
-READS = 5  # of a table, where compactions come between
+READS = 5  # attempts to read a table while compactions remove its parts
 
 Read = TypeVar("Read")
 P = ParamSpec("P")
@@ -112,10 +112,10 @@ def undisturbed(read: Callable[P, Read]) -> Callable[P, Read]:
 def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
     """A table that is unpacked column by column as it is scanned; its parts are held as they are stored.
 
-    Times are UTC, without a zone. What a part lacks of today's columns is null.
+    Times are UTC, without a zone. A column that a part lacks is null.
 
     Args:
-        store: Where the parts are.
+        store: The store that holds the parts.
         prefix: `IMAGES`, `HISTORY` or `AUDITS`.
 
     Raises:
@@ -138,10 +138,10 @@ def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
 
 
 def list_parts(store: ObjectStore, prefix: str) -> list[str]:
-    """Keys of all parts of a table, sorted; those that count no more may be among them.
+    """Keys of all parts of a table, sorted; they may include parts that a compaction has replaced.
 
-    A listing may miss a part that is removed while it runs, and also the one that replaces it. So
-    it is repeated until the next one shows no compacted part that it has not.
+    A listing can miss both a part that is removed while it runs and the part's replacement. So list again
+    until no new compacted part appears.
     """
     listed = _listed(store, prefix)
     while set(filter(is_compacted, following := _listed(store, prefix))) - set(listed):
@@ -150,17 +150,17 @@ def list_parts(store: ObjectStore, prefix: str) -> list[str]:
 
 
 def is_compacted(key: str) -> bool:
-    """Whether a part is one that a compaction made."""
+    """Return whether a compaction made a part."""
     return _COMPACTED.fullmatch(key.rpartition("/")[2]) is not None
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What some parts of a table hold together.
+    """The rows that some parts of a table hold together.
 
     Attributes:
-        keys: Those of the parts that count, sorted.
-        replaced: Names that they replace, there or not.
+        keys: Keys of the parts that count, sorted.
+        replaced: Names of the parts that they replace, whether those are still there or not.
         rows: Every row, in the order of part names, in today's columns.
     """
 
@@ -173,9 +173,9 @@ def contents(store: ObjectStore, prefix: str, keys: Sequence[str]) -> Contents:
     """Read parts, less those that others of them replace.
 
     Args:
-        store: Where they are.
-        prefix: Of their table.
-        keys: Theirs, sorted.
+        store: The store that holds them.
+        prefix: Prefix of their table.
+        keys: Keys of the parts, sorted.
 
     Raises:
         ObjectMissing: A part is gone.
@@ -191,7 +191,7 @@ def contents(store: ObjectStore, prefix: str, keys: Sequence[str]) -> Contents:
 
 
 def counting(store: ObjectStore, keys: Sequence[str]) -> list[str]:
-    """Those of the keys of parts, sorted, whose parts count. Raises as `contents`."""
+    """The keys, sorted, of those parts that no other of them replaces. Raises as `contents`."""
     return [key for key, _ in _last_first(store, keys)][::-1]
 
 
@@ -233,7 +233,7 @@ def _last_first(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _check(data: bytes, key: str) -> None:
-    """Raise if a part is not what was written; the checksums of its pages leave out the footer."""
+    """Raise unless a part is as it was written; the checksums of its pages do not cover the footer."""
     with _readable(key):
         digest = (pq.read_metadata(pa.BufferReader(data)).metadata or {}).get(_SHA256)
         if digest is not None and not is_intact(data, digest):  # the oldest parts have none

@@ -19,7 +19,7 @@ from tasks.catalogue import parts
 from tasks.errors import CatalogueError
 from tasks.store.objects import ObjectStore
 
-# As `lookup.latest` has it.
+# Selects the rows that `lookup.latest` selects.
 _LATEST = """
 create view images as select * from all_images qualify
 row_number() over (
@@ -51,11 +51,11 @@ class Tables:
         """The answer to one or more statements, of which the last one counts.
 
         Args:
-            sql: In DuckDB's dialect, over ``images``, ``all_images``, ``history`` and ``audits``.
+            sql: Statements in DuckDB's dialect over ``images``, ``all_images``, ``history`` and ``audits``.
             parameters: Values for its question marks; then it is one statement.
 
         Raises:
-            ConfigError: The query is wrong, or wants what is not allowed.
+            ConfigError: The query is wrong, or asks for something that is not allowed.
             CatalogueError: A part is damaged.
         """
         try:
@@ -63,7 +63,7 @@ class Tables:
             columns = tuple(column[0] for column in answer.description or ())
             return Answer(columns, answer.fetchall())
         except duckdb.Error as error:
-            # Of its errors only the text tells that Arrow could not go on reading a part.
+            # Only the text of the error says that Arrow could not go on reading a part.
             if "reading the stream registered as" in str(error):
                 raise CatalogueError(f"{self._url}: a part is damaged: {error}") from error
             raise ConfigError(f"query: {error}") from error

@@ -1,4 +1,4 @@
-"""What decides the bytes of an image's file beside the image, and the digest that names it in keys."""
+"""The recipe of an image's file: all that decides its bytes beside the image, and the digest in its key."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ GOALS = ("rd_lambda", "target_psnr_db", "target_bpp")
 
 
 class Goal(NamedTuple):
-    """What a fit aims at: its name, one of `GOALS`, and its value."""
+    """The aim of a fit: its name, one of `GOALS`, and its value."""
 
     name: str
     value: float
@@ -27,11 +27,11 @@ class Goal(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an image becomes a file.
+    """The way in which an image becomes a file.
 
     Attributes:
-        config: How to encode.
-        contract: What the image must reach; None if whatever a fit reaches is taken.
+        config: Model, preset, goal and seed.
+        contract: The PSNR that the image must reach; None if any PSNR is taken.
         n_steps: Optimiser steps of each fit; None for those of the config's preset.
     """
 
@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def goal(self) -> Goal:
-        """What the config aims at."""
+        """The goal of the config."""
         for name in GOALS:
             if (value := getattr(self.config, name)) is not None:
                 return Goal(name, float(value))

@@ -1,4 +1,4 @@
-"""What the tasks know of an image at each stage of its life.
+"""An image at each stage of its life, as the tasks know it.
 
 A file of a source is `Listed`; once it was read it is `Planned`; once its file is in the store it is
 `Stored`; once that was verified it is `Archived`. `Failed` is the other end, reached from any of the first
@@ -23,7 +23,7 @@ LOSSLESS = "lossless"  # in place of the model, where no fit reached the contrac
 
 
 class Status(StrEnum):
-    """How an image ended, in a row of ``images``."""
+    """The two ways in which an image ends, as rows of ``images`` have them."""
 
     ARCHIVED = "archived"
     FAILED = "failed"
@@ -31,7 +31,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Maker:
-    """Which program made something, and on what kind of machine."""
+    """The program that made something, and the kind of machine that it ran on."""
 
     format_version: int
     encoder_version: str
@@ -58,7 +58,7 @@ def _torch_version() -> str:
 
 @dataclass(frozen=True)
 class Listed:
-    """A file of a source that could not be read: only its place is known."""
+    """A file of a source that could not be read, so that only its place is known."""
 
     run_id: str
     file: SourceFile
@@ -78,7 +78,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Planned:
-    """An image of which nothing but the bytes of its file was looked at."""
+    """An image of which only the bytes of its file were looked at."""
 
     run_id: str
     image: SourceImage
@@ -98,7 +98,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What an original turned out to be when it was opened.
+    """The facts of an original that were seen when it was opened.
 
     Attributes:
         source_format: The file's format, as Pillow names it.
@@ -108,7 +108,7 @@ class PictureFacts:
         channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
         icc_n_bytes: Size of the ICC profile; 0 without one.
         exif_n_bytes: Size of the EXIF block; 0 without one.
-        notes: What was converted or dropped, and why a file is without loss, one sentence each.
+        notes: Sentences on what was converted or dropped, and on why a file is without loss.
     """
 
     source_format: str
@@ -123,7 +123,7 @@ class PictureFacts:
 
 @dataclass(frozen=True)
 class Effort:
-    """What it took to make a file.
+    """The fits and the time that it took to make a file.
 
     Attributes:
         attempts: Fits, restarts aside.
@@ -131,7 +131,7 @@ class Effort:
         refits: Fits with a smaller λ that the contract took; None without a contract.
         fit_seconds: Time from the start of the encoder to the last report of a fit.
         encode_seconds: Time in the encoder.
-        device: Where fits ran, ``cpu`` or ``cuda``; None if no fit came to its end.
+        device: Device of the fits, ``cpu`` or ``cuda``; None if no fit came to its end.
         n_threads: Threads of each fit.
     """
 
@@ -146,14 +146,14 @@ class Effort:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An object of the store, and what it decodes to.
+    """An object of the store, with the digests of what it decodes to.
 
     Attributes:
-        key: Where it is.
+        key: Key of the object.
         bitstream_digest: SHA-256 of its bytes.
-        symbols_digest: SHA-256 of its symbols; that of none where it is without loss.
+        symbols_digest: SHA-256 of its symbols; a file without loss has none, and the digest of nothing.
         pixels_digest: SHA-256 of its pixels.
-        n_bytes: Its size.
+        n_bytes: Size of the object.
         rate_bpp: 8 · `n_bytes` over the image's pixels.
         psnr_db: PSNR of its pixels against the original, in dB, as the encoder measured it.
     """
@@ -181,9 +181,9 @@ class Stored:
     """An image whose file is in the store, and not verified yet.
 
     Attributes:
-        planned: What was known before.
-        picture: What the original is.
-        effort: What it took.
+        planned: The image as it was planned.
+        picture: Facts of the original.
+        effort: Fits and time.
         file: The object.
         network: The network; None for a file without loss.
     """
@@ -207,14 +207,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class Verification:
-    """What the stored file is like, measured against its original.
+    """The stored file, measured against its original.
 
     Attributes:
         psnr_db: PSNR over all channels of the 8-bit images, in dB; infinite if they are equal.
         ms_ssim: MS-SSIM, 0 to 1; None for images too small for it.
         decode_seconds: Time to decode.
         verify_seconds: Time for all of the verification.
-        verified_at: When it ended, in UTC.
+        verified_at: Time at which it ended, in UTC.
     """
 
     psnr_db: float
@@ -234,7 +234,7 @@ class Archived:
 
     @property
     def origin(self) -> Planned:
-        """What was known at the start."""
+        """The image as it was listed or planned."""
         return self.stored.planned
 
     @property
@@ -245,7 +245,14 @@ class Archived:
 
 @dataclass(frozen=True)
 class Failed:
-    """An image that could not be archived: what was known of it when it failed, and why."""
+    """An image that could not be archived.
+
+    Attributes:
+        known: The last stage that it reached.
+        error_type: Name of the error that ended it.
+        error_message: Message of that error.
+        recorded_at: Time at which it failed, in UTC.
+    """
 
     known: Listed | Planned | Stored
     error_type: str
@@ -260,12 +267,12 @@ class Failed:
 
     @property
     def origin(self) -> Listed | Planned:
-        """What was known at the start."""
+        """The image as it was listed or planned."""
         return self.known.planned if isinstance(self.known, Stored) else self.known
 
     @property
     def stored(self) -> Stored | None:
-        """What had been stored when it failed; None if nothing had."""
+        """The image as it was stored before it failed; None if it failed before it was stored."""
         return self.known if isinstance(self.known, Stored) else None
 
     @property

@@ -86,10 +86,10 @@ def _of_stored(stored: Stored) -> Row:
 
 
 def archived_of(row: Row) -> Archived:
-    """What a row of ``images`` with status ``archived`` says; its times are UTC, with a zone or without.
+    """Read a row of ``images`` with status ``archived``; its times are UTC, with a zone or without.
 
     Raises:
-        CatalogueError: It has another status, or lacks a value that every such row has.
+        CatalogueError: The row has another status, or lacks a value that every such row has.
     """
     if required(row, "status") != Status.ARCHIVED:
         raise CatalogueError(f"status: expected {Status.ARCHIVED}, found {row['status']!r}")
@@ -150,15 +150,15 @@ def _time(row: Row, column: str) -> datetime:
 
 
 def audit_row(found: AuditRow) -> Row:
-    """The row of ``audits`` of what an audit found."""
+    """The row of ``audits`` for the result of an audit."""
     return {**dataclasses.asdict(found), "status": found.status.value}
 
 
 def audit_of(row: Row) -> AuditRow:
-    """What a row of ``audits`` says.
+    """Read a row of ``audits``.
 
     Raises:
-        CatalogueError: Its status is none that there is.
+        CatalogueError: The row has a status that this program does not know.
     """
     values = {name: row[name] for name in AUDITS_COLUMNS.names}
     try:

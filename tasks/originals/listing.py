@@ -1,4 +1,4 @@
-"""Where originals come from: list a folder or a prefix in S3, and name each file.
+"""The originals of a source: list a folder or a prefix in S3, and name each file.
 
 The rule for what is an original: a file whose suffix is one of `SUFFIXES`, in any case, at any depth,
 in any state; a file that cannot be read is listed, and becomes a row that says so. Left out are
@@ -38,8 +38,8 @@ class SourceImage:
 
     Attributes:
         digest: SHA-256 of the file's bytes.
-        uri: Where to read it.
-        path: Its path below the source, fit to be shown.
+        uri: URI to read it from.
+        path: Path below the source, fit to be shown.
         n_bytes: Size of the file.
         also_at: Paths of other files with the same bytes.
     """

@@ -50,7 +50,7 @@ def lossless_suffix(data: bytes) -> str:
 
 
 def decode_lossless(data: bytes, *, max_pixels: int) -> Decoded:
-    """What a file of `to_lossless` holds; its symbols digest is that of no symbols.
+    """Decode a file of `to_lossless`; its symbols digest is that of no symbols.
 
     Raises:
         UnsupportedImage: It is no such file.
@@ -60,7 +60,7 @@ def decode_lossless(data: bytes, *, max_pixels: int) -> Decoded:
 
 
 def same_metadata(first: Metadata, second: Metadata) -> bool:
-    """Whether ICC profile and EXIF are the same, byte for byte, whichever file format they went through."""
+    """Return whether ICC profile and EXIF are equal, byte for byte, whichever formats they went through."""
     return first.icc_profile == second.icc_profile and _bare(first.exif) == _bare(second.exif)
 
 

@@ -48,7 +48,7 @@ class Picture:
         metadata: ICC profile and EXIF, as they were but for the orientation.
         format: The file's format, as Pillow names it.
         mode: The file's colour mode, as Pillow names it.
-        notes: What was changed or dropped, one sentence each.
+        notes: Sentences on what was changed or dropped.
     """
 
     pixels: NDArray[np.uint8]
@@ -60,7 +60,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Header:
-    """What one read of a file says of it, without unpacking a pixel.
+    """The facts of a file that one read gives without unpacking a pixel.
 
     Attributes:
         digest: SHA-256 of the file's bytes.
@@ -127,7 +127,7 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
 
 
 def format_of(data: bytes) -> str | None:
-    """Which of `FORMATS` a file has, by its first bytes; None if it has none of them."""
+    """The format of a file, one of `FORMATS`, by its first bytes; None if it has none of them."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.format
@@ -163,7 +163,7 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def _refuse(image: Image.Image, max_pixels: int) -> None:
-    """Raise for what the header alone tells is not taken."""
+    """Raise if the header alone shows that an image is not taken."""
     width, height = image.size
     if width < 1 or height < 1 or width * height > max_pixels:
         raise UnsupportedImage(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
@@ -181,7 +181,7 @@ def _refuse(image: Image.Image, max_pixels: int) -> None:
 def _deep_samples(image: Image.Image) -> str:
     """The sample depth if it is above 8 bits, else nothing.
 
-    Pillow opens 16-bit RGB as mode RGB and drops the low half in silence; only the raw mode tells.
+    Pillow opens 16-bit RGB as mode RGB and drops the low half in silence; only the raw mode shows it.
     """
     if image.mode.startswith(("I", "F")):
         return f"mode {image.mode}"

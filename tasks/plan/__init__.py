@@ -1,1 +1,1 @@
-"""What a run has to do, how long that takes, and what it claims while it does it."""
+"""The plan of a run, its estimate, and the claims and batches that it keeps while it works."""

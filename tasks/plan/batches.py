@@ -1,8 +1,8 @@
-"""What a run hands from host to host: the images of each batch, and how they ended.
+"""The batches that a run hands from host to host: the images of each, and how they ended.
 
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
-those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` is there while its run is,
-and goes with it; that of a run that was killed goes with a later run, after `KEPT_DAYS`.
+those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` lasts as long as its run;
+that of a run that was killed is removed by a later run, after `KEPT_DAYS`.
 """
 
 import json
@@ -28,7 +28,7 @@ _OUTCOMES = TypeAdapter(list[Outcome])
 
 
 def new_folder(run_id: str) -> str:
-    """Where a run that begins now keeps its batches."""
+    """The folder in which a run that begins now keeps its batches."""
     return f"{FOLDER}/{now():%Y%m%d}-{run_id}"
 
 
@@ -51,12 +51,12 @@ def read_batch(store: ObjectStore, folder: str, number: int) -> list[SourceImage
 
 
 def write_outcome(store: ObjectStore, folder: str, number: int, outcomes: Sequence[Outcome]) -> None:
-    """Store how the images of a batch ended; the outcome of the first to end it stays."""
+    """Store the outcomes of the images of a batch; if there are some already, those stay."""
     _write(store, f"{folder}/{number:06}.outcomes.json", _OUTCOMES, list(outcomes))
 
 
 def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] | None:
-    """How the images of a batch ended, or None if the batch did not come to its end.
+    """The outcomes of a batch, or None if the batch did not come to its end.
 
     Raises:
         CatalogueError: The object is damaged.
@@ -68,13 +68,13 @@ def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] 
 
 
 def forget_batches(store: ObjectStore, folder: str) -> None:
-    """Remove what a run kept."""
+    """Remove the batches of a run."""
     for found in store.objects(folder):
         store.delete(found.key)
 
 
 def forget_old_batches(store: ObjectStore) -> None:
-    """Remove what runs kept that were killed more than `KEPT_DAYS` ago."""
+    """Remove the batches left by runs that began more than `KEPT_DAYS` days ago."""
     before = f"{now() - timedelta(days=KEPT_DAYS):%Y%m%d}"
     for found in store.objects(FOLDER):
         day = found.key.split("/")[1][:8]

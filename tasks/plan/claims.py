@@ -1,4 +1,4 @@
-"""What a run knows of a bitstream before it is in the catalogue, so that a killed run loses no fit.
+"""Claims: a run writes down what it knows of a file before it stores it, so that a killed run loses no fit.
 
 A claim is written before its bitstream: what the encoder knows of it, and the history of its fits. It is
 named after the bitstream's digest, so runs that race for one key do not disturb each
@@ -79,7 +79,7 @@ def _stored_digest(store: ObjectStore, key: str) -> str | None:
 
 
 def claimed_keys(store: ObjectStore) -> set[str]:
-    """Keys that objects may have which a run that is not over, or was killed, has claimed."""
+    """Keys that the objects claimed by runs that are not over, or were killed, may have."""
     names = (found.key.split("/") for found in store.objects(FOLDER))
     return {key for name in names if len(name) == 4 for key in object_keys(name[1], name[2])}
 

@@ -1,4 +1,4 @@
-"""How long an archive will take and how large it will be, from what earlier fits took.
+"""An estimate of how long an archive will take and how large it will be, by what earlier fits took.
 
 First counts what the store's own catalogue has under the same settings; then what it has of the same
 model and preset under other λ; then a table that comes with this package, measured by
@@ -27,12 +27,12 @@ from tasks.errors import UnsupportedImage
 from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
 
-TYPICAL_SEARCH = 3  # fits that a target takes, where no row tells
+TYPICAL_SEARCH = 3  # fits per image for a target, where no row has the same settings
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One fit that was made: its λ, the image's pixels, seconds of encoding and verification, bytes."""
+    """One fit: its λ, the image's pixels, the seconds of encoding and verification, and the file's bytes."""
 
     rd_lambda: float
     n_pixels: int
@@ -42,7 +42,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Rates:
-    """Fits to go by, where they are from, and how many of them an image takes."""
+    """The fits that an estimate goes by, their origin, and how many fits an image takes."""
 
     measured: tuple[Measured, ...]
     origin: str
@@ -51,18 +51,18 @@ class Rates:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would do.
+    """The size of a run, and what it would take.
 
     Attributes:
         plan: The plan, for people.
         n_images: Images to archive.
-        n_refused: Images whose header tells already that they will be rows with status ``failed``.
-        n_pixels: Pixels of the others.
-        source_n_bytes: Size of all their files.
+        n_refused: Files that will be rows with status ``failed``: refused by their header, or unreadable.
+        n_pixels: Pixels of the images that are not refused.
+        source_n_bytes: Size of the files of all images.
         n_workers: Images at a time.
-        hours: Of the run; None if there are no rates.
-        n_bytes: Of the bitstreams; None if there are no rates.
-        origin: Where the rates are from.
+        hours: Time of the run; None if there are no rates.
+        n_bytes: Size of the bitstreams; None if there are no rates.
+        origin: Source of the rates, for people.
     """
 
     plan: str
@@ -77,12 +77,12 @@ class Estimate:
 
 
 def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int) -> Estimate:
-    """What archiving a plan would take. Reads the store's catalogue and no image; writes nothing.
+    """Estimate what archiving a plan would take. Reads the store's catalogue and no image; writes nothing.
 
     Args:
-        plan: What is to do, with the sizes of its images.
-        store: Whose catalogue to learn from.
-        config: How it would be encoded; a contract may take further fits.
+        plan: The plan, with the sizes of its images.
+        store: The archive, whose catalogue has earlier fits.
+        config: Config to encode with; further fits that a contract may take are not counted.
         n_workers: Images at a time.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a run has to do: every content of a source that is not archived yet under a config.
+"""The plan of a run: every content of a source that is not archived yet under a config.
 
 The answer comes from the store alone. An image counts as archived if its latest record says so and
 the object that the record names is there with the recorded size; so an object that was lost is made
@@ -24,7 +24,7 @@ FILES_AT_ONCE = 1024  # handed to the readers, so that memory does not grow with
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do, and why the rest is not done.
+    """The images that a run has to archive, and why the rest is not done.
 
     Attributes:
         images: Contents to archive, in the order of their paths.
@@ -50,15 +50,15 @@ class Plan:
 
     def describe(self) -> str:
         """One line for people."""
-        told = [f"{len(self.images)} to archive", f"{self.n_archived} archived already"]
+        parts = [f"{len(self.images)} to archive", f"{self.n_archived} archived already"]
         if self.n_duplicates:
-            told.append(f"{self.n_duplicates} duplicates")
+            parts.append(f"{self.n_duplicates} duplicates")
         if self.unreadable:
-            told.append(f"{len(self.unreadable)} unreadable")
+            parts.append(f"{len(self.unreadable)} unreadable")
         if self.left_out:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.left_out.items())
-            told.append(f"left out: {kinds}")
-        return "; ".join(told)
+            parts.append(f"left out: {kinds}")
+        return "; ".join(parts)
 
 
 def make_plan(
@@ -67,11 +67,11 @@ def make_plan(
     """List, digest, and drop what is archived. Reads every file once, writes nothing.
 
     Args:
-        source: As `list_source` takes it.
+        source: A folder or file, or ``s3://bucket/prefix``, see `list_source`.
         store: The archive.
-        archive_digest: Names what the images are to be archived under.
+        archive_digest: Digest of the recipe under which the images are to be archived.
         options: Limits of what is read.
-        with_sizes: Whether to look at the headers too, in the same read.
+        with_sizes: True to look at the headers too, in the same read.
 
     Raises:
         ConfigError: The source cannot be listed.
@@ -106,7 +106,7 @@ def make_plan(
 
 @dataclass(frozen=True)
 class _Content:
-    """Digest of a file, its size in bytes, and what its header says, if that was looked at."""
+    """Digest of a file, its size in bytes, and what its header says if that was looked at."""
 
     digest: str
     n_bytes: int

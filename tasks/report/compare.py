@@ -22,12 +22,12 @@ from tasks.store.objects import MAX_BITSTREAM_BYTES
 Pixels = NDArray[np.uint8]
 
 CAPTION_HEIGHT, CAPTION_MARGIN, CAPTION_SIZE = 24, 6, 14
-GAIN = 8  # of the difference shown: 16 of 255 becomes 128
+GAIN = 8  # factor on the difference shown: 16 of 255 becomes 128
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: where it is, what it is, its size, and its pixels, u8 [H, W, C]."""
+    """One of the two files: its path, its kind, its size in bytes, and its pixels, u8 [H, W, C]."""
 
     path: str
     is_bitstream: bool
@@ -47,9 +47,9 @@ class Comparison:
 
     Attributes:
         first: The original.
-        second: What is compared with it.
+        second: The file that is compared with it.
         quality: PSNR, MS-SSIM and FLIP.
-        max_difference: Of any sample, 0 to 255.
+        max_difference: Largest difference of any sample, 0 to 255.
     """
 
     first: Side
@@ -62,7 +62,7 @@ def compare(first: Path, second: Path, options: RunOptions) -> Comparison:
     """Compare two files, each an image or a bitstream; grey counts as RGB where the other has colour.
 
     Raises:
-        SourceError, UnsupportedImage, BitstreamError: One of them.
+        SourceError, UnsupportedImage, BitstreamError: One of them cannot be read or decoded.
         ConfigError: They differ in width, height, or in having alpha.
     """
     a, b = open_side(first, options), open_side(second, options)
@@ -77,7 +77,7 @@ def compare(first: Path, second: Path, options: RunOptions) -> Comparison:
 
 
 def open_side(path: Path, options: RunOptions) -> Side:
-    """Read a file. Its first bytes say what it is; what they leave open is a bitstream if it is named so."""
+    """Read a file. Its first bytes decide its kind; else the suffix ``.inr`` makes it a bitstream."""
     limit = max(options.max_file_bytes, MAX_BITSTREAM_BYTES)
     data = read_source(path.absolute().as_uri(), max_bytes=limit)
     is_named_so = path.suffix.lower() == ".inr"  # as lossless objects of older archives are, too

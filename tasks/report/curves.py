@@ -27,11 +27,11 @@ class BDRate:
     """Mean difference in rate at equal PSNR, in percent; below zero: smaller than the anchor.
 
     Attributes:
-        pchip: With piecewise cubic Hermite interpolation.
-        akima: With Akima interpolation, as a check; None where a curve has too few points for it.
+        pchip: BD-rate with piecewise cubic Hermite interpolation.
+        akima: BD-rate with Akima interpolation, as a check; None where a curve has too few points for it.
         low_db: Start of the range of PSNR that both curves cover, over which the mean is taken.
         high_db: End of that range.
-        share: That range over the range of the tested curve, 0 to 1.
+        share: Length of that range over that of the tested curve, 0 to 1.
     """
 
     pchip: float

@@ -10,7 +10,7 @@ from tasks.store.objects import ObjectStore
 
 
 def run_facts(summary: RunSummary) -> list[str]:
-    """What a run did, as a list in Markdown."""
+    """The facts of a run, as a list in Markdown."""
     lines = {
         "source": summary.source,
         "store": summary.store,
@@ -58,6 +58,6 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> lis
 
 
 def markdown_cell(text: str) -> str:
-    """File names and messages come from outside: nothing in them may be Markdown or HTML."""
+    """The text with its Markdown and HTML escaped, on one line."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
     return "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in escaped)

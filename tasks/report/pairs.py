@@ -27,9 +27,9 @@ class Pair:
     """An archived image as pages show it.
 
     Attributes:
-        image: What its row says.
+        image: The image, as its row has it.
         original: The original, at most `MAX_SIDE` pixels a side; None if it cannot be shown.
-        reconstruction: What the stored bitstream decodes to, of the same size; None if it cannot be shown.
+        reconstruction: The decoded bitstream, of the same size; None if it cannot be shown.
         profile: The ICC profile of both, if there is one.
         note: Why one of them is not shown; empty if both are.
     """

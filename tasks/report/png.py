@@ -9,7 +9,7 @@ import vl_convert
 from PIL import Image
 
 PLOT_WIDTH, PLOT_HEIGHT, PLOT_SCALE, PLOT_COLOURS = 560, 320, 1.25, 64
-SIDE = 200  # of each of two images
+SIDE = 200  # pixels, of each of two images
 GAP = 8
 WIDE = 20.0  # largest rate over smallest, from which on the axis is logarithmic
 
@@ -63,7 +63,7 @@ def beside_original(original: Image.Image, reconstruction: Image.Image) -> bytes
 
 
 def data_uri(png: bytes) -> str:
-    """A PNG as the address of itself."""
+    """A PNG as a ``data:`` URI."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 

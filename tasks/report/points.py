@@ -14,8 +14,8 @@ class ThinnedPoints:
 
     Attributes:
         kept: Rate in bpp and PSNR in dB of every `stride`-th image.
-        n_seen: How many images there were.
-        stride: 1 until there are more than twice `KEPT_POINTS`; doubles whenever there are again.
+        n_seen: Number of these images.
+        stride: 1 at first; doubles whenever more than twice `KEPT_POINTS` are kept.
     """
 
     kept: list[tuple[float, float]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""How close a decoded image is to its original: PSNR, MS-SSIM and FLIP of one pair."""
+"""The quality of a decoded image against its original: PSNR, MS-SSIM and FLIP."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ class Quality:
     """The measures of one pair.
 
     Attributes:
-        psnr_db: Over all samples of all channels; infinite for equal images.
-        ms_ssim: 0 to 1, mean over channels; None if a side is under 161 pixels.
-        flip: 0 for equal images to 1, see `flip`; None where flip-evaluator is not installed.
+        psnr_db: PSNR in dB over all samples of all channels; infinite for equal images.
+        ms_ssim: MS-SSIM, 0 to 1, mean over channels; None if a side is under 161 pixels.
+        flip: FLIP, from 0 for equal images to 1, see `flip`; None where flip-evaluator is not installed.
     """
 
     psnr_db: float
@@ -48,7 +48,8 @@ def flip(*, reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float |
         decoded: uint8 of the same shape.
 
     Returns:
-        0 for equal images, to 1; None where the package flip-evaluator (extra `perceptual`) is not installed.
+        FLIP, from 0 for equal images to 1; None where the package flip-evaluator (extra `perceptual`) is not
+        installed.
     """
     try:
         import flip_evaluator

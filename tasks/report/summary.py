@@ -19,12 +19,12 @@ COLUMNS = ("image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified")
 
 @dataclass
 class RunSummary:
-    """What a run did so far.
+    """The totals of a run so far.
 
     Attributes:
         run_id: Names the run.
-        source: Where originals come from.
-        store: Where the archive is.
+        source: The source of the originals.
+        store: URL of the archive.
         config: Model, preset and goal, for people.
         plan: The plan, for people.
         n_planned: Rows that the run will write.
@@ -32,7 +32,7 @@ class RunSummary:
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
         n_stored_lossless: Images that no fit brought up to the contract, stored as WebP or PNG.
-        n_exact: Images whose PSNR is infinite: those, and what a fit reproduces exactly.
+        n_exact: Images whose PSNR is infinite: those, and the ones that a fit reproduces exactly.
         n_pixels: Pixels of the images archived.
         source_n_bytes: Size of their originals.
         n_bytes: Size of their bitstreams.
@@ -102,7 +102,7 @@ class RunSummary:
         return 8 * self.n_bytes / self.n_pixels if self.n_pixels else math.nan
 
     def records(self) -> list[Outcome]:
-        """The rows kept, failures first, each by path."""
+        """The outcomes kept, failures first, each by path."""
         return sorted(
             (outcome for kept in self.rows.values() for outcome in kept),
             key=lambda outcome: (isinstance(outcome, Archived), outcome.path),
@@ -119,7 +119,7 @@ class RunSummary:
 
 
 def table_row(outcome: Outcome) -> dict[str, str]:
-    """An image for people: the columns of `COLUMNS`; empty is what was not known when it failed."""
+    """An image as the cells of `COLUMNS`; a value that was not known when the image failed is empty."""
     setting = outcome.origin.setting
     row = dict.fromkeys(COLUMNS, "")
     row |= {"image": outcome.path, "model": f"{setting.model} {setting.preset}", "verified": "FAILED"}
@@ -133,7 +133,7 @@ def table_row(outcome: Outcome) -> dict[str, str]:
 
 
 def _measures(stored: Stored) -> dict[str, str]:
-    """What a stored file adds to the row of its image."""
+    """The cells that a stored file adds to the row of its image."""
     picture, network = stored.picture, stored.network
     measures = {
         "size": f"{picture.width}x{picture.height}x{picture.channels}",
@@ -145,7 +145,7 @@ def _measures(stored: Stored) -> dict[str, str]:
 
 
 def reason(outcome: Outcome) -> str:
-    """Why an image failed; nothing if it did not."""
+    """The error that an image failed with; empty if it did not fail."""
     return "" if isinstance(outcome, Archived) else f"{outcome.error_type}: {outcome.error_message}"
 
 

@@ -1,4 +1,4 @@
-"""The RD curve of a collection: which settings to compare, on which images, and what came of it.
+"""The RD curve of a collection: the settings to compare, the sample of images, and the points.
 
 The sample is the same in every run, and a larger one contains a smaller one: files come in the order
 of the digests of their paths. Points compare like with like: they are taken over the images that
@@ -35,16 +35,16 @@ COLUMNS = ("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "bytes", "encode, s", "d
 
 @dataclass(frozen=True)
 class RdPoint:
-    """What the images of a sample came to under one setting.
+    """The means over the images of a sample under one setting.
 
     Attributes:
         model: Model family.
         preset: Preset.
         rd_lambda: λ.
-        n_images: Images that it is taken over.
-        n_bytes: Of their files together.
+        n_images: Images that the means are taken over.
+        n_bytes: Size of all their files.
         rate_bpp: 8 · `n_bytes` over all their pixels.
-        psnr_db: Mean of their PSNR, in dB; of the finite ones, and infinite if there is none.
+        psnr_db: Mean of their finite PSNR, in dB; infinite if there is none.
         ms_ssim: Mean over those that are large enough; None if none is.
         encode_seconds: Mean time in the encoder.
         decode_seconds: Mean time to decode.
@@ -64,12 +64,12 @@ class RdPoint:
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a run of ``sweep`` measured.
+    """The result of a run of ``sweep``.
 
     Attributes:
-        summary: Of the images that it archived for it.
+        summary: Totals of the images that it archived.
         n_sampled: Images of the sample.
-        points: By model and λ, from the smallest rate on.
+        points: The points, sorted by model and by rate.
     """
 
     summary: RunSummary
@@ -98,7 +98,7 @@ class SweepReport:
         return settings + (f", {self.n_failed} fits failed" if self.n_failed else "")
 
     def as_values(self) -> dict[str, Any]:
-        """For machines, as JSON has them."""
+        """The report for machines, as JSON has it."""
         counts = ("n_planned", "n_before", "n_archived", "n_failed")
         names = ("run_id", "source", "store", *counts, "wall_seconds")
         points = [

@@ -1,7 +1,7 @@
-"""Is what is stored still what was archived? Reads everything, repairs nothing.
+"""Audits: compare what is stored with the records. An audit reads everything and repairs nothing.
 
 Each archived bitstream is read and decoded anew, and compared with its record: digest, container,
-symbols, pixels. Objects without a record are named too. What was found is rows of ``audits``; an
+symbols, pixels. Objects without a record are named too. The findings are rows of ``audits``; an
 image whose bitstream is damaged or missing counts as not archived from then on, so the next
 ``archive`` over its original makes it again.
 """
@@ -34,7 +34,7 @@ KEPT_FINDINGS = 500
 
 @dataclass(frozen=True)
 class AuditJob:
-    """What all objects of a run have in common."""
+    """The run, the store and the threads that all objects of an audit have in common."""
 
     run_id: str
     store: str
@@ -43,11 +43,11 @@ class AuditJob:
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What to read, and the objects that no record and no running archive knows.
+    """The objects to read, and those that no record and no running archive knows.
 
     Attributes:
         records: Images whose objects to read, those longest unread first.
-        orphans: Keys.
+        orphans: Keys of objects that no record and no running archive knows.
         n_archived: All archived images of the store.
     """
 
@@ -58,11 +58,11 @@ class AuditPlan:
 
 @dataclass
 class AuditSummary:
-    """What a run of ``verify`` found so far.
+    """The findings of a run of ``verify`` so far.
 
     Attributes:
         run_id: Names the run.
-        store: What it read.
+        store: URL of the archive.
         n_planned: Bitstreams to read.
         n_archived: All archived images of the store.
         counts: Rows by status.
@@ -86,16 +86,16 @@ class AuditSummary:
 
     @property
     def n_done(self) -> int:
-        """Bitstreams so far."""
+        """Number of bitstreams so far."""
         return sum(count for status, count in self.counts.items() if status != AuditStatus.ORPHAN)
 
     @property
     def n_failed(self) -> int:
-        """Bitstreams damaged, missing, or not to be had."""
+        """Number of bitstreams that are damaged, missing or unavailable."""
         return self.n_done - self.counts.get(AuditStatus.INTACT, 0)
 
     def headline(self) -> str:
-        """One line: what was found."""
+        """One line that says what was found."""
         others = sorted((status, n) for status, n in self.counts.items() if status != AuditStatus.INTACT)
         found = "".join(f", {n} {status}" for status, n in others)
         intact = f"{self.counts.get(AuditStatus.INTACT, 0)} of {self.n_planned} bitstreams intact"
@@ -105,12 +105,12 @@ class AuditSummary:
 def plan_audit(
     store: ObjectStore, *, sample: int | None = None, unread_days: float | None = None
 ) -> AuditPlan:
-    """What to read.
+    """Choose the objects to read.
 
     Args:
         store: The archive.
-        sample: So many at random, if given.
-        unread_days: Only what was not verified or audited for so many days, if given.
+        sample: Number of objects, chosen at random; all if not given.
+        unread_days: Choose only objects that were not read for so many days, if given.
 
     Raises:
         CatalogueError, StorageError: The store cannot be read.
@@ -133,7 +133,7 @@ def plan_audit(
 
 
 def _read_at(row: Row, audit: AuditRow | None) -> datetime:
-    """When an object was last read and found to be there."""
+    """The time at which an object was last read and found intact."""
     recorded_at: datetime = row["recorded_at"]
     return recorded_at if audit is None or audit.status in LOST else max(recorded_at, audit.checked_at)
 
@@ -144,7 +144,7 @@ def orphan_row(run_id: str, key: str) -> AuditRow:
 
 
 def unavailable_row(run_id: str, record: Archived, error: BaseException) -> AuditRow:
-    """What a summary shows of an object that could not be read. It is no finding, and not recorded."""
+    """The row of an object that could not be read, for a summary. It is no finding, and not recorded."""
     return _row(run_id, record, AuditStatus.UNAVAILABLE, error)
 
 

@@ -1,7 +1,7 @@
 """Many small parts of a day → one, while archives write and readers read; CATALOGUE.md has the order.
 
-A day that is not done is done the next time, whatever ended it: what a part replaces does not count
-from the moment that this part is there, and everything else is only tidying up.
+A day that was not finished is finished the next time, whatever ended it: from the moment that a compacted
+part is there, the parts that it replaces do not count, and the rest is only tidying up.
 """
 
 import re
@@ -37,13 +37,13 @@ class Day:
     date: str
 
     def describe(self) -> str:
-        """For people."""
+        """The day for people."""
         return f"{self.table.rpartition('/')[2]} of {self.date}"
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What was done to a day: parts that became one, if any, its rows, and objects removed."""
+    """The result of a day: parts that became one, if any, its rows, and objects removed."""
 
     n_parts: int
     n_rows: int
@@ -52,18 +52,18 @@ class Compacted:
 
 @dataclass
 class CompactSummary:
-    """What a run of ``compact`` did so far.
+    """The totals of a run of ``compact`` so far.
 
     Attributes:
         run_id: Names the run.
-        store: Where the catalogue is.
+        store: URL of the archive.
         n_planned: Days of a table to do.
         n_done: Days done.
         n_parts: Parts that were compacted.
         n_made: Parts that they became.
         n_rows: Rows in those.
         n_removed: Objects removed.
-        failures: Days that failed: which and why.
+        failures: Days that failed, each with the reason.
         wall_seconds: Time of the run.
     """
 
@@ -97,7 +97,7 @@ class CompactSummary:
         return len(self.failures)
 
     def headline(self) -> str:
-        """One line: what came of the run."""
+        """One line that says what the run did."""
         if not self.n_planned:
             return "nothing to compact: no day has more than one part"
         failed = f", {self.n_failed} days failed" if self.failures else ""
@@ -126,7 +126,7 @@ def compact(store_url: str, day: Day, name: str) -> Compacted:
 
 
 def compact_day(store: ObjectStore, day: Day) -> Compacted:
-    """Make one part of those of a day, and remove what counts no more.
+    """Make one part of the parts of a day, and remove parts that no longer count.
 
     Raises:
         CatalogueError: A part is damaged, newer than this program, or does not read back.
@@ -149,7 +149,7 @@ def _read_day(store: ObjectStore, day: Day) -> tuple[list[str], Contents]:
 
 @undisturbed
 def _remove_replaced(store: ObjectStore, day: Day) -> int:
-    """Remove the parts that do not count, by a listing of now; returns how many."""
+    """Remove the parts that do not count, by a fresh listing; returns their number."""
     listed = _list_day(store, day)
     removed = set(listed) - set(counting(store, listed))
     for key in sorted(removed):

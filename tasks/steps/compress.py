@@ -61,7 +61,7 @@ def compress_images(
 
     Args:
         images: The group; its fits go to the codec together.
-        job: How to archive them.
+        job: Parameters of the run.
         report: Called with the progress of the fits that go on, by the path of the image.
 
     Returns:
@@ -129,7 +129,7 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -
 
 
 def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -> Stored | Exception:
-    """Store what an image became: its bitstream, or where it missed its contract a file without loss."""
+    """Store the bitstream of an image, or a file without loss if it missed its contract."""
     started, picture, result = time.perf_counter(), opened.picture, made.result
     try:
         if isinstance(result, Encoded):
@@ -154,7 +154,7 @@ def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -
 
 
 def store_claimed(store: ObjectStore, claim: Claim, data: bytes) -> Stored:
-    """Store claim and file; returns what belongs to the file that is stored in the end."""
+    """Store claim and file; returns the record of the file that is stored in the end."""
     stored = claim.stored
     key, names = stored.file.key, (stored.planned.image.digest, stored.planned.setting.archive_digest)
     claims.write_claim(store, claim)
@@ -175,7 +175,7 @@ def store_claimed(store: ObjectStore, claim: Claim, data: bytes) -> Stored:
 
 
 def _taken_over(stored: Stored, planned: Planned) -> Stored:
-    """What another run stored, as this run has found the image; who made it stays."""
+    """The image that another run stored, named as this run has found it; its maker stays."""
     here = dataclasses.replace(stored.planned, run_id=planned.run_id, image=planned.image)
     return dataclasses.replace(stored, planned=here)
 

@@ -1,4 +1,4 @@
-"""What every image of an archive run has in common."""
+"""The job that every image of an archive run has in common."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from tasks.settings import RunOptions
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveJob:
-    """How the images of a run are to be archived, and where.
+    """The way in which the images of a run are archived, and the store.
 
     Attributes:
         run_id: Names the run in rows.
         store: URL of the store.
-        recipe: What decides the bytes of each file.
-        options: How to work.
+        recipe: Recipe of each file.
+        options: The options of the run.
         n_threads: Threads per fit.
     """
 

@@ -36,12 +36,12 @@ KEPT_FAILURES = 500
 
 @dataclass(frozen=True)
 class RestoreJob:
-    """What all images of a run have in common.
+    """The store, the target and the format that all images of a run have in common.
 
     Attributes:
         store: URL of the archive.
         target: Folder to restore into.
-        format: Of the files written.
+        format: Format of the files written.
         n_threads: Threads of each worker.
     """
 
@@ -53,7 +53,7 @@ class RestoreJob:
 
 @dataclass(frozen=True)
 class Restored:
-    """What came of one row: files written, files that were there already and equal, bytes of each."""
+    """The result of one row: files written, files that were there already, and the bytes of all."""
 
     n_written: int
     n_present: int
@@ -62,19 +62,19 @@ class Restored:
 
 @dataclass
 class RestoreSummary:
-    """What a run of ``restore`` did so far.
+    """The totals of a run of ``restore`` so far.
 
     Attributes:
         run_id: Names the run.
-        store: Where the archive is.
-        target: Where the files are.
+        store: URL of the archive.
+        target: Folder of the files.
         n_planned: Images to restore.
         n_restored: Images whose files are all there now.
         n_written: Files written, copies included.
         n_present: Files that were there already, equal.
         n_bytes: Size of the files.
         n_failed: Images that failed.
-        failures: The first `KEPT_FAILURES` of them: path and reason.
+        failures: Path and reason of the first `KEPT_FAILURES` of them.
         wall_seconds: Time of the run.
     """
 
@@ -105,11 +105,11 @@ class RestoreSummary:
 
     @property
     def n_done(self) -> int:
-        """Images so far."""
+        """Number of images so far."""
         return self.n_restored + self.n_failed
 
     def headline(self) -> str:
-        """One line: what came of the run."""
+        """One line that says what the run did."""
         if not self.n_planned:
             return "nothing to restore: no archived image is selected"
         present = f", {self.n_present} were there" if self.n_present else ""
@@ -167,7 +167,8 @@ def restore_image(record: Archived, job: RestoreJob) -> Restored:
         VerificationMismatch: The stored file is not what the row says, or a file that was written does
             not read back as the same image.
         UnsupportedImage: The format cannot hold the image.
-        StorageError: Store or target, or a different file of that name is there.
+        StorageError: The store cannot be read, the target cannot be written, or a different file of that name
+            is there.
     """
     use_threads(job.n_threads)
     store = open_store(job.store)
@@ -185,7 +186,7 @@ def restore_image(record: Archived, job: RestoreJob) -> Restored:
 
 
 def target_path(target: Path, name: str, format_: Format) -> Path:
-    """Where an original's restored file goes.
+    """The path of an original's restored file.
 
     Raises:
         StorageError: The name would lead out of the target.
@@ -199,7 +200,7 @@ def target_path(target: Path, name: str, format_: Format) -> Path:
 
 
 def _check(key: str, data: bytes, pixels: NDArray[np.uint8], metadata: Metadata) -> None:
-    """What another program will see in the file must be what was decoded."""
+    """Raise unless another program will see in the file what was decoded."""
     opened = open_picture(data, max_pixels=pixels.shape[0] * pixels.shape[1])
     shown = opened.pixels
     if pixels.shape[2] < 3 and shown.shape[2] >= 3:  # WebP holds grey as RGB

@@ -1,4 +1,4 @@
-"""Stored file → decoded again → compared, by the rules of "verified means" (law 2).
+"""Stored file → decoded again → compared with the encoder's digests and with the original (law 2).
 
 Everything is compared with what is in the store now, not with what an encoder had in memory.
 """
@@ -52,11 +52,11 @@ def verify_image(stored: Stored, job: ArchiveJob) -> Archived:
 
 
 def verify_stored(store: ObjectStore, stored: Stored, original: Picture, started: float) -> Verification:
-    """Decode a stored file and compare it with what is known of it and with the original.
+    """Decode a stored file and compare it with its record and with the original.
 
     Args:
-        store: Where the file is.
-        stored: What is known of it.
+        store: The store that holds the file.
+        stored: The image as it was stored.
         original: The picture that was encoded.
         started: `time.perf_counter` when verification began.
 

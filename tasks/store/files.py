@@ -1,4 +1,4 @@
-"""How files are created: whole and durable, or not at all; and how their errors are named.
+"""Files are created whole and durable, or not at all; and the errors of the system get names.
 
 A file is written beside its name, synced, and then linked or renamed to it. So a reader never sees a part
 of one, and a writer that is killed leaves nothing under the name.
@@ -55,7 +55,7 @@ def about_a_file(what: str) -> Iterator[None]:
     """Turn an `OSError` of the body into the error of this package that says whether to try again.
 
     Args:
-        what: What the body does and to which file, as the message begins.
+        what: The beginning of the message: the action of the body, and the file.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where things are: a path, a ``file:`` URI or ``s3://bucket/prefix``, and the store at such a place."""
+"""Locations: a path, a ``file:`` URI or ``s3://bucket/prefix``, and the store at such a place."""
 
 import os
 import re

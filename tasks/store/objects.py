@@ -1,4 +1,4 @@
-"""What an archive is kept in: bytes under keys.
+"""The store of an archive: bytes under keys.
 
 A key is created once and never overwritten: `put` says whether it was the one that created it. An
 object is visible whole or not at all. `tasks.store.folder` keeps objects in a folder, `tasks.store.s3` in a
@@ -38,7 +38,7 @@ class ObjectStore(Protocol):
 
     @property
     def url(self) -> str:
-        """How `tasks.store.locations.open_store` finds this store again."""
+        """The URL by which `tasks.store.locations.open_store` finds this store again."""
 
     def put(self, key: str, data: bytes) -> bool:
         """Create an object, durably. Returns False, changing nothing, if the key is taken."""
@@ -53,7 +53,7 @@ class ObjectStore(Protocol):
         """Remove an object; nothing happens if there is none."""
 
     def clean(self) -> int:
-        """Remove what dead writers left behind; returns how many pieces that were."""
+        """Remove what dead writers left behind; returns the number of pieces."""
 
 
 def checked_key(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Archives and originals in S3 or what speaks its protocol.
+"""Archives and originals in S3, or in a store that speaks its protocol.
 
 Keys are created with ``If-None-Match: *``, so of many writers one wins. Every upload carries its
 SHA-256, which the server checks; every download is checked against what the server has. Requests
@@ -38,7 +38,7 @@ class Location:
 
     @property
     def url(self) -> str:
-        """``s3://bucket/prefix``, what is not plain in it as percent escapes."""
+        """``s3://bucket/prefix``, percent-encoded."""
         path = f"/{quote(self.prefix)}" if self.prefix else ""
         return f"s3://{self.bucket}{path}"
 
@@ -70,7 +70,7 @@ class S3Store:
         url: ``s3://bucket/prefix``.
 
     Raises:
-        ConfigError: The URL or a setting.
+        ConfigError: The URL or a setting is wrong.
     """
 
     def __init__(self, url: str) -> None:
@@ -84,7 +84,7 @@ class S3Store:
 
     def put(self, key: str, data: bytes) -> bool:
         """See `ObjectStore.put`."""
-        # Tells our own object from another's when an answer is lost and the repetition finds the key taken.
+        # Marks an object as ours, for when an answer is lost and the repetition finds the key taken.
         return self._put(checked_key(key), data, uuid.uuid4().hex)
 
     @retried
@@ -107,7 +107,7 @@ class S3Store:
 
     @staticmethod
     def _writer_of(target: dict[str, str]) -> str | None:
-        """Who wrote the object that was in the way a moment ago.
+        """The writer of the object that was in the way a moment ago; None if it names none.
 
         Raises:
             StorageUnavailable: It has gone since, so the write is worth another attempt.
@@ -172,7 +172,7 @@ def list_keys(location: Location) -> list[tuple[str, int]]:
 
 @retried
 def exists(location: Location) -> bool:
-    """Whether there is an object of just this key."""
+    """Return whether there is an object of just this key."""
     with about_s3(f"look for {location.url}"):
         try:
             client().head_object(Bucket=location.bucket, Key=location.prefix)

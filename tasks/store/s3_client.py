@@ -76,7 +76,7 @@ def about_s3(what: str) -> Iterator[None]:
     """Turn boto3's errors of the body into those of this package, which say whether to try again.
 
     Args:
-        what: What the body does, as the message begins.
+        what: The beginning of the message: the action of the body.
     """
     try:
         yield

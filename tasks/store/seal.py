@@ -9,7 +9,7 @@ BLANK = b"0" * 64
 
 
 def sealed(data: bytes) -> bytes:
-    """The file with its digest where it has `BLANK` last.
+    """The file with its digest in place of its last `BLANK`.
 
     Raises:
         ValueError: It has none.
@@ -20,7 +20,7 @@ def sealed(data: bytes) -> bytes:
 
 
 def is_intact(data: bytes, digest: bytes) -> bool:
-    """Whether a file still is what was sealed, where `digest` is what it says of itself."""
+    """Return whether a file still is what was sealed; `digest` is the digest that it holds."""
     place = data.rfind(digest)
     if len(digest) != len(BLANK) or place < 0:
         return False

@@ -189,16 +189,19 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
 
 
 def test_each_original_is_opened_once_to_plan_to_encode_to_verify_and_to_be_shown(archived: Archived):
-    """Over a store that has a catalogue; what is archived already is only digested."""
+    """By the command, over a store that has a catalogue; what is archived already is only digested."""
     for name in BAD:
         (archived.source / name).unlink()
     (archived.source / "new.png").write_bytes(file_of(image(8, 8, 3)))
     with counting_opens(archived.source) as opens:
-        summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
-    assert summary.n_archived == 1
+        result = invoke("archive", archived.source, archived.store, *ON_A_CPU, "--json")
+    assert json.loads(result.output)["n_archived"] == 1
     assert opens.pop("new.png") == 4
     assert set(opens.values()) == {1}
     assert len(opens) == len(GOOD) + 1  # and the copy
+    with counting_opens(archived.source) as opens:
+        assert json.loads(invoke("plan", archived.source, archived.store, *ON_A_CPU, "--json").output)
+    assert set(opens.values()) == {1}
 
 
 def test_a_deadline_ends_as_a_row(tmp_path: Path):

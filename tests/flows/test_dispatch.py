@@ -86,7 +86,7 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
     def lose(run_id: object, parameters: dict[str, Any]) -> None:
         if parameters["number"] == 0:
             archive_batch(**parameters)
-            store.delete(f"{parameters['folder']}/000000.rows.json")
+            store.delete(f"{parameters['folder']}/000000.outcomes.json")
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(run_id, Cancelled(message="the worker is gone"), force=True)
 

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from inr.errors import ConfigError
-from tasks.settings import RunOptions, load_settings
+from tasks.settings import RunOptions, S3Options, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +47,32 @@ def test_a_toml_file_that_is_none_is_named():
     Path("inr.toml").write_text("workers = = 1")
     with pytest.raises(ConfigError, match="settings"):
         load_settings()
+
+
+def test_a_run_is_given_its_options_and_no_store():
+    options = load_settings(workers=3, store="here", runner="dask").options()
+    assert type(options) is RunOptions
+    assert (options.workers, options.runner) == (3, "dask")
+    assert options.model_dump().keys() == RunOptions.model_fields.keys()
+
+
+def test_options_are_frozen_and_know_no_other_name():
+    with pytest.raises(ValidationError):
+        RunOptions().workers = 3
+    with pytest.raises(ValidationError, match="colour"):
+        RunOptions(colour="red")
+
+
+def test_how_objects_are_written_to_s3_comes_from_the_same_places(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("INR_S3_STORAGE_CLASS", "STANDARD_IA")
+    Path("inr.toml").write_text("s3_encryption = 'aws:kms'\ns3_kms_key_id = 'key'\n")
+    assert load_settings().s3() == S3Options(
+        storage_class="STANDARD_IA", encryption="aws:kms", kms_key_id="key"
+    )
+    assert S3Options() == S3Options(storage_class=None, encryption=None, kms_key_id=None)
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("INR_STORE", "")
+    monkeypatch.setenv("INR_WORKERS", "")
+    assert (load_settings().store, load_settings().workers) == (None, 0)

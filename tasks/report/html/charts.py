@@ -28,6 +28,12 @@ from tasks.report.html.vega import (
 )
 from tasks.report.sweep import RdPoint
 
+_TIPS = (
+    alt.Tooltip("goal:N", title="setting"),
+    alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
+    alt.Tooltip("psnr:Q", title="PSNR, dB", format=".2f"),
+)
+
 
 def scatters(points: Sequence[BitstreamPoint]) -> list[Chart]:
     """PSNR over rate, a chart per model, a colour per goal; all with the same axes."""
@@ -49,34 +55,29 @@ def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
             y=alt.Y("psnr:Q", axis=PSNR_AXIS, scale=alt.Scale(domain=psnr_range)),
             color=by_goal([point.goal for point in points]),
             opacity=alt.condition(chosen, alt.value(0.45 if many else 0.85), alt.value(0.04)),
-            tooltip=[
-                alt.Tooltip("path:N", title="path"),  # what is titled "image" would be loaded as one
-                alt.Tooltip("goal:N", title="setting"),
-                alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
-                alt.Tooltip("psnr:Q", title="PSNR, dB", format=".2f"),
-            ],
+            tooltip=[alt.Tooltip("path:N", title="path"), *_TIPS],  # a title "image" would load a picture
         )
         .add_params(chosen)
     )
-    values = [
-        {
-            "bpp": round(point.rate_bpp, 5),
-            "psnr": round(point.psnr_db, 3),
-            "goal": goal_name(point.goal),
-            "path": short(point.path),
-        }
-        for point in points
-    ]
     rates, qualities = extent(p.rate_bpp for p in points), extent(p.psnr_db for p in points)
     return Chart(
         title=model,
         description=f"PSNR over rate of {len(points)} bitstreams of {model}: "
         f"{rates[0]:.3f} to {rates[1]:.3f} bits per pixel, {qualities[0]:.1f} to {qualities[1]:.1f} dB.",
-        spec=spec_of(chart, values),
+        spec=spec_of(chart, [_dot(point) for point in points]),
         is_dense=True,
         columns=("setting", "bitstreams", "bpp 5 %", "median", "95 %", "PSNR 5 %", "median", "95 %"),
         rows=tuple(_quantile_row(goal, points) for goal in ordered(point.goal for point in points)),
     )
+
+
+def _dot(point: BitstreamPoint) -> dict[str, float | str]:
+    return {
+        "bpp": round(point.rate_bpp, 5),
+        "psnr": round(point.psnr_db, 3),
+        "goal": goal_name(point.goal),
+        "path": short(point.path),
+    }
 
 
 def _quantile_row(goal: Goal | None, points: Sequence[BitstreamPoint]) -> tuple[str, ...]:
@@ -200,7 +201,7 @@ def _history(title: str, points: Sequence[HistoryPoint], axis: alt.Y) -> Chart:
 
 
 def _history_rows(goal: Goal | None, points: Sequence[HistoryPoint]) -> Iterable[tuple[str, ...]]:
-    """A dozen rows of a line, the last one among them."""
+    """At most 19 rows of a line, evenly spaced, the last one among them."""
     mine = [point for point in points if point.goal == goal]
     every = max(1, len(mine) // 10)
     for point in mine[::-1][::every][::-1]:

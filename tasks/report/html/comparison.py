@@ -1,4 +1,4 @@
-"""Which settings of an archive can be compared, and their rate-distortion curves with BD-rates.
+"""The settings of an archive that can be compared, and their rate-distortion curves with BD-rates.
 
 A sweep is not marked as such in the catalogue, and a later one adds to it. What is compared is read
 from the rows: of the sets of settings under which an image is archived, the one that gives the most
@@ -18,6 +18,7 @@ from tasks.report import curves
 from tasks.report.curves import BDRate
 from tasks.report.sweep import RdPoint, rd_point
 
+ANCHOR_MODEL = MODELS[0]  # the family that the others are compared with, where an archive has it
 MAX_IMAGES = 1000
 MAX_SETS = 200
 
@@ -60,9 +61,9 @@ class Difference:
 
     Attributes:
         anchor: The curve that is compared with.
-        test: The one that is.
-        mean_curve: Of the mean curves, with its range of PSNR; None where they share none.
-        images: Of each image's own curves, in percent, where those share a range of PSNR.
+        test: The curve that is compared.
+        mean_curve: BD-rate of the mean curves, with its range of PSNR; None where they share none.
+        images: BD-rates of each image's own curves, in percent, where those share a range of PSNR.
     """
 
     anchor: Curve
@@ -78,7 +79,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ComparedCurves:
-    """Curves over the same images. Of `differences`, each is against the first of `curves`."""
+    """Curves over the same images; each of `differences` is against the first of `curves`."""
 
     n_images: int
     curves: tuple[Curve, ...]
@@ -87,6 +88,8 @@ class ComparedCurves:
 
 def compare_curves(tables: Tables) -> ComparedCurves | None:
     """The curves of the rows that `facts.pick` has kept; None where no image has two settings.
+
+    The anchor is the first curve of `ANCHOR_MODEL`; without one, the first by name.
 
     Raises:
         CatalogueError: A part is damaged.
@@ -98,7 +101,7 @@ def compare_curves(tables: Tables) -> ComparedCurves | None:
     families: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         families.setdefault((row["model"], row["preset"]), []).append(row)
-    ordered = sorted(families, key=lambda name: (name[0] not in MODELS[:1], name))
+    ordered = sorted(families, key=lambda name: (name[0] != ANCHOR_MODEL, name))
     drawn = tuple(Curve(*name, _points(families[name])) for name in ordered)
     anchor, *others = zip(drawn, (families[name] for name in ordered), strict=True)
     differences = tuple(_difference(*anchor, *other) for other in others)
@@ -106,7 +109,7 @@ def compare_curves(tables: Tables) -> ComparedCurves | None:
 
 
 def _settings(sets: Counter[frozenset[str]]) -> frozenset[str]:
-    """The set with the most pairs of files to compare, over the images that have all of its settings."""
+    """The set of settings with the most pairs of files to compare, over the images that have all of them."""
 
     def n_pairs(chosen: frozenset[str]) -> int:
         n_images = sum(n for names, n in sets.items() if chosen <= names)

@@ -1,7 +1,7 @@
-"""What a report tells in numbers, asked of the catalogue.
+"""The numbers of a report, asked of the catalogue.
 
-Everything is bounded, whatever the size of the archive: sums and bins are made by the database, and of
-rows that are told one by one there is a largest number.
+Everything is bounded, whatever the size of the archive: the database makes sums and bins, and the number
+of rows that are shown one by one has a limit.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,8 @@ class Sums:
         n_bytes: Size of the bitstreams.
         source_n_bytes: Size of their originals, each counted once per bitstream.
         rate_bpp: Bits per pixel over all of their pixels; None where nothing is archived.
-        mean_psnr_db: Mean of those PSNR that are finite; None if there is none.
-        worst_psnr_db: The smallest of them.
+        mean_psnr_db: Mean of the finite PSNR; None if there is none.
+        worst_psnr_db: Smallest PSNR; None if none is finite.
         mean_ms_ssim: Mean over images that are large enough for it.
         fit_hours: Time in fits, added up over all workers.
         decode_seconds: Mean time to decode one.
@@ -49,20 +49,20 @@ class Sums:
 
     @property
     def ratio(self) -> float | None:
-        """How many times smaller the bitstreams are than their originals."""
+        """Size of the originals over that of the bitstreams; None where one of them is zero."""
         return self.source_n_bytes / self.n_bytes if self.n_bytes and self.source_n_bytes else None
 
 
 @dataclass(frozen=True)
 class Totals(Sums):
-    """Those of all rows.
+    """Sums and means over all rows.
 
     Attributes:
         n_images: Different originals that are archived.
         n_stored_lossless: Files without loss in place of a bitstream.
         originals_n_bytes: Size of the originals, each counted once.
         first_at: When the first of the rows was recorded, in UTC; None if there is no row.
-        last_at: When the last one was.
+        last_at: When the last of the rows was recorded.
         n_settings: Different settings.
     """
 
@@ -76,7 +76,7 @@ class Totals(Sums):
 
 @dataclass(frozen=True)
 class SettingSums(Sums):
-    """Those of one setting. `min_psnr_db` is its contract, if it has one."""
+    """Sums and means over the rows of one setting. `min_psnr_db` is its contract, if it has one."""
 
     model: str
     preset: str
@@ -91,7 +91,7 @@ class SettingSums(Sums):
 
 @dataclass(frozen=True)
 class BitstreamPoint:
-    """One bitstream. `goal` is None for one of the goals that are too many to be told apart."""
+    """One bitstream. `goal` is None if there are too many goals to give this one a colour."""
 
     model: str
     goal: Goal | None
@@ -102,7 +102,7 @@ class BitstreamPoint:
 
 @dataclass(frozen=True)
 class Bin:
-    """So many bitstreams of a model have a value from `low` up to below `high`."""
+    """A number of bitstreams of a model: those whose value is at least `low` and below `high`."""
 
     model: str
     low: float
@@ -148,16 +148,16 @@ class Facts:
 
     Attributes:
         totals: Over everything.
-        settings: By setting, at most `queries.MAX_SETTINGS`.
+        settings: Sums by setting, at most `queries.MAX_SETTINGS` of them.
         n_more_settings: 1 if there are more.
-        points: A sample of at most `queries.MAX_POINTS` bitstreams; `n_points` is what it is taken of.
+        points: A sample of at most `queries.MAX_POINTS` bitstreams; `n_points` is the number of all.
         n_points: Bitstreams that are not lossless.
-        psnr_bins: Of PSNR in dB.
-        rate_bins: Of bits per pixel.
-        history: Of fits.
-        reasons: Error name and number of failed rows.
-        failures: At most `queries.MAX_FAILURES` of them.
-        findings: Likewise, of audits; of the whole store.
+        psnr_bins: Numbers of bitstreams by PSNR in dB.
+        rate_bins: Numbers of bitstreams by bits per pixel.
+        history: Points of the mean fit of each setting.
+        reasons: Names of errors, and how many rows failed by each.
+        failures: Rows that failed, at most `queries.MAX_FAILURES`.
+        findings: Objects of the whole store that audits found lost, at most `queries.MAX_FAILURES`.
     """
 
     totals: Totals
@@ -207,7 +207,7 @@ def read_facts(tables: Tables) -> Facts:
 
 
 def worst_rows(tables: Tables, n_images: int) -> list[Row]:
-    """Rows of ``images``: those with the smallest PSNR, of each image the one where it is smallest."""
+    """The rows of ``images`` with the smallest PSNR, at most one of each image."""
     return tables.ask(queries.WORST, (n_images,)).records()
 
 
@@ -219,7 +219,7 @@ def _points(rows: Iterable[Sequence[Any]]) -> Iterable[BitstreamPoint]:
 def _bins(
     tables: Tables, value: str, low: float | None, high: float | None, widths: Sequence[float]
 ) -> list[Bin]:
-    """Bins of the smallest width that gives at most `MAX_BINS`, and of the last one if none does."""
+    """Bins of the smallest width that gives at most `MAX_BINS`, or of the last width if none does."""
     if low is None or high is None:
         return []
     width = next((each for each in widths if (high - low) / each <= MAX_BINS - 1), widths[-1])

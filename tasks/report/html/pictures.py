@@ -37,7 +37,7 @@ class ShownPair:
 
     @property
     def is_reduced(self) -> bool:
-        """Whether the pictures are smaller than the image."""
+        """True if the pictures are smaller than the image."""
         return self.width < int(self.record["width"])
 
 
@@ -52,7 +52,7 @@ def shown_pair(pair: Pair) -> ShownPair:
 
 
 def data_uri(picture: Image.Image, profile: bytes | None) -> str:
-    """A WebP of at most about `MAX_PICTURE_BYTES`."""
+    """A picture as WebP of the first of `QUALITIES` within `MAX_PICTURE_BYTES`, or of the last if none is."""
     kept = profile if profile and len(profile) <= MAX_PROFILE_BYTES else b""
     for quality in QUALITIES:
         out = io.BytesIO()

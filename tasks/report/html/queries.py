@@ -1,6 +1,6 @@
-"""The queries of a report, over the rows that it is about: the temporary table ``picked``.
+"""The queries of a report over its rows, which are the temporary table ``picked``.
 
-The database makes sums and bins, and of rows that are told one by one there is a largest number.
+The database makes sums and bins, and the number of rows that are shown one by one has a limit.
 """
 
 from inr.config import MODELS
@@ -54,7 +54,7 @@ from picked
 SETTINGS = f"""
 select model, preset, goal, goal_value, min_psnr_db, {SUMS} from picked
 group by model, preset, goal, goal_value, min_psnr_db
-order by coalesce(list_position({list(MODELS)}, model), 9), preset, goal, rate_bpp, goal_value
+order by coalesce(list_position({list(MODELS)}, model), {len(MODELS) + 1}), preset, goal, rate_bpp, goal_value
 limit {MAX_SETTINGS + 1}
 """
 LOSSY = f"status = '{ARCHIVED}' and model <> '{LOSSLESS}' and isfinite(psnr_db) and rate_bpp > 0"

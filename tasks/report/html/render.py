@@ -36,11 +36,11 @@ MAX_PIXELS_OF_A_RUN = 8_000_000
 
 @dataclass(frozen=True)
 class Report:
-    """A page, and what it tells.
+    """A page, and what it was made of.
 
     Attributes:
         html: The page.
-        facts: Its numbers.
+        facts: The numbers on it.
         pairs: The images with the lowest PSNR, lowest first, as far as they can be shown.
     """
 
@@ -50,7 +50,7 @@ class Report:
 
     @property
     def n_shown(self) -> int:
-        """How many images are shown with pictures."""
+        """Number of images that are shown with pictures."""
         return sum(pair.reconstruction is not None for pair in self.pairs)
 
 
@@ -67,9 +67,9 @@ def make_report(
     Args:
         store: The archive.
         options: Limits of what is read of originals.
-        n_worst: So many images are shown.
-        run_id: Only the rows that this run wrote.
-        max_pixels: Of the images shown, together, since each is decoded; without limit if not given.
+        n_worst: Number of images that are shown.
+        run_id: The run whose rows count; all rows if not given.
+        max_pixels: Most pixels of all images shown, since each is decoded; no limit if not given.
 
     Raises:
         ConfigError: The catalogue has no row.

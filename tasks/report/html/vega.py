@@ -82,7 +82,7 @@ def ordered(goals: Iterable[Goal | None]) -> list[Goal | None]:
 
 
 def goal_name(goal: Goal | None) -> str:
-    """A goal for people; `OTHERS` for one of those that are too many to have a colour each."""
+    """A goal for people; `OTHERS` for None, which stands for goals without a colour of their own."""
     return OTHERS if goal is None else str(goal)
 
 

@@ -76,6 +76,15 @@ def test_an_output_may_replace_a_file_but_none_that_it_is_made_from(photo: Path,
             check_output(output, other, photo, suffix=suffix)
 
 
+def test_decoding_loads_no_fit_and_nothing_of_the_archive(tmp_path: Path):
+    loaded = modules_after(
+        "from pathlib import Path; from flows.cli.files import decode_file; "
+        f"decode_file(Path('tests/vectors/cnn_prior_rgb.inr'), Path({str(tmp_path / 'x.png')!r}))"
+    )
+    assert not loaded & {"torch", "prefect", "pyarrow", "duckdb", "boto3", "pandas", "scipy"}
+    assert not {name for name in loaded if name.startswith("inr.") and "fit" in name.split(".")}
+
+
 def test_numba_loads_without_its_optional_packages_and_they_load_afterwards():
     loaded = modules_after(
         "import inr.compiling, flows.cli.files as files\n"

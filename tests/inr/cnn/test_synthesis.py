@@ -13,7 +13,7 @@ def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     networks = synthesis(network.shape, network.weights)
     expected = networks.render(network.levels)
     for rows in (1, 7, 1000):
-        monkeypatch.setattr(synthesis_module, "_BAND_ROWS", rows)
+        monkeypatch.setattr(synthesis_module, "BAND_ROWS", rows)
         np.testing.assert_array_equal(networks.render(network.levels), expected)
 
 

@@ -69,7 +69,7 @@ def test_a_failure_has_a_name_and_a_message_that_is_bounded_and_never_empty(
 def test_stages_are_frozen_and_compare_by_value():
     for stage in (listed(), planned(), STORED):
         with pytest.raises(dataclasses.FrozenInstanceError):
-            stage.run_id = "another"  # type: ignore[misc, union-attr]
+            stage.run_id = "another"
     assert planned() == planned() != planned("b.png")
     assert len({listed(), listed(), planned(), STORED, STORED}) == 3
 

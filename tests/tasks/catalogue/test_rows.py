@@ -105,7 +105,7 @@ def test_a_value_that_an_archived_image_must_have_is_named_where_it_is_missing(c
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"status": "failed"}, "status: expected archived, found 'failed'"),
         ({"status": "stored"}, "status: expected archived, found 'stored'"),
@@ -114,8 +114,8 @@ def test_a_value_that_an_archived_image_must_have_is_named_where_it_is_missing(c
         ({"model": LOSSLESS, "config_json": "{}"}, "config_json: expected a config with a model"),
     ],
 )
-def test_a_row_that_says_something_else_is_refused(changes: dict[str, Any], told: str):
-    with pytest.raises(CatalogueError, match=told):
+def test_a_row_that_says_something_else_is_refused(changes: dict[str, Any], message: str):
+    with pytest.raises(CatalogueError, match=message):
         archived_of({**row_of(archived()), **changes})
 
 

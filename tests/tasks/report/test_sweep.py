@@ -66,7 +66,7 @@ def test_every_model_there_is_is_tried_unless_some_are_named():
 
 
 @pytest.mark.parametrize(
-    ("models", "preset", "rd_lambdas", "told"),
+    ("models", "preset", "rd_lambdas", "message"),
     [
         (["gan"], "draft", [0.1], "model"),
         (None, "quick", [0.1], "preset"),
@@ -74,8 +74,8 @@ def test_every_model_there_is_is_tried_unless_some_are_named():
         (None, "draft", [], "rd_lambda: expected one or more"),
     ],
 )
-def test_what_cannot_be_tried_is_named(models: list[str], preset: str, rd_lambdas: list[float], told: str):
-    with pytest.raises(ConfigError, match=told):
+def test_what_cannot_be_tried_is_named(models: list[str], preset: str, rd_lambdas: list[float], message: str):
+    with pytest.raises(ConfigError, match=message):
         configs_of(models, preset, rd_lambdas)
 
 

@@ -1,24 +1,40 @@
 import dataclasses
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import inr
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
+from tasks.catalogue.keys import object_key
+from tasks.catalogue.records import LOSSLESS, Archived
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
+from tasks.originals.lossless import decode_lossless, same_metadata, to_lossless
+from tasks.originals.opening import Picture, open_picture
 from tasks.originals.writing import to_webp
 from tasks.steps import restore as module
 from tasks.steps.commit import append
-from tasks.steps.restore import select, target_path
+from tasks.steps.restore import (
+    Format,
+    Restored,
+    RestoreJob,
+    RestoreSummary,
+    restore_image,
+    select,
+    target_path,
+)
 from tasks.store.folder import LocalStore
-from tests.tasks.rows import archived, failed
+from tests.inr.conftest import VECTORS
+from tests.tasks.pictures import gradient
+from tests.tasks.rows import ARCHIVE, archived, failed
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path)
+    return LocalStore(tmp_path / "store")
 
 
 def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalStore):
@@ -38,14 +54,14 @@ def test_an_image_that_failed_later_is_not_selected(store: LocalStore):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "choice"),
     [({"archive_digest": "f" * 64}, "config_digest"), ({"image_digest": "f" * 64}, "source_uri")],
 )
 def test_two_images_of_one_name_are_refused_with_what_tells_them_apart(
-    store: LocalStore, changes: dict[str, str], told: str
+    store: LocalStore, changes: dict[str, str], choice: str
 ):
     append(store, [archived("a.png"), archived("a.png", **changes)])
-    with pytest.raises(ConfigError, match=f"two images are named a.png: choose by {told}"):
+    with pytest.raises(ConfigError, match=f"two images are named a.png: choose by {choice}"):
         select(store, "true")
 
 
@@ -89,3 +105,92 @@ def test_a_file_that_reads_back_otherwise_does_not_count():
         module._check("key", data, pixels + 1, Metadata())
     with pytest.raises(VerificationMismatch, match="does not read back"):
         module._check("key", data, pixels, Metadata(icc_profile=b"lost"))
+
+
+def kept(store: LocalStore, data: bytes, decoded: inr.Decoded, **columns: Any) -> Archived:
+    """An archived image whose object is in the store."""
+    height, width, channels = decoded.pixels.shape
+    digests = {"symbols_digest": decoded.symbols_digest, "pixels_digest": decoded.pixels_digest}
+    size = {"height": height, "width": width, "channels": channels}
+    record = archived("a/b.jpg", data, **{**digests, **size, **columns})
+    store.put(record.stored.file.key, data)
+    return record
+
+
+def golden(store: LocalStore, name: str, **columns: Any) -> Archived:
+    data = (VECTORS / f"{name}.inr").read_bytes()
+    return kept(store, data, inr.decode(data), **columns)
+
+
+def restored(store: LocalStore, record: Archived, target: Path, format_: Format = "png") -> Restored:
+    return restore_image(record, RestoreJob(store.url, str(target), format_, 1))
+
+
+@pytest.mark.parametrize("format_", ["png", "webp"])
+@pytest.mark.parametrize("name", ["rgb", "grey", "grey_alpha", "rgb_alpha", "rgb_metadata", "cnn_rgb"])
+def test_an_image_becomes_a_file_that_shows_what_the_bitstream_holds(
+    store: LocalStore, tmp_path: Path, name: str, format_: Format
+):
+    record = golden(store, name)
+    done = restored(store, record, tmp_path / "back", format_)
+    path = tmp_path / "back" / "a" / f"b.jpg.{format_}"
+    assert done == Restored(1, 0, path.stat().st_size)
+    decoded = inr.decode((VECTORS / f"{name}.inr").read_bytes())
+    opened = open_picture(path.read_bytes(), max_pixels=1 << 20)
+    colours = decoded.pixels.shape[2] >= 3
+    shown = (
+        opened.pixels
+        if colours or format_ == "png"
+        else opened.pixels[:, :, [0, 3][: decoded.pixels.shape[2]]]
+    )
+    np.testing.assert_array_equal(shown[:, :, : decoded.pixels.shape[2]], decoded.pixels)
+    assert same_metadata(opened.metadata, decoded.metadata)
+
+
+def test_copies_are_restored_too_and_what_is_there_stays(store: LocalStore, tmp_path: Path):
+    record = golden(store, "rgb", also_at=("copy.png", "c/d.png"))
+    first = restored(store, record, tmp_path / "back")
+    again = restored(store, record, tmp_path / "back")
+    assert (first.n_written, first.n_present, again.n_written, again.n_present) == (3, 0, 0, 3)
+    files = {path.relative_to(tmp_path / "back").as_posix() for path in (tmp_path / "back").rglob("*.png")}
+    assert files == {"a/b.jpg.png", "copy.png", "c/d.png"}
+
+
+def test_a_different_file_of_the_name_is_not_replaced(store: LocalStore, tmp_path: Path):
+    path = tmp_path / "back" / "a" / "b.jpg.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(StorageError, match="a different file is there"):
+        restored(store, golden(store, "rgb"), tmp_path / "back")
+    assert path.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".inr"])
+def test_a_file_without_loss_is_restored_whatever_its_key(store: LocalStore, tmp_path: Path, suffix: str):
+    """Archives of before named it like a bitstream."""
+    picture = Picture(gradient(9, 8, 3), Metadata(), "PNG", "RGB", ())
+    data = to_lossless(picture)
+    key = object_key(archived("a/b.jpg").origin.image.digest, ARCHIVE, suffix)
+    record = kept(store, data, decode_lossless(data, max_pixels=72), model=LOSSLESS, key=key)
+    restored(store, record, tmp_path / "back")
+    opened = open_picture((tmp_path / "back" / "a" / "b.jpg.png").read_bytes(), max_pixels=72)
+    np.testing.assert_array_equal(opened.pixels, picture.pixels)
+
+
+def test_a_damaged_object_is_not_restored(store: LocalStore, tmp_path: Path):
+    record = golden(store, "rgb")
+    path = store.path(record.stored.file.key)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(VerificationMismatch, match="SHA-256"):
+        restored(store, record, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_the_summary_counts_images_and_files():
+    summary = RestoreSummary("run", "store", "target", n_planned=3)
+    assert RestoreSummary("run", "store", "target").headline().startswith("nothing to restore")
+    summary.add(Restored(2, 1, 30))
+    summary.fail("b.png", ValueError("no"))
+    assert (summary.n_done, summary.n_failed, summary.n_bytes) == (2, 1, 30)
+    assert summary.failures == [("b.png", "ValueError: no")]
+    assert summary.headline() == "1 of 3 images restored: 2 files written, 1 were there, 1 failed"

@@ -212,7 +212,7 @@ def test_a_damaged_lossless_object_is_found(lossless: Kept, damage: str):
     other = others.get(damage, data)
     lossless.path.unlink()
     lossless.path.write_bytes(other)
-    # With a digest that holds, so that what is told is what the file itself shows.
+    # With a digest that holds, so that the error is what the file itself shows.
     digest = hashlib.sha256(other).hexdigest()
     with pytest.raises(VerificationMismatch):
         verify_image(with_file(lossless.stored, bitstream_digest=digest, n_bytes=len(other)), lossless.job)

@@ -52,19 +52,19 @@ def test_a_url_with_credentials_is_refused_and_not_repeated():
 
 
 @pytest.mark.parametrize(
-    ("credentials", "told"),
+    ("credentials", "message"),
     [
         ({"secret": "wrong"}, "AWS_SECRET_ACCESS_KEY is not the right one"),
         ({"access_key": "nobody"}, "AWS_ACCESS_KEY_ID is not known"),
     ],
 )
 def test_wrong_credentials_are_told_at_once(
-    s3_server: Server, s3_access: Access, store: S3Store, credentials: dict[str, str], told: str
+    s3_server: Server, s3_access: Access, store: S3Store, credentials: dict[str, str], message: str
 ):
     with proxy_before(s3_server) as proxy:
         s3_access.through(proxy.endpoint, **credentials)
         for use in (lambda: store.put("a", b"1"), lambda: store.objects("a")):
-            with pytest.raises(StorageError, match=told) as caught:
+            with pytest.raises(StorageError, match=message) as caught:
                 use()
             assert not isinstance(caught.value, StorageUnavailable)
         assert proxy.n_connections <= 2  # no repetition
@@ -217,5 +217,5 @@ def test_nothing_that_is_said_or_logged_holds_the_secret(
     s3_access.through(s3_server.endpoint, access_key=READER_KEY, secret=SECRET_KEY)
     with pytest.raises(StorageError) as caught:
         store.put("b", b"1")
-    told = [str(caught.value), str(caught.value.__cause__), caplog.text, store.url]
-    assert not any(SECRET_KEY in text for text in told)
+    texts = [str(caught.value), str(caught.value.__cause__), caplog.text, store.url]
+    assert not any(SECRET_KEY in text for text in texts)

@@ -93,12 +93,12 @@ def test_pointing_at_a_point_tells_which_image_it_is(page: Browser):
     return spots"""
     spots = run(page, script, canvas)
     assert len(spots) > 20
-    told, shown = set(), "#vg-tooltip-element.visible"
+    texts, shown = set(), "#vg-tooltip-element.visible"
     for x, y in spots[:: len(spots) // 20]:
         ActionChains(page.driver, duration=0).move_to_element_with_offset(canvas, x, y).perform()
-        told |= {tip.text for tip in page.driver.find_elements(By.CSS_SELECTOR, shown)}
-    assert len(told) > 5
-    assert all("dB" in text and ("synthetic-" in text or ".png" in text) for text in told), told
+        texts |= {tip.text for tip in page.driver.find_elements(By.CSS_SELECTOR, shown)}
+    assert len(texts) > 5
+    assert all("dB" in text and ("synthetic-" in text or ".png" in text) for text in texts), texts
 
 
 def test_the_slider_moves_the_line_by_keyboard_and_by_hand(page: Browser):
