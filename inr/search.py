@@ -1,4 +1,4 @@
-"""From a goal to λ: one generator for every goal, which yields λ and receives what a fit at it measured.
+"""From a goal to λ: one generator for every goal, which asks for fits and receives what each measured.
 
 λ itself takes one fit. A target PSNR or rate is met by a short search: log bpp and PSNR are close to
 linear in log λ, so the secant through the last two fits leads there in two or three, and at most MAX_FITS
@@ -14,6 +14,7 @@ from inr.config import MAX_LAMBDA, MIN_LAMBDA, CodecConfig, Contract
 from inr.errors import EncodeError
 
 MAX_FITS = 4
+TYPICAL_FITS = 3  # per image with a target, for estimates
 PSNR_TOLERANCE_DB = 0.1
 BPP_TOLERANCE = 0.03  # relative
 _TYPICAL_LAMBDA = 0.002  # of a photograph that has the two values below
@@ -61,17 +62,28 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A fit that a search asks for.
+
+    Attributes:
+        rd_lambda: Its λ.
+        is_refit: True if the goal is reached, and the fit is made for the contract.
+    """
+
+    rd_lambda: float
+    is_refit: bool = False
+
+
+@dataclass(frozen=True)
 class Reached:
     """The end of a search.
 
     Attributes:
         best: Place, among the attempts, of the one that counts.
-        n_refits: Attempts that were made for the contract after the goal was reached.
         meets_contract: True if that attempt meets the contract, or there is none.
     """
 
     best: int
-    n_refits: int
     meets_contract: bool
 
 
@@ -109,7 +121,7 @@ class ContractMissed(EncodeError):
         return f"{reached}, below the contract of {self.contract.min_psnr_db:g} dB"
 
 
-Search = Generator[float, Attempt, Reached]
+Search = Generator[Asked, Attempt, Reached]
 
 
 def first_lambda(config: CodecConfig) -> float:
@@ -125,7 +137,7 @@ def first_lambda(config: CodecConfig) -> float:
 
 
 def search(config: CodecConfig, contract: Contract | None = None) -> Search:
-    """Yield each λ to fit at; receive the attempt that was made there; return which attempt counts.
+    """Ask for each fit; receive the attempt that it made; return which attempt counts.
 
     Args:
         config: Holds the goal.
@@ -137,13 +149,13 @@ def search(config: CodecConfig, contract: Contract | None = None) -> Search:
     while contract is not None and attempts[best].psnr_db < contract.min_psnr_db:
         rd_lambda = _refit_lambda(contract, attempts[best])
         if n_refits == contract.max_refits or rd_lambda >= attempts[best].rd_lambda:
-            return Reached(best, n_refits, meets_contract=False)
-        attempts.append((yield rd_lambda))
+            return Reached(best, meets_contract=False)
+        attempts.append((yield Asked(rd_lambda, is_refit=True)))
         best, n_refits = len(attempts) - 1, n_refits + 1
-    return Reached(best, n_refits, meets_contract=True)
+    return Reached(best, meets_contract=True)
 
 
-def _reach_goal(config: CodecConfig, attempts: list[Attempt]) -> Generator[float, Attempt, int]:
+def _reach_goal(config: CodecConfig, attempts: list[Attempt]) -> Generator[Asked, Attempt, int]:
     """Add attempts until the goal is met or no more are allowed; return the place of the nearest."""
     if config.target_psnr_db is not None:
         psnr_target = config.target_psnr_db
@@ -159,7 +171,7 @@ def _reach_goal(config: CodecConfig, attempts: list[Attempt]) -> Generator[float
             return math.log(bpp_target / attempt.rate_bpp)
 
         return (yield from _secant(config, below_bpp, -_LOG_BPP_PER_LOG_LAMBDA, BPP_TOLERANCE, attempts))
-    attempts.append((yield first_lambda(config)))
+    attempts.append((yield Asked(first_lambda(config))))
     return 0
 
 
@@ -169,7 +181,7 @@ def _secant(
     typical_slope: float,
     tolerance: float,
     attempts: list[Attempt],
-) -> Generator[float, Attempt, int]:
+) -> Generator[Asked, Attempt, int]:
     """Search λ for the smallest miss >= 0, or the least negative one if none is reached.
 
     Args:
@@ -182,7 +194,7 @@ def _secant(
     tried: list[tuple[float, float]] = []  # log λ, miss
     log_lambda, slope = math.log(first_lambda(config)), typical_slope
     while True:
-        attempts.append((yield math.exp(log_lambda)))
+        attempts.append((yield Asked(math.exp(log_lambda))))
         tried.append((log_lambda, miss(attempts[-1])))
         if len(tried) > 1:
             measured = (tried[-1][1] - tried[-2][1]) / (tried[-1][0] - tried[-2][0])

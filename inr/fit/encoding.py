@@ -113,7 +113,7 @@ class Encoding:
         mean_colour = np.rint(pixels.mean((0, 1))).astype(np.uint8)
         self._mean_colour_mse = mse(reference=pixels, decoded=np.broadcast_to(mean_colour, pixels.shape))
         self._search = search(request.config, request.contract)
-        self._rd_lambda = next(self._search)
+        self._asked = next(self._search)
         self._fit_one_colour()
 
     def next_fit(self) -> FitRequest:
@@ -122,7 +122,7 @@ class Encoding:
         config = self._request.config
         return FitRequest(
             pixels=self._request.pixels,
-            rd_lambda=self._rd_lambda,
+            rd_lambda=self._asked.rd_lambda,
             seed=config.seed + (len(self._collapsed) << 32),
             preset=config.preset,
             n_steps=self._request.n_steps,
@@ -134,7 +134,7 @@ class Encoding:
             attempt=self._n_fits,
             step=report.step,
             n_steps=report.n_steps,
-            rd_lambda=self._rd_lambda,
+            rd_lambda=self._asked.rd_lambda,
             estimated_bpp=report.estimated_bpp,
             psnr_db=report.psnr_db,
         )
@@ -165,7 +165,7 @@ class Encoding:
         height, width, _ = self._request.pixels.shape
         floor = -10 * math.log10(self._mean_colour_mse)
         diverged = FitDiverged(
-            f"fit of {width} x {height} pixels at λ = {self._rd_lambda:g}: expected at least the "
+            f"fit of {width} x {height} pixels at λ = {self._asked.rd_lambda:g}: expected at least the "
             f"{floor:.2f} dB of the image's mean colour, found {' and '.join(self._collapsed)}"
         )
         self.outcome = self._missed(self._request.contract) if self._request.contract else diverged
@@ -173,18 +173,18 @@ class Encoding:
     def _fit_one_colour(self) -> None:
         """Code an image of one colour, which needs no fit."""
         while self._mean_colour_mse == 0 and self.outcome is None:
-            network = self._fitter.one_colour(self._request.pixels, self._rd_lambda)
+            network = self._fitter.one_colour(self._request.pixels, self._asked.rd_lambda)
             self._advance(self._code(Fitted(network, 0.0)))
 
     def _advance(self, candidate: _Candidate) -> None:
         """Give the search an attempt: it asks for the next λ, or ends."""
         self._candidates.append(candidate)
+        self._n_refits += self._asked.is_refit
         self._collapsed.clear()
         try:
-            self._rd_lambda = self._search.send(candidate.attempt)
+            self._asked = self._search.send(candidate.attempt)
         except StopIteration as ended:
             reached: Reached = ended.value
-            self._n_refits = reached.n_refits
             contract = self._request.contract
             if contract is not None and not reached.meets_contract:
                 self.outcome = self._missed(contract)
@@ -194,8 +194,7 @@ class Encoding:
     def _missed(self, contract: Contract) -> ContractMissed:
         attempts = tuple(candidate.attempt for candidate in self._candidates)
         history = tuple(self._history)
-        n_refits = min(self._n_refits, max(0, len(attempts) - 1))
-        return ContractMissed(contract, attempts, self._n_restarts, n_refits, self._device, history)
+        return ContractMissed(contract, attempts, self._n_restarts, self._n_refits, self._device, history)
 
     def _code(self, fitted: Fitted) -> _Candidate:
         request, network = self._request, fitted.network
@@ -214,7 +213,7 @@ class Encoding:
             )
         )
         attempt = Attempt(
-            rd_lambda=self._rd_lambda,
+            rd_lambda=self._asked.rd_lambda,
             rate_bpp=bpp(n_bytes=len(bitstream), width=width, height=height),
             psnr_db=psnr_db(reference=request.pixels, decoded=pixels),
             n_bytes=len(bitstream),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr import CodecConfig
-from inr.search import first_lambda
+from inr.search import TYPICAL_FITS, first_lambda
 from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
@@ -26,8 +26,6 @@ from tasks.catalogue.rows import required
 from tasks.errors import UnsupportedImage
 from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
-
-TYPICAL_SEARCH = 3  # fits per image for a target, where no row has the same settings
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def rates_of(store: ObjectStore, config: CodecConfig) -> Rates:
     if same := [row for row in rows if (row["goal"], row["goal_value"]) == wanted]:
         made = tuple(_measured(row, first_lambda(config)) for row in same)
         return Rates(made, f"{len(same)} images of this archive under the same settings")
-    fits = 1 if wanted[0] == "rd_lambda" else TYPICAL_SEARCH
+    fits = 1 if wanted[0] == "rd_lambda" else TYPICAL_FITS
     if others := [row for row in rows if row["goal"] == "rd_lambda"]:
         made = tuple(_measured(row, row["rd_lambda"]) for row in others)
         return Rates(made, f"{len(others)} images of this archive under other λ", fits)

@@ -76,7 +76,7 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
 ):
     """Two batches; one does its work and dies before it says so, the other is cancelled."""
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
-    submitted = dispatch._submitted
+    submitted, n_bytes_lost = dispatch._submitted, list[int]()
 
     def submit(deployment: str, parameters: dict[str, Any]) -> object:
         run_id = submitted(deployment, parameters)
@@ -86,7 +86,9 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
     def lose(run_id: object, parameters: dict[str, Any]) -> None:
         if parameters["number"] == 0:
             archive_batch(**parameters)
-            store.delete(f"{parameters['folder']}/000000.outcomes.json")
+            outcomes = f"{parameters['folder']}/000000.outcomes.json"
+            n_bytes_lost.append(len(store.get(outcomes, max_bytes=10**6)))
+            store.delete(outcomes)
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(run_id, Cancelled(message="the worker is gone"), force=True)
 
@@ -94,6 +96,7 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
     options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": unattended})
     with pytest.raises(ImagesFailed) as failure:
         archive(str(photos), store.url, DRAFT, options)
+    assert n_bytes_lost != []
     rows = rows_of(store.root)
     first = {"0.png", "1.png", "2.png"}
     assert {path for path, row in rows.items() if row["status"] == "archived"} == first

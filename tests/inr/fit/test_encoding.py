@@ -53,6 +53,13 @@ def test_a_contract_is_met_by_refits_and_its_miss_names_what_was_tried(photograp
         assert (missed.value.attempts, missed.value.restarts) == ((), 1)
 
 
+def test_a_refit_that_collapses_leaves_the_refits_before_it_counted(photograph: np.ndarray) -> None:
+    fitter, contract = ToyFitter(collapses=lambda request: request.rd_lambda < 0.004), Contract(12.7, 9)
+    with toy_family(fitter), pytest.raises(ContractMissed, match="the best of 2 fits has") as missed:
+        encode(photograph, CodecConfig(**TOY | {"rd_lambda": 0.01}), device="cpu", contract=contract)
+    assert (missed.value.n_refits, missed.value.restarts) == (1, 1)
+
+
 def test_a_bitstream_that_decodes_otherwise_is_never_returned(
     photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

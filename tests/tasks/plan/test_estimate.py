@@ -7,7 +7,7 @@ import pytest
 
 from inr import CodecConfig
 from inr.config import MODELS, PRESETS
-from inr.search import first_lambda
+from inr.search import TYPICAL_FITS, first_lambda
 from tasks.catalogue.records import Archived
 from tasks.plan import estimate as module
 from tasks.plan.estimate import Estimate, Measured, Rates, estimate, predicted, rates_of
@@ -54,7 +54,7 @@ def test_the_archives_own_fits_count_first_then_those_under_other_lambdas_then_t
 
 def test_a_target_takes_several_fits_until_the_archive_tells_how_many(store: LocalStore, table: None):
     config = CodecConfig(model="mlp", preset="draft", target_psnr_db=30.0)
-    assert rates_of(store, config).fits_per_image == module.TYPICAL_SEARCH
+    assert rates_of(store, config).fits_per_image == TYPICAL_FITS
     append(store, [fitted("a", 10, 9.0, 70, goal="target_psnr_db", goal_value=30.0, rd_lambda=0.01)])
     assert rates_of(store, config).fits_per_image == 1
     assert rates_of(store, config).measured == (Measured(0.002, 100, 9.0, 70),)
