@@ -149,13 +149,22 @@ def signed_varint(value: int) -> bytes:
     return varint(2 * value if value >= 0 else -2 * value - 1)
 
 
-def _pack_metadata(metadata: Metadata) -> bytes:
-    parts = [metadata.icc_profile or b"", metadata.exif or b""]
-    for name, part in zip(("icc_profile", "exif"), parts, strict=True):
-        if len(part) > MAX_METADATA_BYTES:
+def check_metadata(metadata: Metadata) -> None:
+    """Refuse what no bitstream carries.
+
+    Raises:
+        ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
+    """
+    for name, part in (("icc_profile", metadata.icc_profile), ("exif", metadata.exif)):
+        if part is not None and len(part) > MAX_METADATA_BYTES:
             raise ConfigError(
                 f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {len(part)}"
             )
+
+
+def _pack_metadata(metadata: Metadata) -> bytes:
+    check_metadata(metadata)
+    parts = [metadata.icc_profile or b"", metadata.exif or b""]
     if not any(parts):
         return b""
     return varint(len(parts[0])) + varint(len(parts[1])) + zlib.compress(b"".join(parts), 9)

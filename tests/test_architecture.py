@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from inr.bitstream import FAMILIES
+
 ROOT = Path(__file__).parent.parent
 FLOORS = ("inr", "tasks", "flows")  # each imports those before it, and itself
 MAX_FILES = 12  # of a folder
@@ -23,8 +25,7 @@ MAX_BODY_LINES = 40  # of a function
 # Rooms from the ground up: each imports those before it in its list, and itself. A room that holds others
 # stands for them. "" is what lies on a floor outside of its rooms.
 ORDER = {
-    "inr.cnn": ("", "fit"),
-    "inr.mlp": ("", "fit"),
+    **{f"inr.{family}": ("", "fit") for family in FAMILIES.values()},
     "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
     "tasks.report": ("", "html"),
     "flows": ("engine", "", "cli"),
@@ -41,7 +42,10 @@ FOREIGN_TO_INR = {
 IMPORTERS = {
     "constriction": {"inr.coding.coder"},
     "numba": {"inr.compiling"},
-    "torch": {"inr.fit", "inr.mlp.fit", "inr.cnn.fit", "inr.encoder", "inr.metrics", "tasks.steps", "flows"},
+    "torch": {
+        *("inr.fit", "inr.encoder", "inr.metrics", "tasks.steps", "flows"),
+        *(f"inr.{family}.fit" for family in FAMILIES.values()),
+    },
     "boto3": {"tasks.store"},
     "botocore": {"tasks.store"},
     "pyarrow": {"tasks.catalogue"},
@@ -198,11 +202,24 @@ def test_every_room_has_its_place() -> None:
 
 
 def test_families_do_not_know_each_other() -> None:
-    families = ("inr.mlp", "inr.cnn")
+    families = [f"inr.{family}" for family in FAMILIES.values()]
     for family in families:
         others = [other for other in families if other != family]
         for name in _modules_of(family):
             assert not [i for i in IMPORTS[name] for other in others if _is_in(i, other)]
+
+
+def test_arrows_between_rooms_go_one_way() -> None:
+    """No room reaches itself through another; a module that lies on a floor is a room of its own."""
+
+    def room_of(name: str) -> str:
+        package = name if SOURCES[name].name == "__init__.py" else name.rpartition(".")[0]
+        return name if package in FLOORS else package
+
+    arrows: dict[str, set[str]] = {room_of(name): set() for name in SOURCES}
+    for name, imported in IMPORTS.items():
+        arrows[room_of(name)] |= {room_of(other) for other in imported & SOURCES.keys()} - {room_of(name)}
+    assert circles(arrows) == []
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

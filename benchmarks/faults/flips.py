@@ -13,7 +13,6 @@ from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge
 
 SEED = 3
-AUDITED = "select status, count(*) from audits group by 1"
 
 
 def bitstreams(place: Place, account: Account, _: Scenery) -> None:

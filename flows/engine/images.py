@@ -39,22 +39,22 @@ def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Out
         summary: Counts every image.
     """
     ended: list[Outcome] = []
-    try:
-        with (
-            run.watched(summary) as show,
-            task_runner(run.options) as engine,
-            in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
-        ):
-            groups = ([_Image(image, job, planned(image, job))] for image, job in work)
+    with (
+        run.watched(summary) as show,
+        task_runner(run.options) as engine,
+        in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
+    ):
+        groups = ([_Image(image, job, planned(image, job))] for image, job in work)
+        try:
             for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
                 outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
                 ended.append(outcome)
                 record(outcome)
                 summary.add(outcome)
                 show(summary)
-    except BaseException:  # whatever ends the run early, a signal too, must not leave fits running
-        cancel(run.run_id)
-        raise
+        except BaseException:  # a signal too: the engine waits for its fits as it is left, so they end first
+            cancel(run.run_id)
+            raise
     return ended
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inr.bitstream import MAX_SIDE, Container, Limits, Metadata, pack
+from inr.bitstream import MAX_SIDE, Container, Limits, Metadata, check_metadata, pack
 from inr.config import CodecConfig, Contract
 from inr.decoder import decode
 from inr.errors import ConfigError, FitDiverged, InrError, SelfCheckFailed
@@ -106,15 +106,14 @@ class Encoding:
         self._collapsed: list[str] = []  # the fits at the present λ that collapsed, in words
         try:
             _check(request, fitter)
-        except ConfigError as error:
+            pixels = request.pixels
+            mean_colour = np.rint(pixels.mean((0, 1))).astype(np.uint8)
+            self._mean_colour_mse = mse(reference=pixels, decoded=np.broadcast_to(mean_colour, pixels.shape))
+            self._search = search(request.config, request.contract)
+            self._asked = next(self._search)
+            self._fit_one_colour()
+        except InrError as error:
             self.outcome = error
-            return
-        pixels = request.pixels
-        mean_colour = np.rint(pixels.mean((0, 1))).astype(np.uint8)
-        self._mean_colour_mse = mse(reference=pixels, decoded=np.broadcast_to(mean_colour, pixels.shape))
-        self._search = search(request.config, request.contract)
-        self._asked = next(self._search)
-        self._fit_one_colour()
 
     def next_fit(self) -> FitRequest:
         """The fit that the search asks for."""
@@ -142,19 +141,28 @@ class Encoding:
         return progress
 
     def take(self, fitted: Fitted | InrError) -> None:
-        """Take the result of the fit that was asked for: code it, or have it begun again if it collapsed."""
+        """Take the result of the fit that was asked for: code it, or have it begun again if it collapsed.
+
+        An error of the codec ends this request alone, so it is kept as its outcome.
+        """
+        try:
+            self._take(fitted)
+        except InrError as error:
+            self.outcome = error
+
+    def _take(self, fitted: Fitted | InrError) -> None:
         if isinstance(fitted, InrError):
-            self.outcome = fitted
-        elif not math.isfinite(fitted.estimated_bits):
+            raise fitted
+        if not math.isfinite(fitted.estimated_bits):
             self._take_collapsed("NaN")
+            return
+        candidate = self._code(fitted)
+        error = mse(reference=self._request.pixels, decoded=candidate.pixels)
+        # An image of nearly one colour may lose a level to rounding; that is no collapse.
+        if error > 1.02 * self._mean_colour_mse + 255**-2:
+            self._take_collapsed(f"{candidate.attempt.psnr_db:.2f} dB")
         else:
-            candidate = self._code(fitted)
-            error = mse(reference=self._request.pixels, decoded=candidate.pixels)
-            # An image of nearly one colour may lose a level to rounding; that is no collapse.
-            if error > 1.02 * self._mean_colour_mse + 255**-2:
-                self._take_collapsed(f"{candidate.attempt.psnr_db:.2f} dB")
-            else:
-                self._advance(candidate)
+            self._advance(candidate)
 
     def _take_collapsed(self, found: str) -> None:
         """Begin the fit again with another seed; after the second collapse give up."""
@@ -263,5 +271,6 @@ def _check(request: EncodeRequest, fitter: Fitter) -> None:
         raise ConfigError(
             f"pixels: {model} expected at most {max_pixels} of them, found {list(pixels.shape)}"
         )
+    check_metadata(request.metadata)
     if request.n_steps is not None and request.n_steps < 1:
         raise ConfigError(f"n_steps: expected at least 1, found {request.n_steps}")

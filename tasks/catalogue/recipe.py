@@ -32,12 +32,20 @@ class Recipe:
     Attributes:
         config: Model, preset, goal and seed.
         contract: The PSNR that the image must reach; None if any PSNR is taken.
-        n_steps: Optimiser steps of each fit; None for those of the config's preset.
+        n_steps: Optimiser steps of each fit, at least 1; None for those of the config's preset.
+
+    Raises:
+        ConfigError: The steps are out of their range.
     """
 
     config: CodecConfig
     contract: Contract | None = None
     n_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse steps out of range before a run begins."""
+        if self.n_steps is not None and self.n_steps < 1:
+            raise ConfigError(f"n_steps: expected at least 1, found {self.n_steps}")
 
     def archive_digest(self) -> str:
         """SHA-256 over config, contract, steps, format and encoder version, as 64 hexadecimal digits."""

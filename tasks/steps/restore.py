@@ -150,7 +150,7 @@ def _difference(first: Archived, second: Archived) -> str:
     """The column that distinguishes two images of one name, and its values."""
     a, b = first.origin, second.origin
     if a.image.digest == b.image.digest:
-        return f"config_digest, {a.setting.config_digest} or {b.setting.config_digest}"
+        return f"archive_digest, {a.setting.archive_digest} or {b.setting.archive_digest}"
     return f"source_uri, {a.image.uri} or {b.image.uri}"
 
 

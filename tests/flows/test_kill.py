@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import inr
 from tasks.catalogue import lookup, parts
@@ -86,3 +88,20 @@ def test_an_interrupted_run_ends_soon_and_is_finished_by_the_next(source: Path, 
     assert "Traceback" not in stderr
     check_whole(store)
     finish(source, store)
+
+
+def test_an_interrupt_ends_a_fit_on_its_way(tmp_path: Path):
+    """A fit that would take minutes: the image of one colour before it needs none."""
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    photos.mkdir()
+    (photos / "0.png").write_bytes(file_of(Image.new("RGB", (8, 8), "teal")))
+    (photos / "1.png").write_bytes(file_of(image(64, 96, 3)))
+    long = ("--model", "mlp", "--preset", "best", "--device", "cpu", "--workers", 1, "--json")
+    process = inr_started("archive", photos, store, *long)
+    wait_for(lambda: len(written(store)) == 1, process)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert len(written(store)) == 1

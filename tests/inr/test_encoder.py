@@ -23,6 +23,7 @@ from inr import (
     encode_many,
     inspect,
 )
+from inr.bitstream import MAX_METADATA_BYTES, Container, pack
 from inr.metrics import psnr_db
 from inr.search import MAX_FITS
 from tests.inr.toy import ToyFitter, toy_family
@@ -105,6 +106,46 @@ def test_a_deadline_or_a_divergence_ends_one_request_and_not_its_neighbours(phot
     assert "found NaN and NaN" in str(third)
     # All three in the first round, two of them to its end; then the restart of the third alone.
     assert fitter.seen == [[3, 3, 3, 2, 2], [1, 1, 1, 1, 1]]
+
+
+def test_a_request_that_is_refused_leaves_its_neighbours_alone(photograph: np.ndarray) -> None:
+    """By its pixels, its metadata or its steps, and where one colour needs no fit."""
+    heavy, fitter = Metadata(icc_profile=bytes(MAX_METADATA_BYTES + 1)), ToyFitter()
+    with toy_family(fitter):
+        config = CodecConfig(**TOY)
+        good, *refused = encode_many(
+            [
+                EncodeRequest(photograph, config),
+                EncodeRequest(photograph, config, metadata=heavy),
+                EncodeRequest(np.zeros_like(photograph), config, metadata=heavy),
+                EncodeRequest(photograph[:, :, 0], config),
+                EncodeRequest(photograph, config, n_steps=0),
+            ],
+            device="cpu",
+        )
+    assert isinstance(good, Encoded)
+    assert [type(outcome) for outcome in refused] == [ConfigError] * 4
+    assert [str(outcome).partition(":")[0] for outcome in refused] == [*["metadata"] * 2, "pixels", "n_steps"]
+    assert fitter.seen[0][0] == 1
+
+
+def test_an_error_after_a_fit_ends_one_request_alone(
+    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pack_but_one(container: Container) -> bytes:
+        if container.metadata.exif == b"unlucky":
+            raise ConfigError("unlucky")
+        return pack(container)
+
+    monkeypatch.setattr("inr.fit.encoding.pack", pack_but_one)
+    with toy_family(ToyFitter()):
+        requests = [
+            EncodeRequest(photograph, CodecConfig(**TOY), metadata=Metadata(exif=exif))
+            for exif in (b"unlucky", b"lucky")
+        ]
+        first, second = encode_many(requests, device="cpu")
+    assert isinstance(first, ConfigError)
+    assert isinstance(second, Encoded)
 
 
 def test_families_and_goals_may_differ_within_one_call(photograph: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import pytest
 import inr
 from inr.bitstream import FORMAT_VERSION
 from inr.config import CodecConfig, Contract
+from inr.errors import ConfigError
 from tasks.catalogue.recipe import Goal, Recipe, Setting
 from tests.tasks.rows import digest
 
@@ -24,6 +25,12 @@ def test_every_part_of_a_recipe_decides_its_digest():
     ]
     assert len({recipe.archive_digest() for recipe in recipes}) == len(recipes)
     assert Recipe(CONFIG).archive_digest() == Recipe(CONFIG, None, None).archive_digest()
+
+
+@pytest.mark.parametrize("n_steps", [0, -1])
+def test_a_recipe_without_a_step_is_refused(n_steps: int):
+    with pytest.raises(ConfigError, match=f"n_steps: expected at least 1, found {n_steps}"):
+        Recipe(CONFIG, n_steps=n_steps)
 
 
 def test_the_digest_is_that_of_canonical_json_so_that_keys_stay_what_they_are():
