@@ -35,7 +35,7 @@ class Browser:
         self.driver.get(url)
 
     def text(self) -> str:
-        """What can be read on the page."""
+        """The text that can be read on the page."""
         return self.driver.find_element(By.TAG_NAME, "body").text
 
     def wait_for(self, text: str) -> None:
@@ -77,10 +77,10 @@ def require_programs() -> None:
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if not missing:
         return
-    told = f"{' and '.join(missing)} not found: make browser, as root, installs Debian's"
+    message = f"{' and '.join(missing)} not found: make browser, as root, installs Debian's"
     if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How often files of a folder are opened by this process, as the interpreter itself reports it."""
+"""Counts how often this process opens files of a folder, as the interpreter itself reports it."""
 
 import os
 import sys

@@ -144,7 +144,7 @@ def running_server(folder: Path) -> Iterator[Server]:
 
 
 class Access:
-    """How boto3 in this process finds a server; a test may choose anew."""
+    """The settings by which boto3 in this process finds a server; a test may choose anew."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
@@ -165,7 +165,7 @@ SERVER_BUSY = (
 
 @dataclass
 class Proxy:
-    """Passes bytes to a server, and fails as told.
+    """Passes bytes to a server, and fails as asked.
 
     Attributes:
         target: Port of the server.
@@ -206,7 +206,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def hang_up(self) -> None:
-        """Cut every connection there is, so that what is told to fail meets those that were kept open too."""
+        """Cut every connection, so that what is asked to fail meets those that were kept open too."""
         for client in list(self._open):
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)

@@ -27,9 +27,9 @@ def test_a_page_is_read_clicked_and_complained_of(browser: Browser, page: str, t
     browser.click("more of it")
     browser.wait_for("second")
     assert browser.n_images() == 1
-    told = "".join(browser.complaints())
-    assert "missing.png" in told
-    assert "undefined_name" in told
+    complaints = "".join(browser.complaints())
+    assert "missing.png" in complaints
+    assert "undefined_name" in complaints
     browser.screenshot(tmp_path / "shot.png")
     assert (tmp_path / "shot.png").read_bytes().startswith(b"\x89PNG")
 

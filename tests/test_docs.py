@@ -1,4 +1,4 @@
-"""What the pages for people name must be there."""
+"""Whatever the pages for people name must be there."""
 
 import re
 from pathlib import Path

@@ -129,7 +129,7 @@ def wait_for(url: str, log: Path) -> None:
 
 
 def prefect(environment: dict[str, str], *words: str) -> str:
-    """What the command printed."""
+    """The text that the command printed."""
     done = subprocess.run(
         [PREFECT, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
     )

@@ -1,4 +1,4 @@
-"""What can be told of the deployments without running them; `make e2e` runs them."""
+"""The checks of the deployments that need no run of them; `make e2e` runs them."""
 
 import re
 from pathlib import Path

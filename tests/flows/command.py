@@ -1,4 +1,4 @@
-"""How tests call ``inr``: as a process of its own, or in this one."""
+"""Calls of ``inr`` by tests: as a process of its own, or in this one."""
 
 import os
 import signal

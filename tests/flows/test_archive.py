@@ -217,7 +217,7 @@ def test_a_deadline_ends_as_a_row(tmp_path: Path):
 
 
 def test_nothing_below_its_contract_is_archived(tmp_path: Path):
-    """What no fit brings there is kept without loss, and audited, restored and queried like the rest."""
+    """An image that no fit brings there is kept without loss, and treated like the rest."""
     source, store = tmp_path / "photos", tmp_path / "store"
     source.mkdir()
     noise = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)

@@ -26,7 +26,7 @@ def sealed(data: bytes) -> bytes:
 
 
 def survives(data: bytes, limits: Limits = SMALL) -> bool:
-    """Whether `data` decodes; a BitstreamError is the only other outcome a test lets through."""
+    """Return True if `data` decodes; a BitstreamError is the only other outcome a test lets through."""
     try:
         decoded = decode(data, limits=limits)
     except BitstreamError:

@@ -61,7 +61,7 @@ def stored_of(planned: Planned, bitstream: bytes = b"bitstream") -> Stored:
 
 
 def archived_from(planned: Planned, bitstream: bytes = b"bitstream", **columns: Any) -> Archived:
-    """What `planned` became, with some columns of its row changed."""
+    """The later stage of `planned`, with some columns of its row changed."""
     verification = Verification(31.25, None, 0.0, 0.5, now())
     return changed(Archived(stored_of(planned, bitstream), verification, now()), **columns)
 

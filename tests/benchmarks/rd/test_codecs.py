@@ -68,7 +68,7 @@ def test_jpeg_2000_transforms_colour_and_is_irreversible(ramp: NDArray[np.uint8]
     assert coding[9] == 0  # 9/7, irreversible
     stream = io.BytesIO()
     Image.fromarray(ramp).save(stream, "JPEG2000", no_jp2=True)
-    assert segment(stream.getvalue(), 0xFF52)[4] == 0  # what Pillow does unless told
+    assert segment(stream.getvalue(), 0xFF52)[4] == 0  # what Pillow does by default
 
 
 def test_avif_is_subsampled_as_said(ramp: NDArray[np.uint8]) -> None:

@@ -1,4 +1,4 @@
-"""What people see, from values that no run has to make."""
+"""The words that people see, from values that no run has to make."""
 
 from collections.abc import Callable
 

@@ -27,7 +27,7 @@ def servers_below(process: "subprocess.Popen[str]") -> list[Path]:
 
 
 def is_server(path: Path) -> bool:
-    """Whether a folder in /proc is that of a running server; what has ended may stay for its parent."""
+    """True if a folder in /proc is that of a running server; what has ended may stay for its parent."""
     try:
         return b"uvicorn" in (path / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

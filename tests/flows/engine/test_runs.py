@@ -1,4 +1,4 @@
-"""What every flow has in common, tried in a flow of a few lines."""
+"""The common parts of every flow, tried in a flow of a few lines."""
 
 import time
 from dataclasses import dataclass, field

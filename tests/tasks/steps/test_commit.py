@@ -1,4 +1,4 @@
-"""What makes an image archived: its row, and the history of its fits before that."""
+"""An image becomes archived by its row, which follows the history of its fits."""
 
 import dataclasses
 import math

@@ -71,7 +71,7 @@ N_STEPS = 400
 
 
 def alone(image: SourceImage, job: ArchiveJob) -> Stored:
-    """What `compress_images` makes of a group of one."""
+    """The outcome of `compress_images` for a group of one."""
     [result] = compress_images([image], job)
     if isinstance(result, Exception):
         raise result

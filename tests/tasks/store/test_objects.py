@@ -1,4 +1,4 @@
-"""What every store promises, for each kind of store."""
+"""The promises of every store, for each kind of store."""
 
 import threading
 import uuid

@@ -22,7 +22,7 @@ OPTIONS = RunOptions(device="cpu")
 
 
 class Page(HTMLParser):
-    """What a browser would find in a page."""
+    """The parts of a page that a browser would find."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
