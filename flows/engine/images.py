@@ -5,6 +5,7 @@ is to do. Whatever ends an image ends as its row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,20 +43,30 @@ def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Out
     with (
         run.watched(summary) as show,
         task_runner(run.options) as engine,
+        _cancelled_if_cut_short(run.run_id),
         in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
     ):
         groups = ([_Image(image, job, planned(image, job))] for image, job in work)
-        try:
-            for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
-                outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
-                ended.append(outcome)
-                record(outcome)
-                summary.add(outcome)
-                show(summary)
-        except BaseException:  # a signal too: the engine waits for its fits as it is left, so they end first
-            cancel(run.run_id)
-            raise
+        for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
+            outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
+            ended.append(outcome)
+            record(outcome)
+            summary.add(outcome)
+            show(summary)
     return ended
+
+
+@contextmanager
+def _cancelled_if_cut_short(run_id: str) -> Iterator[None]:
+    """End a run's fits where anything ends the run early, a signal too.
+
+    The engine waits for them as it is left, so this must be left before it.
+    """
+    try:
+        yield
+    except BaseException:
+        cancel(run_id)
+        raise
 
 
 def commit(store: str, outcomes: Sequence[Outcome]) -> None:
