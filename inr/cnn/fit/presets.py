@@ -6,10 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.trainer import PyramidSettings
+from inr.cnn.fit.schedule import PyramidSettings
 from inr.cnn.prior import N_GAINS, NO_GAIN, priors
 
 PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}
+
+
+def _most_levels(n_pixels: int) -> int:
+    """Levels that an image of so many pixels has a use for."""
+    return 7 if n_pixels < 1 << 20 else 8 if n_pixels < 3 << 20 else 9
 
 
 def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid:
@@ -20,17 +25,17 @@ def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid
         rd_lambda: λ of Eq. 5, for pixels in [0, 1].
     """
     height, width, channels = pixels.shape
-    known = next(known for known in priors() if known.channels in (channels, channels - 1))
+    mine = [known for known in priors() if known.channels in (channels, channels - 1)]
+    known = min(mine, key=lambda known: abs(math.log(rd_lambda / known.rd_lambda)))
     # Latents are in units of a step that goes with the root of λ.
     gain = round(NO_GAIN + 2 * math.log2(rd_lambda / known.rd_lambda))
     return LatentPyramid(
         channels=channels,
         width=width,
         height=height,
-        n_levels=min(known.n_levels, max(1, min(height, width).bit_length() - 1)),
-        context_neurons=known.context_neurons,
-        synthesis_neurons=known.synthesis_neurons,
-        n_residuals=known.n_residuals,
+        n_levels=min(
+            _most_levels(height * width), max(1, min(height, width).bit_length() - 1), known.n_levels
+        ),
         prior=known,
         gain=min(max(gain, 0), N_GAINS - 1),
     )

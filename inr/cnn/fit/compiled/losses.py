@@ -1,0 +1,57 @@
+"""The twin of plain_losses.py on a CPU, by compiled loops whose work is cut into jobs."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.fit.compiled.bits import Bits
+from inr.cnn.fit.compiled.image import Pixelwise, Residual
+from inr.cnn.fit.compiled.jobs import Jobs
+
+_MULTIPLE = 4  # of neurons that the loops take
+
+
+class CompiledLosses:
+    """Bits and image by compiled loops.
+
+    Args:
+        architecture: The network's architecture; matrices come in its wire order, in units of one.
+        pool: Runs jobs beside each other; without one they run one after another.
+
+    Raises:
+        ValueError: The networks' numbers of neurons are no multiples of four.
+    """
+
+    def __init__(self, architecture: LatentPyramid, pool: ThreadPoolExecutor | None) -> None:
+        known = architecture.prior
+        if known.context_neurons % _MULTIPLE or known.synthesis_neurons % _MULTIPLE:
+            raise ValueError(
+                f"neurons: expected multiples of {_MULTIPLE}, found {known.context_neurons} of the context "
+                f"model and {known.synthesis_neurons} of the synthesis"
+            )
+        self._architecture, self._jobs = architecture, Jobs(architecture, pool)
+
+    def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """See `PlainLosses.bits`."""
+        # torch leaves `Function.apply` without types, here and below.
+        result: torch.Tensor = Bits.apply(self._jobs, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
+        return result
+
+    def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """See `PlainLosses.image`."""
+        named = dict(zip(self._architecture.matrices, matrices, strict=True))
+        none = torch.zeros(0, 4)
+        samples: torch.Tensor = Pixelwise.apply(  # type: ignore[no-untyped-call]
+            self._jobs,
+            latents,
+            named.get("filters", none),
+            named.get("upsampling", none),
+            named["synthesis0"],
+            named["synthesis1"],
+        )
+        residuals = self._architecture.residual_matrices
+        for n, name in enumerate(residuals, 1):
+            samples = Residual.apply(self._jobs, samples, named[name], n < len(residuals))  # type: ignore[no-untyped-call]
+        return samples
