@@ -35,8 +35,7 @@ class PyramidSettings:
     widest: float = 0.204
     narrowest: float = 0.204
     report_steps: int = 50
-    check_steps: int = 0
-    keep_in_tail: bool = False
+    check_steps: int = 50
 
     @property
     def n_together(self) -> int:

@@ -4,7 +4,7 @@ The networks begin as those of the prior, and only their differences from it cos
 stretches. First latents and networks are fitted together; soft rounding, which sharpens over time, and noise
 take the place of the latents' rounding. Then the latents are rounded for good, and each matrix gets the step,
 a power of two, that costs least. Last, the networks are fitted alone, with rounded weights in the loss
-(straight-through).
+(straight-through). Towards the ends of the first and the last stretch the best rounded state is kept.
 """
 
 import math
@@ -81,7 +81,7 @@ class PyramidFit:
         distortion = self._distortion(latents, matrices)
         cost = distortion + self._per_bit * bits
         torch.autograd.backward(cost)
-        if not self.latents.requires_grad and self._settings.keep_in_tail:
+        if not self.latents.requires_grad:  # the cost is that of the rounded state
             self._keep(float(cost.detach()), self.weights.matrices)
         self._soap.step(rate * self._settings.network_rate)
         if self.latents.requires_grad:
@@ -102,8 +102,7 @@ class PyramidFit:
             bits, rate = self.weights.assumed_bits(), self._settings.rate(progress)
             if not self._step(index, latents, self.weights.matrices, bits, rate):
                 return False
-            check = self._settings.check_steps
-            if check and (n_steps - index - 1) % check == 0 and progress > 2 / 3:
+            if progress > 2 / 3 and (n_steps - index - 1) % self._settings.check_steps == 0:
                 self._look()
         self._bring_back([self.latents, *self.weights.matrices])
         return True
