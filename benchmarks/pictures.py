@@ -35,7 +35,8 @@ from tasks.store.locations import open_store
 SIZES = ((96, 96), (640, 400))
 LETTERS = np.array(list("eeeeetttaaaooiinnsshhrrddllcumwfgypbvkEATOINS,.-0123456789"))
 Ink = tuple[int, ...] | int | str
-AVIF_QUALITIES = (20, 40, 55, 65, 75, 82, 88, 92, 95, 97, 99, 100)
+AVIF_QUALITIES = (30, 50, 65, 75, 85, 92, 97, 100)
+EXACT_DB = 100.0  # stands for an infinite PSNR, which JSON has not
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Point:
         encode_seconds: Time to encode.
         n_webp: Size as lossless WebP.
         n_avif: Size of the smallest AVIF of at least that PSNR; None if none has it.
-        avif_db: PSNR of the best AVIF that is no larger than what is stored; None if none is that small.
+        avif_db: PSNR of the best AVIF that is no larger than what is stored, `EXACT_DB` if it is exact; None
+            if none is that small.
         is_opaque_exact: Whether alpha of one value came back exactly; None without such alpha.
     """
 
@@ -214,7 +216,7 @@ def stored(path: Path, job: ArchiveJob) -> Point:
         encode_seconds=made.effort.encode_seconds,
         n_webp=len(_saved(original, "WEBP", lossless=True, method=6, quality=100)),
         n_avif=min((n for n, psnr in avifs if psnr >= verified), default=None),
-        avif_db=max((psnr for n, psnr in avifs if n <= made.file.n_bytes), default=None),
+        avif_db=max((min(psnr, EXACT_DB) for n, psnr in avifs if n <= made.file.n_bytes), default=None),
         is_opaque_exact=np.array_equal(original[:, :, -1], decoded[:, :, -1]) if has_opaque else None,
     )
 
@@ -283,7 +285,7 @@ def page(result: Result, arguments: argparse.Namespace) -> list[str]:
             f"{point.encode_seconds:.1f}",
             str(point.n_webp),
             "none" if point.n_avif is None else str(point.n_avif),
-            frame.number(point.avif_db, 2),
+            "exact" if point.avif_db == EXACT_DB else frame.number(point.avif_db, 2),
             {None: "", True: "exact", False: "CHANGED"}[point.is_opaque_exact],
             "yes" if point.passes else "NO",
         ]
