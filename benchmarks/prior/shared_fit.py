@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,10 @@ from benchmarks.prior.crops import Crop
 from benchmarks.prior.entries import entry_of
 from benchmarks.prior.start import deepened, of_luminance
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.compiled.losses import CompiledLosses
-from inr.cnn.fit.plain_losses import PlainLosses
+from inr.cnn.fit.losses import Losses
 from inr.cnn.fit.schedule import soft_round
 from inr.cnn.fit.soap import Soap
-from inr.cnn.grids import MAX_LEVELS, kept_columns
+from inr.cnn.grids import MAX_LEVELS, grids_of, kept_columns
 from inr.cnn.prior import NO_GAIN, Prior
 
 N_LEVELS = (7, 7, 7, 8, 9)  # of the crops in turn: an image has as many as its size asks for
@@ -35,6 +34,8 @@ class LossesInTurn:
     """The compiled losses of a CPU, of one crop after the other; see `PlainLosses`."""
 
     def __init__(self, shape: LatentPyramid) -> None:
+        from inr.cnn.fit.compiled.losses import CompiledLosses
+
         self._losses = CompiledLosses(shape, None)
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -44,6 +45,47 @@ class LossesInTurn:
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Samples of each crop: float32 [crops, channels, height, width]."""
         return torch.stack([self._losses.image(each, matrices) for each in latents])
+
+
+def _losses(shape: LatentPyramid, device: str) -> Losses:
+    if device == "cpu":
+        return LossesInTurn(shape)
+    from inr.cnn.fit.fused.losses import FusedLosses
+
+    return FusedLosses(shape, torch.device(device))
+
+
+def _soap(
+    names: Sequence[str],
+    flat: torch.Tensor,
+    matrices: Sequence[torch.Tensor],
+    shares: Sequence[float],
+    device: str,
+) -> Callable[[Sequence[torch.Tensor], float], None]:
+    """An optimiser: it takes the gradients of the matrices, and the rate."""
+    if device == "cpu":
+        soap = Soap(matrices, rates=shares)
+
+        def step(gradients: Sequence[torch.Tensor], rate: float) -> None:
+            for matrix, gradient in zip(matrices, gradients, strict=True):
+                matrix.grad = gradient
+            soap.step(rate)
+
+        return step
+    from inr.cnn.fit.fused.soap import FusedSoap
+
+    blocks = [(grid.columns.start, grid.columns.stop) for grid in grids_of(MAX_LEVELS)]
+    shapes = [(matrix.shape[0], matrix.shape[1]) for matrix in matrices]
+    fused = FusedSoap(shapes, 1, device, rates=shares, splits={names.index("parents"): blocks})
+    n_steps = 0
+
+    def fused_step(gradients: Sequence[torch.Tensor], rate: float) -> None:
+        nonlocal n_steps
+        together = torch.cat([gradient.flatten() for gradient in gradients])[None]
+        fused.step(flat, together, torch.tensor(rate, device=device), refresh=fused.refreshes(n_steps))
+        n_steps += 1
+
+    return fused_step
 
 
 @dataclass
@@ -58,7 +100,7 @@ class _Group:
     """
 
     shape: LatentPyramid
-    losses: PlainLosses | LossesInTurn
+    losses: Losses
     targets: torch.Tensor
     state: torch.Tensor
     n_visits: int = 0
@@ -93,10 +135,15 @@ class SharedFit:
         named = deepened(start, rd_lambda, torch.Generator().manual_seed(0))
         self._prior = replace(start, n_levels=MAX_LEVELS)
         self.names = tuple(named)
-        self.matrices = [matrix.to(device).requires_grad_() for matrix in named.values()]
+        self._flat = torch.cat([matrix.flatten() for matrix in named.values()])[None].to(device)
+        shapes = [(len(matrix), matrix.shape[1]) for matrix in named.values()]
+        parts = torch.split(self._flat[0], [rows * columns for rows, columns in shapes])
+        # They share the memory of `_flat`.
+        self.matrices = [
+            part.view(shape).detach().requires_grad_() for part, shape in zip(parts, shapes, strict=True)
+        ]
         shares = [0.1 if name in ("filters", "upsampling") else 1.0 for name in named]
-        self._masters = [matrix.detach().cpu().clone() for matrix in self.matrices]
-        self._soap = Soap(self._masters, rates=shares)
+        self._soap = _soap(self.names, self._flat, self.matrices, shares, device)
         levels = [N_LEVELS[n % len(N_LEVELS)] for n in range(len(crops))]
         self._groups = [
             self._group([crop for crop, its in zip(crops, levels, strict=True) if its == n_levels], n_levels)
@@ -110,7 +157,7 @@ class SharedFit:
         )
         targets = torch.tensor(np.moveaxis(np.stack(mine), -1, 1), device=self._device)
         state = torch.zeros(3, len(mine), shape.n_latents, device=self._device)
-        losses = PlainLosses(shape) if self._device == "cuda" else LossesInTurn(shape)
+        losses = _losses(shape, self._device)
         return _Group(shape, losses, targets, state)
 
     def _matrices_of(self, shape: LatentPyramid) -> list[torch.Tensor]:
@@ -165,13 +212,8 @@ class SharedFit:
         scale = (second / (1 - BETAS[1] ** group.n_visits)).sqrt() + 1e-12
         latents -= rate * LATENT_RATE / (1 - BETAS[0] ** group.n_visits) * first / scale
         group.state[:, chosen] = torch.stack([latents, first, second])
-        for master, gradient in zip(self._masters, by_matrix, strict=True):
-            master.grad = gradient.cpu()
         warmth = min(1.0, max(0.0, (progress - WARM_UP) / WARM_UP))
-        self._soap.step(warmth * rate * NETWORK_RATE)
-        with torch.no_grad():
-            for master, matrix in zip(self._masters, self.matrices, strict=True):
-                matrix.copy_(master)
+        self._soap(by_matrix, warmth * rate * NETWORK_RATE)
         return logarithms
 
     def _gradients(
@@ -220,7 +262,7 @@ class SharedFit:
     def save(self, path: Path) -> None:
         """Write everything that a fit at another λ can go on from."""
         groups = {group.shape.n_levels: (group.state.cpu(), group.n_visits) for group in self._groups}
-        masters = [matrix.detach() for matrix in self._masters]
+        masters = [matrix.detach().cpu() for matrix in self.matrices]
         torch.save({"rd_lambda": self._rd_lambda, "groups": groups, "masters": masters}, path)
 
     def go_on_from(self, path: Path) -> None:
@@ -232,12 +274,11 @@ class SharedFit:
         finer = math.sqrt(saved["rd_lambda"] / self._rd_lambda)
         masters = dict(zip(self.names, saved["masters"], strict=True))
         masters["synthesis0"][:, :-1] /= finer
-        if len(masters["synthesis1"]) > len(dict(zip(self.names, self._masters, strict=True))["synthesis1"]):
+        if len(masters["synthesis1"]) > len(dict(zip(self.names, self.matrices, strict=True))["synthesis1"]):
             masters = of_luminance(masters, self._prior)
         with torch.no_grad():
-            for name, master, matrix in zip(self.names, self._masters, self.matrices, strict=True):
-                master.copy_(masters[name])
-                matrix.copy_(master)
+            for name, matrix in zip(self.names, self.matrices, strict=True):
+                matrix.copy_(masters[name])
         for group in self._groups:
             state, group.n_visits = saved["groups"][group.shape.n_levels]
             scales = torch.tensor([finer, 1 / finer, 1 / finer**2])[:, None, None]
@@ -246,5 +287,8 @@ class SharedFit:
     def entry(self, rd_lambda: float) -> dict[str, Any]:
         """The prior as priors.json has it."""
         shape = replace(self._groups[-1].shape, n_levels=MAX_LEVELS)
-        named = {name: matrix.double() for name, matrix in zip(self.names, self._masters, strict=True)}
+        named = {
+            name: matrix.detach().cpu().double()
+            for name, matrix in zip(self.names, self.matrices, strict=True)
+        }
         return entry_of(named, shape, rd_lambda)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 _NOISE_DEVIATION = 24**-0.5  # of the sum of two uniform variables of width a half
+NETWORK_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate, of matrices by name
 _LAST_RATE = 0.03  # share of the first rate that is left at the end
 
 

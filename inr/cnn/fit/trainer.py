@@ -15,18 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
-from inr.cnn.arithmetic import MAX_LATENT, MAX_REACH, Latents
+from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.finish import rounded_network
 from inr.cnn.fit.losses import Losses, losses_on
-from inr.cnn.fit.schedule import PyramidSettings, Surrogate
+from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings, Surrogate
 from inr.cnn.fit.soap import Soap
 from inr.cnn.fit.weights import NetworkWeights, symbol_bits
-from inr.cnn.levels import level_laws
-from inr.cnn.network import CnnNetwork, context_model, weights_of
 from inr.fit.hidden import sample_weights
 from inr.fit.requests import FitReport, Fitted, GoesOn
-
-_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate
-
 
 class PyramidFit:
     """One fit on its way; arguments as those of `fit_pyramid`."""
@@ -55,7 +51,7 @@ class PyramidFit:
         self.weights = NetworkWeights(architecture, device)
         self._surrogate = Surrogate(settings, architecture.n_latents, generator)
         self._adam = torch.optim.Adam([self.latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
-        shares = [_SHARES.get(name, 1.0) for name in architecture.matrices]
+        shares = [NETWORK_SHARES.get(name, 1.0) for name in architecture.matrices]
         self._soap = Soap(self.weights.matrices, rates=shares)
         self._best = math.inf
         self._kept: list[torch.Tensor] = []
@@ -163,36 +159,9 @@ class PyramidFit:
         self._bring_back(self.weights.matrices)
         return True
 
-    @torch.no_grad()
     def finish(self, exponents: Sequence[int]) -> Fitted:
         """The rounded network, and its bits; they are not finite if the fit came apart."""
-        architecture = self._architecture
-        coded = [self.weights.coded(n, exponent) for n, exponent in enumerate(exponents)]
-        symbols = [torch.tensor(matrix, device=self.latents.device).float() for matrix, _ in coded]
-        matrices = [self.weights.with_symbols(n, symbols[n], k) for n, k in enumerate(exponents)]
-        bits = sum(float(symbol_bits(symbols[n])) for n, k in enumerate(exponents) if k)
-        bits += float(self._losses.bits(self.latents, matrices))
-        levels = self._rounded_grids()
-        weights = weights_of(architecture, [matrix for matrix, _ in coded], [coding for _, coding in coded])
-        context = context_model(architecture, weights)
-        reaches = [int(np.abs(level_laws(context, n, levels)[1]).max()) for n in range(len(levels))]
-        network = CnnNetwork(
-            shape=architecture,
-            matrices=[matrix for matrix, _ in coded],
-            codings=[coding for _, coding in coded],
-            levels=levels,
-            reaches=[min(reach, MAX_REACH) for reach in reaches],
-        )
-        return Fitted(network, bits if self._is_finite() and max(reaches) <= MAX_REACH else math.nan)
-
-    def _is_finite(self) -> bool:
-        return all(bool(tensor.isfinite().all()) for tensor in (self.latents, *self.weights.matrices))
-
-    def _rounded_grids(self) -> list[Latents]:
-        shapes = self._architecture.grid_shapes
-        flat = self.latents.nan_to_num().to(torch.int16).cpu()
-        parts = torch.split(flat, [math.prod(shape) for shape in shapes])
-        return [part.view(shape).numpy() for part, shape in zip(parts, shapes, strict=True)]
+        return rounded_network(self._architecture, self.latents, self.weights, exponents, self._losses)
 
 
 def fit_pyramid(

@@ -1,0 +1,227 @@
+"""The images that latents stand for, and their gradients, by kernels of a graphics card."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton
+from torch.autograd.function import once_differentiable
+
+from inr.cnn.architecture import LatentPyramid
+from inr.cnn.fit.fused import plane_back_kernels, plane_kernels, residual_kernels, synthesis_kernels
+from inr.cnn.fit.fused.image_plan import MATRIX_COLUMNS, ImagePlan
+from inr.cnn.fit.fused.plane_back_kernels import N_TAPS
+
+TAPS_ROWS, MATRIX_ROWS = 1024, 128  # parts of gradients that a program adds at a time
+WEIGHTS = "tf32"  # precision of the products that make the gradients of the first two matrices
+_SHARED, _OWN = 2, 3  # dimensions of a matrix of all images, and of one for each
+
+
+class FusedImage:
+    """Images of one size from their latents, differentiable, on a graphics card.
+
+    Args:
+        architecture: The networks' architecture.
+        device: The card; with Triton's interpreter the CPU.
+    """
+
+    def __init__(self, architecture: LatentPyramid, device: torch.device | str) -> None:
+        self._plan = ImagePlan(architecture, torch.device(device))
+
+    def __call__(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Samples in [0, 1], not clipped: float32 [images, channels, height, width].
+
+        Args:
+            latents: float32 [images, latents], contiguous; hyperlatents do not matter.
+            matrices: All matrices in the architecture's wire order, in units of one: float32 [rows, columns]
+                of all images, or [images, rows, columns] of each one; contiguous.
+        """
+        named = dict(zip(self._plan.architecture.matrices, matrices, strict=True))
+        none = latents.new_empty(0, N_TAPS)
+        # torch leaves `Function.apply` without types.
+        samples: torch.Tensor = _Image.apply(  # type: ignore[no-untyped-call]
+            self._plan,
+            latents,
+            named.get("filters", none),
+            named.get("upsampling", none),
+            named["synthesis0"],
+            named["synthesis1"],
+            *(named[name] for name in self._plan.architecture.residual_matrices),
+        )
+        return samples
+
+
+class _Image(torch.autograd.Function):
+    """Latents → stack of levels at full size → two layers, pixel by pixel → residual layers."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: ImagePlan, latents: torch.Tensor, *matrices: torch.Tensor) -> torch.Tensor:
+        """Samples: float32 [images, channels, height, width]."""
+        stacks = _stacks(plan, latents, *matrices[:2])
+        samples = [_synthesised(plan, latents, stacks, *matrices[2:4])]
+        for n, matrix in enumerate(matrices[4:], 1):
+            samples.append(_residual(plan, samples[-1], matrix, n < len(matrices[4:])))
+        ctx.plan, ctx.n_matrices = plan, len(matrices)
+        ctx.save_for_backward(latents, *matrices, stacks, *samples[:-1])
+        return samples[-1]
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
+        """Gradients of the latents, zero for hyperlatents, and of the matrices."""
+        plan, (latents, *saved) = ctx.plan, ctx.saved_tensors
+        matrices, stacks, befores = (
+            saved[: ctx.n_matrices],
+            saved[ctx.n_matrices],
+            saved[ctx.n_matrices + 1 :],
+        )
+        by_samples, sums = upstream[0].contiguous(), plan.sums(len(latents))
+        parts = latents.new_empty(len(latents), sums.starts[-1])
+        for n in reversed(range(len(befores))):
+            by_samples = _residual_back(plan, befores[n], by_samples, matrices[4 + n], parts, n)
+        by_latents = torch.empty_like(latents)
+        by_latents[:, plan.latents_starts[-1] :] = 0
+        by_stacks = torch.empty_like(stacks)
+        _synthesised_back(plan, (latents, stacks), (by_latents, by_stacks), by_samples, matrices[2:4], parts)
+        tap_parts = _stacks_back(plan, (latents, stacks), (by_latents, by_stacks), matrices[:2])
+        gradients = _matrix_gradients(plan, parts, tap_parts)
+        found = [_like(gradient, matrix) for gradient, matrix in zip(gradients, matrices, strict=True)]
+        return None, by_latents, *found
+
+
+def _stride(matrix: torch.Tensor) -> int:
+    """Elements between the matrices of two images."""
+    return 0 if matrix.dim() == _SHARED else matrix.stride(0)
+
+
+def _like(gradient: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """The gradient of a matrix from those of each image."""
+    if matrix.dim() == _OWN:
+        return gradient
+    return gradient[0] if len(gradient) == 1 else gradient.sum(0)
+
+
+def _coarser(
+    plan: ImagePlan, n: int, latents: torch.Tensor, stacks: torch.Tensor
+) -> tuple[torch.Tensor, int]:
+    """Where the stack below a level is, or its gradient: the coarsest one is that level's latents."""
+    if n + 1 < len(plan.levels):
+        return stacks, plan.levels[n + 1].stack_start
+    return latents, plan.latents_starts[n + 1]
+
+
+def _stacks(
+    plan: ImagePlan, latents: torch.Tensor, filters: torch.Tensor, upsampling: torch.Tensor
+) -> torch.Tensor:
+    stacks = latents.new_empty(len(latents), plan.stacks_size)
+    for n in reversed(range(len(plan.levels))):
+        level, (coarse, coarse_start) = plan.levels[n], _coarser(plan, n, latents, stacks)
+        plane_kernels.stack_level[(level.n_programs, len(latents))](
+            latents, coarse, stacks, filters, upsampling, level.height, level.width, level.n_planes,
+            level.latents_start, coarse_start, level.stack_start, N_TAPS * n, latents.stride(0),
+            coarse.stride(0), stacks.stride(0), _stride(filters), _stride(upsampling),
+            HALVED=n == 0, BLOCK=plane_kernels.BLOCK,
+        )  # fmt: skip
+    return stacks
+
+
+def _stacks_back(
+    plan: ImagePlan,
+    values: tuple[torch.Tensor, torch.Tensor],
+    gradients: tuple[torch.Tensor, torch.Tensor],
+    taps: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """Set gradients of latents, from that of the finest stack; returns parts of the taps' gradients."""
+    (latents, stacks), (by_latents, by_stacks) = values, gradients
+    parts = latents.new_empty(len(latents), plan.n_tap_parts)
+    for n, level in enumerate(plan.levels):
+        coarse, coarse_start = _coarser(plan, n, latents, stacks)
+        by_coarse, _ = _coarser(plan, n, by_latents, by_stacks)
+        n_programs = level.n_doubling_back + level.n_own_blocks
+        plane_back_kernels.stack_level_back[(n_programs, len(latents))](
+            latents, coarse, by_latents, by_coarse, by_stacks, *taps, parts, level.height, level.width,
+            level.n_planes, level.n_together, level.latents_start, coarse_start, coarse_start, level.stack_start,
+            N_TAPS * n, level.part_start, latents.stride(0), coarse.stride(0), by_coarse.stride(0), by_stacks.stride(0),
+            *map(_stride, taps), parts.stride(0), BLOCK=plane_kernels.BLOCK, num_stages=1,
+        )  # fmt: skip
+    return parts
+
+
+def _synthesised(
+    plan: ImagePlan, latents: torch.Tensor, stacks: torch.Tensor, first: torch.Tensor, second: torch.Tensor
+) -> torch.Tensor:
+    height, width = plan.architecture.height, plan.architecture.width
+    samples = latents.new_empty(len(latents), plan.architecture.channels, height, width)
+    stack = stacks if plan.levels else latents
+    n_blocks = triton.cdiv(height * width, synthesis_kernels.BLOCK)
+    synthesis_kernels.synthesise[(n_blocks, len(latents))](
+        stack, first, second, samples, height, width, stack.stride(0), _stride(first), _stride(second),
+        **plan.networks, BLOCK=synthesis_kernels.BLOCK,
+    )  # fmt: skip
+    return samples
+
+
+def _synthesised_back(
+    plan: ImagePlan,
+    values: tuple[torch.Tensor, torch.Tensor],
+    gradients: tuple[torch.Tensor, torch.Tensor],
+    by_samples: torch.Tensor,
+    layers: Sequence[torch.Tensor],
+    parts: torch.Tensor,
+) -> None:
+    """Set the gradient of the finest stack, and both matrices' parts."""
+    stack, by_stack = (pair[1] if plan.levels else pair[0] for pair in (values, gradients))
+    height, width = plan.architecture.height, plan.architecture.width
+    sums, shapes = plan.sums(len(parts)), plan.shapes
+    synthesis_kernels.synthesise_back[(sums.n_synthesis, len(parts))](
+        stack, by_stack, by_samples, *layers, parts, height, width, stack.stride(0), by_stack.stride(0),
+        *map(_stride, layers), parts.stride(0), *sums.starts[:2], math.prod(shapes[0]) + math.prod(shapes[1]),
+        **plan.networks, CHUNKS=triton.cdiv(shapes[0][0], synthesis_kernels.CHUNK),
+        TILE=synthesis_kernels.TILE, WEIGHTS=WEIGHTS, num_stages=1,
+    )  # fmt: skip
+
+
+def _residual(plan: ImagePlan, before: torch.Tensor, matrix: torch.Tensor, rectify: bool) -> torch.Tensor:
+    after, (height, width) = torch.empty_like(before), before.shape[-2:]
+    residual_kernels.residual[(triton.cdiv(height * width, residual_kernels.BLOCK), len(before))](
+        before, after, matrix, height, width, _stride(matrix), CHANNELS=plan.architecture.channels,
+        RECTIFY=rectify, BLOCK=residual_kernels.BLOCK,
+    )  # fmt: skip
+    return after
+
+
+def _residual_back(
+    plan: ImagePlan,
+    before: torch.Tensor,
+    by_after: torch.Tensor,
+    matrix: torch.Tensor,
+    parts: torch.Tensor,
+    n: int,
+) -> torch.Tensor:
+    """The gradient of samples before residual layer n; sets the matrix's parts."""
+    by_before, (height, width) = torch.empty_like(before), before.shape[-2:]
+    sums = plan.sums(len(before))
+    residual_kernels.residual_back[(sums.n_residual, len(before))](
+        before, by_before, by_after, matrix, parts, height, width, _stride(matrix), parts.stride(0),
+        sums.starts[2 + n], CHANNELS=plan.architecture.channels, RECTIFIED=n > 0, TILE=residual_kernels.TILE,
+        N_ROWS=residual_kernels.N_ROWS,
+    )  # fmt: skip
+    return by_before
+
+
+def _matrix_gradients(plan: ImagePlan, parts: torch.Tensor, tap_parts: torch.Tensor) -> list[torch.Tensor]:
+    """The gradients of filters, of upsampling and of the other matrices of each image, from their parts."""
+    n_images, n_rows = len(parts), len(plan.levels)
+    sums, taps = plan.sums(n_images), parts.new_empty(2, n_images, n_rows, N_TAPS)
+    sizes = [n_images * math.prod(shape) for shape in plan.shapes]
+    others = parts.new_empty(sum(sizes))
+    if n_rows:
+        synthesis_kernels.sum_parts[(2 * n_rows, n_images)](
+            tap_parts, taps, sums.taps, tap_parts.stride(0), ROWS=TAPS_ROWS, COLUMNS=N_TAPS, num_warps=8
+        )
+    synthesis_kernels.sum_parts[(len(sums.matrices), n_images)](
+        parts, others, sums.matrices, parts.stride(0), ROWS=MATRIX_ROWS, COLUMNS=MATRIX_COLUMNS
+    )
+    split = zip(torch.split(others, sizes), plan.shapes, strict=True)
+    return [taps[0], taps[1], *(part.view(n_images, *shape) for part, shape in split)]

@@ -1,0 +1,305 @@
+"""Fits of family `cnn` on a graphics card: many images of one size in step, without a word from the host.
+
+The stretches are those of ../trainer.py. Each kind of step is recorded once as a CUDA graph and then played;
+between reports nothing is read back. On a CPU, where tests run the kernels in Triton's interpreter, steps are
+simply called.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.fused import latent_kernels as kernels
+from inr.cnn.fit.fused.context import FusedContext
+from inr.cnn.fit.fused.image import FusedImage, _Image
+from inr.cnn.fit.fused.soap import FusedSoap
+from inr.cnn.fit.fused.weight_bits import WeightBits
+from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.weights import ASSUMED_EXPONENT
+from inr.fit.hidden import sample_weights
+
+_BETAS = 0.8, 0.99
+_BLOCK = 1024  # latents or samples of a program
+_EAGER_STEPS = 2  # of a kind, before it is recorded
+
+
+class _Saved:
+    def save_for_backward(self, *tensors: torch.Tensor) -> None:
+        self.saved_tensors = tensors
+
+
+class _ImagePass:
+    def __init__(self, architecture, device):
+        self.plan, self.names = FusedImage(architecture, device), list(architecture.matrices)
+
+    def forward(self, latents, matrices):
+        saved, named = _Saved(), dict(zip(self.names, matrices, strict=True))
+        residuals = [named[name] for name in self.plan.architecture.residual_matrices]
+        own = [named[name] for name in ("filters", "upsampling", "synthesis0", "synthesis1")]
+        return _Image.forward(saved, self.plan, latents, *own, *residuals), saved
+
+    def backward(self, saved, errors):
+        _, by_latents, *found = _Image.backward(saved, errors)
+        return by_latents, found
+
+
+class FusedFits:
+    """Fits on their way.
+
+    Args:
+        images: uint8 [height, width, channels] each, all of one size.
+        architecture: The architecture of each image's network.
+        settings: Length and rates.
+        rd_lambda: λ of the loss.
+        seeds: Seed of each image's noise.
+        device: The device.
+        visible: For each image bool [height, width], or None; see `FitRequest`.
+        exact: Multiply in float32 throughout.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        architecture: LatentPyramid,
+        settings: PyramidSettings,
+        *,
+        rd_lambda: float,
+        seeds: Sequence[int],
+        device: torch.device,
+        visible: Sequence[NDArray[np.bool_] | None] | None = None,
+        exact: bool = False,
+    ) -> None:
+        self.architecture, self._settings, self._device = architecture, settings, device
+        self.n_images = len(images)
+        self._n_pixels = architecture.width * architecture.height
+        self._per_bit = rd_lambda / self._n_pixels
+        stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
+        self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
+        self._shares = self._sample_shares(visible or [None] * len(images))
+        self._context = FusedContext(architecture, device, exact=exact)
+        self._image = _ImagePass(architecture, device)
+        n_latents, batch = architecture.n_latents, self.n_images
+        self.latents = torch.zeros(batch, n_latents, device=device)
+        self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
+        self._softened = torch.zeros_like(self.latents)
+        self._seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
+        shapes = list(architecture.matrices.values())
+        names = list(architecture.matrices)
+        known = [
+            torch.tensor(architecture.known(name)).float().flatten() * 2.0 ** -architecture.exponent(name)
+            for name in names
+        ]
+        self.known = torch.cat(known).to(device)
+        self.weights = self.known.repeat(batch, 1)
+        self._shapes = shapes
+        blocks = [(grid.columns.start, grid.columns.stop) for grid in architecture.grids]
+        self._soap = FusedSoap(
+            shapes,
+            batch,
+            device,
+            rates=[NETWORK_SHARES.get(name, 1.0) for name in names],
+            splits={names.index("parents"): blocks},
+        )
+        self._weight_bits = WeightBits(shapes, batch, device)
+        assumed = 2.0**ASSUMED_EXPONENT
+        self.factors = torch.full((batch, len(shapes)), assumed, device=device)  # 2**exponent of matrices
+        self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
+        self._counter = torch.zeros(1, dtype=torch.int64, device=device)
+        self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
+        self._cost_shares = torch.tensor([[self._per_bit, 1.0]], device=device).repeat(batch, 1)
+        self._best = torch.full((batch,), math.inf, device=device)
+        self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
+        self._called: dict[tuple[str, bool], int] = {}
+        self._graphs: dict[tuple[str, bool], torch.cuda.CUDAGraph] = {}
+
+    def _sample_shares(self, visible: Sequence[NDArray[np.bool_] | None]) -> torch.Tensor | None:
+        if all(each is None for each in visible):
+            return None
+        channels, height, width = self._targets.shape[1:]
+        shares = [
+            np.ones((height, width, channels), np.float32) if each is None else sample_weights(each, channels)
+            for each in visible
+        ]
+        stacked = np.ascontiguousarray(np.moveaxis(np.stack(shares), -1, 1))
+        return torch.from_numpy(stacked).to(self._device)
+
+    def _rows(self) -> list[list[float]]:
+        """What changes from step to step, a row for each."""
+        settings, rows = self._settings, []
+        first, n_steps = settings.n_together, settings.n_steps
+        for index in range(n_steps):
+            row = [0.0] * kernels.N_COLUMNS
+            if index < first:
+                progress = index / first
+                temperature = settings.warmest + (settings.coldest - settings.warmest) * progress
+                rate = settings.rate(progress)
+                row[kernels.TEMPERATURE] = temperature
+                row[kernels.SCALE] = 0.5 / math.tanh(0.5 / temperature)
+                row[kernels.WIDTH] = settings.widest + (settings.narrowest - settings.widest) * progress
+                row[kernels.RATE] = rate * settings.latent_rate
+                row[kernels.FIRST_CORRECTION] = 1 / (1 - _BETAS[0] ** (index + 1))
+                row[kernels.SECOND_CORRECTION] = 1 / (1 - _BETAS[1] ** (index + 1))
+            else:
+                rate = settings.rate_of_tail((index - first) / (n_steps - first))
+            row[kernels.WEIGHTS_RATE] = rate * settings.network_rate
+            rows.append(row)
+        return rows
+
+    def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:
+        """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
+        parts = torch.split(weights, [math.prod(shape) for shape in self._shapes], dim=-1)
+        return [part.unflatten(-1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def _play(self, kind: str, step: Callable[[bool], None], refresh: bool = False) -> None:
+        """Take a step: record it when it has been called a few times, play it from then on."""
+        key = (kind, refresh)
+        if key in self._graphs:
+            self._graphs[key].replay()
+            return
+        self._called[key] = self._called.get(key, 0) + 1
+        if self._device.type != "cuda" or self._called[key] <= _EAGER_STEPS:
+            step(refresh)
+            return
+        torch.cuda.synchronize(self._device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step(refresh)
+        self._graphs[key] = graph
+        graph.replay()
+
+    def _distortion(self, samples: torch.Tensor) -> torch.Tensor:
+        """Set the mean squared errors; return their gradients for the samples."""
+        errors = torch.empty_like(samples)
+        n_samples = samples[0].numel()
+        n_blocks = -(-n_samples // _BLOCK)
+        partial = torch.empty(self.n_images, n_blocks, device=self._device)
+        shares = self._targets if self._shares is None else self._shares
+        kernels.distortion[(n_blocks, self.n_images)](
+            samples, self._targets, shares, errors, partial, n_samples, self._shares is not None, _BLOCK
+        )
+        torch.sum(partial, 1, out=self.mse)
+        return errors
+
+    def _together_step(self, refresh: bool) -> None:
+        n_latents, n_blocks = self.architecture.n_latents, -(-self.architecture.n_latents // _BLOCK)
+        kernels.soften[(n_blocks, self.n_images)](
+            self.latents, self._schedule, self._counter, self._seeds, self._softened, n_latents, _BLOCK
+        )
+        matrices = self.matrices(self.weights)
+        own = matrices[: len(CONTEXT_MATRICES)]
+        bits, by_bits, of_context = self._context.with_gradients(self._softened, own)
+        samples, saved = self._image.forward(self._softened, matrices)
+        errors = self._distortion(samples)
+        by_distortion, of_image = self._image.backward(saved, errors)
+        weight_bits, of_weights, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
+        self.bits.copy_(bits + weight_bits)
+        kernels.update_latents[(n_blocks, self.n_images)](
+            self.latents, by_bits, by_distortion, self._cost_shares, *self._moments, self._schedule,
+            self._counter, self._seeds, n_latents, *_BETAS, _BLOCK,
+        )  # fmt: skip
+        self._update_weights(of_context, of_image, of_weights, refresh)
+
+    def _update_weights(
+        self,
+        of_context: Sequence[torch.Tensor],
+        of_image: Sequence[torch.Tensor],
+        of_weights: torch.Tensor,
+        refresh: bool,
+    ) -> None:
+        flat = torch.cat([matrix.flatten(1) * self._per_bit for matrix in of_context], dim=1)
+        flat = torch.cat([flat, *(matrix.flatten(1) for matrix in of_image)], dim=1)
+        gradients = torch.add(flat, of_weights, alpha=self._per_bit)
+        rate = self._schedule.index_select(0, self._counter)[0, kernels.WEIGHTS_RATE]
+        self._soap.step(self.weights, gradients, rate, refresh=refresh)
+        self._counter += 1
+
+    def _tail_step(self, refresh: bool) -> None:
+        weight_bits, of_weights, rounded = self._weight_bits(
+            self.weights, self.known, self.factors, rounded=True
+        )
+        matrices = self.matrices(rounded)
+        bits, _, of_context = self._context.with_gradients(self.latents, matrices[: len(CONTEXT_MATRICES)])
+        samples, saved = self._image.forward(self.latents, matrices)
+        _, of_image = self._image.backward(saved, self._distortion(samples))
+        self.bits.copy_(bits + weight_bits)
+        better = self._note_cost()
+        torch.where(better[:, None], self.weights, self._best_weights, out=self._best_weights)
+        self._update_weights(of_context, of_image, of_weights, refresh)
+
+    def _note_cost(self) -> torch.Tensor:
+        """Note the costs that are the least so far; return whose they are, bool [B]."""
+        cost = self.mse + self._per_bit * self.bits
+        better = cost < self._best
+        torch.where(better, cost, self._best, out=self._best)
+        return better
+
+    def _look(self, _: bool) -> None:
+        """Keep the state of each image for which none before was better with its latents rounded."""
+        self._evaluate(self.latents.round(), self.weights)
+        weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
+        self.bits += weight_bits
+        better = self._note_cost()[:, None]
+        torch.where(better, self.latents, self._best_latents, out=self._best_latents)
+        torch.where(better, self.weights, self._best_weights, out=self._best_weights)
+
+    def _evaluate(self, latents: torch.Tensor, weights: torch.Tensor) -> None:
+        """Set bits of the latents, and mean squared errors."""
+        matrices = self.matrices(weights)
+        self.bits.copy_(self._context.with_gradients(latents, matrices[: len(CONTEXT_MATRICES)])[0])
+        self._distortion(self._image.forward(latents, matrices)[0])
+
+    def together(self, on_report: Callable[[int], bool]) -> bool:
+        """Fit latents and networks; return whether the fits go on."""
+        settings, n_steps = self._settings, self._settings.n_together
+        for index in range(n_steps):
+            self._play("together", self._together_step, self._soap.refreshes(index))
+            if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
+                return False
+            if index / n_steps > 2 / 3 and (n_steps - index - 1) % settings.check_steps == 0:
+                self._play("look", self._look)
+        if n_steps:
+            found = self._best.isfinite()[:, None]
+            torch.where(found, self._best_latents, self.latents, out=self.latents)
+            torch.where(found, self._best_weights, self.weights, out=self.weights)
+        return True
+
+    def round_latents(self) -> None:
+        """Round the latents for good."""
+        self.latents.copy_(self.latents.round().clamp(-MAX_LATENT, MAX_LATENT))
+
+    def costs_of_exponents(self, number: int, exponents: Sequence[int]) -> torch.Tensor:
+        """Cost of each image with one matrix rounded to steps of each exponent: float32 [exponents, B]."""
+        at = sum(math.prod(shape) for shape in self._shapes[:number])
+        place = slice(at, at + math.prod(self._shapes[number]))
+        costs = []
+        for exponent in exponents:
+            factors = torch.zeros_like(self.factors)
+            factors[:, number] = 2.0**exponent if exponent else 0.0
+            bits, _, rounded = self._weight_bits(self.weights, self.known, factors, rounded=True)
+            weights = self.weights.clone()
+            weights[:, place] = rounded[:, place]
+            matrices = self.matrices(weights)
+            if number < len(CONTEXT_MATRICES):
+                own = matrices[: len(CONTEXT_MATRICES)]
+                costs.append(self._per_bit * (bits + self._context.with_gradients(self.latents, own)[0]))
+            else:
+                self._distortion(self._image.forward(self.latents, matrices)[0])
+                costs.append(self.mse + self._per_bit * bits)
+        return torch.stack(costs)
+
+    def networks_alone(self, on_report: Callable[[int], bool]) -> bool:
+        """Fit the networks with rounded weights; return whether the fits go on."""
+        first, n_steps = self._settings.n_together, self._settings.n_steps
+        self._best.fill_(math.inf)
+        for index in range(first, n_steps):
+            self._play("tail", self._tail_step, self._soap.refreshes(index))
+            if (index + 1) % self._settings.report_steps == 0 and not on_report(index + 1):
+                return False
+        found = self._best.isfinite()[:, None]
+        torch.where(found, self._best_weights, self.weights, out=self.weights)
+        return True
