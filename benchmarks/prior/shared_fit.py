@@ -1,294 +1,166 @@
-"""One set of networks for many crops, each of which has latents of its own."""
+"""Networks that files are to be differences from: fitted to many crops at once on a graphics card.
+
+Every crop has latents, and networks, of its own, and the difference of its networks from the shared ones costs
+bits in its loss, as in the fit of a file. All crops take a step; then the shared networks take one along the
+mean gradient, and every crop's networks go along with them. So the shared networks become those from which fits
+get far for few bits.
+"""
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.prior.crops import Crop
 from benchmarks.prior.entries import entry_of
 from benchmarks.prior.start import deepened, of_luminance
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.losses import Losses
-from inr.cnn.fit.schedule import soft_round
-from inr.cnn.fit.soap import Soap
+from inr.cnn.fit.fused.soap import FusedSoap
+from inr.cnn.fit.fused.trainer import FusedFits
+from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings
 from inr.cnn.grids import MAX_LEVELS, grids_of, kept_columns
 from inr.cnn.prior import NO_GAIN, Prior
 
 N_LEVELS = (7, 7, 7, 8, 9)  # of the crops in turn: an image has as many as its size asks for
-WARMEST, COLDEST = 0.3, 0.1
-WIDEST, NARROWEST = 0.204, 0.17
-LATENT_RATE, NETWORK_RATE = 0.25, 1.5e-3
-WARM_UP = 0.06  # share of a run before networks change, and again in which their rate rises
-BETAS = 0.8, 0.99
-
-
-class LossesInTurn:
-    """The compiled losses of a CPU, of one crop after the other; see `PlainLosses`."""
-
-    def __init__(self, shape: LatentPyramid) -> None:
-        from inr.cnn.fit.compiled.losses import CompiledLosses
-
-        self._losses = CompiledLosses(shape, None)
-
-    def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bits of each crop's latents: float32 [crops] from [crops, latents]."""
-        return torch.stack([self._losses.bits(each, matrices) for each in latents])
-
-    def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Samples of each crop: float32 [crops, channels, height, width]."""
-        return torch.stack([self._losses.image(each, matrices) for each in latents])
-
-
-def _losses(shape: LatentPyramid, device: str) -> Losses:
-    if device == "cpu":
-        return LossesInTurn(shape)
-    from inr.cnn.fit.fused.losses import FusedLosses
-
-    return FusedLosses(shape, torch.device(device))
-
-
-def _soap(
-    names: Sequence[str],
-    flat: torch.Tensor,
-    matrices: Sequence[torch.Tensor],
-    shares: Sequence[float],
-    device: str,
-) -> Callable[[Sequence[torch.Tensor], float], None]:
-    """An optimiser: it takes the gradients of the matrices, and the rate."""
-    if device == "cpu":
-        soap = Soap(matrices, rates=shares)
-
-        def step(gradients: Sequence[torch.Tensor], rate: float) -> None:
-            for matrix, gradient in zip(matrices, gradients, strict=True):
-                matrix.grad = gradient
-            soap.step(rate)
-
-        return step
-    from inr.cnn.fit.fused.soap import FusedSoap
-
-    blocks = [(grid.columns.start, grid.columns.stop) for grid in grids_of(MAX_LEVELS)]
-    shapes = [(matrix.shape[0], matrix.shape[1]) for matrix in matrices]
-    fused = FusedSoap(shapes, 1, device, rates=shares, splits={names.index("parents"): blocks})
-    n_steps = 0
-
-    def fused_step(gradients: Sequence[torch.Tensor], rate: float) -> None:
-        nonlocal n_steps
-        together = torch.cat([gradient.flatten() for gradient in gradients])[None]
-        fused.step(flat, together, torch.tensor(rate, device=device), refresh=fused.refreshes(n_steps))
-        n_steps += 1
-
-    return fused_step
-
-
-@dataclass
-class _Group:
-    """The crops of one number of levels.
-
-    Attributes:
-        losses: Bits and image.
-        targets: uint8 [crops, channels, height, width].
-        state: Latents and their two moments: float32 [3, crops, latents].
-        n_visits: Steps that each crop has had.
-    """
-
-    shape: LatentPyramid
-    losses: Losses
-    targets: torch.Tensor
-    state: torch.Tensor
-    n_visits: int = 0
+SHARED_RATE, OWN_RATE = 5e-3, 5e-3  # of the shared networks' steps, and of the differences'
 
 
 class SharedFit:
-    """Networks for all crops, and latents for each.
+    """Networks for all crops, and latents and differences for each.
 
     Args:
         crops: uint8 [height, width, channels] each, all of one size.
         start: The prior to begin with.
         rd_lambda: λ of the loss.
-        device: "cpu" or "cuda".
-        threads: Threads of a CPU, a crop for each.
-        crops_per_step: Crops whose gradients make a step.
+        n_steps: Steps of each crop.
+        device: The device.
     """
 
     def __init__(
-        self,
-        crops: Sequence[Crop],
-        start: Prior,
-        rd_lambda: float,
-        *,
-        device: str,
-        threads: int,
-        crops_per_step: int,
+        self, crops: Sequence[Crop], start: Prior, rd_lambda: float, n_steps: int, *, device: str
     ) -> None:
-        self._rd_lambda, self._device, self._crops_per_step = rd_lambda, device, crops_per_step
-        self._pool = ThreadPoolExecutor(threads) if device == "cpu" else None
-        self._generator = torch.Generator(device).manual_seed(0)
-        self._draw = np.random.default_rng(1)
+        self._rd_lambda, self._n_steps, self._device = rd_lambda, n_steps, torch.device(device)
         named = deepened(start, rd_lambda, torch.Generator().manual_seed(0))
         self._prior = replace(start, n_levels=MAX_LEVELS)
-        self.names = tuple(named)
-        self._flat = torch.cat([matrix.flatten() for matrix in named.values()])[None].to(device)
-        shapes = [(len(matrix), matrix.shape[1]) for matrix in named.values()]
-        parts = torch.split(self._flat[0], [rows * columns for rows, columns in shapes])
-        # They share the memory of `_flat`.
-        self.matrices = [
-            part.view(shape).detach().requires_grad_() for part, shape in zip(parts, shapes, strict=True)
-        ]
-        shares = [0.1 if name in ("filters", "upsampling") else 1.0 for name in named]
-        self._soap = _soap(self.names, self._flat, self.matrices, shares, device)
-        levels = [N_LEVELS[n % len(N_LEVELS)] for n in range(len(crops))]
-        self._groups = [
-            self._group([crop for crop, its in zip(crops, levels, strict=True) if its == n_levels], n_levels)
-            for n_levels in sorted(set(levels))
-        ]
-
-    def _group(self, mine: Sequence[Crop], n_levels: int) -> _Group:
-        height, width, channels = mine[0].shape
-        shape = LatentPyramid(
-            channels=channels, width=width, height=height, n_levels=n_levels, prior=self._prior, gain=NO_GAIN
+        self.names, self._shapes = tuple(named), [tuple(matrix.shape) for matrix in named.values()]
+        self.shared = torch.cat([matrix.flatten() for matrix in named.values()])[None].to(device)
+        height, width, channels = crops[0].shape
+        self._shape = LatentPyramid(
+            channels=channels, width=width, height=height, n_levels=MAX_LEVELS, prior=self._prior, gain=NO_GAIN
         )
-        targets = torch.tensor(np.moveaxis(np.stack(mine), -1, 1), device=self._device)
-        state = torch.zeros(3, len(mine), shape.n_latents, device=self._device)
-        losses = _losses(shape, self._device)
-        return _Group(shape, losses, targets, state)
+        blocks = [(grid.columns.start, grid.columns.stop) for grid in grids_of(MAX_LEVELS)]
+        self._soap = FusedSoap(
+            list(self._shape.matrices.values()),
+            1,
+            self._device,
+            rates=[NETWORK_SHARES.get(name, 1.0) for name in self.names],
+            splits={self.names.index("parents"): blocks},
+        )
+        self._rates = torch.zeros((), device=device)
+        levels = [N_LEVELS[n % len(N_LEVELS)] for n in range(len(crops))]
+        self._groups: list[tuple[FusedFits, torch.Tensor]] = []
+        for n_levels in sorted(set(levels)):
+            mine = [n for n, its in enumerate(levels) if its == n_levels]
+            shape = replace(self._shape, n_levels=n_levels)
+            fits = FusedFits(
+                [crops[n] for n in mine],
+                shape,
+                PyramidSettings(n_steps=n_steps, tail_fraction=0.0, network_rate=OWN_RATE),
+                rd_lambda=rd_lambda,
+                seeds=mine,
+                device=self._device,
+            )
+            self._groups.append((fits, self._places(n_levels).to(device)))
+        self._spread()
 
-    def _matrices_of(self, shape: LatentPyramid) -> list[torch.Tensor]:
-        """The matrices as crops of that shape have them, differentiable."""
-        columns = torch.tensor(kept_columns(shape.n_levels, MAX_LEVELS), device=self._device)
-        found = []
-        for name, matrix in zip(self.names, self.matrices, strict=True):
+    def _places(self, n_levels: int) -> torch.Tensor:
+        """Places among the shared weights of those that a pyramid of so many levels has."""
+        columns, found, start = kept_columns(n_levels, MAX_LEVELS), [], 0
+        for name, (rows, width) in zip(self.names, self._shapes, strict=True):
+            places = torch.arange(start, start + rows * width).view(rows, width)
+            start += rows * width
             if name == "parents":
-                matrix = matrix.index_select(1, columns)
+                places = places[:, columns]
             elif name in ("filters", "upsampling"):
-                matrix = matrix[: shape.n_levels - 1]
+                places = places[: n_levels - 1]
             elif name == "synthesis0":
-                matrix = torch.cat([matrix[:, : shape.n_levels], matrix[:, -1:]], dim=1)
-            found.append(matrix)
-        return found
+                places = torch.cat([places[:, :n_levels], places[:, -1:]], dim=1)
+            found.append(places.flatten())
+        return torch.cat(found)
 
-    def run(self, n_passes: int, minutes: float | None = None) -> Iterator[float]:
-        """Visit every crop so many times, or for so long, rates decaying along a cosine.
+    def _spread(self) -> None:
+        """Let every crop's networks be the shared ones."""
+        for fits, places in self._groups:
+            fits.known.copy_(self.shared[0, places])
+            fits.weights.copy_(fits.known.expand_as(fits.weights))
+
+    def run(self) -> Iterator[float]:
+        """Take all steps, rates decaying along a cosine.
 
         Yields:
-            The geometric mean of the crops' costs in each pass: 1000 · (MSE + λ · bpp).
+            The geometric mean of the crops' costs in each step: 1000 · (MSE + λ · bpp).
         """
-        began = time.monotonic()
-        for index in range(n_passes):
-            progress = index / n_passes
-            if minutes is not None:
-                progress = (time.monotonic() - began) / (60 * minutes)
-            if progress >= 1:
-                return
-            batches = [(group, rows) for group in self._groups for rows in self._batches_of(group)]
-            for visited in self._groups:
-                visited.n_visits += 1
-            total = torch.zeros((), device=self._device)
-            for n in self._draw.permutation(len(batches)):
-                group, rows = batches[n]
-                total = total + self._step(group, rows, progress)
-            yield 1000 * math.exp(float(total) / sum(len(group.targets) for group in self._groups))
+        n_crops = sum(fits.n_images for fits, _ in self._groups)
+        for index in range(self._n_steps):
+            gradient = torch.zeros_like(self.shared)
+            logarithms = torch.zeros((), device=self._device)
+            for fits, places in self._groups:
+                fits.take_step(index)
+                costs = fits.costs  # whose logarithms count, so that smooth crops do as much as detailed ones
+                gradient[0].index_add_(0, places, (fits.by_weight / costs[:, None]).sum(0) / n_crops)
+                logarithms += costs.log().sum()
+            before = self.shared.clone()
+            self._rates.fill_(SHARED_RATE * 0.5 * (1 + math.cos(math.pi * index / self._n_steps)))
+            self._soap.step(self.shared, gradient, self._rates, refresh=self._soap.refreshes(index))
+            change = (self.shared - before)[0]
+            for fits, places in self._groups:
+                fits.known += change[places]
+                fits.weights += change[places]
+            if index % 10 == 9 or index + 1 == self._n_steps:
+                yield 1000 * math.exp(float(logarithms) / n_crops)
 
-    def _batches_of(self, group: _Group) -> list[NDArray[np.int64]]:
-        n_crops = len(group.targets)
-        n_batches = max(1, round(n_crops / self._crops_per_step))
-        return np.array_split(self._draw.permutation(n_crops), n_batches)
+    def differences(self) -> torch.Tensor:
+        """Differences of the crops' weights from the shared ones, of the crops that have most of them."""
+        fits, _ = self._groups[-1]
+        return fits.weights - fits.known
 
-    def _step(self, group: _Group, rows: NDArray[np.int64], progress: float) -> torch.Tensor:
-        """Fit some crops of a group by a step; the sum of the logarithms of their costs."""
-        chosen = torch.tensor(rows, device=self._device)
-        latents, first, second = group.state[:, chosen]
-        logarithms, by_latent, by_matrix = self._gradients(group, latents, chosen, progress)
-        rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
-        first.lerp_(by_latent, 1 - BETAS[0])
-        second.lerp_(by_latent.square(), 1 - BETAS[1])
-        scale = (second / (1 - BETAS[1] ** group.n_visits)).sqrt() + 1e-12
-        latents -= rate * LATENT_RATE / (1 - BETAS[0] ** group.n_visits) * first / scale
-        group.state[:, chosen] = torch.stack([latents, first, second])
-        warmth = min(1.0, max(0.0, (progress - WARM_UP) / WARM_UP))
-        self._soap(by_matrix, warmth * rate * NETWORK_RATE)
-        return logarithms
+    def state(self) -> dict[str, Any]:
+        """Everything that a fit at another λ can go on from."""
+        latents = {fits.architecture.n_levels: fits.latents for fits, _ in self._groups}
+        return {"rd_lambda": self._rd_lambda, "latents": latents, "shared": self.matrices()}
 
-    def _gradients(
-        self, group: _Group, latents: torch.Tensor, chosen: torch.Tensor, progress: float
-    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Sum of the logarithms of the costs, and the gradients of their mean; a thread takes one crop."""
-        noise = torch.empty_like(latents).uniform_(-0.5, 0.5, generator=self._generator)
-        noise += torch.empty_like(latents).uniform_(-0.5, 0.5, generator=self._generator)
-
-        def part(places: slice) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
-            values = latents[places].clone().requires_grad_()
-            costs = self._costs(group, values, noise[places], chosen[places], progress)
-            logarithms = costs.log().sum()  # so that smooth crops count as much as detailed ones
-            by_latent, *by_matrix = torch.autograd.grad(logarithms / len(latents), [values, *self.matrices])
-            return logarithms.detach(), by_latent, tuple(by_matrix)
-
-        if self._pool is None:
-            parts = [part(slice(0, len(latents)))]
-        else:
-            parts = list(self._pool.map(part, [slice(n, n + 1) for n in range(len(latents))]))
-        found = list(zip(*parts, strict=True))
-        by_matrices = [torch.stack(of_one).sum(0) for of_one in zip(*found[2], strict=True)]
-        return torch.stack(found[0]).sum(), torch.cat(found[1]), by_matrices
-
-    def _costs(
-        self,
-        group: _Group,
-        values: torch.Tensor,
-        noise: torch.Tensor,
-        chosen: torch.Tensor,
-        progress: float,
-    ) -> torch.Tensor:
-        temperature = WARMEST + (COLDEST - WARMEST) * progress
-        width = WIDEST + (NARROWEST - WIDEST) * progress
-        wide = noise * (width * math.sqrt(6))
-        soft = soft_round(soft_round(values, temperature) + wide, temperature)
-        matrices = self._matrices_of(group.shape)
-        target = group.targets[chosen].float() / 255
-        error = group.losses.image(soft, matrices) - target
-        error = torch.where(target == 1, error.clamp_max(0), error)
-        error = torch.where(target == 0, error.clamp_min(0), error)
-        bits = group.losses.bits(soft, matrices)
-        n_pixels = target.shape[-1] * target.shape[-2]
-        return error.square().mean((1, 2, 3)) + self._rd_lambda / n_pixels * bits
-
-    def save(self, path: Path) -> None:
-        """Write everything that a fit at another λ can go on from."""
-        groups = {group.shape.n_levels: (group.state.cpu(), group.n_visits) for group in self._groups}
-        masters = [matrix.detach().cpu() for matrix in self.matrices]
-        torch.save({"rd_lambda": self._rd_lambda, "groups": groups, "masters": masters}, path)
-
-    def go_on_from(self, path: Path) -> None:
+    def go_on_from(self, state: dict[str, Any]) -> None:
         """Take over networks and latents of a fit at another λ to the same crops, in RGB if these are grey.
 
         Latents are in units of a step that goes with the root of λ, as in `presets.choose_pyramid`.
         """
-        saved = torch.load(path)
-        finer = math.sqrt(saved["rd_lambda"] / self._rd_lambda)
-        masters = dict(zip(self.names, saved["masters"], strict=True))
-        masters["synthesis0"][:, :-1] /= finer
-        if len(masters["synthesis1"]) > len(dict(zip(self.names, self.matrices, strict=True))["synthesis1"]):
-            masters = of_luminance(masters, self._prior)
-        with torch.no_grad():
-            for name, matrix in zip(self.names, self.matrices, strict=True):
-                matrix.copy_(masters[name])
-        for group in self._groups:
-            state, group.n_visits = saved["groups"][group.shape.n_levels]
-            scales = torch.tensor([finer, 1 / finer, 1 / finer**2])[:, None, None]
-            group.state.copy_(state * scales)
+        finer = math.sqrt(state["rd_lambda"] / self._rd_lambda)
+        named = {name: matrix.clone() for name, matrix in state["shared"].items()}
+        named["synthesis0"][:, :-1] /= finer
+        if len(named["synthesis1"]) > self._shape.channels:
+            named = of_luminance(named, self._prior)
+        self.shared.copy_(torch.cat([named[name].flatten() for name in self.names])[None])
+        self._spread()
+        for fits, _ in self._groups:
+            fits.latents.copy_(state["latents"][fits.architecture.n_levels] * finer)
 
-    def entry(self, rd_lambda: float) -> dict[str, Any]:
-        """The prior as priors.json has it."""
-        shape = replace(self._groups[-1].shape, n_levels=MAX_LEVELS)
-        named = {
-            name: matrix.detach().cpu().double()
-            for name, matrix in zip(self.names, self.matrices, strict=True)
+    def matrices(self) -> dict[str, torch.Tensor]:
+        """The shared networks by name, on the host."""
+        parts = torch.split(self.shared[0].cpu(), [rows * columns for rows, columns in self._shapes])
+        return {
+            name: part.view(shape).clone()
+            for name, part, shape in zip(self.names, parts, self._shapes, strict=True)
         }
-        return entry_of(named, shape, rd_lambda)
+
+    def entry(self) -> dict[str, Any]:
+        """The prior as priors.json has it."""
+        named = {name: matrix.double() for name, matrix in self.matrices().items()}
+        return entry_of(named, self._shape, self._rd_lambda)
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write what a later fit goes on from."""
+    torch.save(state, path)

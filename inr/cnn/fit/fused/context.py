@@ -9,7 +9,8 @@ from inr.cnn.architecture import LatentPyramid
 from inr.cnn.arithmetic import NEIGHBOURS
 from inr.cnn.fit.fused import context_kernels as kernels
 
-_PROGRAMS = 1 << 10  # of one image, at most about so many: a program takes tiles one after another
+_PROGRAMS = 1 << 13  # of all images, about so many: a program takes tiles one after another
+_MOST_PROGRAMS = 1 << 10  # of one image
 _BLOCK = 256  # latents of a program that gathers gradients
 _NUMBERS, _ROWS = 64, 32  # of a program that adds partial sums
 
@@ -20,13 +21,16 @@ class FusedContext:
     Args:
         architecture: The architecture of each image's network.
         device: The device of all tensors.
+        batch: Images at a time, about; it sets how the work is shared out.
         exact: Multiply in float32 throughout, in place of tensor cores' shorter numbers in gradients.
     """
 
-    def __init__(self, architecture: LatentPyramid, device: torch.device, *, exact: bool = False) -> None:
+    def __init__(
+        self, architecture: LatentPyramid, device: torch.device, *, batch: int = 1, exact: bool = False
+    ) -> None:
         self._architecture, self._device = architecture, device
         self._precision = ("ieee", "ieee") if exact else ("tf32x3", "tf32")
-        tables = _Tables(architecture)
+        tables = _Tables(architecture, min(_MOST_PROGRAMS, max(1, _PROGRAMS // batch)))
         self.n_latents, self.n_cells = architecture.n_latents, tables.n_cells
         self._n_programs, self._n_tiles_each = len(tables.programs), tables.n_tiles_each
         self._n_blocks = len(tables.blocks)
@@ -111,12 +115,12 @@ def _is_row_major(matrix: torch.Tensor) -> bool:
 class _Tables:
     """What kernels look up, as lists of integers."""
 
-    def __init__(self, architecture: LatentPyramid) -> None:
+    def __init__(self, architecture: LatentPyramid, n_programs: int) -> None:
         grids, shapes = architecture.grids, architecture.grid_shapes
         n_tiles = [
             -(-height // kernels.TILE_ROWS) * -(-width // kernels.TILE_COLUMNS) for height, width in shapes
         ]
-        self.n_tiles_each = max(1, -(-sum(n_tiles) // _PROGRAMS))
+        self.n_tiles_each = max(1, -(-sum(n_tiles) // n_programs))
         offsets = [0]
         for height, width in shapes:
             offsets.append(offsets[-1] + height * width)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import triton
 from torch.autograd.function import once_differentiable
 
 from inr.cnn.architecture import LatentPyramid
@@ -67,15 +66,11 @@ class _Image(torch.autograd.Function):
         return samples[-1]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         """Gradients of the latents, zero for hyperlatents, and of the matrices."""
         plan, (latents, *saved) = ctx.plan, ctx.saved_tensors
-        matrices, stacks, befores = (
-            saved[: ctx.n_matrices],
-            saved[ctx.n_matrices],
-            saved[ctx.n_matrices + 1 :],
-        )
+        matrices, (stacks, *befores) = saved[: ctx.n_matrices], saved[ctx.n_matrices :]
         by_samples, sums = upstream[0].contiguous(), plan.sums(len(latents))
         parts = latents.new_empty(len(latents), sums.starts[-1])
         for n in reversed(range(len(befores))):
@@ -141,9 +136,10 @@ def _stacks_back(
         n_programs = level.n_doubling_back + level.n_own_blocks
         plane_back_kernels.stack_level_back[(n_programs, len(latents))](
             latents, coarse, by_latents, by_coarse, by_stacks, *taps, parts, level.height, level.width,
-            level.n_planes, level.n_together, level.latents_start, coarse_start, coarse_start, level.stack_start,
-            N_TAPS * n, level.part_start, latents.stride(0), coarse.stride(0), by_coarse.stride(0), by_stacks.stride(0),
-            *map(_stride, taps), parts.stride(0), BLOCK=plane_kernels.BLOCK, num_stages=1,
+            level.n_planes, level.n_together, level.latents_start, coarse_start, coarse_start,
+            level.stack_start, N_TAPS * n, level.part_start, latents.stride(0), coarse.stride(0),
+            by_coarse.stride(0), by_stacks.stride(0), *map(_stride, taps), parts.stride(0),
+            BLOCK=plane_kernels.BLOCK, num_stages=1,
         )  # fmt: skip
     return parts
 
@@ -154,7 +150,7 @@ def _synthesised(
     height, width = plan.architecture.height, plan.architecture.width
     samples = latents.new_empty(len(latents), plan.architecture.channels, height, width)
     stack = stacks if plan.levels else latents
-    n_blocks = triton.cdiv(height * width, synthesis_kernels.BLOCK)
+    n_blocks = -(-height * width // synthesis_kernels.BLOCK)
     synthesis_kernels.synthesise[(n_blocks, len(latents))](
         stack, first, second, samples, height, width, stack.stride(0), _stride(first), _stride(second),
         **plan.networks, BLOCK=synthesis_kernels.BLOCK,
@@ -177,14 +173,14 @@ def _synthesised_back(
     synthesis_kernels.synthesise_back[(sums.n_synthesis, len(parts))](
         stack, by_stack, by_samples, *layers, parts, height, width, stack.stride(0), by_stack.stride(0),
         *map(_stride, layers), parts.stride(0), *sums.starts[:2], math.prod(shapes[0]) + math.prod(shapes[1]),
-        **plan.networks, CHUNKS=triton.cdiv(shapes[0][0], synthesis_kernels.CHUNK),
+        **plan.networks, CHUNKS=-(-shapes[0][0] // synthesis_kernels.CHUNK),
         TILE=synthesis_kernels.TILE, WEIGHTS=WEIGHTS, num_stages=1,
     )  # fmt: skip
 
 
 def _residual(plan: ImagePlan, before: torch.Tensor, matrix: torch.Tensor, rectify: bool) -> torch.Tensor:
     after, (height, width) = torch.empty_like(before), before.shape[-2:]
-    residual_kernels.residual[(triton.cdiv(height * width, residual_kernels.BLOCK), len(before))](
+    residual_kernels.residual[(-(-height * width // residual_kernels.BLOCK), len(before))](
         before, after, matrix, height, width, _stride(matrix), CHANNELS=plan.architecture.channels,
         RECTIFY=rectify, BLOCK=residual_kernels.BLOCK,
     )  # fmt: skip

@@ -7,7 +7,7 @@ make the gradients of the taps, of which each program leaves its part.
 
 # Triton knows neither starred expressions nor types of its kernels.
 # ruff: noqa: RUF005, B007
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: ignore-errors
 import triton
 import triton.language as tl
 

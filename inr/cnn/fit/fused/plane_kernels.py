@@ -1,18 +1,18 @@
 """Kernels that make a level's stack of planes from the coarser one; plane_back_kernels.py has the gradients.
 
 A stack has a level's filtered latents as its first plane; the others are the coarser stack, twice as large.
-Planes are in order or halved: then the even columns of a row come first and the odd ones after them. Halved are
-the doubled planes of the finest stack, and those of every gradient of a stack, so that neighbouring threads
-meet neighbouring values when they go by columns of the coarser plane.
+Planes are in order or halved: then the even columns of a row come first and the odd ones after them. Halved
+are the doubled planes of the finest stack, and those of every gradient of a stack, so that neighbouring
+threads meet neighbouring values when they go by columns of the coarser plane.
 
-A program does a block of positions of planes of one image: programs for the coarser stack's planes come first,
-then those for the level's own latents. All is linear, so that gradients need the planes alone. Starts and
-strides are in elements.
+A program does a block of positions of one plane of one image: programs for the coarser stack's planes come
+first, then those for the level's own latents. All is linear, so that gradients need the planes alone. Starts
+and strides are in elements.
 """
 
 # Triton knows neither starred expressions nor types of its kernels.
 # ruff: noqa: RUF005
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: ignore-errors
 import triton
 import triton.language as tl
 

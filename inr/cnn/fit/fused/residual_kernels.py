@@ -6,7 +6,7 @@ A layer adds to samples, float32 [channels, height, width] of each image, their 
 
 # Triton knows neither starred expressions nor types of its kernels.
 # ruff: noqa: RUF005
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: ignore-errors
 import triton
 import triton.language as tl
 

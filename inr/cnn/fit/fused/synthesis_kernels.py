@@ -8,7 +8,7 @@ Pixels are in order; planes but the first are halved, see plane_kernels.py.
 
 # Triton knows neither starred expressions nor types of its kernels.
 # ruff: noqa: RUF005, B007
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: ignore-errors
 import triton
 import triton.language as tl
 

@@ -35,11 +35,12 @@ class _Saved:
 
 class _ImagePass:
     def __init__(self, architecture, device):
-        self.plan, self.names = FusedImage(architecture, device), list(architecture.matrices)
+        fused = FusedImage(architecture, device)
+        self.plan, self.names, self.architecture = fused._plan, list(architecture.matrices), architecture
 
     def forward(self, latents, matrices):
         saved, named = _Saved(), dict(zip(self.names, matrices, strict=True))
-        residuals = [named[name] for name in self.plan.architecture.residual_matrices]
+        residuals = [named[name] for name in self.architecture.residual_matrices]
         own = [named[name] for name in ("filters", "upsampling", "synthesis0", "synthesis1")]
         return _Image.forward(saved, self.plan, latents, *own, *residuals), saved
 
@@ -81,7 +82,7 @@ class FusedFits:
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
-        self._context = FusedContext(architecture, device, exact=exact)
+        self._context = FusedContext(architecture, device, batch=len(images), exact=exact)
         self._image = _ImagePass(architecture, device)
         n_latents, batch = architecture.n_latents, self.n_images
         self.latents = torch.zeros(batch, n_latents, device=device)
@@ -114,6 +115,7 @@ class FusedFits:
         self._cost_shares = torch.tensor([[self._per_bit, 1.0]], device=device).repeat(batch, 1)
         self._best = torch.full((batch,), math.inf, device=device)
         self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
+        self.by_weight = torch.zeros_like(self.weights)  # gradients of cost by way of what the networks do
         self._called: dict[tuple[str, bool], int] = {}
         self._graphs: dict[tuple[str, bool], torch.cuda.CUDAGraph] = {}
 
@@ -154,6 +156,15 @@ class FusedFits:
         """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
         parts = torch.split(weights, [math.prod(shape) for shape in self._shapes], dim=-1)
         return [part.unflatten(-1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    @property
+    def costs(self) -> torch.Tensor:
+        """The loss of each image in the last step: float32 [B]."""
+        return self.mse + self._per_bit * self.bits
+
+    def take_step(self, index: int) -> None:
+        """Take step `index` of the stretch in which latents and networks are fitted together."""
+        self._play("together", self._together_step, self._soap.refreshes(index))
 
     def _play(self, kind: str, step: Callable[[bool], None], refresh: bool = False) -> None:
         """Take a step: record it when it has been called a few times, play it from then on."""
@@ -211,9 +222,9 @@ class FusedFits:
         of_weights: torch.Tensor,
         refresh: bool,
     ) -> None:
-        flat = torch.cat([matrix.flatten(1) * self._per_bit for matrix in of_context], dim=1)
-        flat = torch.cat([flat, *(matrix.flatten(1) for matrix in of_image)], dim=1)
-        gradients = torch.add(flat, of_weights, alpha=self._per_bit)
+        parts = [matrix.flatten(1) * self._per_bit for matrix in of_context]
+        torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
+        gradients = torch.add(self.by_weight, of_weights, alpha=self._per_bit)
         rate = self._schedule.index_select(0, self._counter)[0, kernels.WEIGHTS_RATE]
         self._soap.step(self.weights, gradients, rate, refresh=refresh)
         self._counter += 1
@@ -257,7 +268,7 @@ class FusedFits:
         """Fit latents and networks; return whether the fits go on."""
         settings, n_steps = self._settings, self._settings.n_together
         for index in range(n_steps):
-            self._play("together", self._together_step, self._soap.refreshes(index))
+            self.take_step(index)
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
                 return False
             if index / n_steps > 2 / 3 and (n_steps - index - 1) % settings.check_steps == 0:
