@@ -49,7 +49,12 @@ class SharedFit:
         self.shared = torch.cat([matrix.flatten() for matrix in named.values()])[None].to(device)
         height, width, channels = crops[0].shape
         self._shape = LatentPyramid(
-            channels=channels, width=width, height=height, n_levels=MAX_LEVELS, prior=self._prior, gain=NO_GAIN
+            channels=channels,
+            width=width,
+            height=height,
+            n_levels=MAX_LEVELS,
+            prior=self._prior,
+            gain=NO_GAIN,
         )
         blocks = [(grid.columns.start, grid.columns.stop) for grid in grids_of(MAX_LEVELS)]
         self._soap = FusedSoap(

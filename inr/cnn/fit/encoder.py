@@ -1,16 +1,24 @@
-"""Family `cnn`: an image → a fitted, rounded network with its side information."""
+"""Family `cnn`: images → fitted, rounded networks with their side information."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from inr.cnn.fit.presets import choose_pyramid, choose_settings
 from inr.cnn.fit.trainer import fit_pyramid
 from inr.errors import InrError
-from inr.fit.requests import FitRequest, Fitted, GoesOn, OnReports, one_by_one
+from inr.fit.requests import FitReport, FitRequest, Fitted, GoesOn, OnReports, one_by_one
 
 
 def fit_cnn(requests: Sequence[FitRequest], *, device: str, on_reports: OnReports) -> list[Fitted | InrError]:
-    """Fit a latent pyramid to each request's image; see `encoder.Fitter.fit`."""
-    return one_by_one(_fit_one, requests, device=device, on_reports=on_reports)
+    """Fit a latent pyramid to each request's image; see `encoder.Fitter.fit`.
+
+    On a graphics card, images of one size at one λ take their steps together.
+    """
+    if device == "cpu":
+        return one_by_one(_fit_one, requests, device=device, on_reports=on_reports)
+    found: dict[int, Fitted | InrError] = {}
+    for places in _alike(requests):
+        found.update(_fit_alike({place: requests[place] for place in places}, device, on_reports))
+    return [found[place] for place in range(len(requests))]
 
 
 def _fit_one(request: FitRequest, device: str, goes_on: GoesOn) -> Fitted | None:
@@ -24,3 +32,42 @@ def _fit_one(request: FitRequest, device: str, goes_on: GoesOn) -> Fitted | None
         goes_on=goes_on,
         visible=request.visible,
     )
+
+
+def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:
+    """Places of the requests, those together that can be fitted in step."""
+    groups: dict[object, list[int]] = {}
+    for place, request in enumerate(requests):
+        settings = choose_settings(request.preset, request.n_steps)
+        groups.setdefault((request.pixels.shape, request.rd_lambda, settings), []).append(place)
+    return list(groups.values())
+
+
+def _fit_alike(
+    requests: Mapping[int, FitRequest], device: str, on_reports: OnReports
+) -> dict[int, Fitted | InrError]:
+    """Fit requests in step, by place; one that is dropped goes along, and its result is left."""
+    from inr.cnn.fit.fused.fits import fit_together  # where there is no card, there may be no Triton
+
+    places, first = list(requests), next(iter(requests.values()))
+    dropped: dict[int, InrError] = {}
+
+    def goes_on(reports: Mapping[int, FitReport]) -> bool:
+        running = {places[n]: report for n, report in reports.items() if places[n] not in dropped}
+        dropped.update(on_reports(running))
+        return len(dropped) < len(places)
+
+    fitted = fit_together(
+        [request.pixels for request in requests.values()],
+        choose_pyramid(first.pixels, first.rd_lambda),
+        choose_settings(first.preset, first.n_steps),
+        rd_lambda=first.rd_lambda,
+        seeds=[request.seed for request in requests.values()],
+        device=device,
+        goes_on=goes_on,
+        visible=[request.visible for request in requests.values()],
+    )
+    found: dict[int, Fitted | InrError] = dict(dropped)
+    if fitted is not None:
+        found |= {place: its for place, its in zip(places, fitted, strict=True) if place not in dropped}
+    return found

@@ -24,6 +24,7 @@ from inr.cnn.fit.weights import NetworkWeights, symbol_bits
 from inr.fit.hidden import sample_weights
 from inr.fit.requests import FitReport, Fitted, GoesOn
 
+
 class PyramidFit:
     """One fit on its way; arguments as those of `fit_pyramid`."""
 

@@ -47,23 +47,22 @@ class FusedContext:
         self._constants = table([grid.columns.stop - 1 for grid in architecture.grids]).long()
         self._place_of_column = table([place for mine in columns for place in range(len(mine))]).long()
 
-    def __call__(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bits of each image's latents, differentiable: float32 [B].
-
-        Args:
-            latents: float32 [B, latents], in wire order of grids.
-            matrices: The context model's: float32 [rows, columns], shared, or [B, rows, columns].
-        """
-        result: torch.Tensor = _Bits.apply(self, latents, *matrices)  # type: ignore[no-untyped-call]
-        return result
-
     def with_gradients(
         self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Bits [B], their gradients for the latents [B, latents], and for each image's matrices."""
+        """Bits of images' latents, and their gradients.
+
+        Args:
+            latents: float32 [B, latents], in wire order of grids.
+            matrices: The context model's of each image: float32 [B, rows, columns], whose rows lie one after
+                another.
+
+        Returns:
+            Bits [B], their gradients for the latents [B, latents], and for each image's matrices
+            [B, rows, columns].
+        """
         n_images, device = len(latents), self._device
-        matrices = [matrix if _is_row_major(matrix) else matrix.contiguous() for matrix in matrices]
-        strides = [0 if matrix.dim() == 2 else matrix.stride(0) for matrix in matrices]
+        strides = [matrix.stride(0) for matrix in matrices]
         n_hidden, n_neighbours = matrices[3].shape[-1] - 1, len(NEIGHBOURS)
         n_columns = matrices[1].shape[-1]
         direct = torch.empty(n_images, self.n_latents, device=device)
@@ -96,7 +95,10 @@ class FusedContext:
 
         whole = sums.sum(1)
         own = [square(whole, kernels.OWN)[:, :n_hidden], square(whole, kernels.OWN_PAST)[:, :2]]
-        of_grids = [square(sums, kernels.PARENTS)[:, :, :n_hidden], square(sums, kernels.PARENTS_PAST)[:, :, :2]]
+        of_grids = [
+            square(sums, kernels.PARENTS)[:, :, :n_hidden],
+            square(sums, kernels.PARENTS_PAST)[:, :, :2],
+        ]
         parents = torch.cat(of_grids, dim=2)[:, self._grid_of_column, :, self._place_of_column]
         parents = parents.permute(1, 2, 0)
         constants = square(whole, kernels.CONSTANTS)[:, 2, :n_hidden, None]
@@ -105,11 +107,6 @@ class FusedContext:
         constants = parents[:, n_hidden:].index_select(2, self._constants).sum(2, keepdim=True)
         last = torch.cat([square(whole, kernels.LAST)[:, :2, :n_hidden], constants], dim=2)
         return [torch.cat(own, dim=1)[..., :n_neighbours], parents, hidden, last]
-
-
-def _is_row_major(matrix: torch.Tensor) -> bool:
-    """True if the rows of a matrix, or of each image's, lie one after another."""
-    return matrix.stride()[-2:] == (matrix.shape[-1], 1)
 
 
 class _Tables:
@@ -149,25 +146,3 @@ class _Tables:
             self.blocks += [(place, start) for start in range(0, height * width, _BLOCK)]
         self.n_children = [len(mine) for mine in found]
         self.children = [mine + [(0, 0, 0, 0)] * (kernels.SIDE - len(mine)) for mine in found]
-
-
-class _Bits(torch.autograd.Function):
-    """Bits, whose gradients are worked out with them."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, context: FusedContext, latents: torch.Tensor, *matrices: torch.Tensor
-    ) -> torch.Tensor:
-        bits, by_latent, by_matrix = context.with_gradients(latents, matrices)
-        ctx.shared = matrices[0].dim() == 2
-        ctx.save_for_backward(by_latent, *by_matrix)
-        return bits
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[Any, ...]:
-        by_latent, *by_matrix = ctx.saved_tensors
-        by_bits = gradients[0]
-        scaled = [by_bits[:, None, None] * matrix for matrix in by_matrix]
-        if ctx.shared:
-            scaled = [matrix.sum(0) for matrix in scaled]
-        return None, by_bits[:, None] * by_latent, *scaled

@@ -5,7 +5,6 @@ networks make of a tile stays in registers: no activation is written to memory. 
 gradients need nothing from outside, so the pass that counts them works them out too.
 """
 
-
 import triton
 import triton.language as tl
 
@@ -60,9 +59,7 @@ def _laplace(value, centre, log_spread):
 
 
 @triton.jit
-def _store_cells(
-    cells, by_parents, parents, n_parents, y0, x0, h, w
-):
+def _store_cells(cells, by_parents, parents, n_parents, y0, x0, h, w):
     """Write gradients of a tile's parents [SIDE, TILE], summed over cells of 2x2 or 8x8 latents.
 
     A parent's cells are as fine as its distance from the grid needs.
@@ -159,8 +156,8 @@ def context_pass(
 ):
     """Bits of some tiles, and the gradients of their sum.
 
-    Axis 0 of the launch is the program, axis 1 the image. A stride is that between two images' matrices, 0 for
-    shared ones. Written are: `direct` [B, latents], the gradient of
+    Axis 0 of the launch is the program, axis 1 the image. A stride is that between two images'
+    matrices. Written are: `direct` [B, latents], the gradient of
     each latent's own bits; `by_neighbour` [B, neighbours, latents], what a latent's bits say of each
     neighbour; `cells`, what they say of each parent, in sums over cells; `partial` [B, programs, N_PARTIAL].
     """
@@ -283,9 +280,7 @@ def context_pass(
 
 
 @triton.jit(do_not_specialize=["n_programs", "n_grids"])
-def sum_partial(
-    partial, ends, sums, n_programs, n_grids, block: tl.constexpr, rows: tl.constexpr
-):
+def sum_partial(partial, ends, sums, n_programs, n_grids, block: tl.constexpr, rows: tl.constexpr):
     """Add the partial sums of each grid's programs: [B, grids, N_PARTIAL] from [B, programs, N_PARTIAL].
 
     Axes of the launch are blocks of the numbers, grids and images; `ends` has the first program of each grid

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from inr.cnn.architecture import LatentPyramid
 from inr.cnn.fit.fused import plane_back_kernels, plane_kernels, residual_kernels, synthesis_kernels
@@ -14,11 +13,27 @@ from inr.cnn.fit.fused.plane_back_kernels import N_TAPS
 
 TAPS_ROWS, MATRIX_ROWS = 1024, 128  # parts of gradients that a program adds at a time
 WEIGHTS = "tf32"  # precision of the products that make the gradients of the first two matrices
-_SHARED, _OWN = 2, 3  # dimensions of a matrix of all images, and of one for each
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What the way back needs of a way forward.
+
+    Attributes:
+        latents: float32 [B, latents].
+        matrices: filters, upsampling, synthesis0, synthesis1 and the residual layers' matrices.
+        stacks: Stacks of all levels.
+        samples: Samples before each residual layer.
+    """
+
+    latents: torch.Tensor
+    matrices: Sequence[torch.Tensor]
+    stacks: torch.Tensor
+    samples: Sequence[torch.Tensor]
 
 
 class FusedImage:
-    """Images of one size from their latents, differentiable, on a graphics card.
+    """Images of one size from their latents, and gradients, on a graphics card.
 
     Args:
         architecture: The networks' architecture.
@@ -28,73 +43,50 @@ class FusedImage:
     def __init__(self, architecture: LatentPyramid, device: torch.device | str) -> None:
         self._plan = ImagePlan(architecture, torch.device(device))
 
-    def __call__(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Samples in [0, 1], not clipped: float32 [images, channels, height, width].
+    def forward(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Pass]:
+        """Samples in [0, 1], not clipped: float32 [B, channels, height, width]; and what `backward` takes.
 
         Args:
-            latents: float32 [images, latents], contiguous; hyperlatents do not matter.
-            matrices: All matrices in the architecture's wire order, in units of one: float32 [rows, columns]
-                of all images, or [images, rows, columns] of each one; contiguous.
+            latents: float32 [B, latents], contiguous; hyperlatents do not matter.
+            matrices: All matrices of each image in the architecture's wire order, in units of one: float32
+                [B, rows, columns], whose rows lie one after another.
         """
-        named = dict(zip(self._plan.architecture.matrices, matrices, strict=True))
+        plan = self._plan
+        named = dict(zip(plan.architecture.matrices, matrices, strict=True))
         none = latents.new_empty(0, N_TAPS)
-        # torch leaves `Function.apply` without types.
-        samples: torch.Tensor = _Image.apply(  # type: ignore[no-untyped-call]
-            self._plan,
-            latents,
-            named.get("filters", none),
-            named.get("upsampling", none),
-            named["synthesis0"],
-            named["synthesis1"],
-            *(named[name] for name in self._plan.architecture.residual_matrices),
-        )
-        return samples
+        taps = [named.get(name, none) for name in ("filters", "upsampling")]
+        residuals = [named[name] for name in plan.architecture.residual_matrices]
+        stacks = _stacks(plan, latents, *taps)
+        samples = [_synthesised(plan, latents, stacks, named["synthesis0"], named["synthesis1"])]
+        for n, matrix in enumerate(residuals, 1):
+            samples.append(_residual(plan, samples[-1], matrix, n < len(residuals)))
+        used = [*taps, named["synthesis0"], named["synthesis1"], *residuals]
+        return samples[-1], Pass(latents, used, stacks, samples[:-1])
 
+    def backward(self, done: Pass, by_samples: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Gradients of latents, zero for hyperlatents, and of each image's matrices that make it, in wire order.
 
-class _Image(torch.autograd.Function):
-    """Latents → stack of levels at full size → two layers, pixel by pixel → residual layers."""
-
-    @staticmethod
-    def forward(ctx: Any, plan: ImagePlan, latents: torch.Tensor, *matrices: torch.Tensor) -> torch.Tensor:
-        """Samples: float32 [images, channels, height, width]."""
-        stacks = _stacks(plan, latents, *matrices[:2])
-        samples = [_synthesised(plan, latents, stacks, *matrices[2:4])]
-        for n, matrix in enumerate(matrices[4:], 1):
-            samples.append(_residual(plan, samples[-1], matrix, n < len(matrices[4:])))
-        ctx.plan, ctx.n_matrices = plan, len(matrices)
-        ctx.save_for_backward(latents, *matrices, stacks, *samples[:-1])
-        return samples[-1]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
-        """Gradients of the latents, zero for hyperlatents, and of the matrices."""
-        plan, (latents, *saved) = ctx.plan, ctx.saved_tensors
-        matrices, (stacks, *befores) = saved[: ctx.n_matrices], saved[ctx.n_matrices :]
-        by_samples, sums = upstream[0].contiguous(), plan.sums(len(latents))
-        parts = latents.new_empty(len(latents), sums.starts[-1])
-        for n in reversed(range(len(befores))):
-            by_samples = _residual_back(plan, befores[n], by_samples, matrices[4 + n], parts, n)
+        Args:
+            done: What `forward` gave.
+            by_samples: Gradient of the samples, of their shape, contiguous.
+        """
+        plan, latents, matrices = self._plan, done.latents, done.matrices
+        parts = latents.new_empty(len(latents), plan.sums(len(latents)).starts[-1])
+        for n in reversed(range(len(done.samples))):
+            by_samples = _residual_back(plan, done.samples[n], by_samples, matrices[4 + n], parts, n)
         by_latents = torch.empty_like(latents)
         by_latents[:, plan.latents_starts[-1] :] = 0
-        by_stacks = torch.empty_like(stacks)
-        _synthesised_back(plan, (latents, stacks), (by_latents, by_stacks), by_samples, matrices[2:4], parts)
-        tap_parts = _stacks_back(plan, (latents, stacks), (by_latents, by_stacks), matrices[:2])
-        gradients = _matrix_gradients(plan, parts, tap_parts)
-        found = [_like(gradient, matrix) for gradient, matrix in zip(gradients, matrices, strict=True)]
-        return None, by_latents, *found
+        by_stacks = torch.empty_like(done.stacks)
+        values, gradients = (latents, done.stacks), (by_latents, by_stacks)
+        _synthesised_back(plan, values, gradients, by_samples, matrices[2:4], parts)
+        tap_parts = _stacks_back(plan, values, gradients, matrices[:2])
+        found = _matrix_gradients(plan, parts, tap_parts)
+        return by_latents, [gradient for gradient in found if gradient.numel()]
 
 
 def _stride(matrix: torch.Tensor) -> int:
     """Elements between the matrices of two images."""
-    return 0 if matrix.dim() == _SHARED else matrix.stride(0)
-
-
-def _like(gradient: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """The gradient of a matrix from those of each image."""
-    if matrix.dim() == _OWN:
-        return gradient
-    return gradient[0] if len(gradient) == 1 else gradient.sum(0)
+    return matrix.stride(0)
 
 
 def _coarser(
@@ -115,7 +107,7 @@ def _stacks(
         plane_kernels.stack_level[(level.n_programs, len(latents))](
             latents, coarse, stacks, filters, upsampling, level.height, level.width, level.n_planes,
             level.latents_start, coarse_start, level.stack_start, N_TAPS * n, latents.stride(0),
-            coarse.stride(0), stacks.stride(0), _stride(filters), _stride(upsampling),
+            coarse.stride(0), stacks.stride(0), filters.stride(0), upsampling.stride(0),
             HALVED=n == 0, BLOCK=plane_kernels.BLOCK,
         )  # fmt: skip
     return stacks

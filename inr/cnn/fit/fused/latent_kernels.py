@@ -5,7 +5,6 @@ there too, so that a recorded step can be played again without the host. Noise i
 (Philox) by the image's seed, the pair of steps and the latent's place: nothing of it is kept.
 """
 
-
 import triton
 import triton.language as tl
 
@@ -45,9 +44,7 @@ def _noise(seeds, image, step, place, width):
 
 
 @triton.jit(do_not_specialize=["n_latents"])
-def soften(
-    latents, schedule, counter, seeds, softened, n_latents, block: tl.constexpr
-):
+def soften(latents, schedule, counter, seeds, softened, n_latents, block: tl.constexpr):
     """Latents as the decoder might see them: [B, latents]; axes of the launch are blocks and images."""
     image = tl.program_id(1).to(tl.int64)
     step = tl.load(counter)

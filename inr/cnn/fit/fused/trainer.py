@@ -16,7 +16,7 @@ from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context import FusedContext
-from inr.cnn.fit.fused.image import FusedImage, _Image
+from inr.cnn.fit.fused.image import FusedImage
 from inr.cnn.fit.fused.soap import FusedSoap
 from inr.cnn.fit.fused.weight_bits import WeightBits
 from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings
@@ -26,27 +26,6 @@ from inr.fit.hidden import sample_weights
 _BETAS = 0.8, 0.99
 _BLOCK = 1024  # latents or samples of a program
 _EAGER_STEPS = 2  # of a kind, before it is recorded
-
-
-class _Saved:
-    def save_for_backward(self, *tensors: torch.Tensor) -> None:
-        self.saved_tensors = tensors
-
-
-class _ImagePass:
-    def __init__(self, architecture, device):
-        fused = FusedImage(architecture, device)
-        self.plan, self.names, self.architecture = fused._plan, list(architecture.matrices), architecture
-
-    def forward(self, latents, matrices):
-        saved, named = _Saved(), dict(zip(self.names, matrices, strict=True))
-        residuals = [named[name] for name in self.architecture.residual_matrices]
-        own = [named[name] for name in ("filters", "upsampling", "synthesis0", "synthesis1")]
-        return _Image.forward(saved, self.plan, latents, *own, *residuals), saved
-
-    def backward(self, saved, errors):
-        _, by_latents, *found = _Image.backward(saved, errors)
-        return by_latents, found
 
 
 class FusedFits:
@@ -83,7 +62,7 @@ class FusedFits:
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
         self._context = FusedContext(architecture, device, batch=len(images), exact=exact)
-        self._image = _ImagePass(architecture, device)
+        self._image = FusedImage(architecture, device)
         n_latents, batch = architecture.n_latents, self.n_images
         self.latents = torch.zeros(batch, n_latents, device=device)
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
