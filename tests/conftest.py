@@ -19,6 +19,10 @@ if WORKER is not None:
     # Of its own: two that compile at once can take the same file for different machine code.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "numba" / WORKER))
 
+# Where there is no graphics card, Triton interprets its kernels; it looks at this when it is first imported.
+if not list(Path("/dev").glob("nvidia[0-9]*")):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # CI draws the same examples every time, so that a red run is about the change; elsewhere they vary.
 # No deadlines: an example that imports or compiles something is slow once, and that proves nothing.
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=100, print_blob=True)

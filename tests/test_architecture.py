@@ -26,7 +26,8 @@ MAX_BODY_LINES = 40  # of a function
 # stands for them. "" is what lies on a floor outside of its rooms.
 ORDER = {
     **{f"inr.{family}": ("", "fit") for family in FAMILIES.values()},
-    "inr.cnn.fit": ("compiled", ""),
+    "inr.cnn.fit": ("compiled", "common", "fused", ""),
+    "inr.cnn.fit.fused": ("context", "image", "weights", ""),
     "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
     "tasks.report": ("", "html"),
     "flows": ("engine", "", "cli"),
@@ -47,6 +48,7 @@ IMPORTERS = {
         *("inr.fit", "inr.encoder", "inr.metrics", "tasks.steps", "flows"),
         *(f"inr.{family}.fit" for family in FAMILIES.values()),
     },
+    "triton": {"inr.cnn.fit.fused"},
     "boto3": {"tasks.store"},
     "botocore": {"tasks.store"},
     "pyarrow": {"tasks.catalogue"},

@@ -16,9 +16,9 @@ from benchmarks.cnn_choices.choices import CHOICES
 from benchmarks.frame import timed
 from benchmarks.rd.measuring import Pixels, read_pixels
 from inr.bitstream import Container, pack
-from inr.cnn.fit.losses import losses_on
+from inr.cnn.fit.common.losses import losses_of
+from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.presets import choose_pyramid
-from inr.cnn.fit.schedule import PyramidSettings
 from inr.cnn.fit.trainer import PyramidFit
 from inr.decoder import decode
 from inr.metrics import mse
@@ -113,7 +113,7 @@ class Trial:
         choice = CHOICES[self.choice]
         shape = wider(choose_pyramid(pixels, self.rd_lambda), choice.more_neurons)
         settings = PyramidSettings(n_steps=round(self.n_steps * choice.steps_factor), **choice.settings)
-        with losses_on("cpu", shape) as losses:
+        with losses_of(shape) as losses:
             generator = torch.Generator().manual_seed(self.seed + choice.seed)
             fit = PyramidFit(pixels, shape, settings, losses, self.rd_lambda, generator, lambda _: True)
             hold(fit, shape, choice)

@@ -18,9 +18,9 @@ from benchmarks.prior.crops import Crop
 from benchmarks.prior.entries import entry_of
 from benchmarks.prior.start import deepened, of_luminance
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.fused.soap import FusedSoap
+from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.fused.trainer import FusedFits
-from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.grids import MAX_LEVELS, grids_of, kept_columns
 from inr.cnn.prior import NO_GAIN, Prior
 
@@ -44,7 +44,11 @@ class SharedFit:
     ) -> None:
         self._rd_lambda, self._n_steps, self._device = rd_lambda, n_steps, torch.device(device)
         named = deepened(start, rd_lambda, torch.Generator().manual_seed(0))
-        self._prior = replace(start, n_levels=MAX_LEVELS)
+        integers = {
+            name: (matrix * 2.0 ** start.exponents[name]).round().int().numpy()
+            for name, matrix in named.items()
+        }
+        self._prior = replace(start, n_levels=MAX_LEVELS, matrices=integers)
         self.names, self._shapes = tuple(named), [tuple(matrix.shape) for matrix in named.values()]
         self.shared = torch.cat([matrix.flatten() for matrix in named.values()])[None].to(device)
         height, width, channels = crops[0].shape

@@ -88,6 +88,14 @@ def made_up_prior(
     return nothing
 
 
+def small(channels: int, width: int, height: int, n_levels: int, *, seed: int = 1) -> LatentPyramid:
+    """An architecture with made-up networks of a few neurons."""
+    known = made_up_prior(seed, channels=channels, n_levels=n_levels, n_residuals=2)
+    return LatentPyramid(
+        channels=channels, width=width, height=height, n_levels=n_levels, prior=known, gain=NO_GAIN
+    )
+
+
 def made_up_mlp(
     architecture: CoordinateMLP,
     *,

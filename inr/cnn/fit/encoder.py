@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from inr.cnn.fit.presets import choose_pyramid, choose_settings
 from inr.cnn.fit.trainer import fit_pyramid
-from inr.errors import InrError
+from inr.errors import ConfigError, InrError
 from inr.fit.requests import FitReport, FitRequest, Fitted, GoesOn, OnReports, one_by_one
 
 
@@ -12,26 +12,38 @@ def fit_cnn(requests: Sequence[FitRequest], *, device: str, on_reports: OnReport
     """Fit a latent pyramid to each request's image; see `encoder.Fitter.fit`.
 
     On a graphics card, images of one size at one λ take their steps together.
+
+    Raises:
+        ConfigError: The device is a graphics card, and there is no Triton.
     """
     if device == "cpu":
         return one_by_one(_fit_one, requests, device=device, on_reports=on_reports)
+    _expect_triton()
     found: dict[int, Fitted | InrError] = {}
     for places in _alike(requests):
         found.update(_fit_alike({place: requests[place] for place in places}, device, on_reports))
     return [found[place] for place in range(len(requests))]
 
 
-def _fit_one(request: FitRequest, device: str, goes_on: GoesOn) -> Fitted | None:
+def _fit_one(request: FitRequest, _device: str, goes_on: GoesOn) -> Fitted | None:
     return fit_pyramid(
         request.pixels,
         choose_pyramid(request.pixels, request.rd_lambda),
         choose_settings(request.preset, request.n_steps),
         rd_lambda=request.rd_lambda,
         seed=request.seed,
-        device=device,
         goes_on=goes_on,
         visible=request.visible,
     )
+
+
+def _expect_triton() -> None:
+    try:
+        from inr.cnn.fit.fused import fits  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"device: expected Triton, by which cnn is fitted on CUDA, found none that imports: {error}"
+        ) from error
 
 
 def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:

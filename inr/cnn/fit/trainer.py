@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
-from inr.cnn.fit.finish import rounded_network
-from inr.cnn.fit.losses import Losses, losses_on
-from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings, Surrogate
+from inr.cnn.fit.common.finish import rounded_network
+from inr.cnn.fit.common.losses import Losses, losses_of
+from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings, Surrogate
+from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
 from inr.cnn.fit.soap import Soap
-from inr.cnn.fit.weights import NetworkWeights, symbol_bits
 from inr.fit.hidden import sample_weights
 from inr.fit.requests import FitReport, Fitted, GoesOn
 
@@ -40,16 +40,16 @@ class PyramidFit:
         visible: NDArray[np.bool_] | None = None,
     ) -> None:
         self._architecture, self._settings, self._losses = architecture, settings, losses
-        self._goes_on, device = goes_on, generator.device
-        self._target = torch.tensor(np.moveaxis(pixels, -1, 0), device=device).float() / 255
+        self._goes_on = goes_on
+        self._target = torch.tensor(np.moveaxis(pixels, -1, 0)).float() / 255
         # A sample at an end of the scale is met by all that is beyond it, since samples are clipped.
         self.least = torch.where(self._target == 0, 0.0, -math.inf)
         self.most = torch.where(self._target == 1, 0.0, math.inf)
         weights = None if visible is None else sample_weights(visible, pixels.shape[2])
-        self._shares = None if weights is None else torch.tensor(np.moveaxis(weights, -1, 0), device=device)
+        self._shares = None if weights is None else torch.tensor(np.moveaxis(weights, -1, 0))
         self._per_bit = rd_lambda / (architecture.width * architecture.height)
-        self.latents = torch.zeros(architecture.n_latents, device=device, requires_grad=True)
-        self.weights = NetworkWeights(architecture, device)
+        self.latents = torch.zeros(architecture.n_latents, requires_grad=True)
+        self.weights = NetworkWeights(architecture)
         self._surrogate = Surrogate(settings, architecture.n_latents, generator)
         self._adam = torch.optim.Adam([self.latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
         shares = [NETWORK_SHARES.get(name, 1.0) for name in architecture.matrices]
@@ -172,12 +172,11 @@ def fit_pyramid(
     *,
     rd_lambda: float,
     seed: int,
-    device: str,
     goes_on: GoesOn,
     visible: NDArray[np.bool_] | None = None,
     plain: bool = False,
 ) -> Fitted | None:
-    """Fit a latent pyramid to an image.
+    """Fit a latent pyramid to an image, on a CPU.
 
     Args:
         pixels: uint8 [height, width, channels].
@@ -185,7 +184,6 @@ def fit_pyramid(
         settings: Length and rates.
         rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
         seed: Seed of the noise.
-        device: "cpu" or "cuda".
         goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
         visible: See `FitRequest`.
         plain: Do without the compiled loops.
@@ -194,8 +192,8 @@ def fit_pyramid(
         The rounded network, and its bits, which are not finite if the fit diverged; None if it was not to
         go on.
     """
-    with losses_on(device, architecture, plain=plain) as losses:
-        generator = torch.Generator(device).manual_seed(seed)
+    with losses_of(architecture, plain=plain) as losses:
+        generator = torch.Generator().manual_seed(seed)
         fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, generator, goes_on, visible)
         if not fit.together():
             return None

@@ -9,10 +9,10 @@ from skimage import data
 from benchmarks.cnn_choices.changes import hold, wider
 from benchmarks.cnn_choices.choices import CHOICES, Choice, filters, hyperlatents
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.losses import losses_on
-from inr.cnn.fit.plain_losses import PlainLosses
+from inr.cnn.fit.common.losses import losses_of
+from inr.cnn.fit.common.plain_losses import PlainLosses
+from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.presets import choose_pyramid
-from inr.cnn.fit.schedule import PyramidSettings
 from inr.cnn.fit.trainer import PyramidFit
 from inr.fit.threads import torch_threads
 
@@ -20,7 +20,7 @@ PIXELS = np.ascontiguousarray(data.astronaut()[20:52, 150:190])
 
 
 def fitted(shape: LatentPyramid, choice: Choice, n_steps: int) -> PyramidFit:
-    with torch_threads(1), losses_on("cpu", shape) as losses:
+    with torch_threads(1), losses_of(shape) as losses:
         generator = torch.Generator().manual_seed(0)
         settings = PyramidSettings(n_steps)
         fit = PyramidFit(PIXELS, shape, settings, losses, 1e-3, generator, lambda _: True)

@@ -7,7 +7,7 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.prior.shared_fit import N_LEVELS, LossesInTurn, SharedFit
-from inr.cnn.fit.plain_losses import PlainLosses
+from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.prior import priors
 from inr.fit.threads import torch_threads
 from tests.inr.cnn.fit.drawn import architecture, assert_near, point, results

@@ -1,1 +1,1 @@
-"""The twin of plain_losses.py on a graphics card, by kernels in Triton."""
+"""Fits on an NVIDIA graphics card by kernels in Triton: many images of one size in step."""

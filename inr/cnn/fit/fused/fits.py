@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.finish import rounded_network
+from inr.cnn.fit.common.finish import rounded_network
+from inr.cnn.fit.common.losses import losses_of
+from inr.cnn.fit.common.schedule import PyramidSettings
+from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.fused.trainer import FusedFits
-from inr.cnn.fit.losses import losses_on
-from inr.cnn.fit.schedule import PyramidSettings
-from inr.cnn.fit.weights import NetworkWeights
 from inr.fit.requests import FitReport, Fitted
 
 OnStep = Callable[[Mapping[int, FitReport]], bool]
@@ -79,7 +79,7 @@ def _weights(fits: FusedFits) -> list[NetworkWeights]:
     shapes = list(fits.architecture.matrices.values())
     found = []
     for flat in fits.weights.cpu():
-        weights = NetworkWeights(fits.architecture, torch.device("cpu"))
+        weights = NetworkWeights(fits.architecture)
         parts = torch.split(flat, [math.prod(shape) for shape in shapes])
         weights.matrices = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         found.append(weights)
@@ -102,7 +102,7 @@ def _choose_exponents(fits: FusedFits) -> list[list[int]]:
 
 def _finished(fits: FusedFits, exponents: Sequence[Sequence[int]]) -> list[Fitted]:
     latents = fits.latents.cpu()
-    with losses_on("cpu", fits.architecture) as losses:
+    with losses_of(fits.architecture) as losses:
         return [
             rounded_network(fits.architecture, latents[n], weights, exponents[n], losses)
             for n, weights in enumerate(_weights(fits))

@@ -1,7 +1,7 @@
 """Kernels of latents on their way: their surrogate, its derivative with Adam's step, and the distortion.
 
-Kernels look up what changes from step to step in the table `schedule` on the card, by a step's number which is
-there too, so that a recorded step can be played again without the host. Noise is drawn from a counter
+Kernels look up what changes from step to step in the table `schedule` on the card, by a step's number which
+is there too, so that a recorded step can be played again without the host. Noise is drawn from a counter
 (Philox) by the image's seed, the pair of steps and the latent's place: nothing of it is kept.
 """
 
@@ -116,8 +116,8 @@ def distortion(
 ):
     """Mean squared error of an image in partial sums [B, blocks], and its gradient for the samples.
 
-    `samples` float32 and `targets` uint8 are [B, samples]; `weights` [B, samples] has the mean 1. A sample at an
-    end of the scale is met by all that is beyond it, since samples are clipped.
+    `samples` float32 and `targets` uint8 are [B, samples]; `weights` [B, samples] has the mean 1. A sample at
+    an end of the scale is met by all that is beyond it, since samples are clipped.
     """
     image = tl.program_id(1).to(tl.int64)
     place = tl.program_id(0) * block + tl.arange(0, block)

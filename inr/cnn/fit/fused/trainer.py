@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
-from inr.cnn.fit.fused.context import FusedContext
-from inr.cnn.fit.fused.image import FusedImage
-from inr.cnn.fit.fused.soap import FusedSoap
-from inr.cnn.fit.fused.weight_bits import WeightBits
-from inr.cnn.fit.schedule import NETWORK_SHARES, PyramidSettings
-from inr.cnn.fit.weights import ASSUMED_EXPONENT
+from inr.cnn.fit.fused.context.bits import FusedContext
+from inr.cnn.fit.fused.image.samples import FusedImage
+from inr.cnn.fit.fused.weights.soap import FusedSoap
+from inr.cnn.fit.fused.weights.weight_bits import WeightBits
 from inr.fit.hidden import sample_weights
 
 _BETAS = 0.8, 0.99
@@ -62,41 +62,44 @@ class FusedFits:
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
         self._context = FusedContext(architecture, device, batch=len(images), exact=exact)
-        self._image = FusedImage(architecture, device)
-        n_latents, batch = architecture.n_latents, self.n_images
-        self.latents = torch.zeros(batch, n_latents, device=device)
+        self._image = FusedImage(architecture, device, exact=exact)
+        self._seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
+        self.latents = torch.zeros(self.n_images, architecture.n_latents, device=device)
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
         self._softened = torch.zeros_like(self.latents)
-        self._seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
-        shapes = list(architecture.matrices.values())
-        names = list(architecture.matrices)
+        self._begin_networks()
+        self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
+        self._counter = torch.zeros(1, dtype=torch.int64, device=device)
+        self._begin_costs()
+        self._called: dict[tuple[str, bool], int] = {}
+        self._graphs: dict[tuple[str, bool], torch.cuda.CUDAGraph] = {}
+
+    def _begin_networks(self) -> None:
+        """Let the networks of all images be the prior's."""
+        matrices, batch, device = self.architecture.matrices, self.n_images, self._device
+        names, self._shapes = list(matrices), list(matrices.values())
         known = [
-            torch.tensor(architecture.known(name)).float().flatten() * 2.0 ** -architecture.exponent(name)
+            torch.tensor(self.architecture.known(name)).float().flatten()
+            * 2.0 ** -self.architecture.exponent(name)
             for name in names
         ]
         self.known = torch.cat(known).to(device)
         self.weights = self.known.repeat(batch, 1)
-        self._shapes = shapes
-        blocks = [(grid.columns.start, grid.columns.stop) for grid in architecture.grids]
-        self._soap = FusedSoap(
-            shapes,
-            batch,
-            device,
-            rates=[NETWORK_SHARES.get(name, 1.0) for name in names],
-            splits={names.index("parents"): blocks},
-        )
-        self._weight_bits = WeightBits(shapes, batch, device)
+        self.by_weight = torch.zeros_like(self.weights)  # gradients of cost by way of what the networks do
+        blocks = [(grid.columns.start, grid.columns.stop) for grid in self.architecture.grids]
+        rates = [NETWORK_SHARES.get(name, 1.0) for name in names]
+        splits = {names.index("parents"): blocks}
+        self._soap = FusedSoap(self._shapes, batch, device, rates=rates, splits=splits)
+        self._weight_bits = WeightBits(self._shapes, batch, device)
         assumed = 2.0**ASSUMED_EXPONENT
-        self.factors = torch.full((batch, len(shapes)), assumed, device=device)  # 2**exponent of matrices
-        self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
-        self._counter = torch.zeros(1, dtype=torch.int64, device=device)
+        self.factors = torch.full((batch, len(names)), assumed, device=device)  # 2**exponent of matrices
+
+    def _begin_costs(self) -> None:
+        batch, device = self.n_images, self._device
         self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
         self._cost_shares = torch.tensor([[self._per_bit, 1.0]], device=device).repeat(batch, 1)
         self._best = torch.full((batch,), math.inf, device=device)
         self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
-        self.by_weight = torch.zeros_like(self.weights)  # gradients of cost by way of what the networks do
-        self._called: dict[tuple[str, bool], int] = {}
-        self._graphs: dict[tuple[str, bool], torch.cuda.CUDAGraph] = {}
 
     def _sample_shares(self, visible: Sequence[NDArray[np.bool_] | None]) -> torch.Tensor | None:
         if all(each is None for each in visible):
@@ -134,7 +137,7 @@ class FusedFits:
     def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
         parts = torch.split(weights, [math.prod(shape) for shape in self._shapes], dim=-1)
-        return [part.unflatten(-1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        return [torch.unflatten(part, -1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     @property
     def costs(self) -> torch.Tensor:
@@ -228,7 +231,7 @@ class FusedFits:
         torch.where(better, cost, self._best, out=self._best)
         return better
 
-    def _look(self, _: bool) -> None:
+    def _look(self, _refresh: bool) -> None:
         """Keep the state of each image for which none before was better with its latents rounded."""
         self._evaluate(self.latents.round(), self.weights)
         weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)

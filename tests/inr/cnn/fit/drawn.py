@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.losses import Losses
+from inr.cnn.fit.common.losses import Losses
 from inr.cnn.prior import NO_GAIN, priors
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # of kernels in Triton, which a CPU interprets
 
 # (channels, width, height, levels): odd and even sizes, a pixel, one row of jobs and several.
 SHAPES = [
@@ -56,14 +58,17 @@ class Point:
         return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
 
 
-def point(shape: LatentPyramid, seed: int = 0, batch: tuple[int, ...] = ()) -> Point:
-    """A place near the prior's networks; a batch has latents of its own."""
+def point(
+    shape: LatentPyramid, seed: int = 0, batch: tuple[int, ...] = (), *, own_matrices: bool = False
+) -> Point:
+    """A place near the prior's networks; a batch has latents of its own, and matrices too if asked for."""
     generator = torch.Generator().manual_seed(seed)
     latents = 2 * torch.randn(*batch, shape.n_latents, generator=generator)
     matrices = []
     for name, size in shape.matrices.items():
         known = torch.tensor(shape.known(name)).float() * 2.0 ** -shape.exponent(name)
-        matrices.append(known + 0.02 * torch.randn(size, generator=generator))
+        sizes = (*batch, *size) if own_matrices else size
+        matrices.append((known + 0.02 * torch.randn(sizes, generator=generator)).contiguous())
     factors = torch.randn(*batch, shape.channels, shape.height, shape.width, generator=generator)
     return Point(latents, matrices, factors).to(torch.float32)
 

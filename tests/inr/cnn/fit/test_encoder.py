@@ -1,11 +1,16 @@
 """Fits of family `cnn`: whole encodings of small photographs."""
 
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 import pytest
 import torch
 from skimage import data
 
-from inr import CodecConfig, DeadlineExceeded, Progress, decode, encode
+from inr import CodecConfig, ConfigError, DeadlineExceeded, Encoded, InrError, Progress, decode, encode
+from inr.cnn.fit.encoder import fit_cnn
+from inr.fit.requests import FitReport, FitRequest
 
 STEPS = 150  # where a test is not about the quality of fits
 DRAFT = CodecConfig(model="cnn", preset="draft", rd_lambda=1e-3)
@@ -72,6 +77,83 @@ def test_what_the_callback_returns_ends_the_fit(photograph: np.ndarray) -> None:
     with pytest.raises(DeadlineExceeded, match="enough"):
         encode(photograph, DRAFT, device="cpu", on_progress=lambda _: DeadlineExceeded("enough"))
     assert torch.get_num_threads() == before
+
+
+def requests_of(*sizes: tuple[int, int], rd_lambda: float = 1e-3) -> list[FitRequest]:
+    """Requests whose seeds are their places."""
+    return [
+        FitRequest(pixels=np.zeros((*size, 3), np.uint8), rd_lambda=rd_lambda, seed=place, preset="draft")
+        for place, size in enumerate(sizes)
+    ]
+
+
+@pytest.fixture
+def fitted_together(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], list[int]]]:
+    """Shapes and seeds of what is fitted together from here on; results are seeds, after two reports."""
+    pytest.importorskip("triton")
+    from inr.cnn.fit.fused import fits
+
+    groups: list[tuple[tuple[int, ...], list[int]]] = []
+
+    def fit_together(
+        images: Sequence[np.ndarray],
+        *_: object,
+        seeds: Sequence[int],
+        goes_on: Callable[[Mapping[int, FitReport]], bool],
+        **__: object,
+    ) -> list[int] | None:
+        groups.append((images[0].shape, list(seeds)))
+        reports = [{n: FitReport(step, 2, 1.0, 30.0) for n in range(len(images))} for step in (1, 2)]
+        return list(seeds) if all(map(goes_on, reports)) else None
+
+    monkeypatch.setattr(fits, "fit_together", fit_together)
+    return groups
+
+
+def test_on_a_card_images_of_one_size_are_fitted_together_and_results_keep_their_order(
+    fitted_together: list[tuple[tuple[int, ...], list[int]]],
+) -> None:
+    requests = requests_of((8, 8), (8, 9), (8, 8))
+    requests += requests_of((8, 8), rd_lambda=0.01)
+    seen: list[tuple[int, ...]] = []
+
+    def on_reports(reports: Mapping[int, FitReport]) -> dict[int, InrError]:
+        seen.append(tuple(reports))
+        return {}
+
+    assert fit_cnn(requests, device="cuda", on_reports=on_reports) == [0, 1, 2, 0]
+    assert fitted_together == [((8, 8, 3), [0, 2]), ((8, 9, 3), [1]), ((8, 8, 3), [0])]
+    assert seen == [(0, 2), (0, 2), (1,), (1,), (3,), (3,)]
+
+
+def test_on_a_card_an_image_that_is_dropped_leaves_its_neighbours_alone(
+    fitted_together: list[tuple[tuple[int, ...], list[int]]],
+) -> None:
+    late, seen = DeadlineExceeded("enough"), []
+
+    def on_reports(reports: Mapping[int, FitReport]) -> dict[int, InrError]:
+        seen.append(tuple(reports))
+        return {place: late for place in (0, 3) if place in reports}
+
+    found = fit_cnn(requests_of((8, 8), (8, 8), (4, 4), (5, 5)), device="cuda", on_reports=on_reports)
+    assert found == [late, 1, 2, late]
+    assert seen == [(0, 1), (1,), (2,), (2,), (3,)]
+
+
+def test_a_card_without_triton_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "inr.cnn.fit.fused", None)
+    with pytest.raises(ConfigError, match=r"device: expected Triton, .* found none"):
+        fit_cnn(requests_of((8, 8)), device="cuda", on_reports=lambda _: {})
+
+
+@pytest.mark.gpu
+def test_a_fit_on_a_gpu_costs_what_one_on_the_cpu_does(photograph: np.ndarray) -> None:
+    def cost(encoded: Encoded) -> float:
+        return float(10 ** (-encoded.psnr_db / 10) + 1e-3 * encoded.rate_bpp)
+
+    small = np.ascontiguousarray(photograph[:64, :64])
+    found, known = (encode(small, DRAFT, device=device, n_steps=60) for device in ("cuda", "cpu"))
+    assert cost(found) == pytest.approx(cost(known), rel=0.05)
 
 
 @pytest.mark.gpu

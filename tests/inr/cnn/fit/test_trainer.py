@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.presets import choose_pyramid
-from inr.cnn.fit.schedule import PyramidSettings
 from inr.cnn.fit.trainer import fit_pyramid
 from inr.fit.requests import FitReport, Fitted, GoesOn
 from inr.fit.threads import torch_threads
@@ -15,9 +15,7 @@ PIXELS = np.ascontiguousarray(data.astronaut()[20:44, 150:182])
 
 def fit(settings: PyramidSettings, goes_on: GoesOn, *, plain: bool = False) -> Fitted | None:
     architecture = choose_pyramid(PIXELS, 1e-3)
-    return fit_pyramid(
-        PIXELS, architecture, settings, rd_lambda=1e-3, seed=0, device="cpu", goes_on=goes_on, plain=plain
-    )
+    return fit_pyramid(PIXELS, architecture, settings, rd_lambda=1e-3, seed=0, goes_on=goes_on, plain=plain)
 
 
 def test_the_plain_operations_fit_as_the_compiled_ones_do() -> None:
@@ -70,7 +68,6 @@ def test_samples_at_the_ends_of_the_scale_are_met_by_all_that_is_beyond() -> Non
         PyramidSettings(120, report_steps=20),
         rd_lambda=1e-6,
         seed=0,
-        device="cpu",
         goes_on=goes_on,
     )
     assert fitted is not None

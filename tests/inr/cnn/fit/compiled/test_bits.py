@@ -3,9 +3,9 @@ import torch
 
 from inr.cnn.architecture import CONTEXT_MATRICES
 from inr.cnn.arithmetic import PAD
+from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.compiled.bits import Bits
 from inr.cnn.fit.compiled.jobs import Jobs
-from inr.cnn.fit.plain_losses import PlainLosses
 from tests.inr.cnn.fit.drawn import Point, architecture, assert_near_for_some_seed, point
 
 N = len(CONTEXT_MATRICES)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from inr.cnn.fit.common.plain_losses import laplace_bits
 from inr.cnn.fit.compiled.arrays import _APART, zeros
 from inr.cnn.fit.compiled.context_kernels import _add_pairs, _gather, _repeat, _scatter, laplace
 from inr.cnn.fit.compiled.elementary_kernels import LANES
-from inr.cnn.fit.plain_losses import laplace_bits
 
 
 @pytest.mark.parametrize("spread", [-6.0, -3.0, 0.0, 2.0, 5.0, 8.0])  # beyond both ends too

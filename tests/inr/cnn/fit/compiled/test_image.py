@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.compiled.image import Pixelwise, Residual, _edges_folded, _edges_repeated
 from inr.cnn.fit.compiled.jobs import Jobs
-from inr.cnn.fit.plain_losses import PlainLosses
 from tests.inr.cnn.fit.drawn import Point, architecture, assert_near, point
 from tests.inr.networks import made_up_prior
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.compiled.losses import CompiledLosses
-from inr.cnn.fit.plain_losses import PlainLosses
 from inr.cnn.prior import priors
 from tests.inr.cnn.fit.drawn import SHAPES, architecture, assert_near_for_some_seed, point, results
 from tests.inr.networks import made_up_prior

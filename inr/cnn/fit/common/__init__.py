@@ -1,0 +1,1 @@
+"""What fits on a CPU and fits on a graphics card have in common: losses, schedule, weights, and the end."""

@@ -1,0 +1,1 @@
+"""Bits of latents on a card: the context model, forwards and backwards in one pass."""

@@ -1,0 +1,1 @@
+"""The image that latents stand for on a card, and its gradients."""
