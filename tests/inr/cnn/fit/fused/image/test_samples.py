@@ -68,14 +68,14 @@ def test_programs_take_several_tiles_and_several_planes(monkeypatch: pytest.Monk
 
 
 def test_results_are_the_same_each_time() -> None:
-    pyramid = small(1, 9, 12, 2)
+    pyramid = small(3, 9, 12, 2)
     drawn = _drawn(pyramid, 2)
     for one, other in zip(_found(pyramid, *drawn), _found(pyramid, *drawn), strict=True):
         assert torch.equal(one, other)
 
 
 def test_hyperlatents_have_no_gradient() -> None:
-    pyramid = small(1, 5, 4, 6)
+    pyramid = small(3, 5, 4, 6)
     latents, matrices, factors = _drawn(pyramid, 1)
     _, by_latents, *_ = _found(pyramid, latents, matrices, factors)
     n_shown = sum(height * width for height, width in pyramid.grid_shapes[: pyramid.n_levels])
