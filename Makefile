@@ -62,7 +62,7 @@ help:
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
 	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
 	@echo 'make bench-pictures  what is no photograph, against AVIF and lossless WebP'
-	@echo 'make priors          photographs from packages, crops, and inr/cnn/priors.json from them: a new format'
+	@echo 'make priors          on a graphics card: photographs from packages, crops, and inr/cnn/priors.json: a new format'
 	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'

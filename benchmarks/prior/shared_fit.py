@@ -1,15 +1,14 @@
 """Networks that files are to be differences from: fitted to many crops at once on a graphics card.
 
-Every crop has latents, and networks, of its own, and the difference of its networks from the shared ones costs
-bits in its loss, as in the fit of a file. All crops take a step; then the shared networks take one along the
-mean gradient, and every crop's networks go along with them. So the shared networks become those from which fits
-get far for few bits.
+Every crop has latents, and networks, of its own, and the difference of its networks from the shared ones
+costs bits in its loss, as in the fit of a file. All crops take a step; then the shared networks take one
+along the mean gradient, and every crop's networks go along with them. So the shared networks become those
+from which fits get far for few bits.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from inr.cnn.grids import MAX_LEVELS, grids_of, kept_columns
 from inr.cnn.prior import NO_GAIN, Prior
 
 N_LEVELS = (7, 7, 7, 8, 9)  # of the crops in turn: an image has as many as its size asks for
+REPORT_STEPS = 10  # between reports
 SHARED_RATE, OWN_RATE = 5e-3, 5e-3  # of the shared networks' steps, and of the differences'
 
 
@@ -106,11 +106,12 @@ class SharedFit:
             fits.known.copy_(self.shared[0, places])
             fits.weights.copy_(fits.known.expand_as(fits.weights))
 
-    def run(self) -> Iterator[float]:
+    def run(self) -> Iterator[tuple[int, float]]:
         """Take all steps, rates decaying along a cosine.
 
         Yields:
-            The geometric mean of the crops' costs in each step: 1000 · (MSE + λ · bpp).
+            Now and then, and at the end: steps taken, and the geometric mean of the crops' costs in the last
+            of them, 1000 · (MSE + λ · bpp).
         """
         n_crops = sum(fits.n_images for fits, _ in self._groups)
         for index in range(self._n_steps):
@@ -128,17 +129,12 @@ class SharedFit:
             for fits, places in self._groups:
                 fits.known += change[places]
                 fits.weights += change[places]
-            if index % 10 == 9 or index + 1 == self._n_steps:
-                yield 1000 * math.exp(float(logarithms) / n_crops)
-
-    def differences(self) -> torch.Tensor:
-        """Differences of the crops' weights from the shared ones, of the crops that have most of them."""
-        fits, _ = self._groups[-1]
-        return fits.weights - fits.known
+            if (index + 1) % REPORT_STEPS == 0 or index + 1 == self._n_steps:
+                yield index + 1, 1000 * math.exp(float(logarithms) / n_crops)
 
     def state(self) -> dict[str, Any]:
         """Everything that a fit at another λ can go on from."""
-        latents = {fits.architecture.n_levels: fits.latents for fits, _ in self._groups}
+        latents = {fits.architecture.n_levels: fits.latents.cpu() for fits, _ in self._groups}
         return {"rd_lambda": self._rd_lambda, "latents": latents, "shared": self.matrices()}
 
     def go_on_from(self, state: dict[str, Any]) -> None:
@@ -168,8 +164,3 @@ class SharedFit:
         """The prior as priors.json has it."""
         named = {name: matrix.double() for name, matrix in self.matrices().items()}
         return entry_of(named, self._shape, self._rd_lambda)
-
-
-def save(state: dict[str, Any], path: Path) -> None:
-    """Write what a later fit goes on from."""
-    torch.save(state, path)

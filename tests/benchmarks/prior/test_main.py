@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage import data
 
@@ -14,35 +13,27 @@ from inr.cnn.grids import MAX_LEVELS
 from inr.cnn.network import largest_row_sum, row_sums
 from inr.cnn.prior import NO_GAIN, read_priors
 
+pytestmark = pytest.mark.usefixtures("doubles")
+
+
+@pytest.fixture
+def crops(tmp_path: Path) -> Path:
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    for n in range(2):
+        Image.fromarray(data.astronaut()[20 + 16 * n : 36 + 16 * n, 150:166]).save(folder / f"{n}.png")
+    return folder
+
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_two_passes_over_two_crops_make_a_prior(
-    channels: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_steps_on_two_crops_make_a_prior(
+    channels: int, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    crops, one = tmp_path / "crops", tmp_path / "one.json"
-    crops.mkdir()
-    for n in range(2):
-        Image.fromarray(data.astronaut()[20 + 32 * n : 52 + 32 * n, 150:182]).save(crops / f"{n}.png")
-    words = [
-        "--rd-lambda",
-        "0.002",
-        "--channels",
-        str(channels),
-        "--passes",
-        "2",
-        "--threads",
-        "1",
-        "--side",
-        "32",
-    ]
-    before = torch.get_num_threads()
-    try:
-        main(["fit", str(crops), *words, "--out", str(one)])
-    finally:
-        torch.set_num_threads(before)
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
-        *("pass 1 of 2", "pass 2 of 2")
-    ]
+    one = tmp_path / "one.json"
+    words = ["--rd-lambda", "0.002", "--channels", str(channels), "--steps", "11", "--side", "16"]
+    main(["fit", str(crops), *words, "--device", "cpu", "--out", str(one)])
+    lines = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["step 10 of 11", "step 11 of 11"]
     main(["join", str(one), str(one), "--out", str(tmp_path / "priors.json")])
     text = (tmp_path / "priors.json").read_text(encoding="utf-8")
     assert json.loads(text) == 2 * json.loads(one.read_text(encoding="utf-8"))
@@ -56,25 +47,25 @@ def test_two_passes_over_two_crops_make_a_prior(
 
 
 def test_every_set_is_made_once_and_goes_on_from_the_one_it_names(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    crops, out = tmp_path / "crops", tmp_path / "priors.json"
-    crops.mkdir()
-    for n in range(2):
-        Image.fromarray(data.astronaut()[20 + 32 * n : 52 + 32 * n, 150:182]).save(crops / f"{n}.png")
-    words = ["make", str(crops), "--side", "32", "--share-of-passes", "0.001", "--threads", "1"]
-    words += ["--work", str(tmp_path / "work"), "--out", str(out)]
-    before = torch.get_num_threads()
-    try:
+    work, out = tmp_path / "work", tmp_path / "priors.json"
+    words = ["make", str(crops), "--side", "16", "--share-of-steps", "0.001", "--device", "cpu"]
+    words += ["--work", str(work), "--out", str(out)]
+
+    def made() -> list[str]:
         main(words)
-        first = capsys.readouterr().out
-        (tmp_path / "work" / "rgb_0160.json").unlink()
-        main(words)
-    finally:
-        torch.set_num_threads(before)
-    assert first.count("pass 1 of 1") == len(STAGES)
-    assert capsys.readouterr().out.splitlines()[0] == "rgb_0160: λ = 0.016, 3 channels"
+        lines = capsys.readouterr().out.splitlines()
+        return [line.split(":")[0] for line in lines if "channels" in line]
+
+    assert made() == [stage.name for stage in STAGES]
     found = read_priors(out.read_text(encoding="utf-8"))
     assert [(known.channels, known.rd_lambda) for known in found] == [
         (stage.channels, stage.rd_lambda) for stage in STAGES
     ]
+    assert made() == []
+    (work / "rgb_0160.json").unlink()
+    assert made() == ["rgb_0160"]
+    (work / "grey_0160.json").unlink()
+    (work / "grey_0040.pt").unlink()
+    assert made() == ["grey_0040", "grey_0160"]
