@@ -1,30 +1,36 @@
-"""What each part of family `cnn` and of its fit is worth: crops fitted with and without it, in pairs.
+"""What each part of family `cnn` and of its fit is worth: images fitted with and without it, in pairs.
 
-    python -m benchmarks.cnn_choices --images kodak --names kodim02 kodim08 --out NAME [--against ../before]
+    python -m benchmarks.cnn_choices --images kodak --names kodim02 kodim08 --crops build/crops --out NAME
 
-Every figure is of a file and of what it decodes to: cost = 1000 · (MSE + λ · bpp), lower is better. A pair is
-one crop with one seed, fitted as chosen and otherwise; the page has the mean of the ratios of their costs and
-its standard error. `--against` names a checkout of another commit, whose `inr.encode` is one more way to fit.
+Every figure is of a file and of what it holds: cost = 1000 · (MSE + λ · bpp), lower is better. A pair is one
+image with one seed, fitted as chosen and otherwise; the page has the mean of the ratios of their costs and
+its standard error. Where a choice changes the networks, they are fitted to the crops anew, as those of the
+first choice are, with as many steps: so a part is measured with a prior that knows of it against one that
+does not. It takes a graphics card. What was measured is kept beside the page, and a later run goes on from
+there.
 Writes OUT.json and OUT.md.
 """
 
 import argparse
+import json
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import frame, journal
+from benchmarks import frame
 from benchmarks.cnn_choices.choices import CHOICES
-from benchmarks.cnn_choices.trials import Measured, Trial
+from benchmarks.cnn_choices.trials import Measured, Run, fitted_prior, measured, read_images
 from benchmarks.frame import number, table
+from benchmarks.prior.crops import read_crops
 from benchmarks.rd.measuring import list_images
+from inr.cnn.prior import Prior
 
 
 @dataclass(frozen=True)
 class Result:
-    """Every choice on every crop and seed."""
+    """Every choice on every image and seed."""
 
     results: Sequence[Measured]
 
@@ -32,32 +38,49 @@ class Result:
 def options(parser: argparse.ArgumentParser) -> None:
     """The arguments beyond those of every benchmark."""
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of images")
-    parser.add_argument("--names", nargs="+", required=True, help="stems of the images to take")
-    parser.add_argument("--side", type=int, default=256, help="side of the crop in their middle, in pixels")
+    parser.add_argument("--names", nargs="+", required=True, help="stems of images, all of one size")
+    parser.add_argument("--crops", type=Path, required=True, metavar="DIR", help="crops for the priors")
+    parser.add_argument("--side", type=int, default=512, help="pixels on a side of each crop's part")
+    parser.add_argument("--every", type=int, default=2, help="take every so manieth crop")
     parser.add_argument("--rd-lambda", type=float, default=0.001)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--prior-steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=2, help="processes at once, of one thread each")
     parser.add_argument("--only", nargs="*", help="choices to measure, beside the first")
-    parser.add_argument("--against", type=Path, metavar="DIR", help="checkout of another commit")
+    parser.add_argument(
+        "--device", choices=("cuda", "cpu"), default="cuda", help="cpu: in Triton's interpreter, for tests"
+    )
 
 
 def measure(arguments: argparse.Namespace) -> Result:
-    """Try every choice on every crop with every seed."""
-    code = frame.codec_digest()[:16]
-    wanted = [
-        n
-        for n, choice in enumerate(CHOICES)
-        if n == 0 or arguments.only is None or choice.name in arguments.only
-    ]
-    trials = [
-        Trial(image, arguments.side, n, arguments.rd_lambda, arguments.steps, seed, code, arguments.against)
-        for n in (*wanted, *([len(CHOICES)] if arguments.against else []))
-        for image in list_images(arguments.images, arguments.names)
-        for seed in range(arguments.seeds)
-    ]
+    """Try every choice on every image with every seed."""
     path = frame.result_file(arguments.out, ".jsonl")
-    return Result(journal.measured(trials, Measured, path, n_processes=arguments.jobs, n_threads=1))
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    done = [Measured(**json.loads(line)) for line in lines]
+    run = Run(
+        images=read_images(list_images(arguments.images, arguments.names)),
+        crops=read_crops(arguments.crops, 3, side=arguments.side, every=arguments.every),
+        rd_lambda=arguments.rd_lambda,
+        n_steps=arguments.steps,
+        n_prior_steps=arguments.prior_steps,
+        seeds=range(arguments.seeds),
+        device=arguments.device,
+    )
+    chosen: Prior | None = None
+    for choice in CHOICES:
+        wanted = choice is CHOICES[0] or arguments.only is None or choice.name in arguments.only
+        if not wanted or any(found.choice == choice.name for found in done):
+            continue
+        if choice.has_own_prior:
+            prior = fitted_prior(run, choice)
+        else:
+            chosen = prior = chosen or fitted_prior(run, CHOICES[0])
+        found = measured(run, choice, prior)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(asdict(each)) + "\n" for each in found)
+        done += found
+        print(" | ".join(list(rows_of(done))[-1]), flush=True)
+    return Result(done)
 
 
 def page(result: Result, arguments: argparse.Namespace) -> list[str]:
@@ -65,10 +88,11 @@ def page(result: Result, arguments: argparse.Namespace) -> list[str]:
     return [
         "# What each part of family cnn and of its fit is worth",
         "",
-        f"{', '.join(arguments.names)}, the middle {arguments.side} x {arguments.side} pixels; λ = "
-        f"{arguments.rd_lambda:g}; {arguments.steps} steps; {arguments.seeds} seeds; one thread each,",
-        f"{arguments.jobs} at once. Each row is the mean, over pairs of fits of one crop with one seed, of",
-        "the ratio of its cost to that as chosen, and its standard error. Below zero: the row is better.",
+        f"{', '.join(arguments.names)}, whole; λ = {arguments.rd_lambda:g}; {arguments.steps} steps; "
+        f"{arguments.seeds} seeds; all in one batch on a graphics card.",
+        f"Priors by {arguments.prior_steps} steps from those in the tree. Each row is the mean, over pairs",
+        "of fits of one image with one seed, of the ratio of its cost to that as chosen, and its standard",
+        "error. Below zero: the row is better.",
         *table(("fit", "pairs", "cost, %", "± %", "networks, bytes", "time, ratio"), rows_of(result.results)),
     ]
 
@@ -81,13 +105,12 @@ def rows_of(results: Sequence[Measured]) -> Iterator[list[str]]:
         ratios = [100 * (found.cost / chosen[found.image, found.seed].cost - 1) for found in mine]
         times = [found.encode_seconds / chosen[found.image, found.seed].encode_seconds for found in mine]
         error = statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else None
-        of_networks = [found.network_bytes for found in mine if found.network_bytes is not None]
         yield [
             choice,
             str(len(mine)),
             number(statistics.mean(ratios), 2),
             number(error, 2),
-            number(statistics.mean(of_networks) if of_networks else None, 0),
+            number(statistics.mean(found.network_bytes for found in mine), 0),
             number(statistics.median(times), 2),
         ]
 

@@ -6,8 +6,9 @@ along the mean gradient, and every crop's networks go along with them. So the sh
 from which fits get far for few bits.
 """
 
+import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +22,11 @@ from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.grids import MAX_LEVELS, grids_of, kept_columns
-from inr.cnn.prior import NO_GAIN, Prior
+from inr.cnn.prior import NO_GAIN, Prior, read_priors
 
 N_LEVELS = (7, 7, 7, 8, 9)  # of the crops in turn: an image has as many as its size asks for
 REPORT_STEPS = 10  # between reports
-SHARED_RATE, OWN_RATE = 5e-3, 5e-3  # of the shared networks' steps, and of the differences'
+SHARED_RATE, OWN_RATE = 1e-2, 1e-2  # of the shared networks' steps, and of the differences'
 
 
 class SharedFit:
@@ -37,10 +38,18 @@ class SharedFit:
         rd_lambda: λ of the loss.
         n_steps: Steps of each crop.
         device: The device.
+        make: Makes the fits of crops alike; takes the arguments of `FusedFits`.
     """
 
     def __init__(
-        self, crops: Sequence[Crop], start: Prior, rd_lambda: float, n_steps: int, *, device: str
+        self,
+        crops: Sequence[Crop],
+        start: Prior,
+        rd_lambda: float,
+        n_steps: int,
+        *,
+        device: str,
+        make: Callable[..., FusedFits] = FusedFits,
     ) -> None:
         self._rd_lambda, self._n_steps, self._device = rd_lambda, n_steps, torch.device(device)
         named = deepened(start, rd_lambda, torch.Generator().manual_seed(0))
@@ -74,7 +83,7 @@ class SharedFit:
         for n_levels in sorted(set(levels)):
             mine = [n for n, its in enumerate(levels) if its == n_levels]
             shape = replace(self._shape, n_levels=n_levels)
-            fits = FusedFits(
+            fits = make(
                 [crops[n] for n in mine],
                 shape,
                 PyramidSettings(n_steps=n_steps, tail_fraction=0.0, network_rate=OWN_RATE),
@@ -164,3 +173,8 @@ class SharedFit:
         """The prior as priors.json has it."""
         named = {name: matrix.double() for name, matrix in self.matrices().items()}
         return entry_of(named, self._shape, self._rd_lambda)
+
+    def prior(self) -> Prior:
+        """The prior as a decoder would have it, by the number 1."""
+        [prior] = read_priors(json.dumps([self.entry()]))
+        return prior

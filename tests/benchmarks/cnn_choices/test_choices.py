@@ -66,11 +66,14 @@ def test_filters_and_what_tells_grids_apart_are_held_whole() -> None:
         assert found[name].all()
 
 
-def test_linear_paths_are_held_in_both_networks() -> None:
+def test_linear_paths_are_held_in_both_networks_but_for_constants() -> None:
     found = held(linear_paths)
     assert list(found) == ["context0", "parents", "synthesis0"]
+    constants = {"context0": [], "parents": [last for _, last in BLOCKS], "synthesis0": [-1]}
     for name, n_paths in (("context0", 2), ("parents", 2), ("synthesis0", 3)):
-        assert found[name][-n_paths:].all()
+        expected = torch.ones_like(found[name][-n_paths:])
+        expected[:, constants[name]] = False
+        assert torch.equal(found[name][-n_paths:], expected)
         assert not found[name][:-n_paths].any()
 
 
@@ -78,7 +81,8 @@ def test_choices_have_names_of_their_own_and_the_first_changes_nothing() -> None
     assert len({choice.name for choice in CHOICES}) == len(CHOICES)
     first = CHOICES[0]
     assert (first.settings, first.without, first.one_sided) == ({}, (), True)
-    assert (first.more_neurons, first.seed, first.steps_factor) == ((0, 0), 0, 1.0)
+    assert (first.synthesis_neurons, first.seed, first.steps_factor) == (None, 0, 1.0)
+    assert not first.has_own_prior
 
 
 @pytest.mark.parametrize("choice", CHOICES[1:], ids=lambda choice: choice.name)

@@ -5,42 +5,47 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.cnn_choices.choices import CHOICES
-from benchmarks.cnn_choices.trials import OTHER, Trial, centre_crop
-from inr.fit.threads import torch_threads
+from benchmarks.cnn_choices.choices import CHOICES, Choice
+from benchmarks.cnn_choices.trials import Run, fitted_prior, measured, read_images
+from inr.cnn.prior import priors
+from tests.inr.cnn.fit.drawn import DEVICE
+
+pytestmark = pytest.mark.usefixtures("doubles")
 
 
-def trial(image: Path, choice: int, **changes: object) -> Trial:
-    fields = {"image": image, "side": 32, "choice": choice, "rd_lambda": 1e-3, "n_steps": 30, "seed": 0}
-    return Trial(**{**fields, "code": "abc", **changes})
+def test_upright_images_are_turned(tmp_path: Path) -> None:
+    Image.fromarray(data.astronaut()[:20, :30]).save(tmp_path / "wide.png")
+    Image.fromarray(data.astronaut()[:30, :20]).save(tmp_path / "upright.png")
+    found = read_images([tmp_path / "wide.png", tmp_path / "upright.png"])
+    assert {name: pixels.shape for name, pixels in found.items()} == dict.fromkeys(found, (20, 30, 3))
 
 
-def test_a_crop_is_the_middle_of_an_image() -> None:
-    pixels = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)
-    np.testing.assert_array_equal(centre_crop(pixels, 3), pixels[1:4, 2:5])
-    np.testing.assert_array_equal(centre_crop(pixels, 6), pixels[:, 1:7])
-    np.testing.assert_array_equal(centre_crop(pixels, 9), pixels)
-
-
-def test_a_key_names_all_that_a_result_depends_on() -> None:
-    one = trial(Path("a.png"), 0)
-    others = [
-        *(trial(Path("b.png"), 0), trial(Path("a.png"), 1), trial(Path("a.png"), len(CHOICES))),
-        *(trial(Path("a.png"), 0, **{name: 7}) for name in ("side", "rd_lambda", "n_steps", "seed", "code")),
+@pytest.mark.parametrize("name", ["as chosen", "48 synthesis neurons"])
+def test_every_image_and_seed_is_measured_on_its_file(name: str) -> None:
+    [choice] = [choice for choice in CHOICES if choice.name == name]
+    pixels = np.ascontiguousarray(data.astronaut()[20:36, 150:166])
+    run = Run(
+        images={"a": pixels, "b": pixels[::-1].copy()}, crops=[pixels, pixels[:, ::-1].copy()],
+        rd_lambda=1e-3, n_steps=8, n_prior_steps=2, seeds=range(2), device=DEVICE,
+    )  # fmt: skip
+    prior = fitted_prior(run, choice)
+    assert prior.synthesis_neurons == (choice.synthesis_neurons or priors()[0].synthesis_neurons)
+    found = measured(run, choice, prior)
+    assert [(each.choice, each.image, each.seed) for each in found] == [
+        (name, image, seed) for seed in range(2) for image in "ab"
     ]
-    assert len({one.key, *(other.key for other in others)}) == 1 + len(others)
-    assert OTHER in others[2].key
+    for each in found:
+        assert 0 < each.network_bytes < each.n_bytes < 3000
+        assert each.cost > 1000 * 1e-3 * 8 * each.n_bytes / 16**2
+        assert each.encode_seconds > 0
 
 
-@pytest.mark.parametrize("name", ["as chosen", "no filters", "8 synthesis neurons more"])
-def test_a_fit_is_measured_on_its_file(tmp_path: Path, name: str) -> None:
-    Image.fromarray(data.astronaut()[20:60, 150:190]).save(tmp_path / "a.png")
-    [place] = [n for n, choice in enumerate(CHOICES) if choice.name == name]
-    with torch_threads(1):
-        found = trial(tmp_path / "a.png", place).measure()
-    assert (found.choice, found.image, found.seed) == (name, "a", 0)
-    assert found.network_bytes is not None
-    assert 0 < found.network_bytes < found.n_bytes < 3000
-    least = 1000 * 1e-3 * 8 * found.n_bytes / 32**2
-    assert least < found.cost < least + 30
-    assert found.encode_seconds > 0
+def test_another_seed_makes_another_file() -> None:
+    pixels = np.ascontiguousarray(data.astronaut()[20:36, 150:166])
+    run = Run(
+        images={"a": pixels}, crops=[pixels], rd_lambda=1e-3, n_steps=8, n_prior_steps=1, seeds=[0],
+        device=DEVICE,
+    )  # fmt: skip
+    choices = [CHOICES[0], Choice("another", seed=1), CHOICES[0]]
+    costs = [measured(run, choice, priors()[0])[0].cost for choice in choices]
+    assert costs[0] == costs[2] != costs[1]

@@ -28,7 +28,7 @@ class PyramidSettings:
 
     n_steps: int
     tail_fraction: float = 0.1
-    latent_rate: float = 0.2
+    latent_rate: float = 0.3
     network_rate: float = 1e-2
     tail_rate: float = 0.3
     warmest: float = 0.4

@@ -56,13 +56,18 @@ def fit_together(
         visible=visible,
         exact=exact,
     )
+    return fitted(fits, goes_on)
+
+
+def fitted(fits: FusedFits, goes_on: OnStep) -> list[Fitted] | None:
+    """Take fits through all of their stretches; see `fit_together`."""
 
     def on_report(step: int) -> bool:
         bits, errors = fits.bits.tolist(), fits.mse.tolist()
-        n_pixels = architecture.width * architecture.height
+        n_pixels = fits.architecture.width * fits.architecture.height
         reports = {
-            n: FitReport(step, settings.n_steps, bits[n] / n_pixels, -10 * math.log10(max(errors[n], 1e-10)))
-            for n in range(len(images))
+            n: FitReport(step, fits.n_steps, bits[n] / n_pixels, -10 * math.log10(max(errors[n], 1e-10)))
+            for n in range(fits.n_images)
         }
         return goes_on(reports)
 

@@ -140,6 +140,11 @@ class FusedFits:
         return [torch.unflatten(part, -1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     @property
+    def n_steps(self) -> int:
+        """Steps in all."""
+        return self._settings.n_steps
+
+    @property
     def costs(self) -> torch.Tensor:
         """The loss of each image in the last step: float32 [B]."""
         return self.mse + self._per_bit * self.bits
