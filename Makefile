@@ -120,7 +120,7 @@ lock:
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench,dask]'
 	{ echo '# Made by `make lock` with Python 3.11: versions that were resolved, installed and tested together.'; \
 	  build/lock/bin/python -m pip freeze --exclude-editable | sed -e 's/+[a-z0-9.]*$$//' \
-	  | grep -v -i -E '^(nvidia-|cuda-|triton)'; } > constraints.txt
+	  | grep -v -i -E '^(nvidia-|cuda-)'; } > constraints.txt
 	rm -rf build/lock
 
 bench-rd: $(STAMP)
