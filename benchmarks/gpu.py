@@ -161,7 +161,7 @@ def _pyramid(width: int, height: int, n_levels: int) -> LatentPyramid:
 
 
 def _farthest(known: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
-    """Of the tensors' differences, as shares of the root mean square, the largest that one in a hundred passes.
+    """Of all differences, as shares of the root mean square, that which one in a hundred passes.
 
     A neuron next to zero is rectified or not as numbers are rounded, so that a few gradients differ much.
     """
