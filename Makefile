@@ -24,6 +24,8 @@ AGAINST ?=
 DECODE_FLAGS ?=
 PICTURES_FLAGS ?=
 PRIOR_FLAGS ?=
+# What the CPU's fits of kodim15 cost: GPU_FLAGS='--cost-draft 1.9 --cost-standard 1.8'
+GPU_FLAGS ?=
 # Of the images of bench-pipeline; Dask starts processes, which is to be seen beside fits of a usual length.
 SIDE ?= 96
 DASK_SIDE ?= 192
@@ -36,7 +38,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures priors structure browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -62,6 +64,7 @@ help:
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
 	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
 	@echo 'make bench-pictures  what is no photograph, against AVIF and lossless WebP'
+	@echo 'make bench-gpu       fits on a graphics card: checks, and times of steps, images and batches'
 	@echo 'make priors          on a graphics card: photographs from packages, crops, and inr/cnn/priors.json: a new format'
 	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
@@ -120,7 +123,7 @@ lock:
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench,dask]'
 	{ echo '# Made by `make lock` with Python 3.11: versions that were resolved, installed and tested together.'; \
 	  build/lock/bin/python -m pip freeze --exclude-editable | sed -e 's/+[a-z0-9.]*$$//' \
-	  | grep -v -i -E '^(nvidia-|cuda-|triton)'; } > constraints.txt
+	  | grep -v -i -E '^(nvidia-|cuda-)'; } > constraints.txt
 	rm -rf build/lock
 
 bench-rd: $(STAMP)
@@ -186,6 +189,9 @@ bench-decode: $(STAMP)
 
 bench-pictures: $(STAMP)
 	$(BIN)/python -m benchmarks.pictures --out benchmarks/results/pictures $(PICTURES_FLAGS)
+
+bench-gpu: $(STAMP)
+	$(BIN)/python -m benchmarks.gpu --images '$(IMAGES)' --out benchmarks/results/gpu $(GPU_FLAGS)
 
 priors: $(STAMP)
 	$(BIN)/python -m benchmarks.photographs fetch build/photographs
