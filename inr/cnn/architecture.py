@@ -9,16 +9,12 @@ from dataclasses import dataclass
 
 from inr.bitstream import Reader
 from inr.cnn.arithmetic import NEIGHBOURS, Ints
-from inr.cnn.prior import N_GAINS, NO_GAIN, Prior, prior, priors
+from inr.cnn.grids import MAX_LEVELS, Grid, grids_of
+from inr.cnn.prior import N_GAINS, Prior, prior, priors
 from inr.errors import InvalidField
 
-MAX_LEVELS = 8
-MAX_CONTEXT_NEURONS = 32
-MAX_SYNTHESIS_NEURONS = 64
-MAX_RESIDUALS = 2
-MIN_EXPONENT, MAX_EXPONENT = 3, 15
 MAX_PIXELS = 1 << 25  # of an image, so that its latents are not over 256 MiB
-CONTEXT_MATRICES = ("context0", "context1", "context2")  # the first in wire order
+CONTEXT_MATRICES = ("context0", "parents", "context1", "context2")  # the first in wire order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,43 +22,43 @@ class LatentPyramid:
     """The architecture of one network.
 
     Attributes:
-        channels: Channels of the image, 1 to 4.
+        channels: Channels that the network gives, 1 to 4.
         width: Width of the image in pixels.
         height: Height of the image in pixels.
-        n_levels: Grids of latents, each half the size of the one before, 1 to 8.
-        context_neurons: Neurons in each of the two hidden layers of the context model, 2 to 32.
-        synthesis_neurons: Neurons in the hidden layer of the synthesis, 2 to 64.
-        n_residuals: 3x3 layers at the end of the synthesis, 0 to 2.
-        prior: The networks to which this file's weights are added; None: the weights stand alone. With a
-            prior, the three fields above must equal the prior's.
-        gain: The prior's gain in quarter octaves, see prior.py; NO_GAIN without a prior.
+        n_levels: Levels of latents, each half the size of the one before, 1 to the prior's.
+        prior: The networks to which this file's weights are added.
+        gain: The prior's gain in quarter octaves, see prior.py.
     """
 
     channels: int
     width: int
     height: int
     n_levels: int
-    context_neurons: int
-    synthesis_neurons: int
-    n_residuals: int
-    prior: Prior | None = None
-    gain: int = NO_GAIN
+    prior: Prior
+    gain: int
 
     @property
-    def level_shapes(self) -> tuple[tuple[int, int], ...]:
-        """(height, width) of each level, finest first."""
-        return tuple((-(-self.height >> n), -(-self.width >> n)) for n in range(self.n_levels))
+    def grids(self) -> tuple[Grid, ...]:
+        """Every grid of latents in wire order: levels, finest first, then hyperlatents, finest first."""
+        return grids_of(self.n_levels)
+
+    @property
+    def grid_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of each grid, in wire order."""
+        return tuple(grid.shape(self.height, self.width) for grid in self.grids)
 
     @property
     def matrices(self) -> dict[str, tuple[int, int]]:
-        """Name and shape of the networks' tensors, in wire order; their last columns meet a constant one."""
-        hidden, wide, channels = self.context_neurons, self.synthesis_neurons, self.channels
+        """Name and shape of the networks' tensors, in wire order; FORMAT.md says which columns are constants'."""
+        hidden, wide, channels = self.prior.context_neurons, self.prior.synthesis_neurons, self.channels
         shapes = {
-            "context0": (hidden, len(NEIGHBOURS) + 1),
+            "context0": (hidden + 2, len(NEIGHBOURS)),
+            "parents": (hidden + 2, self.grids[-1].columns.stop),
             "context1": (hidden, hidden + 1),
             "context2": (2, hidden + 1),
+            "filters": (self.n_levels - 1, 4),
             "upsampling": (self.n_levels - 1, 4),
-            "synthesis0": (wide, self.n_levels + 1),
+            "synthesis0": (wide + channels, self.n_levels + 1),
             "synthesis1": (channels, wide + 1),
         }
         shapes |= dict.fromkeys(self.residual_matrices, (channels, 9 * channels + 1))
@@ -71,7 +67,7 @@ class LatentPyramid:
     @property
     def residual_matrices(self) -> tuple[str, ...]:
         """Names of the 3x3 layers' matrices, in the order in which they are applied."""
-        return tuple(f"residual{n}" for n in range(self.n_residuals))
+        return tuple(f"residual{n}" for n in range(self.prior.n_residuals))
 
     @property
     def n_weights(self) -> int:
@@ -79,50 +75,55 @@ class LatentPyramid:
         return sum(rows * columns for rows, columns in self.matrices.values())
 
     @property
+    def n_latents(self) -> int:
+        """Latents of all grids."""
+        return sum(map(math.prod, self.grid_shapes))
+
+    @property
     def n_parameters(self) -> int:
         """Coded integers: weights and latents."""
-        return self.n_weights + sum(math.prod(shape) for shape in self.level_shapes)
+        return self.n_weights + self.n_latents
 
     @property
     def multiply_adds_per_pixel(self) -> int:
         """Multiply-adds that a decoder needs for a pixel, biases aside."""
-        hidden, wide, channels = self.context_neurons, self.synthesis_neurons, self.channels
-        context = hidden * (len(NEIGHBOURS) + hidden + 2)
-        n_latents = sum(math.prod(shape) for shape in self.level_shapes)
+        hidden, wide, channels = self.prior.context_neurons, self.prior.synthesis_neurons, self.channels
+        latents = hidden * (hidden + 2) + (hidden + 2) * len(NEIGHBOURS)
+        context = sum(
+            math.prod(shape) * (latents + (hidden + 2) * len(grid.parents))
+            for grid, shape in zip(self.grids, self.grid_shapes, strict=True)
+        )
+        filtered = sum(8 * 0.25**n for n in range(self.n_levels - 1))
         doubled = sum(6 * (self.n_levels - 1 - n) * 0.25**n for n in range(self.n_levels - 1))
-        synthesis = wide * (self.n_levels + channels) + self.n_residuals * 9 * channels**2
-        return round(context * n_latents / (self.width * self.height) + doubled) + synthesis
+        synthesis = (wide + channels) * self.n_levels + wide * channels
+        synthesis += self.prior.n_residuals * 9 * channels**2
+        return round(context / (self.width * self.height) + filtered + doubled) + synthesis
 
     def fields(self) -> dict[str, int]:
-        """Every field by name, the prior as its number, 0 for none."""
+        """Every field by name, the prior as its number."""
         return {
             "channels": self.channels,
             "width": self.width,
             "height": self.height,
             "n_levels": self.n_levels,
-            "context_neurons": self.context_neurons,
-            "synthesis_neurons": self.synthesis_neurons,
-            "n_residuals": self.n_residuals,
-            "prior": self.prior.number if self.prior else 0,
+            "prior": self.prior.number,
             "gain": self.gain,
         }
 
-    def exponent_range(self, name: str) -> tuple[int, int]:
-        """Least and largest exponent of a matrix's symbols; 0 where all are zero and not coded."""
-        if self.prior is None:
-            return MIN_EXPONENT, MAX_EXPONENT
-        return 0, self.prior.exponent(name, self.gain)
+    def exponent(self, name: str) -> int:
+        """Exponent of a matrix's weights: each stands for its integer times 2**-exponent.
 
-    def known(self, name: str) -> Ints | None:
-        """The prior's matrix, to which a file's symbols are added: int32; None without a prior."""
-        if self.prior is None:
-            return None
+        A file's symbols have an exponent from 0, where all are zero and not coded, to this one.
+        """
+        return self.prior.exponent(name, self.gain)
+
+    def known(self, name: str) -> Ints:
+        """The prior's matrix, to which a file's symbols are added: int32."""
         return self.prior.matrix(name, self.channels, self.n_levels, self.gain)
 
     def to_bytes(self) -> bytes:
         """The architecture section."""
-        neurons = bytes([self.n_levels, self.context_neurons, self.synthesis_neurons, self.n_residuals])
-        return neurons + bytes([self.prior.number, self.gain] if self.prior else [])
+        return bytes([self.n_levels, self.prior.number, self.gain])
 
     @classmethod
     def from_bytes(cls, data: bytes, *, channels: int, width: int, height: int) -> "LatentPyramid":
@@ -135,37 +136,17 @@ class LatentPyramid:
             raise InvalidField(f"size: expected at most {MAX_PIXELS} pixels, found {width} x {height}")
         reader = Reader(data, "architecture")
         n_levels = reader.byte("levels", 1, MAX_LEVELS)
-        neurons = reader.byte("context neurons", 2, MAX_CONTEXT_NEURONS)
-        synthesis_neurons = reader.byte("synthesis neurons", 2, MAX_SYNTHESIS_NEURONS)
-        n_residuals = reader.byte("residual layers", 0, MAX_RESIDUALS)
-        known, gain = None, NO_GAIN
-        if reader.position < len(data):
-            known = prior(reader.byte("prior", 1, len(priors())))
-            gain = reader.byte("gain", 0, N_GAINS - 1)
+        known = prior(reader.byte("prior", 1, len(priors())))
+        gain = reader.byte("gain", 0, N_GAINS - 1)
         reader.end()
-        pyramid = cls(
-            channels=channels,
-            width=width,
-            height=height,
-            n_levels=n_levels,
-            context_neurons=neurons,
-            synthesis_neurons=synthesis_neurons,
-            n_residuals=n_residuals,
-            prior=known,
-            gain=gain,
+        if n_levels > known.n_levels:
+            raise InvalidField(
+                f"prior {known.number}: expected at most {known.n_levels} levels, found {n_levels}"
+            )
+        if channels not in (known.channels, known.channels + 1):
+            raise InvalidField(
+                f"prior {known.number}: expected {known.channels} channels or one more, found {channels}"
+            )
+        return cls(
+            channels=channels, width=width, height=height, n_levels=n_levels, prior=known, gain=gain
         )
-        if known is not None:
-            pyramid._check_prior(known)
-        return pyramid
-
-    def _check_prior(self, known: Prior) -> None:
-        found = (self.context_neurons, self.synthesis_neurons, self.n_residuals)
-        if found != known.neurons or self.n_levels > known.n_levels:
-            raise InvalidField(
-                f"prior {known.number}: expected at most {known.n_levels} levels and neurons "
-                f"{known.neurons}, found {self.n_levels} and {found}"
-            )
-        if self.channels not in (known.channels, known.channels + 1):
-            raise InvalidField(
-                f"prior {known.number}: expected {known.channels} channels or one more, found {self.channels}"
-            )

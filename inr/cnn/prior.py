@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from inr.cnn.arithmetic import Ints, shift_rounded
+from inr.cnn.grids import kept_columns
 from inr.errors import InvalidField
 
 # Scale of the weights that latents meet first, in quarter octaves; NO_GAIN is one.
@@ -47,11 +48,6 @@ class Prior:
     exponents: dict[str, int]
     matrices: dict[str, Ints]
 
-    @property
-    def neurons(self) -> tuple[int, int, int]:
-        """Neurons of the context model and of the synthesis, and residual layers."""
-        return self.context_neurons, self.synthesis_neurons, self.n_residuals
-
     def exponent(self, name: str, gain: int) -> int:
         """Exponent of a matrix's integers, under a gain from 0 to N_GAINS - 1."""
         return self.exponents[name] - (_octave(gain) if name == "synthesis0" else 0)
@@ -66,14 +62,16 @@ class Prior:
             gain: 0 to N_GAINS - 1.
         """
         known = self.matrices[name]
-        if name == "upsampling":
+        if name == "parents":
+            return known[:, kept_columns(n_levels, self.n_levels)]
+        if name in ("filters", "upsampling"):
             return known[: n_levels - 1]
-        if name == "synthesis0":
-            scaled = known[:, :n_levels] * _QUARTERS[gain % 4] + 128 >> 8
-            return np.concatenate([scaled, shift_rounded(known[:, -1:], _octave(gain))], axis=1)
         if name.startswith("context"):
             return known
         more = channels - self.channels
+        if name == "synthesis0":
+            scaled = known[:, :n_levels] * _QUARTERS[gain % 4] + 128 >> 8
+            known = np.concatenate([scaled, shift_rounded(known[:, -1:], _octave(gain))], axis=1)
         if name.startswith("residual"):
             known = np.insert(known, [9 * self.channels] * (9 * more), 0, axis=1)
         return np.pad(known, ((0, more), (0, 0)))
