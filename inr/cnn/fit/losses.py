@@ -16,7 +16,7 @@ class Losses(Protocol):
     """Differentiable functions of latents, float32 [latents], and of the networks' matrices in wire order."""
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bits of all latents, which come in wire order of levels, finest first: a scalar."""
+        """Bits of all latents, which come in wire order of grids: a scalar."""
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Samples in [0, 1], not clipped: float32 [channels, height, width]."""
@@ -32,7 +32,7 @@ def losses_on(device: str, architecture: LatentPyramid, *, plain: bool = False) 
         plain: Take plain operations in any case.
     """
     try:
-        from inr.cnn.fit.compiled_losses import CompiledLosses
+        from inr.cnn.fit.compiled.losses import CompiledLosses
     except ImportError:
         plain = True
     if plain or device != "cpu":

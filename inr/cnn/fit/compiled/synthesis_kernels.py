@@ -1,12 +1,16 @@
-"""The image that latents of family `cnn` stand for, and its gradients: the twin of `PlainLosses.image`."""
+"""The networks that turn a stack of planes of family `cnn` into an image, and their gradients."""
 
-from inr.cnn.fit.elementary_kernels import LANES, F, dense, jit, mask, outer, relu, sums
+from inr.cnn.fit.compiled.elementary_kernels import LANES, F, dense, jit, mask, outer, relu, sums
 
 
 @jit
 def synthesis_rows(x, y, start, stop, w1, b1, w2, b2, scratch):
-    """y[:, start:stop] = w2 · relu(w1 · x + b1) + b2; x: [inputs, pixels]."""
+    """y[:, start:stop] = w2 · relu(first rows of h) + b2 + the other rows of h, where h = w1 · x + b1.
+
+    x: [inputs, pixels]; w2 has a column for each of the first rows.
+    """
     xs, h, o = scratch[0], scratch[1], scratch[2]
+    hidden = w2.shape[1]
     for left in range(start, stop, LANES):
         n = min(LANES, stop - left)
         for c in range(x.shape[0]):
@@ -14,18 +18,19 @@ def synthesis_rows(x, y, start, stop, w1, b1, w2, b2, scratch):
             for j in range(n):
                 xs[c, j] = source[j]
         dense(h, w1, b1, xs, n)
-        relu(h, n)
-        dense(o, w2, b2, h, n)
+        relu(h[:hidden], n)
+        dense(o, w2, b2, h[:hidden], n)
         for c in range(y.shape[0]):
             target = y[c, left:]
             for j in range(n):
-                target[j] = o[c, j]
+                target[j] = o[c, j] + h[hidden + c, j]
 
 
 @jit
 def synthesis_rows_back(x, g_y, g_x, start, stop, w1, t1, b1, t2, zeros, g_w1, g_b1, g_w2, g_b2, scratch):
     """The gradients of `synthesis_rows`: g_x is set, those of weights and biases are added to."""
     xs, h, o, d, dx_ = scratch
+    hidden = t2.shape[0]
     for left in range(start, stop, LANES):
         n = min(LANES, stop - left)
         for c in range(x.shape[0]):
@@ -36,12 +41,13 @@ def synthesis_rows_back(x, g_y, g_x, start, stop, w1, t1, b1, t2, zeros, g_w1, g
             source = g_y[c, left:]
             for j in range(n):
                 o[c, j] = source[j]
+                d[hidden + c, j] = source[j]
         dense(h, w1, b1, xs, n)
-        relu(h, n)
-        outer(g_w2, o, h, n)
+        relu(h[:hidden], n)
+        outer(g_w2, o, h[:hidden], n)
         sums(g_b2, o, n)
-        dense(d, t2, zeros, o, n)
-        mask(d, h, n)
+        dense(d[:hidden], t2, zeros, o, n)
+        mask(d[:hidden], h[:hidden], n)
         outer(g_w1, d, xs, n)
         sums(g_b1, d, n)
         dense(dx_, t1, zeros, d, n)
@@ -49,127 +55,6 @@ def synthesis_rows_back(x, g_y, g_x, start, stop, w1, t1, b1, t2, zeros, g_w1, g
             target = g_x[c, left:]
             for j in range(n):
                 target[j] = dx_[c, j]
-
-
-@jit
-def _sources(row, h, f):
-    """Rows that a row of the doubled plane is made of, and their taps, in the order of the rows."""
-    y = row >> 1
-    if row & 1 == 0:
-        return max(y - 2, 0), max(y - 1, 0), y, min(y + 1, h - 1), f[0], f[1], f[2], f[3]
-    return max(y - 1, 0), y, min(y + 1, h - 1), min(y + 2, h - 1), f[3], f[2], f[1], f[0]
-
-
-@jit
-def _tall_line(source, row, f, line):
-    """A row of the plane that is doubled in height alone, into line[2:], its ends repeated."""
-    h, w = source.shape
-    r0, r1, r2, r3, a0, a1, a2, a3 = _sources(row, h, f)
-    s0, s1, s2, s3 = source[r0], source[r1], source[r2], source[r3]
-    for j in range(w):
-        line[j + 2] = a0 * s0[j] + a1 * s1[j] + a2 * s2[j] + a3 * s3[j]
-    line[0] = line[1] = line[2]
-    line[w + 2] = line[w + 3] = line[w + 1]
-
-
-@jit
-def upsample(source, target, f, line):
-    """target[k, :H, :W] = source[k, :h, :w] twice as large; line: scratch [w + 5]."""
-    height, width = target.shape[1], target.shape[2]
-    half = width // 2
-    for k in range(source.shape[0]):
-        for row in range(height):
-            _tall_line(source[k], row, f, line)
-            out = target[k, row]
-            for j in range(half):
-                out[2 * j] = f[0] * line[j] + f[1] * line[j + 1] + f[2] * line[j + 2] + f[3] * line[j + 3]
-                out[2 * j + 1] = (
-                    f[3] * line[j + 1] + f[2] * line[j + 2] + f[1] * line[j + 3] + f[0] * line[j + 4]
-                )
-            if width % 2:
-                j = half
-                out[2 * j] = f[0] * line[j] + f[1] * line[j + 1] + f[2] * line[j + 2] + f[3] * line[j + 3]
-
-
-@jit
-def _wide_back(g, line, g_line, f, g_f, w):
-    """Gradients of doubling a line in width: g_line is set, g_f is added to."""
-    for j in range(w + 5):
-        g_line[j] = F(0)
-    width = len(g)
-    half = width // 2
-    q0 = q1 = q2 = q3 = F(0)
-    for j in range(half):
-        e = g[2 * j]
-        o = g[2 * j + 1]
-        q0 += e * line[j] + o * line[j + 4]
-        q1 += e * line[j + 1] + o * line[j + 3]
-        q2 += e * line[j + 2] + o * line[j + 2]
-        q3 += e * line[j + 3] + o * line[j + 1]
-    for j in range(half):
-        g_line[j] += f[0] * g[2 * j]
-    for j in range(half):
-        g_line[j + 1] += f[1] * g[2 * j] + f[3] * g[2 * j + 1]
-    for j in range(half):
-        g_line[j + 2] += f[2] * (g[2 * j] + g[2 * j + 1])
-    for j in range(half):
-        g_line[j + 3] += f[3] * g[2 * j] + f[1] * g[2 * j + 1]
-    for j in range(half):
-        g_line[j + 4] += f[0] * g[2 * j + 1]
-    if width % 2:
-        e = g[2 * half]
-        q0 += e * line[half]
-        q1 += e * line[half + 1]
-        q2 += e * line[half + 2]
-        q3 += e * line[half + 3]
-        for n in range(4):
-            g_line[half + n] += f[n] * e
-    g_line[2] += g_line[0] + g_line[1]
-    g_line[w + 1] += g_line[w + 2] + g_line[w + 3]
-    g_f[0] += q0
-    g_f[1] += q1
-    g_f[2] += q2
-    g_f[3] += q3
-
-
-@jit
-def _tall_back(source, row, g_line, g_source, f, g_f):
-    """Gradients of doubling in height, from those of a row: g_source and g_f are added to."""
-    h, w = source.shape
-    r0, r1, r2, r3, a0, a1, a2, a3 = _sources(row, h, f)
-    s0, s1, s2, s3 = source[r0], source[r1], source[r2], source[r3]
-    v0 = v1 = v2 = v3 = F(0)
-    for j in range(w):
-        t = g_line[j + 2]
-        v0 += t * s0[j]
-        v1 += t * s1[j]
-        v2 += t * s2[j]
-        v3 += t * s3[j]
-    _add_scaled(g_source[r0], a0, g_line, w)
-    _add_scaled(g_source[r1], a1, g_line, w)
-    _add_scaled(g_source[r2], a2, g_line, w)
-    _add_scaled(g_source[r3], a3, g_line, w)
-    first, step = (0, 1) if row & 1 == 0 else (3, -1)
-    g_f[first] += v0
-    g_f[first + step] += v1
-    g_f[first + 2 * step] += v2
-    g_f[first + 3 * step] += v3
-
-
-@jit
-def _add_scaled(target, factor, g_line, w):
-    for j in range(w):
-        target[j] += factor * g_line[j + 2]
-
-
-@jit
-def upsample_back(source, g_target, g_source, f, g_f, line, g_line):
-    """The gradients of `upsample`: adds to g_source and g_f. Scratch: line [w + 5], g_line [w + 6]."""
-    for k in range(source.shape[0]):
-        for row in range(g_target.shape[1]):
-            _tall_line(source[k], row, f, line)
-            _wide_back(g_target[k, row], line, g_line, f, g_f, source.shape[2])
-            _tall_back(source[k], row, g_line, g_source[k], f, g_f)
 
 
 @jit

@@ -27,12 +27,9 @@ LN2 = F(np.log(2))
 
 
 @jit
-def dense(out, weight, bias, x, n):
-    """out[:, :n] = weight · x + bias. Rows come in twos, inputs in fours: half the loads per product."""
+def dense_onto(out, weight, x, n):
+    """Adds weight · x to out[:, :n]. Rows come in twos, inputs in fours: half the loads per product."""
     for h in range(0, weight.shape[0], 2):
-        for j in range(n):
-            out[h, j] = bias[h]
-            out[h + 1, j] = bias[h + 1]
         for c in range(0, weight.shape[1], 4):
             a0 = weight[h, c]
             a1 = weight[h, c + 1]
@@ -49,6 +46,15 @@ def dense(out, weight, bias, x, n):
                 x3 = x[c + 3, j]
                 out[h, j] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
                 out[h + 1, j] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+
+
+@jit
+def dense(out, weight, bias, x, n):
+    """out[:, :n] = weight · x + bias."""
+    for h in range(weight.shape[0]):
+        for j in range(n):
+            out[h, j] = bias[h]
+    dense_onto(out, weight, x, n)
 
 
 @jit

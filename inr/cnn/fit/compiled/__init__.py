@@ -1,0 +1,1 @@
+"""Fitting a network of family `cnn` to one image. A decoder imports nothing from here."""
