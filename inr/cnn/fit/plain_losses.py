@@ -17,7 +17,7 @@ MIN_LOG_SPREAD, MAX_LOG_SPREAD = -4.0, 6.0  # log2 of a Laplace law's spread in 
 
 
 class PlainLosses:
-    """Bits and image by the operations of torch, on any device.
+    """Bits and image by the operations of torch, on any device, of one image or of many of one size.
 
     Args:
         architecture: The network's architecture; matrices come in its wire order, in units of one.
@@ -28,51 +28,50 @@ class PlainLosses:
         self._sizes = [height * width for height, width in architecture.grid_shapes]
 
     def _grids(self, latents: torch.Tensor) -> list[torch.Tensor]:
-        parts = torch.split(latents, self._sizes)
-        return [part.view(shape) for part, shape in zip(parts, self._architecture.grid_shapes, strict=True)]
+        parts = torch.split(latents, self._sizes, dim=-1)
+        shapes = self._architecture.grid_shapes
+        return [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bits of all latents, float32 [latents] in wire order of grids: a scalar."""
+        """Bits of all latents, float32 [..., latents] in wire order of grids: [...]."""
         own, parents, hidden, last = matrices[: len(CONTEXT_MATRICES)]
-        grids, n_hidden = self._grids(latents), len(hidden)
-        inputs = torch.cat([_neighbours(grid) for grid in grids], dim=1)  # [16, latents]
-        features = torch.cat([self._features(n, grids, parents) for n in range(len(grids))], dim=1)
-        first = own @ inputs + features  # [hidden + 2, latents]
-        second = torch.relu(hidden[:, :-1] @ torch.relu(first[:n_hidden]) + hidden[:, -1:])
-        centre, log_spread = last[:, :-1] @ second + last[:, -1:] + first[n_hidden:]
-        return laplace_bits(latents, centre, log_spread)
+        grids, n_hidden = self._grids(latents), hidden.shape[-2]
+        inputs = torch.cat([_neighbours(grid) for grid in grids], dim=-1)  # [..., 16, latents]
+        features = torch.cat([self._features(n, grids, parents) for n in range(len(grids))], dim=-1)
+        first = own @ inputs + features  # [..., hidden + 2, latents]
+        second = torch.relu(hidden[..., :-1] @ torch.relu(first[..., :n_hidden, :]) + hidden[..., -1:])
+        outputs = last[..., :-1] @ second + last[..., -1:] + first[..., n_hidden:, :]
+        return laplace_bits(latents, outputs[..., 0, :], outputs[..., 1, :])
 
     def _features(self, place: int, grids: Sequence[torch.Tensor], parents: torch.Tensor) -> torch.Tensor:
-        """What a grid's parents, and its constant, add to the first layer: [hidden + 2, latents of the grid]."""
-        grid, (height, width) = self._architecture.grids[place], grids[place].shape
-        block = parents[:, grid.columns]
+        """What a grid's parents, and its constant, add to the first layer: [..., hidden + 2, its latents]."""
+        grid, (height, width) = self._architecture.grids[place], grids[place].shape[-2:]
+        block = parents[..., grid.columns]
         if not grid.parents:
-            return block.expand(-1, height * width)
-        rows, columns = torch.arange(-(-height // 2)), torch.arange(-(-width // 2))
+            batch = grids[place].shape[:-2]
+            return block.expand(*batch, *block.shape[-2:-1], height * width)
         shifts = [self._architecture.grids[n].depth - grid.depth - 1 for n in grid.parents]
-        seen = [
-            grids[n][(rows >> shift)[:, None], columns >> shift]
-            for n, shift in zip(grid.parents, shifts, strict=True)
-        ]
-        half = block[:, :-1] @ torch.stack(seen).flatten(1) + block[:, -1:]
-        half = half.view(len(block), len(rows), len(columns))
-        whole = half.repeat_interleave(2, 1).repeat_interleave(2, 2)
-        return whole[:, :height, :width].flatten(1)
+        size = (-(-height // 2), -(-width // 2))
+        seen = [_repeated(grids[n], 1 << shift, size) for n, shift in zip(grid.parents, shifts, strict=True)]
+        half = block[..., :-1] @ torch.stack(seen, dim=-3).flatten(-2) + block[..., -1:]
+        return _repeated(half.unflatten(-1, size), 2, (height, width)).flatten(-2)
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Samples in [0, 1], not clipped: float32 [channels, height, width]."""
+        """Samples in [0, 1], not clipped: float32 [..., channels, height, width]."""
         named = dict(zip(self._architecture.matrices, matrices, strict=True))
         levels = self._grids(latents)[: self._architecture.n_levels]
-        stack = levels[-1][None]  # [1, height, width] of the coarsest level
+        stack = levels[-1].unsqueeze(-3)  # [..., 1, height, width] of the coarsest level
         for n in reversed(range(len(levels) - 1)):
-            height, width = levels[n].shape
-            doubled = _double(stack, named["upsampling"][n])[:, :height, :width]
-            stack = torch.cat([_filter(levels[n][None], named["filters"][n]), doubled])  # [levels - n, h, w]
+            height, width = levels[n].shape[-2:]
+            doubled = _double(stack, named["upsampling"][..., n, :])[..., :height, :width]
+            own = _filter(levels[n].unsqueeze(-3), named["filters"][..., n, :])
+            stack = torch.cat([own, doubled], dim=-3)  # [..., levels - n, height, width]
         first, second = named["synthesis0"], named["synthesis1"]
-        n_hidden = second.shape[1] - 1
-        sums = first[:, :-1] @ stack.flatten(1) + first[:, -1:]  # [hidden + channels, pixels]
-        samples = second[:, :-1] @ torch.relu(sums[:n_hidden]) + second[:, -1:] + sums[n_hidden:]
-        samples = samples.view(-1, *stack.shape[1:])  # [channels, height, width]
+        n_hidden = second.shape[-1] - 1
+        sums = first[..., :-1] @ stack.flatten(-2) + first[..., -1:]  # [..., hidden + channels, pixels]
+        hidden = torch.relu(sums[..., :n_hidden, :])
+        samples = second[..., :-1] @ hidden + second[..., -1:] + sums[..., n_hidden:, :]
+        samples = samples.unflatten(-1, stack.shape[-2:])  # [..., channels, height, width]
         residuals = self._architecture.residual_matrices
         for n, name in enumerate(residuals, 1):
             samples = samples + _convolution(samples, named[name])
@@ -81,50 +80,71 @@ class PlainLosses:
 
 
 def laplace_bits(latents: torch.Tensor, centre: torch.Tensor, log_spread: torch.Tensor) -> torch.Tensor:
-    """Bits of values under Laplace laws, each taken over the unit interval around the value: a scalar."""
+    """Bits of values under Laplace laws, each taken over the unit interval around the value, summed: [...]."""
     rate = torch.exp2(-log_spread.clamp(MIN_LOG_SPREAD, MAX_LOG_SPREAD))
     distance = (latents - centre).abs()
     near = distance < 0.5
     outer, inner = torch.exp(-(0.5 + distance) * rate), torch.exp(-(0.5 - distance).clamp_min(0) * rate)
     around = torch.where(near, 1 - 0.5 * (outer + inner), 1.0).clamp_min(1e-9)
     beyond = (distance - 0.5) * rate - torch.log(0.5 * (1 - torch.exp(-rate)))
-    return torch.where(near, -torch.log(around), beyond).sum() / math.log(2)
+    return torch.where(near, -torch.log(around), beyond).sum(-1) / math.log(2)
 
 
-def _neighbours(level: torch.Tensor) -> torch.Tensor:
-    height, width = level.shape
-    padded = functional.pad(level, (PAD, PAD, PAD, 0))
-    views = [padded[PAD + y :, PAD + x :][:height, :width].flatten() for y, x in NEIGHBOURS]
-    return torch.stack(views)
+def _repeated(planes: torch.Tensor, factor: int, size: tuple[int, int]) -> torch.Tensor:
+    """Planes with every value repeated both ways, cut to a size."""
+    if factor > 1:
+        planes = planes.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+    return planes[..., : size[0], : size[1]]
+
+
+def _neighbours(grid: torch.Tensor) -> torch.Tensor:
+    height, width = grid.shape[-2:]
+    padded = functional.pad(grid, (PAD, PAD, PAD, 0))
+    views = [padded[..., PAD + y :, PAD + x :][..., :height, :width].flatten(-2) for y, x in NEIGHBOURS]
+    return torch.stack(views, dim=-2)
+
+
+def _extended(planes: torch.Tensor, n: int) -> torch.Tensor:
+    """Planes whose first and last columns are repeated n times."""
+    first, last = planes[..., :1], planes[..., -1:]
+    sizes = (*planes.shape[:-1], n)
+    return torch.cat([first.expand(sizes), planes, last.expand(sizes)], dim=-1)
+
+
+def _of_planes(taps: torch.Tensor) -> torch.Tensor:
+    return taps[..., None, None, None]  # [..., plane, row, column] beside a tap
 
 
 def _filter(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    for axis in (1, 2):
-        size = planes.shape[axis]
-        padded = functional.pad(planes.movedim(axis, -1), (3, 3), mode="replicate")
-        views = [padded[..., n : n + size] for n in range(7)]
-        filtered = taps[0] * views[3]
+    factors = [_of_planes(taps[..., n]) for n in range(4)]
+    for _ in range(2):  # along the rows of the transposed planes first, then along their own
+        planes = planes.transpose(-1, -2)
+        size, extended = planes.shape[-1], _extended(planes, 3)
+        views = [extended[..., n : n + size] for n in range(7)]
+        planes = factors[0] * views[3]
         for k in (1, 2, 3):
-            filtered = filtered + taps[k] * (views[3 - k] + views[3 + k])
-        planes = filtered.movedim(-1, axis)
+            planes = planes + factors[k] * (views[3 - k] + views[3 + k])
     return planes
 
 
 def _double(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    for axis in (1, 2):
-        size = planes.shape[axis]
-        padded = functional.pad(planes.movedim(axis, -1), (2, 2), mode="replicate")
-        views = [padded[..., n : n + size] for n in range(5)]
-        before = sum(taps[n] * views[n] for n in range(4))
-        after = sum(taps[3 - n] * views[n + 1] for n in range(4))
-        assert isinstance(before, torch.Tensor)
-        assert isinstance(after, torch.Tensor)
-        planes = torch.stack([before, after], dim=-1).flatten(-2).movedim(-1, axis)
+    factors = [_of_planes(taps[..., n]) for n in range(4)]
+    for _ in range(2):
+        planes = planes.transpose(-1, -2)
+        size, extended = planes.shape[-1], _extended(planes, 2)
+        views = [extended[..., n : n + size] for n in range(5)]
+        before, after = factors[0] * views[0], factors[3] * views[1]
+        for k in (1, 2, 3):
+            before = before + factors[k] * views[k]
+            after = after + factors[3 - k] * views[k + 1]
+        planes = torch.stack([before, after], dim=-1).flatten(-2)
     return planes
 
 
 def _convolution(samples: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    channels = len(samples)
-    padded = functional.pad(samples[None], (1, 1, 1, 1), mode="replicate")
-    kernel = matrix[:, :-1].reshape(channels, channels, 3, 3)
-    return functional.conv2d(padded, kernel, matrix[:, -1])[0]
+    """The 3x3 convolution of samples by a matrix [..., channels, 9 · channels + 1]; edges are repeated."""
+    height, width = samples.shape[-2:]
+    tall = _extended(_extended(samples, 1).transpose(-1, -2), 1).transpose(-1, -2)
+    views = [tall[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    stacked = torch.stack(views, dim=-3).flatten(-4, -3).flatten(-2)  # [..., 9 · channels, pixels]
+    return (matrix[..., :-1] @ stacked + matrix[..., -1:]).unflatten(-1, (height, width))

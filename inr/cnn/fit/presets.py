@@ -28,9 +28,6 @@ def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid
         width=width,
         height=height,
         n_levels=min(known.n_levels, max(1, min(height, width).bit_length() - 1)),
-        context_neurons=known.context_neurons,
-        synthesis_neurons=known.synthesis_neurons,
-        n_residuals=known.n_residuals,
         prior=known,
         gain=min(max(gain, 0), N_GAINS - 1),
     )

@@ -35,6 +35,8 @@ from inr.fit.quantizer import round_straight_through
 from inr.fit.requests import FitReport, Fitted, GoesOn
 
 _ASSUMED_EXPONENT = 8  # of all matrices, for the bits of weights before each has its own
+_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate
+_NOISE_DEVIATION = 24**-0.5  # of the sum of two uniform variables of width a half
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class PyramidSettings:
         network_rate: SOAP's rate on the networks' matrices, in units of weights a step.
         tail_rate: Share of that rate at which the tail begins.
         warmest, coldest: Temperature of soft rounding at the start and at the end.
+        widest, narrowest: Standard deviation of the latents' noise at the start and at the end.
         report_steps: Steps between progress reports.
     """
 
@@ -58,6 +61,8 @@ class PyramidSettings:
     tail_rate: float = 0.3
     warmest: float = 0.4
     coldest: float = 0.1
+    widest: float = 0.204
+    narrowest: float = 0.204
     report_steps: int = 50
 
     @property
@@ -91,13 +96,16 @@ class PyramidFit:
         self._target = torch.tensor(np.moveaxis(pixels, -1, 0), device=device).float() / 255
         n_pixels = architecture.width * architecture.height
         self._per_bit = rd_lambda / n_pixels
-        n_latents = architecture.n_parameters - architecture.n_weights
+        # A sample at the end of the scale is met by all that is beyond it, since samples are clipped.
+        self._least = torch.where(self._target == 0, 0.0, -math.inf)
+        self._most = torch.where(self._target == 1, 0.0, math.inf)
+        n_latents = architecture.n_latents
         self._latents = torch.zeros(n_latents, device=device, requires_grad=True)
         self._noise = torch.zeros(n_latents, device=device)
         self._known = [_known(architecture, name, device) for name in architecture.matrices]
         self._matrices = [matrix.clone().requires_grad_() for matrix in self._known]
         self._adam = torch.optim.Adam([self._latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
-        shares = [0.1 if name == "upsampling" else 1.0 for name in architecture.matrices]
+        shares = [_SHARES.get(name, 1.0) for name in architecture.matrices]
         self._soap = Soap(self._matrices, rates=shares)
 
     def _surrogate(self, index: int, progress: float) -> torch.Tensor:
@@ -112,10 +120,13 @@ class PyramidFit:
         else:  # half the sum of two uniform variables: as wide as rounding errors, rarely at their ends
             self._noise.uniform_(-0.25, 0.25, generator=self._generator)
             self._noise += torch.empty_like(self._noise).uniform_(-0.25, 0.25, generator=self._generator)
-        return soft_round(soft_round(self._latents, temperature) + self._noise, temperature)
+        width = settings.widest + (settings.narrowest - settings.widest) * progress
+        noise = self._noise * (width / _NOISE_DEVIATION)
+        return soft_round(soft_round(self._latents, temperature) + noise, temperature)
 
     def _distortion(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        return (self._losses.image(latents, matrices) - self._target).square().mean()
+        error = self._losses.image(latents, matrices) - self._target
+        return error.clamp(self._least, self._most).square().mean()
 
     def _step(
         self,
@@ -165,8 +176,7 @@ class PyramidFit:
         """The exponent of each matrix that costs least, the others left as they are."""
         exponents = []
         for n, name in enumerate(self._architecture.matrices):
-            least, largest = self._architecture.exponent_range(name)
-            tried = range(least, largest + 1)
+            tried = range(self._architecture.exponent(name) + 1)
             exponents.append(min(tried, key=lambda exponent: self._cost(n, exponent)))
         return exponents
 
@@ -234,12 +244,12 @@ class PyramidFit:
         return all(bool(tensor.isfinite().all()) for tensor in (self._latents, *self._matrices))
 
     def _rounded_levels(self) -> list[Latents]:
-        sizes = [height * width for height, width in self._architecture.level_shapes]
+        sizes = [height * width for height, width in self._architecture.grid_shapes]
         flat = self._latents.nan_to_num().to(torch.int16).cpu()
         parts = torch.split(flat, sizes)
         return [
             part.view(shape).numpy()
-            for part, shape in zip(parts, self._architecture.level_shapes, strict=True)
+            for part, shape in zip(parts, self._architecture.grid_shapes, strict=True)
         ]
 
 
@@ -254,13 +264,13 @@ def mean_index(symbols: NDArray[np.int32]) -> int:
 
 def _known(architecture: LatentPyramid, name: str, device: torch.device) -> torch.Tensor:
     """The prior's matrix: float32, in units of one."""
-    unit = 2.0 ** -architecture.exponent_range(name)[1]
+    unit = 2.0 ** -architecture.exponent(name)
     return torch.tensor(architecture.known(name), dtype=torch.float32, device=device) * unit
 
 
 def _fits(architecture: LatentPyramid, name: str, symbols: torch.Tensor, weights: torch.Tensor) -> bool:
     """True if the format has room for the symbols of a matrix, and for its weights."""
-    integers = weights * 2.0 ** architecture.exponent_range(name)[1]
+    integers = weights * 2.0 ** architecture.exponent(name)
     fits = float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1)
     return fits and float(integers.abs().sum(1).max()) <= largest_row_sum(name)
 
