@@ -147,6 +147,4 @@ class LatentPyramid:
             raise InvalidField(
                 f"prior {known.number}: expected {known.channels} channels or one more, found {channels}"
             )
-        return cls(
-            channels=channels, width=width, height=height, n_levels=n_levels, prior=known, gain=gain
-        )
+        return cls(channels=channels, width=width, height=height, n_levels=n_levels, prior=known, gain=gain)

@@ -1,7 +1,9 @@
 """Units and limits of the integer arithmetic of family `cnn` (FORMAT.md, sections 10 and 11).
 
-With these limits nothing leaves 32 bits, so every machine derives the same integers.
+With these limits nothing leaves 32 bits (section 11.6), so every machine derives the same integers.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,23 @@ MAX_STACK = (1 << 19) - 1
 INPUT_BITS = 6  # of the first layer's inputs
 SYNTHESIS_BITS = 9  # of the activations
 SAMPLE_BITS = 12  # of samples, before they are rounded to 8 bits
+
+
+@dataclass(frozen=True)
+class Parents:
+    """The latents of all grids that a grid's laws may look at.
+
+    Attributes:
+        latents: int16, all of these grids, row by row, one after another.
+        starts: int64 [n], where each of them begins in `latents`.
+        widths: int64 [n], columns of each.
+        halvings: int64 [n], how many times smaller by half each is than the grid that looks at it.
+    """
+
+    latents: Latents
+    starts: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    halvings: NDArray[np.int64]
 
 
 def shift_rounded(sums: Ints, bits: int) -> Ints:

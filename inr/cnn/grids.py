@@ -61,7 +61,9 @@ def grids_of(n_levels: int) -> tuple[Grid, ...]:
 def coding_order(n_levels: int) -> tuple[int, ...]:
     """Places of a pyramid's grids in the order of the payload: coarsest first, hyperlatents before levels."""
     grids = grids_of(n_levels)
-    return tuple(sorted(range(len(grids)), key=lambda place: (-grids[place].depth, not grids[place].is_hyper)))
+    return tuple(
+        sorted(range(len(grids)), key=lambda place: (-grids[place].depth, not grids[place].is_hyper))
+    )
 
 
 def kept_columns(n_levels: int, most_levels: int) -> list[int]:

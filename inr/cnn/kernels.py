@@ -4,7 +4,6 @@ All loops run free of the interpreter's lock; tests hold the twins together.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inr.cnn.arithmetic import (
     CONTEXT_BITS,
@@ -22,6 +21,7 @@ from inr.cnn.arithmetic import (
     SYNTHESIS_BITS,
     Ints,
     Latents,
+    Parents,
 )
 from inr.cnn.laplace import CENTRE_BITS, N_SPREADS
 from inr.compiling import compiled
@@ -33,14 +33,24 @@ _HALF = 1 << (CENTRE_BITS - 1)
 
 
 @compiled()
-def _dense(out, weight, x, input_bits, n):
-    """out[:, :n] = weight · x, the weight's last column applied to the constant one."""
-    n_in = weight.shape[1] - 1
+def _start(out, weight, bits, n):
+    """out[:, :n] = the weight's last column, in units of 2**-bits of its own."""
+    last = weight.shape[1] - 1
     for h in range(weight.shape[0]):
-        bias = weight[h, n_in] << input_bits
+        constant = np.int32(weight[h, last] << bits)
         for j in range(n):
-            out[h, j] = bias
-        for c in range(n_in):
+            out[h, j] = constant
+
+
+@compiled()
+def _add(out, weight, x, n_in, n):
+    """out[:, :n] += weight[:, :n_in] · x[:, :n]."""
+    for h in range(weight.shape[0]):
+        for c in range(0, n_in - 3, 4):
+            w0, w1, w2, w3 = weight[h, c], weight[h, c + 1], weight[h, c + 2], weight[h, c + 3]
+            for j in range(n):
+                out[h, j] += w0 * x[c, j] + w1 * x[c + 1, j] + w2 * x[c + 2, j] + w3 * x[c + 3, j]
+        for c in range(n_in - n_in % 4, n_in):
             w = weight[h, c]
             for j in range(n):
                 out[h, j] += w * x[c, j]
@@ -48,15 +58,12 @@ def _dense(out, weight, x, input_bits, n):
 
 @compiled()
 def _shift(x, bits, n):
-    """Divide by 2**bits, rounding to nearest; multiply where bits < 0."""
-    for h in range(x.shape[0]):
-        if bits <= 0:
+    """Divide by 2**bits, rounding to nearest, halves up."""
+    if bits > 0:
+        half, by = np.int32(1 << (bits - 1)), bits & 31
+        for h in range(x.shape[0]):
             for j in range(n):
-                x[h, j] <<= -bits
-        else:
-            half = np.int32(1) << np.int32(bits - 1)
-            for j in range(n):
-                x[h, j] = (x[h, j] + half) >> bits
+                x[h, j] = np.int32(x[h, j] + half) >> by
 
 
 @compiled()
@@ -67,55 +74,122 @@ def _clip(x, low, high, n):
 
 
 @compiled()
-def _predict_front(padded, front, top, bottom, weights, exponents, scratch, law, whole):
-    x, first, second, outputs = scratch
-    n = bottom - top
+def _gather(x, padded, front, top, n):
+    """The neighbours of n latents of a front."""
     for c in range(len(_ROWS)):
         for j in range(n):
             row = top + j
             x[c, j] = padded[PAD + row + _ROWS[c], PAD + front - SLOPE * row + _COLUMNS[c]]
-    _dense(first, weights[0], x, 0, n)
-    _shift(first, exponents[0] - CONTEXT_BITS, n)
-    _clip(first, 0, MAX_ACTIVATION, n)
-    _dense(second, weights[1], first, CONTEXT_BITS, n)
-    _shift(second, exponents[1], n)
-    _clip(second, 0, MAX_ACTIVATION, n)
-    _dense(outputs, weights[2], second, CONTEXT_BITS, n)
-    unit = exponents[2] + CONTEXT_BITS
-    _shift(outputs[:1], unit - CENTRE_BITS, n)
-    _shift(outputs[1:], unit - SPREAD_BITS, n)
-    for j in range(n):
-        centre = min(max(outputs[0, j], -MAX_CENTRE), MAX_CENTRE) + _HALF
-        spread = min(max(outputs[1, j] + MIDDLE_SPREAD, 0), N_SPREADS - 1)
-        whole[j] = centre >> CENTRE_BITS
-        law[j] = (spread << CENTRE_BITS) + centre - ((centre >> CENTRE_BITS) << CENTRE_BITS)
+
+
+@compiled()
+def _gather_parents(x, latents, grids, front, top, n):
+    """The parents of n latents of a front; `grids` has the start, width and halvings of each."""
+    for c in range(grids.shape[1]):
+        start, width, halvings = grids[0, c], grids[1, c], grids[2, c] & 63
+        for j in range(n):
+            row = top + j
+            x[c, j] = latents[start + (row >> halvings) * width + ((front - SLOPE * row) >> halvings)]
+
+
+@compiled()
+def _predict_front(padded, latents, grids, front, top, bottom, weights, exponents, scratch, law, whole):
+    x, first, second, outputs = scratch
+    nearest, parents, middle, last = weights
+    hidden, n_parents = middle.shape[0], grids.shape[1]
+    unit = exponents[3] + CONTEXT_BITS
+    for left in range(top, bottom, _LANES):
+        n = min(_LANES, bottom - left)
+        _gather(x, padded, front, left, n)
+        first[:, :n] = 0
+        _add(first, nearest, x, len(_ROWS), n)
+        _shift(first, exponents[0] - CONTEXT_BITS, n)
+        _gather_parents(x, latents, grids, front, left, n)
+        _start(second, parents, 0, n)
+        _add(second, parents, x, n_parents, n)
+        _shift(second, exponents[1] - CONTEXT_BITS, n)
+        for h in range(hidden + 2):
+            low = np.int32(0 if h < hidden else -MAX_ACTIVATION)
+            for j in range(n):
+                first[h, j] = min(max(np.int32(first[h, j] + second[h, j]), low), np.int32(MAX_ACTIVATION))
+        direct = first[hidden:]
+        _start(second[:hidden], middle, CONTEXT_BITS, n)
+        _add(second, middle, first, hidden, n)
+        _shift(second[:hidden], exponents[2], n)
+        _clip(second[:hidden], 0, MAX_ACTIVATION, n)
+        _start(outputs, last, CONTEXT_BITS, n)
+        _add(outputs, last, second, hidden, n)
+        _shift(outputs[:1], unit - CENTRE_BITS, n)
+        _shift(outputs[1:], unit - SPREAD_BITS, n)
+        _shift(direct[:1], CONTEXT_BITS - CENTRE_BITS, n)
+        _shift(direct[1:], CONTEXT_BITS - SPREAD_BITS, n)
+        for j in range(n):
+            centre = min(max(outputs[0, j] + direct[0, j], -MAX_CENTRE), MAX_CENTRE) + _HALF
+            spread = min(max(outputs[1, j] + direct[1, j] + MIDDLE_SPREAD, 0), N_SPREADS - 1)
+            whole[left - top + j] = centre >> CENTRE_BITS
+            law[left - top + j] = (spread << CENTRE_BITS) + centre - ((centre >> CENTRE_BITS) << CENTRE_BITS)
 
 
 class FrontPredictor:
-    """Derives the laws of a level's fronts; arguments as those of `front_predictor`."""
+    """Derives the laws of a grid's fronts; arguments as those of `front_predictor`."""
 
     def __init__(
-        self, weights: tuple[Ints, ...], exponents: tuple[int, ...], height: int, width: int
+        self, weights: tuple[Ints, ...], exponents: tuple[int, ...], parents: Parents, height: int, width: int
     ) -> None:
-        self._weights, self._exponents = weights, exponents
+        self._weights, self._exponents, self._latents = weights, exponents, parents.latents
+        self._grids = np.stack([parents.starts, parents.widths, parents.halvings])
+        inputs, hidden = max(len(NEIGHBOURS), self._grids.shape[1]), len(weights[0])
+        sizes = (inputs, hidden, hidden, 2)
+        self._scratch = tuple(np.empty((size, _LANES), dtype=np.int32) for size in sizes)
         longest = min(height, -(-width // SLOPE))
-        sizes = (len(NEIGHBOURS), len(weights[0]), len(weights[1]), 2)
-        self._scratch = tuple(np.empty((size, longest), dtype=np.int32) for size in sizes)
         self._law, self._whole = np.empty(longest, np.int32), np.empty(longest, np.int32)
 
-    def __call__(self, padded: Latents, front: int, rows: NDArray[np.int64]) -> tuple[Ints, Ints]:
+    def __call__(self, padded: Latents, front: int, top: int, bottom: int) -> tuple[Ints, Ints]:
         """Laws of the latents of a front in these rows; the next call overwrites them."""
-        n, top = len(rows), int(rows[0])
-        weights, exponents, scratch = self._weights, self._exponents, self._scratch
-        _predict_front(padded, front, top, top + n, weights, exponents, scratch, self._law, self._whole)
-        return self._law[:n], self._whole[:n]
+        law, whole = self._law[: bottom - top], self._whole[: bottom - top]
+        _predict_front(
+            *(padded, self._latents, self._grids, front, top, bottom),
+            *(self._weights, self._exponents, self._scratch, law, whole),
+        )
+        return law, whole
 
 
 def front_predictor(
-    weights: tuple[Ints, ...], exponents: tuple[int, ...], height: int, width: int
+    weights: tuple[Ints, ...], exponents: tuple[int, ...], parents: Parents, height: int, width: int
 ) -> FrontPredictor:
     """See `ExactOperations.front_predictor`."""
-    return FrontPredictor(weights, exponents, height, width)
+    return FrontPredictor(weights, exponents, parents, height, width)
+
+
+@compiled()
+def _settle(total, half, by):
+    """Rounded and clipped value of a sum of taps."""
+    return min(max(np.int32(np.int32(total + half) >> by), np.int32(-MAX_STACK)), np.int32(MAX_STACK))
+
+
+@compiled()
+def smooth(source, start, height, top, bottom, t, exponent):
+    """See `ExactOperations.smooth`."""
+    width = source.shape[1]
+    out = np.empty((bottom - top, width), dtype=np.int32)
+    line = np.empty(width + 6, dtype=np.int32)
+    half, by = np.int32(1 << (exponent - 1)), exponent & 31
+    t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
+    for row in range(top, bottom):
+        a = source[row - start]
+        b, c = source[max(row - 1, 0) - start], source[min(row + 1, height - 1) - start]
+        d, e = source[max(row - 2, 0) - start], source[min(row + 2, height - 1) - start]
+        f, g = source[max(row - 3, 0) - start], source[min(row + 3, height - 1) - start]
+        for j in range(width):
+            total = t0 * a[j] + t1 * (b[j] + c[j]) + t2 * (d[j] + e[j]) + t3 * (f[j] + g[j])
+            line[j + 3] = _settle(total, half, by)
+        line[:3], line[width + 3 :] = line[3], line[width + 2]
+        target = out[row - top]
+        for j in range(width):
+            total = t0 * line[j + 3] + t1 * (line[j + 2] + line[j + 4])
+            total += t2 * (line[j + 1] + line[j + 5]) + t3 * (line[j] + line[j + 6])
+            target[j] = _settle(total, half, by)
+    return out
 
 
 @compiled()
@@ -133,18 +207,12 @@ def _tap_sources(position, size):
 
 
 @compiled()
-def _settle(total, half, exponent):
-    """Rounded and clipped value of a sum of taps."""
-    return min(max((total + half) >> exponent, np.int32(-MAX_STACK)), np.int32(MAX_STACK))
-
-
-@compiled()
 def double(source, start, source_height, top, bottom, width, f, exponent):
     """See `ExactOperations.double`."""
     planes, _, source_width = source.shape
     out = np.empty((planes, bottom - top, width), dtype=np.int32)
     line = np.empty(source_width + 4, dtype=np.int32)
-    half = np.int32(1) << np.int32(exponent - 1)
+    half, by = np.int32(1 << (exponent - 1)), exponent & 31
     f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
     for plane in range(planes):
         for row in range(top, bottom):
@@ -152,16 +220,16 @@ def double(source, start, source_height, top, bottom, width, f, exponent):
             s0, s1 = source[plane, a - start], source[plane, b - start]
             s2, s3 = source[plane, c - start], source[plane, d - start]
             for j in range(source_width):
-                line[j + 2] = _settle(f0 * s0[j] + f1 * s1[j] + f2 * s2[j] + f3 * s3[j], half, exponent)
+                line[j + 2] = _settle(f0 * s0[j] + f1 * s1[j] + f2 * s2[j] + f3 * s3[j], half, by)
             line[0] = line[1] = line[2]
             line[source_width + 2] = line[source_width + 3] = line[source_width + 1]
             target = out[plane, row - top]
             for j in range((width + 1) // 2):
                 total = f0 * line[j] + f1 * line[j + 1] + f2 * line[j + 2] + f3 * line[j + 3]
-                target[2 * j] = _settle(total, half, exponent)
+                target[2 * j] = _settle(total, half, by)
             for j in range(width // 2):
                 total = f3 * line[j + 1] + f2 * line[j + 2] + f1 * line[j + 3] + f0 * line[j + 4]
-                target[2 * j + 1] = _settle(total, half, exponent)
+                target[2 * j + 1] = _settle(total, half, by)
     return out
 
 
@@ -169,10 +237,12 @@ def double(source, start, source_height, top, bottom, width, f, exponent):
 def pixelwise(stack, first, second, first_exponent, second_exponent):
     """See `ExactOperations.pixelwise`."""
     n_levels, n_pixels = stack.shape
-    out = np.empty((second.shape[0], n_pixels), dtype=np.int32)
+    channels, hidden = second.shape[0], first.shape[0] - second.shape[0]
+    out = np.empty((channels, n_pixels), dtype=np.int32)
     x = np.empty((n_levels, _LANES), dtype=np.int32)
-    hidden = np.empty((first.shape[0], _LANES), dtype=np.int32)
-    samples = np.empty((second.shape[0], _LANES), dtype=np.int32)
+    sums = np.empty((first.shape[0], _LANES), dtype=np.int32)
+    samples = np.empty((channels, _LANES), dtype=np.int32)
+    unit = first_exponent + INPUT_BITS
     for left in range(0, n_pixels, _LANES):
         n = min(_LANES, n_pixels - left)
         for c in range(n_levels):
@@ -180,15 +250,19 @@ def pixelwise(stack, first, second, first_exponent, second_exponent):
                 x[c, j] = stack[c, left + j]
         _shift(x, STACK_BITS - INPUT_BITS, n)
         _clip(x, -MAX_ACTIVATION, MAX_ACTIVATION, n)
-        _dense(hidden, first, x, INPUT_BITS, n)
-        _shift(hidden, first_exponent + INPUT_BITS - SYNTHESIS_BITS, n)
-        _clip(hidden, 0, MAX_ACTIVATION, n)
-        _dense(samples, second, hidden, SYNTHESIS_BITS, n)
+        _start(sums, first, INPUT_BITS, n)
+        _add(sums, first, x, n_levels, n)
+        _shift(sums[:hidden], unit - SYNTHESIS_BITS, n)
+        _clip(sums[:hidden], 0, MAX_ACTIVATION, n)
+        _shift(sums[hidden:], unit - SAMPLE_BITS, n)
+        _clip(sums[hidden:], -MAX_ACTIVATION, MAX_ACTIVATION, n)
+        _start(samples, second, SYNTHESIS_BITS, n)
+        _add(samples, second, sums, hidden, n)
         _shift(samples, second_exponent + SYNTHESIS_BITS - SAMPLE_BITS, n)
-        _clip(samples, -MAX_ACTIVATION, MAX_ACTIVATION, n)
-        for c in range(second.shape[0]):
+        for c in range(channels):
             for j in range(n):
-                out[c, left + j] = samples[c, j]
+                value = np.int32(samples[c, j] + sums[hidden + c, j])
+                out[c, left + j] = min(max(value, np.int32(-MAX_ACTIVATION)), np.int32(MAX_ACTIVATION))
     return out
 
 
@@ -198,7 +272,7 @@ def residual(samples, start, height, top, bottom, weight, exponent, rectify):
     channels, _, width = samples.shape
     out = np.empty((channels, bottom - top, width), dtype=np.int32)
     line = np.empty(width + 2, dtype=np.int32)
-    half = np.int32(1) << np.int32(exponent - 1)
+    half, by = np.int32(1 << (exponent - 1)), exponent & 31
     low = np.int32(0 if rectify else -MAX_ACTIVATION)
     for o in range(channels):
         for row in range(top, bottom):
@@ -217,6 +291,6 @@ def residual(samples, start, height, top, bottom, weight, exponent, rectify):
                         target[j] += a * line[j] + b * line[j + 1] + c * line[j + 2]
             before = samples[o, row - start]
             for j in range(width):
-                value = before[j] + ((target[j] + half) >> exponent)
+                value = np.int32(before[j] + np.int32(np.int32(target[j] + half) >> by))
                 target[j] = min(max(value, low), np.int32(MAX_ACTIVATION))
     return out

@@ -1,12 +1,17 @@
-"""A level of latents ⇄ its part of the payload (FORMAT.md, section 10)."""
+"""A grid of latents, a level or hyperlatents, ⇄ its part of the payload (FORMAT.md, section 10).
 
+`place` is that of the grid in wire order, and `grids` are the latents of all grids in wire order, int16 [height,
+width] each, of which only those of greater depth are looked at, and the grid itself where it is known.
+"""
+
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inr.cnn.arithmetic import MAX_LATENT, Ints, Latents
-from inr.cnn.context import ContextModel, walk_level
+from inr.cnn.context import ContextModel, PaddedPlane, fronts
 from inr.cnn.laplace import laplace_counts
 from inr.coding.coder import PayloadReader, PayloadWriter, information
 from inr.errors import InvalidField
@@ -14,50 +19,61 @@ from inr.errors import InvalidField
 _SMALL_REACH = 24  # tables up to here are kept, half a megabyte each
 
 
-def write_level(writer: PayloadWriter, context: ContextModel, latents: Latents, reach: int) -> None:
-    """Code a level, int16 [height, width], whose latents are within `reach` of what they are relative to."""
+def write_level(
+    writer: PayloadWriter, context: ContextModel, place: int, grids: Sequence[Latents], reach: int
+) -> None:
+    """Code a grid whose latents are within `reach` of what they are relative to."""
     if reach:
-        laws, relative = level_laws(context, latents)
+        laws, relative = level_laws(context, place, grids)
         writer.each(relative + np.int32(reach), _tables(reach), laws)
 
 
-def read_level(reader: PayloadReader, context: ContextModel, shape: tuple[int, int], reach: int) -> Latents:
-    """Decode a level of that shape: int16 [height, width].
+def read_level(
+    reader: PayloadReader,
+    context: ContextModel,
+    place: int,
+    grids: Sequence[Latents | None],
+    shape: tuple[int, int],
+    reach: int,
+) -> Latents:
+    """Decode a grid of that shape: int16 [height, width].
 
     Raises:
         InvalidField: The payload is not one that an encoder writes, or a latent leaves ±MAX_LATENT.
     """
     tables = _tables(reach) if reach else None
 
-    def read(rows: NDArray[np.int64], columns: NDArray[np.int64], law: Ints, whole: Ints) -> Ints:
-        found = whole + (reader.each(tables, law) - np.int32(reach) if tables is not None else 0)
-        if np.abs(found).max() > MAX_LATENT:
-            raise InvalidField(f"payload: latents expected within ±{MAX_LATENT}, found {np.abs(found).max()}")
-        return found
+    def read(where: slice, law: Ints, whole: Ints) -> Ints:
+        return whole if tables is None else whole + (reader.each(tables, law) - np.int32(reach))
 
-    return walk_level(context, *shape, read)
+    latents = context.of_grid(place, grids).walk(*shape, read)
+    largest = int(np.abs(latents).max())
+    if largest > MAX_LATENT:  # none is over twice that, for which every sum has room
+        raise InvalidField(f"payload: latents expected within ±{MAX_LATENT}, found {largest}")
+    return latents
 
 
-def level_laws(context: ContextModel, latents: Latents) -> tuple[Ints, Ints]:
+def level_laws(context: ContextModel, place: int, grids: Sequence[Latents]) -> tuple[Ints, Ints]:
     """Law of each latent, and the latent less what it is relative to, in coding order: int32 [n] each."""
-    laws, relative = [], []
+    latents = grids[place]
+    laws, relative = np.empty(latents.size, np.int32), np.empty(latents.size, np.int32)
+    plane, at = PaddedPlane(*latents.shape), 0
+    plane.inner[:] = latents
+    predict, flat = context.of_grid(place, grids).predictor(*latents.shape), plane.flat
+    for front, top, bottom in fronts(*latents.shape):
+        law, whole = predict(plane.padded, front, top, bottom)
+        end = at + bottom - top
+        laws[at:end] = law
+        np.subtract(flat[plane.places(front, top, bottom)], whole, out=relative[at:end])
+        at = end
+    return laws, relative
 
-    def take(rows: NDArray[np.int64], columns: NDArray[np.int64], law: Ints, whole: Ints) -> Ints:
-        found = latents[rows, columns].astype(np.int32)
-        laws.append(law.copy())
-        relative.append(found - whole)
-        return found
 
-    height, width = latents.shape
-    walk_level(context, height, width, take)
-    return np.concatenate(laws), np.concatenate(relative)
-
-
-def level_bits(context: ContextModel, latents: Latents, reach: int) -> float:
-    """Information of a level's latents under the tables that code them, in bits."""
+def level_bits(context: ContextModel, place: int, grids: Sequence[Latents], reach: int) -> float:
+    """Information of a grid's latents under the tables that code them, in bits."""
     if not reach:
         return 0.0
-    laws, relative = level_laws(context, latents)
+    laws, relative = level_laws(context, place, grids)
     found, n_times = np.unique(laws * np.int64(2 * reach + 1) + relative + reach, return_counts=True)
     return float(n_times @ information(laplace_counts(reach)).reshape(-1)[found])
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.bitstream import Container, Reader, varint
-from inr.cnn.architecture import CONTEXT_MATRICES, MIN_EXPONENT, LatentPyramid
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import Ints, Latents
 from inr.cnn.context import ContextModel
+from inr.cnn.grids import coding_order
 from inr.cnn.laplace import MAX_REACH
 from inr.cnn.levels import level_bits, read_level, write_level
 from inr.cnn.synthesis import Synthesis
@@ -22,7 +23,7 @@ from inr.errors import InvalidField
 from inr.network import Sections, TensorSize
 
 _MAX_ROW_SUM = 1 << 15  # of magnitudes in a row of a matrix, so that no sum leaves 32 bits
-_MAX_FILTER_SUM = 1 << 11
+_MAX_FILTER_SUM = 1 << 11  # for `filters` and `upsampling`, whose inputs are larger
 
 
 def largest_symbol(mean_index: int) -> int:
@@ -31,8 +32,18 @@ def largest_symbol(mean_index: int) -> int:
 
 
 def largest_row_sum(name: str) -> int:
-    """Most that the magnitudes of the weights in a row of the matrix of that name may sum to."""
-    return _MAX_FILTER_SUM if name == "upsampling" else _MAX_ROW_SUM
+    """Most that `row_sums` may be in the matrix of that name."""
+    return _MAX_FILTER_SUM if name in ("filters", "upsampling") else _MAX_ROW_SUM
+
+
+def row_sums(shape: LatentPyramid, name: str, integers: Ints) -> NDArray[np.int64]:
+    """Sums of magnitudes of a matrix that bound the arithmetic's sums: int64, one or more for each row."""
+    magnitudes = np.abs(integers).astype(np.int64)
+    if name == "parents":  # a grid meets its own block alone
+        return np.add.reduceat(magnitudes, [grid.first_column for grid in shape.grids], axis=1)
+    if name == "filters":  # its taps but the first are applied twice
+        magnitudes[:, 1:] *= 2
+    return magnitudes.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -70,8 +81,9 @@ class CnnNetwork:
         shape: The architecture.
         matrices: int32, the symbols of the networks' matrices, in wire order.
         codings: The matrices' side information.
-        levels: int16 [height, width], the latents of each level, finest first.
-        reaches: For each level, the largest distance of a latent from what it is relative to.
+        levels: int16 [height, width], the latents of each grid in wire order: levels, finest first, then
+            hyperlatents.
+        reaches: For each grid, the largest distance of a latent from what it is relative to.
     """
 
     family: ClassVar[str] = "cnn"
@@ -101,16 +113,18 @@ class CnnNetwork:
             coding.law.read(payload, size)
             for size, coding in zip(shape.matrices.values(), codings, strict=True)
         ]
-        context = context_model(weights_of(shape, matrices, codings))
-        levels = [
-            read_level(payload, context, size, reach)
-            for size, reach in reversed(list(zip(shape.level_shapes, reaches, strict=True)))
-        ]
-        return cls(shape=shape, matrices=matrices, codings=codings, levels=levels[::-1], reaches=reaches)
+        context = context_model(shape, weights_of(shape, matrices, codings))
+        found: list[Latents | None] = [None] * len(reaches)
+        for place in coding_order(shape.n_levels):
+            size = shape.grid_shapes[place]
+            found[place] = read_level(payload, context, place, found, size, reaches[place])
+        payload.end()
+        levels = [latents for latents in found if latents is not None]
+        return cls(shape=shape, matrices=matrices, codings=codings, levels=levels, reaches=reaches)
 
     @property
     def symbols(self) -> list[Symbols]:
-        """All coded tensors in wire order: matrices, then levels, finest first."""
+        """All coded tensors in wire order: matrices, then grids."""
         return [*self.matrices, *self.levels]
 
     @property
@@ -134,29 +148,26 @@ class CnnNetwork:
         return weights_of(self.shape, self.matrices, self.codings)
 
     def sections(self) -> Sections:
-        """Write the network: matrices first, then levels from the coarsest on."""
-        payload, context = PayloadWriter(), context_model(self.weights)
+        """Write the network: matrices first, then grids from the coarsest on."""
+        payload, context = PayloadWriter(), context_model(self.shape, self.weights)
         for coding, matrix in zip(self.codings, self.matrices, strict=True):
             coding.law.write(payload, matrix)
-        for latents, reach in reversed(list(zip(self.levels, self.reaches, strict=True))):
-            write_level(payload, context, latents, reach)
+        for place in coding_order(self.shape.n_levels):
+            write_level(payload, context, place, self.levels, self.reaches[place])
         tensors = write_side_information(self.codings, self.reaches)
         return Sections(self.shape.to_bytes(), tensors, payload.to_bytes())
 
     def render(self) -> NDArray[np.uint8]:
         """Evaluate the synthesis at every pixel: uint8 [height, width, channels]."""
-        return synthesis(self.shape, self.weights).render(self.levels)
+        return synthesis(self.shape, self.weights).render(self.levels[: self.shape.n_levels])
 
     def sizes(self) -> list[TensorSize]:
-        """Measure the share of each matrix and level in the payload."""
-        context = context_model(self.weights)
+        """Measure the share of each matrix and grid in the payload."""
+        context = context_model(self.shape, self.weights)
         steps = [2.0**-coding.exponent for coding in self.codings] + [1.0] * len(self.levels)
         bits = [c.law.bits(matrix) for c, matrix in zip(self.codings, self.matrices, strict=True)]
-        bits += [
-            level_bits(context, latents, reach)
-            for latents, reach in zip(self.levels, self.reaches, strict=True)
-        ]
-        names = [*self.shape.matrices, *(f"level{n}" for n in range(len(self.levels)))]
+        bits += [level_bits(context, place, self.levels, reach) for place, reach in enumerate(self.reaches)]
+        names = [*self.shape.matrices, *(grid.name for grid in self.shape.grids)]
         return [
             TensorSize(name, tensor.shape, step, tensor.size, int((tensor == 0).sum()), its_bits)
             for name, tensor, step, its_bits in zip(names, self.symbols, steps, bits, strict=True)
@@ -164,23 +175,23 @@ class CnnNetwork:
 
 
 def write_side_information(codings: Sequence[MatrixCoding], reaches: Sequence[int]) -> bytes:
-    """The tensors section: exponent and mean of each matrix, then the reach of each level."""
+    """The tensors section: exponent and mean of each matrix, then the reach of each grid."""
     of_matrices = bytes(value for coding in codings for value in (coding.exponent, coding.mean_index))
     return of_matrices + b"".join(map(varint, reaches))
 
 
 def read_side_information(shape: LatentPyramid, data: bytes) -> tuple[list[MatrixCoding], list[int]]:
-    """Read a tensors section: side information of each matrix, and the reach of each level.
+    """Read a tensors section: side information of each matrix, and the reach of each grid.
 
     Raises:
         InvalidField: A field is out of its range.
     """
     reader, codings = Reader(data, "tensors"), []
     for name in shape.matrices:
-        exponent = reader.byte(f"{name} exponent", *shape.exponent_range(name))
+        exponent = reader.byte(f"{name} exponent", 0, shape.exponent(name))
         mean_index = reader.byte(f"{name} mean", 0, N_SCALES - 1 if exponent else 0)
         codings.append(MatrixCoding(exponent, mean_index))
-    reaches = [reader.varint(f"level {level} reach", 0, MAX_REACH) for level in range(shape.n_levels)]
+    reaches = [reader.varint(f"{grid.name} reach", 0, MAX_REACH) for grid in shape.grids]
     reader.end()
     return codings, reaches
 
@@ -188,18 +199,16 @@ def read_side_information(shape: LatentPyramid, data: bytes) -> tuple[list[Matri
 def weights_of(
     shape: LatentPyramid, matrices: Sequence[Ints], codings: Sequence[MatrixCoding]
 ) -> dict[str, Weights]:
-    """The weights that symbols stand for, by name of the matrix: what the file adds, and its prior's.
+    """The weights that symbols stand for, by name of the matrix: its prior's, and what the file adds.
 
     Raises:
         InvalidField: A row's magnitudes sum to more than the arithmetic has room for.
     """
     found = {}
     for name, symbols, coding in zip(shape.matrices, matrices, codings, strict=True):
-        integers, exponent, known = symbols, coding.exponent, shape.known(name)
-        if known is not None:
-            exponent = shape.exponent_range(name)[1]
-            integers = known + (symbols << (exponent - coding.exponent))
-        most, largest = largest_row_sum(name), int(np.abs(integers).sum(axis=1).max())
+        exponent = shape.exponent(name)
+        integers = shape.known(name) + (symbols << (exponent - coding.exponent))
+        most, largest = largest_row_sum(name), int(row_sums(shape, name, integers).max())
         if largest > most:
             raise InvalidField(
                 f"{name}: a row's magnitudes expected to sum to at most {most}, found {largest}"
@@ -208,22 +217,24 @@ def weights_of(
     return found
 
 
-def context_model(weights: dict[str, Weights]) -> ContextModel:
+def context_model(shape: LatentPyramid, weights: dict[str, Weights]) -> ContextModel:
     """The context model among the networks."""
     layers = [weights[name] for name in CONTEXT_MATRICES]
-    return ContextModel(tuple(layer.integers for layer in layers), tuple(layer.exponent for layer in layers))
+    integers, exponents = zip(*((layer.integers, layer.exponent) for layer in layers), strict=True)
+    return ContextModel(shape.n_levels, integers, exponents)
 
 
 def synthesis(shape: LatentPyramid, weights: dict[str, Weights]) -> Synthesis:
     """The synthesis among the networks."""
-    no_filters = Weights(np.zeros((0, 4), dtype=np.int32), MIN_EXPONENT)
-    filters = weights.get("upsampling", no_filters)
+    none = Weights(np.zeros((0, 4), dtype=np.int32), 0)  # of one level
+    filters, upsampling = (weights.get(name, none) for name in ("filters", "upsampling"))
     first, second = weights["synthesis0"], weights["synthesis1"]
     residuals = [weights[name] for name in shape.residual_matrices]
     return Synthesis(
         filters.integers,
+        upsampling.integers,
         first.integers,
         second.integers,
         tuple(layer.integers for layer in residuals),
-        tuple(layer.exponent for layer in (filters, first, second, *residuals)),
+        tuple(layer.exponent for layer in (filters, upsampling, first, second, *residuals)),
     )

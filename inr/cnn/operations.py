@@ -7,30 +7,43 @@ from collections.abc import Callable
 from functools import cache
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from inr.cnn import plain
-from inr.cnn.arithmetic import Ints, Latents
+from inr.cnn.arithmetic import Ints, Latents, Parents
 
-# (padded plane int16 [PAD + height, width + 2 PAD], front, rows int64 [n]) → law int32 [n] and the integer
-# that symbols are relative to, int32 [n]; both may be overwritten by the next call.
-FrontPredictor = Callable[[Latents, int, NDArray[np.int64]], tuple[Ints, Ints]]
+# (padded plane int16 [PAD + height, width + 2 PAD], front, its first row, the row after its last) → law int32
+# [n] and the integer that symbols are relative to, int32 [n]; the next call may overwrite both.
+FrontPredictor = Callable[[Latents, int, int, int], tuple[Ints, Ints]]
 
 
 class ExactOperations(Protocol):
     """The operations that cost a decoder its time."""
 
     def front_predictor(
-        self, weights: tuple[Ints, ...], exponents: tuple[int, ...], height: int, width: int
+        self, weights: tuple[Ints, ...], exponents: tuple[int, ...], parents: Parents, height: int, width: int
     ) -> FrontPredictor:
-        """Make a function that derives the laws of a front of latents from their neighbours.
+        """Make a function that derives the laws of a front of latents from their neighbours and parents.
 
         Args:
-            weights: int32 [out, in + 1] of the context model's three layers.
-            exponents: For each layer: a weight is its integer times 2**-exponent.
-            height: Rows of the level.
-            width: Columns of the level.
+            weights: int32: `context0`, the grid's block of `parents`, `context1` and `context2`.
+            exponents: Of each of them: a weight is its integer times 2**-exponent.
+            parents: The latents of the coarser grids.
+            height: Rows of the grid.
+            width: Columns of the grid.
+        """
+
+    def smooth(
+        self, source: Ints, start: int, height: int, top: int, bottom: int, taps: Ints, exponent: int
+    ) -> Ints:
+        """Rows top..bottom of a filtered plane: int32 [bottom - top, width].
+
+        Args:
+            source: int32 [rows, width], the plane's rows from `start` on.
+            start: First row of `source`.
+            height: Rows of the whole plane; edges are repeated.
+            top: First row wanted.
+            bottom: Row after the last one wanted.
+            taps: int32 [4], for a value, and for those one, two and three places from it, at both sides.
+            exponent: A tap is its integer times 2**-exponent.
         """
 
     def double(
@@ -49,7 +62,7 @@ class ExactOperations(Protocol):
         Args:
             source: int32 [planes, rows, source width], the planes' rows from `start` on.
             start: First row of `source`.
-            source_height: Rows of the whole planes.
+            source_height: Rows of the whole planes; edges are repeated.
             top: First row wanted.
             bottom: Row after the last one wanted.
             width: Columns wanted.
@@ -60,7 +73,15 @@ class ExactOperations(Protocol):
     def pixelwise(
         self, stack: Ints, first: Ints, second: Ints, first_exponent: int, second_exponent: int
     ) -> Ints:
-        """The synthesis' two layers: int32 [channels, pixels] from a stack, int32 [levels, pixels]."""
+        """The synthesis' two layers: int32 [channels, pixels] from a stack, int32 [levels, pixels].
+
+        Args:
+            stack: int32 [levels, pixels].
+            first: int32 [hidden + channels, levels + 1]; the last rows go to the channels directly.
+            second: int32 [channels, hidden + 1].
+            first_exponent: A weight is its integer times 2**-exponent.
+            second_exponent: As `first_exponent`.
+        """
 
     def residual(
         self,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inr.cnn.arithmetic import (
     CONTEXT_BITS,
@@ -21,6 +20,7 @@ from inr.cnn.arithmetic import (
     SYNTHESIS_BITS,
     Ints,
     Latents,
+    Parents,
     shift_rounded,
 )
 from inr.cnn.laplace import CENTRE_BITS, N_SPREADS
@@ -30,49 +30,81 @@ _COLUMNS = np.array([column for _, column in NEIGHBOURS])[:, None]
 
 
 class FrontPredictor:
-    """Derives the laws of a level's fronts; arguments as those of `front_predictor`."""
+    """Derives the laws of a grid's fronts; arguments as those of `front_predictor`."""
 
-    def __init__(self, weights: tuple[Ints, ...], exponents: tuple[int, ...]) -> None:
-        self._weights, self._exponents = weights, exponents
+    def __init__(self, weights: tuple[Ints, ...], exponents: tuple[int, ...], parents: Parents) -> None:
+        self._weights, self._exponents, self._parents = weights, exponents, parents
 
-    def __call__(self, padded: Latents, front: int, rows: NDArray[np.int64]) -> tuple[Ints, Ints]:
+    def __call__(self, padded: Latents, front: int, top: int, bottom: int) -> tuple[Ints, Ints]:
         """Laws of the latents of a front in these rows."""
-        neighbours = padded[PAD + rows + _ROWS, PAD + front - SLOPE * rows + _COLUMNS]
-        return self.predict(neighbours.astype(np.int32))
+        rows = np.arange(top, bottom)
+        columns = front - SLOPE * rows
+        neighbours = padded[PAD + rows + _ROWS, PAD + columns + _COLUMNS]
+        found, halvings = self._parents, self._parents.halvings[:, None]
+        at = (rows >> halvings) * found.widths[:, None] + (columns >> halvings)
+        parents = found.latents[found.starts[:, None] + at]
+        return self.predict(neighbours.astype(np.int32), parents.astype(np.int32))
 
-    def predict(self, neighbours: Ints) -> tuple[Ints, Ints]:
+    def predict(self, neighbours: Ints, parents: Ints) -> tuple[Ints, Ints]:
         """The law of each latent.
 
         Args:
             neighbours: int32 [16, n].
+            parents: int32 [parents, n].
 
         Returns:
             Row of `laplace.laplace_counts`, N_SPREADS · 16 of them, int32 [n]; and the integer that
             symbols are relative to, int32 [n].
         """
-        first, second, last = self._weights
-        hidden = _layer(first, neighbours, 0, self._exponents[0] - CONTEXT_BITS)
-        hidden = _layer(second, np.clip(hidden, 0, MAX_ACTIVATION), CONTEXT_BITS, self._exponents[1])
+        nearest, of_parents, second, last = self._weights
+        first = shift_rounded(nearest @ neighbours, self._exponents[0] - CONTEXT_BITS)
+        first += _layer(of_parents, parents, 0, self._exponents[1] - CONTEXT_BITS)
+        direct = np.clip(first[-2:], -MAX_ACTIVATION, MAX_ACTIVATION)
+        hidden = _layer(second, np.clip(first[:-2], 0, MAX_ACTIVATION), CONTEXT_BITS, self._exponents[2])
         outputs = _layer(last, np.clip(hidden, 0, MAX_ACTIVATION), CONTEXT_BITS, 0)
-        unit = self._exponents[2] + CONTEXT_BITS
-        centre = np.clip(shift_rounded(outputs[0], unit - CENTRE_BITS), -MAX_CENTRE, MAX_CENTRE)
+        unit = self._exponents[3] + CONTEXT_BITS
+        centre = shift_rounded(outputs[0], unit - CENTRE_BITS)
+        centre += shift_rounded(direct[0], CONTEXT_BITS - CENTRE_BITS)
         spread = shift_rounded(outputs[1], unit - SPREAD_BITS) + MIDDLE_SPREAD
-        half = 1 << (CENTRE_BITS - 1)
-        whole = (centre + half) >> CENTRE_BITS
-        part = centre + half - (whole << CENTRE_BITS)
+        spread += shift_rounded(direct[1], CONTEXT_BITS - SPREAD_BITS)
+        centre = np.clip(centre, -MAX_CENTRE, MAX_CENTRE) + (1 << (CENTRE_BITS - 1))
+        whole = centre >> CENTRE_BITS
+        part = centre - (whole << CENTRE_BITS)
         return (np.clip(spread, 0, N_SPREADS - 1) << CENTRE_BITS) + part, whole
 
 
 def front_predictor(
-    weights: tuple[Ints, ...], exponents: tuple[int, ...], height: int, width: int
+    weights: tuple[Ints, ...], exponents: tuple[int, ...], parents: Parents, height: int, width: int
 ) -> FrontPredictor:
     """See `ExactOperations.front_predictor`."""
-    return FrontPredictor(weights, exponents)
+    return FrontPredictor(weights, exponents, parents)
 
 
 def _layer(weight: Ints, inputs: Ints, input_bits: int, shift: int) -> Ints:
     sums = weight[:, :-1] @ inputs + (weight[:, -1:] << input_bits)
     return shift_rounded(sums, shift)
+
+
+def _smooth_axis(
+    source: Ints, places: Sequence[int], size: int, start: int, taps: Ints, exponent: int
+) -> Ints:
+    """Filtered values at places of the last axis, of which `source` holds those from `start` on."""
+    centre = np.array(places)
+
+    def at(distance: int) -> Ints:
+        return source[..., np.clip(centre + distance, 0, size - 1) - start]
+
+    sums = taps[0] * at(0)
+    for distance in range(1, 4):
+        sums += taps[distance] * (at(-distance) + at(distance))
+    return np.clip(shift_rounded(sums, exponent), -MAX_STACK, MAX_STACK)
+
+
+def smooth(source: Ints, start: int, height: int, top: int, bottom: int, taps: Ints, exponent: int) -> Ints:
+    """See `ExactOperations.smooth`."""
+    tall = _smooth_axis(source.T, range(top, bottom), height, start, taps, exponent)
+    width = source.shape[1]
+    return _smooth_axis(tall.T, range(width), width, 0, taps, exponent)
 
 
 def _taps(position: int, size: int) -> Iterator[tuple[int, int]]:
@@ -105,11 +137,15 @@ def double(
 
 def pixelwise(stack: Ints, first: Ints, second: Ints, first_exponent: int, second_exponent: int) -> Ints:
     """See `ExactOperations.pixelwise`."""
+    channels = len(second)
     inputs = np.clip(shift_rounded(stack, STACK_BITS - INPUT_BITS), -MAX_ACTIVATION, MAX_ACTIVATION)
     sums = first[:, :-1] @ inputs + (first[:, -1:] << INPUT_BITS)
-    hidden = np.clip(shift_rounded(sums, first_exponent + INPUT_BITS - SYNTHESIS_BITS), 0, MAX_ACTIVATION)
+    unit = first_exponent + INPUT_BITS
+    hidden = np.clip(shift_rounded(sums[:-channels], unit - SYNTHESIS_BITS), 0, MAX_ACTIVATION)
+    direct = shift_rounded(sums[-channels:], unit - SAMPLE_BITS)
     sums = second[:, :-1] @ hidden + (second[:, -1:] << SYNTHESIS_BITS)
     samples = shift_rounded(sums, second_exponent + SYNTHESIS_BITS - SAMPLE_BITS)
+    samples += np.clip(direct, -MAX_ACTIVATION, MAX_ACTIVATION)
     return np.clip(samples, -MAX_ACTIVATION, MAX_ACTIVATION)
 
 

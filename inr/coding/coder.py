@@ -3,6 +3,8 @@
 One range coder runs over all tensors in wire order (FORMAT.md, section 6). `perfect=False` is part
 of the format: with counts that sum to a power of two its float64 arithmetic is exact, so that the
 boundaries it derives are the integers that FORMAT.md gives.
+
+Symbols have one payload (section 6.5): a reader codes again what it decodes, and in the end compares.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,7 @@ from inr.errors import InvalidField
 
 _ANY_TABLE = constriction.stream.model.Categorical(perfect=False)  # counts come with the symbols, in float64
 _COUNTS_AT_ONCE = 1 << 20  # of the tables that are gathered together
+_WORD_BYTES = 4
 
 Symbols = NDArray[np.int32] | NDArray[np.int16]  # of one tensor
 Table = Any  # a model of constriction, which comes without type information
@@ -52,7 +55,17 @@ class PayloadWriter:
             laws: int32 [n], the table of each symbol.
         """
         for part in _parts(len(laws), tables.shape[1]):
-            self._encoder.encode(symbols[part].astype(np.int32), _ANY_TABLE, tables[laws[part]])
+            self.some(symbols[part].astype(np.int32), tables[laws[part]])
+
+    def some(self, symbols: NDArray[np.int32], tables: NDArray[np.float64]) -> None:
+        """Code symbols, int32 [n], each under a table of its own: float64 [n, symbols]."""
+        self._encoder.encode(symbols, _ANY_TABLE, tables)
+
+    @property
+    def n_words(self) -> int:
+        """Words of the payload until now."""
+        n_words: int = self._encoder.num_words()
+        return n_words
 
     def to_bytes(self) -> bytes:
         """Whole little-endian 32-bit words."""
@@ -70,39 +83,55 @@ class PayloadReader:
     def __init__(self, payload: bytes) -> None:
         words = np.frombuffer(payload, dtype="<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
+        self._payload, self._again = payload, PayloadWriter()
+        self._most_words = len(words) + 2  # which the decoder may have read
 
     def block(self, tables: Sequence[Table]) -> list[int]:
         """Decode as many symbols as there are tables."""
-        with _named_errors():
-            return [self._decoder.decode(its_table) for its_table in tables]
+        with self._named_errors():
+            symbols = [self._decoder.decode(its_table) for its_table in tables]
+        self._again.block(symbols, tables)
+        return symbols
 
     def all(self, table: Table, n_symbols: int) -> NDArray[np.int32]:
         """Decode so many symbols: int32 [n_symbols]."""
-        with _named_errors():
+        with self._named_errors():
             symbols: NDArray[np.int32] = self._decoder.decode(table, n_symbols)
+        self._again.all(symbols, table)
         return symbols
 
     def each(self, tables: NDArray[np.float64], laws: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode as many symbols as there are laws: int32 [n]."""
         symbols = np.empty(len(laws), dtype=np.int32)
-        with _named_errors():
-            for part in _parts(len(laws), tables.shape[1]):
-                symbols[part] = self._decoder.decode(_ANY_TABLE, tables[laws[part]])
+        for part in _parts(len(laws), tables.shape[1]):
+            its_tables = tables[laws[part]]
+            with self._named_errors():
+                symbols[part] = self._decoder.decode(_ANY_TABLE, its_tables)
+            self._again.some(symbols[part], its_tables)
         return symbols
+
+    def end(self) -> None:
+        """Check that the payload is what the writer makes of the symbols, to the last bit."""
+        if self._again.to_bytes() != self._payload:
+            raise InvalidField(
+                f"payload: expected the {self._again.n_words} words that its symbols take, "
+                f"found {len(self._payload) // _WORD_BYTES} words, or others"
+            )
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        if self._again.n_words > self._most_words:
+            raise InvalidField(f"payload: ends before its symbols do, after {len(self._payload)} bytes")
+        try:
+            yield
+        except AssertionError as error:  # how constriction reports a word sequence no encoder writes
+            raise InvalidField(f"payload: not decodable ({error})") from None
 
 
 def _parts(n_symbols: int, n_counts: int) -> Iterator[slice]:
     """Slices of the symbols whose tables are gathered together."""
     size = max(1, _COUNTS_AT_ONCE // n_counts)
     return (slice(start, start + size) for start in range(0, n_symbols, size))
-
-
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    try:
-        yield
-    except AssertionError as error:  # how constriction reports a word sequence no encoder writes
-        raise InvalidField(f"payload: not decodable ({error})") from None
 
 
 def information(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -53,6 +53,7 @@ class MlpNetwork:
         symbols = [
             coding.read(payload, spec.shape) for spec, coding in zip(shape.specs, codings, strict=True)
         ]
+        payload.end()
         return cls(
             shape=shape,
             width=container.width,
