@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from inr.cnn.fit.compiled_losses import CompiledLosses
 from numpy.typing import NDArray
 from PIL import Image
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.compiled_losses import CompiledLosses
 from inr.cnn.fit.soap import Soap
 from inr.cnn.fit.trainer import soft_round
 from inr.cnn.network import largest_row_sum

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inr.bitstream import Metadata
 from inr.cnn.architecture import MAX_PIXELS
-from inr.cnn.fit.encoder import fit_cnn, one_colour_cnn
+from inr.cnn.fit.encoder import fit_cnn
 from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError, InrError
 from inr.fit.encoding import Encoded, EncodeRequest, Encoding
@@ -30,7 +30,7 @@ OnProgress = Callable[[Mapping[int, Progress]], Mapping[int, InrError]]
 
 FITTERS = {
     "mlp": Fitter(fit_mlp, one_colour_mlp),
-    "cnn": Fitter(fit_cnn, one_colour_cnn, MAX_PIXELS),
+    "cnn": Fitter(fit_cnn, one_colour_mlp, MAX_PIXELS),
 }
 
 

@@ -97,16 +97,16 @@ class PyramidFit:
         n_pixels = architecture.width * architecture.height
         self._per_bit = rd_lambda / n_pixels
         # A sample at the end of the scale is met by all that is beyond it, since samples are clipped.
-        self._least = torch.where(self._target == 0, 0.0, -math.inf)
-        self._most = torch.where(self._target == 1, 0.0, math.inf)
+        self.least = torch.where(self._target == 0, 0.0, -math.inf)
+        self.most = torch.where(self._target == 1, 0.0, math.inf)
         n_latents = architecture.n_latents
-        self._latents = torch.zeros(n_latents, device=device, requires_grad=True)
+        self.latents = torch.zeros(n_latents, device=device, requires_grad=True)
         self._noise = torch.zeros(n_latents, device=device)
         self._known = [_known(architecture, name, device) for name in architecture.matrices]
-        self._matrices = [matrix.clone().requires_grad_() for matrix in self._known]
-        self._adam = torch.optim.Adam([self._latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
+        self.matrices = [matrix.clone().requires_grad_() for matrix in self._known]
+        self._adam = torch.optim.Adam([self.latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
         shares = [_SHARES.get(name, 1.0) for name in architecture.matrices]
-        self._soap = Soap(self._matrices, rates=shares)
+        self._soap = Soap(self.matrices, rates=shares)
 
     def _surrogate(self, index: int, progress: float) -> torch.Tensor:
         """Latents as the decoder might see them, `progress` of the way to rounding.
@@ -122,11 +122,11 @@ class PyramidFit:
             self._noise += torch.empty_like(self._noise).uniform_(-0.25, 0.25, generator=self._generator)
         width = settings.widest + (settings.narrowest - settings.widest) * progress
         noise = self._noise * (width / _NOISE_DEVIATION)
-        return soft_round(soft_round(self._latents, temperature) + noise, temperature)
+        return soft_round(soft_round(self.latents, temperature) + noise, temperature)
 
     def _distortion(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         error = self._losses.image(latents, matrices) - self._target
-        return error.clamp(self._least, self._most).square().mean()
+        return error.clamp(self.least, self.most).square().mean()
 
     def _step(
         self,
@@ -138,13 +138,13 @@ class PyramidFit:
     ) -> bool:
         """Apply the gradients of step `index`; return whether the fit goes on."""
         self._adam.zero_grad()
-        for matrix in self._matrices:
+        for matrix in self.matrices:
             matrix.grad = None
         bits = self._losses.bits(latents, matrices) + weight_bits
         distortion = self._distortion(latents, matrices)
         torch.autograd.backward(distortion + self._per_bit * bits)
         self._soap.step(rate * self._settings.network_rate)
-        if self._latents.requires_grad:
+        if self.latents.requires_grad:
             self._adam.param_groups[0]["lr"] = rate * self._settings.latent_rate
             self._adam.step()
         if (index + 1) % self._settings.report_steps:
@@ -156,20 +156,20 @@ class PyramidFit:
     def together(self) -> bool:
         """Fit latents and networks, the rate decaying along a cosine; return whether the fit goes on."""
         n_steps = self._settings.n_together
-        exponents = [_ASSUMED_EXPONENT] * len(self._matrices)
+        exponents = [_ASSUMED_EXPONENT] * len(self.matrices)
         for index in range(n_steps):
             progress = index / n_steps
             rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
             bits = self._weight_bits([self._symbols(n, k) for n, k in enumerate(exponents)])
-            if not self._step(index, self._surrogate(index, progress), self._matrices, bits, rate):
+            if not self._step(index, self._surrogate(index, progress), self.matrices, bits, rate):
                 return False
         return True
 
     @torch.no_grad()
     def round_latents(self) -> None:
         """Round the latents for good."""
-        self._latents.requires_grad_(False)
-        self._latents.copy_(self._latents.round().clamp(-MAX_LATENT, MAX_LATENT))
+        self.latents.requires_grad_(False)
+        self.latents.copy_(self.latents.round().clamp(-MAX_LATENT, MAX_LATENT))
 
     @torch.no_grad()
     def choose_exponents(self) -> list[int]:
@@ -181,7 +181,7 @@ class PyramidFit:
         return exponents
 
     def _cost(self, n: int, exponent: int) -> float:
-        matrices = list(self._matrices)
+        matrices = list(self.matrices)
         name = list(self._architecture.matrices)[n]
         symbols = self._symbols(n, exponent).round()
         matrices[n] = self._weights(n, symbols, exponent)
@@ -189,12 +189,12 @@ class PyramidFit:
             return math.inf
         bits = _weight_bits(symbols) if exponent else 0.0
         if name in CONTEXT_MATRICES:
-            return self._per_bit * float(bits + self._losses.bits(self._latents, matrices))
-        return float(self._distortion(self._latents, matrices)) + self._per_bit * float(bits)
+            return self._per_bit * float(bits + self._losses.bits(self.latents, matrices))
+        return float(self._distortion(self.latents, matrices)) + self._per_bit * float(bits)
 
     def _symbols(self, n: int, exponent: int) -> torch.Tensor:
         """The difference of a matrix from its prior, in steps of its exponent, not rounded."""
-        return (self._matrices[n] - self._known[n]) * (2.0**exponent if exponent else 0.0)
+        return (self.matrices[n] - self._known[n]) * (2.0**exponent if exponent else 0.0)
 
     def _weights(self, n: int, symbols: torch.Tensor, exponent: int) -> torch.Tensor:
         return self._known[n] + symbols * 2.0**-exponent
@@ -210,7 +210,7 @@ class PyramidFit:
             rate = self._settings.tail_rate * 0.5 * (1 + math.cos(math.pi * progress))
             symbols = [round_straight_through(self._symbols(n, k)) for n, k in enumerate(exponents)]
             weights = [self._weights(n, symbols[n], k) for n, k in enumerate(exponents)]
-            if not self._step(index, self._latents, weights, self._weight_bits(symbols), rate):
+            if not self._step(index, self.latents, weights, self._weight_bits(symbols), rate):
                 return False
         return True
 
@@ -227,10 +227,10 @@ class PyramidFit:
             weights.append(self._weights(n, rounded, exponent))
             matrices.append(rounded.to(torch.int32).cpu().numpy())
             codings.append(MatrixCoding(exponent, mean_index(matrices[-1]) if exponent else 0))
-        bits += float(self._losses.bits(self._latents, weights))
+        bits += float(self._losses.bits(self.latents, weights))
         levels = self._rounded_levels()
-        context = context_model(weights_of(architecture, matrices, codings))
-        reaches = [int(np.abs(level_laws(context, level)[1]).max()) for level in levels]
+        context = context_model(architecture, weights_of(architecture, matrices, codings))
+        reaches = [int(np.abs(level_laws(context, n, levels)[1]).max()) for n in range(len(levels))]
         network = CnnNetwork(
             shape=architecture,
             matrices=matrices,
@@ -241,11 +241,11 @@ class PyramidFit:
         return Fitted(network, bits if self._is_finite() and max(reaches) <= MAX_REACH else math.nan)
 
     def _is_finite(self) -> bool:
-        return all(bool(tensor.isfinite().all()) for tensor in (self._latents, *self._matrices))
+        return all(bool(tensor.isfinite().all()) for tensor in (self.latents, *self.matrices))
 
     def _rounded_levels(self) -> list[Latents]:
         sizes = [height * width for height, width in self._architecture.grid_shapes]
-        flat = self._latents.nan_to_num().to(torch.int16).cpu()
+        flat = self.latents.nan_to_num().to(torch.int16).cpu()
         parts = torch.split(flat, sizes)
         return [
             part.view(shape).numpy()

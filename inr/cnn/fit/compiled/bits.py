@@ -43,9 +43,7 @@ def _networks(losses: CompiledLosses, matrices: Sequence[torch.Tensor]) -> list[
         weight, constant = _padded(block[:, :-1]), zeros(len(common[0]))
         constant[: len(block)] = block[:, -1]
         found.append(
-            _Networks(
-                (*common, weight), (*transposed, np.ascontiguousarray(weight.T)), (*biases, constant)
-            )
+            _Networks((*common, weight), (*transposed, np.ascontiguousarray(weight.T)), (*biases, constant))
         )
     return found
 
@@ -62,7 +60,11 @@ class _Answer:
 
 
 def _job(
-    losses: CompiledLosses, planes: Sequence[Floats], latents: Floats, networks: _Networks, item: tuple[int, int, int]
+    losses: CompiledLosses,
+    planes: Sequence[Floats],
+    latents: Floats,
+    networks: _Networks,
+    item: tuple[int, int, int],
 ) -> _Answer:
     place, top, bottom = item
     above = min(top, PAD)

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from inr.cnn.fit.compiled_losses import CompiledLosses
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.compiled_losses import CompiledLosses
 from inr.cnn.fit.losses import Losses
 from inr.cnn.fit.plain_losses import PlainLosses
 from tests.inr.networks import pyramid

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-
 from inr.cnn.fit.context_kernels import laplace
 from inr.cnn.fit.elementary_kernels import LANES
+
 from inr.cnn.fit.plain_losses import laplace_bits
 
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from inr.cnn.fit.elementary_kernels import (
     LANES,
     dense,

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 import torch
-
 from inr.cnn.fit.compiled_losses import CompiledLosses
+
 from inr.cnn.fit.losses import losses_on
 from inr.cnn.fit.plain_losses import PlainLosses
 from tests.inr.networks import with_prior

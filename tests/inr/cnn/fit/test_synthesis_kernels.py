@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-
 from inr.cnn.fit.synthesis_kernels import head_backward, head_forward, upsample, upsample_back
 
 
