@@ -148,7 +148,7 @@ class Measured:
     image: str
     seed: int
     n_bytes: int
-    network_bytes: float
+    network_bytes: float | None
     cost: float
     encode_seconds: float
 
@@ -191,10 +191,10 @@ class Trial:
         pixels = centre_crop(read_pixels(self.image), self.side)
         if self.choice == len(CHOICES):
             n_bytes, error, seconds = self._fit_elsewhere(pixels)
-            of_networks = math.nan
+            of_networks = None
         else:
-            (data, of_networks), seconds = timed(lambda: self._fit_here(pixels))
-            error, n_bytes = mse(reference=pixels, decoded=decode(data).pixels), len(data)
+            (data, decoded, of_networks), seconds = timed(lambda: self._fit_here(pixels))
+            error, n_bytes = mse(reference=pixels, decoded=decoded), len(data)
         rate = 8 * n_bytes / (pixels.shape[0] * pixels.shape[1])
         return Measured(
             choice=self.name,
@@ -206,7 +206,7 @@ class Trial:
             encode_seconds=seconds,
         )
 
-    def _fit_here(self, pixels: Pixels) -> tuple[bytes, float]:
+    def _fit_here(self, pixels: Pixels) -> tuple[bytes, Pixels, float]:
         choice = CHOICES[self.choice]
         shape = _wider(choose_pyramid(pixels, self.rd_lambda), choice.more_neurons)
         settings = PyramidSettings(n_steps=round(self.n_steps * choice.steps_factor), **choice.settings)
@@ -222,10 +222,11 @@ class Trial:
         sections = network.sections()
         height, width, channels = pixels.shape
         parts = sections.architecture, sections.tensors, sections.payload
-        bits = sum(
-            size.bits for size in network.sizes() if len(size.shape) == 2 and size.name in shape.matrices
-        )
-        return pack(Container("cnn", width, height, channels, *parts)), bits / 8 + len(sections.tensors)
+        data = pack(Container("cnn", width, height, channels, *parts))
+        known_to_decoders = choice.more_neurons == (0, 0)
+        decoded = decode(data).pixels if known_to_decoders else network.render()
+        bits = sum(size.bits for size in network.sizes() if size.name in shape.matrices)
+        return data, decoded, bits / 8 + len(sections.tensors)
 
     def _fit_elsewhere(self, pixels: Pixels) -> tuple[int, float, float]:
         assert self.other is not None
@@ -345,13 +346,13 @@ def rows_of(results: Sequence[Measured]) -> Iterator[list[str]]:
         ratios = [100 * (found.cost / chosen[found.image, found.seed].cost - 1) for found in mine]
         times = [found.encode_seconds / chosen[found.image, found.seed].encode_seconds for found in mine]
         error = statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else None
-        of_networks = statistics.mean(found.network_bytes for found in mine)
+        of_networks = [found.network_bytes for found in mine if found.network_bytes is not None]
         yield [
             choice,
             str(len(mine)),
             number(statistics.mean(ratios), 2),
             number(error, 2),
-            number(None if math.isnan(of_networks) else of_networks, 0),
+            number(statistics.mean(of_networks) if of_networks else None, 0),
             number(statistics.median(times), 2),
         ]
 
