@@ -84,7 +84,11 @@ def _octave(gain: int) -> int:
 @cache
 def priors() -> tuple[Prior, ...]:
     """All priors, in the order of their numbers."""
-    text = resources.files("inr.cnn").joinpath("priors.json").read_text(encoding="utf-8")
+    return read_priors(resources.files("inr.cnn").joinpath("priors.json").read_text(encoding="utf-8"))
+
+
+def read_priors(text: str) -> tuple[Prior, ...]:
+    """The priors that a file of the form of priors.json holds."""
     return tuple(_prior(number, entry) for number, entry in enumerate(json.loads(text), 1))
 
 

@@ -186,16 +186,14 @@ class Residual(torch.autograd.Function):
     def forward(
         ctx: Any, losses: CompiledLosses, samples: torch.Tensor, matrix: torch.Tensor, rectify: bool
     ) -> torch.Tensor:
-        before = np.ascontiguousarray(samples.detach().numpy())
-        channels, after = len(before), np.empty_like(before)
+        before = np.pad(samples.detach().numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
+        channels, height, width = samples.shape
+        after = np.empty((channels, height, width), dtype=np.float32)
         weight, bias = split(matrix)
         kernel = weight.reshape(channels, channels, 3, 3)
-        edges = losses.row_edges
         losses.map(
-            lambda n: synthesis_kernels.head_forward(
-                before, after, kernel, bias, rectify, edges[n], edges[n + 1]
-            ),
-            range(len(edges) - 1),
+            lambda rows: synthesis_kernels.head_forward(before, after, kernel, bias, rectify, *rows),
+            _blocks(height),
         )
         ctx.kept = losses, before, after, kernel, rectify, matrix
         return torch.from_numpy(after)
@@ -203,24 +201,35 @@ class Residual(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         losses, before, after, kernel, rectify, matrix = ctx.kept
-        outer = upstream[0].contiguous().numpy().copy()  # rectification is undone in place
-        by_sample = np.zeros_like(before)
-        edges = losses.row_edges
+        channels, height, width = after.shape
+        outer = zeros(channels, height + 4, width + 4)
+        np.multiply(upstream[0].numpy(), after > 0 if rectify else 1, out=outer[:, 2:-2, 2:-2])
+        by_padded = np.empty_like(before)
+        turned = np.ascontiguousarray(kernel[:, :, ::-1, ::-1].swapaxes(0, 1))
 
-        def job(n: int) -> tuple[Floats, Floats]:
-            by_kernel, by_bias = np.zeros_like(kernel), zeros(len(kernel))
-            synthesis_kernels.head_backward(
-                before, after, outer, by_sample, kernel, by_kernel, by_bias, rectify, edges[n], edges[n + 1]
-            )
+        def taps(rows: tuple[int, int]) -> tuple[Floats, Floats]:
+            by_kernel, by_bias = np.zeros_like(kernel), zeros(channels)
+            synthesis_kernels.head_taps_back(before, outer, by_kernel, by_bias, *rows)
             return by_kernel, by_bias
 
-        # A job reaches one row beyond its own: every second one runs first.
-        answers = losses.map(job, range(0, len(edges) - 1, 2)) + losses.map(job, range(1, len(edges) - 1, 2))
+        losses.map(
+            lambda rows: synthesis_kernels.head_samples_back(outer, by_padded, turned, *rows),
+            _blocks(height + 2),
+        )
+        answers = losses.map(taps, _blocks(height))
         by_kernel = np.sum([part for part, _ in answers], axis=0)
         by_bias = np.sum([part for _, part in answers], axis=0)
         return (
             None,
-            torch.from_numpy(by_sample),
-            joined(by_kernel.reshape(len(kernel), -1), by_bias, matrix),
+            torch.from_numpy(_edges_folded(by_padded)),
+            joined(by_kernel.reshape(channels, -1), by_bias, matrix),
             None,
         )
+
+
+def _edges_folded(padded: Floats) -> Floats:
+    """The gradient of planes from that of planes whose edges were repeated once: works in place."""
+    for planes in (padded, padded.swapaxes(1, 2)):
+        planes[:, 1] += planes[:, 0]
+        planes[:, -2] += planes[:, -1]
+    return np.ascontiguousarray(padded[:, 1:-1, 1:-1])

@@ -41,7 +41,6 @@ class CompiledLosses:
             for n in range(len(edges) - 1)
         ]
         height, width = self.shapes[0]
-        self.row_edges = _cut(height, min(_BLOCKS, height // 2))
         self.pixel_edges = _cut(height * width, min(_BLOCKS, height * width // _ROWS_PER_JOB_PIXELS))
 
     def map(self, job: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:

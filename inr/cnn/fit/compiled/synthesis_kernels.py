@@ -59,93 +59,74 @@ def synthesis_rows_back(x, g_y, g_x, start, stop, w1, t1, b1, t2, zeros, g_w1, g
 
 @jit
 def head_forward(x, y, w, b, rectify, top, bottom):
-    """Y = x + 3x3 convolution of x, edges repeated; rectified if asked. x, y: [C, H, W]."""
-    channels, height, width = x.shape
+    """Rows of y = x + 3x3 convolution of x, rectified if asked.
+
+    x: [C, H + 2, W + 2], its edges repeated; y: [C, H, W].
+    """
+    channels, _, width = y.shape
     for row in range(top, bottom):
-        up = max(row - 1, 0)
-        down = min(row + 1, height - 1)
         for o in range(channels):
-            out = y[o, row]
-            centre = x[o, row]
+            out, centre = y[o, row], x[o, row + 1, 1:]
             for j in range(width):
                 out[j] = centre[j] + b[o]
             for i in range(channels):
-                for k in range(3):
-                    line = x[i, up if k == 0 else (row if k == 1 else down)]
-                    a0 = w[o, i, k, 0]
-                    a1 = w[o, i, k, 1]
-                    a2 = w[o, i, k, 2]
-                    for j in range(1, width - 1):
-                        out[j] += a0 * line[j - 1] + a1 * line[j] + a2 * line[j + 1]
-                    last = width - 1
-                    out[0] += (a0 + a1) * line[0] + a2 * line[min(1, last)]
-                    if last > 0:
-                        out[last] += a0 * line[last - 1] + (a1 + a2) * line[last]
+                _add_convolved(out, x[i, row], x[i, row + 1], x[i, row + 2], w[o, i], width)
             if rectify:
                 for j in range(width):
                     out[j] = max(out[j], F(0))
 
 
 @jit
-def _tap_back(g, line, target, a0, a1, a2):
-    """Gradients of three taps along a line: adds to target, returns those of the taps."""
-    last = len(g) - 1
-    s0 = s1 = s2 = F(0)
-    for j in range(1, last):
-        s0 += g[j] * line[j - 1]
-        s1 += g[j] * line[j]
-        s2 += g[j] * line[j + 1]
-    for j in range(2, last - 1):
-        target[j] += a0 * g[j + 1] + a1 * g[j] + a2 * g[j - 1]
-    for part in range(2):  # the two columns at each end, by the definition
-        first = 0 if part == 0 else max(2, last - 1)
-        stop = min(2, last + 1) if part == 0 else last + 1
-        for j in range(first, stop):
-            t = a1 * g[j]
-            if j > 0:
-                t += a2 * g[j - 1]
-            if j < last:
-                t += a0 * g[j + 1]
-            if j == 0:
-                t += a0 * g[0]
-            if j == last:
-                t += a2 * g[last]
-            target[j] += t
-    s0 += g[0] * line[0]
-    s1 += g[0] * line[0]
-    s2 += g[0] * line[min(1, last)]
-    if last > 0:
-        s0 += g[last] * line[last - 1]
-        s1 += g[last] * line[last]
-        s2 += g[last] * line[last]
-    return s0, s1, s2
+def _add_convolved(out, up, here, down, w, width):
+    """Adds what nine taps make of three lines, each with a value before its first one and one after its last."""
+    a0, a1, a2 = w[0, 0], w[0, 1], w[0, 2]
+    b0, b1, b2 = w[1, 0], w[1, 1], w[1, 2]
+    c0, c1, c2 = w[2, 0], w[2, 1], w[2, 2]
+    for j in range(width):
+        out[j] += (
+            (a0 * up[j] + a1 * up[j + 1] + a2 * up[j + 2])
+            + (b0 * here[j] + b1 * here[j + 1] + b2 * here[j + 2])
+            + (c0 * down[j] + c1 * down[j + 1] + c2 * down[j + 2])
+        )
 
 
 @jit
-def head_backward(x, y, g_y, g_x, w, g_w, g_b, rectify, top, bottom):
-    """Adds to g_w, g_b and to rows top - 1 to bottom of g_x. g_y is masked in place where y was rectified."""
-    channels, height, width = x.shape
+def head_taps_back(x, g_y, g_w, g_b, top, bottom):
+    """Adds the gradients of the taps that rows of g_y, [C, H + 4, W + 4] with zeros around, give."""
+    channels = g_y.shape[0]
+    width = g_y.shape[2] - 4
     for row in range(top, bottom):
-        up = max(row - 1, 0)
-        down = min(row + 1, height - 1)
         for o in range(channels):
-            g = g_y[o, row]
-            if rectify:
-                out = y[o, row]
-                for j in range(width):
-                    g[j] = g[j] if out[j] > F(0) else F(0)
+            g = g_y[o, row + 2, 2:]
             s = F(0)
             for j in range(width):
                 s += g[j]
             g_b[o] += s
-            target = g_x[o, row]
-            for j in range(width):
-                target[j] += g[j]
             for i in range(channels):
                 for k in range(3):
-                    r = up if k == 0 else (row if k == 1 else down)
-                    a0, a1, a2 = w[o, i, k, 0], w[o, i, k, 1], w[o, i, k, 2]
-                    s0, s1, s2 = _tap_back(g, x[i, r], g_x[i, r], a0, a1, a2)
+                    line = x[i, row + k]
+                    s0 = s1 = s2 = F(0)
+                    for j in range(width):
+                        s0 += g[j] * line[j]
+                        s1 += g[j] * line[j + 1]
+                        s2 += g[j] * line[j + 2]
                     g_w[o, i, k, 0] += s0
                     g_w[o, i, k, 1] += s1
                     g_w[o, i, k, 2] += s2
+
+
+@jit
+def head_samples_back(g_y, g_x, w, top, bottom):
+    """Sets rows top..bottom of g_x, [C, H + 2, W + 2], as if x were what it is with its edges repeated.
+
+    g_y: [C, H + 4, W + 4], zeros around; w: the taps turned by half a circle, [in, out, 3, 3].
+    """
+    channels = g_x.shape[0]
+    width = g_x.shape[2]
+    for row in range(top, bottom):
+        for i in range(channels):
+            target, centre = g_x[i, row], g_y[i, row + 1, 1:]
+            for j in range(width):
+                target[j] = centre[j]
+            for o in range(channels):
+                _add_convolved(target, g_y[o, row], g_y[o, row + 1], g_y[o, row + 2], w[i, o], width)
