@@ -12,6 +12,11 @@ from inr.cnn.prior import N_GAINS, NO_GAIN, priors
 PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}
 
 
+def _most_levels(n_pixels: int) -> int:
+    """Levels that an image of so many pixels has a use for."""
+    return 7 if n_pixels < 1 << 20 else 8 if n_pixels < 3 << 20 else 9
+
+
 def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid:
     """The network for an image: that of the prior for its channels, scaled for λ.
 
@@ -27,7 +32,7 @@ def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid
         channels=channels,
         width=width,
         height=height,
-        n_levels=min(known.n_levels, max(1, min(height, width).bit_length() - 1)),
+        n_levels=min(_most_levels(height * width), max(1, min(height, width).bit_length() - 1), known.n_levels),
         prior=known,
         gain=min(max(gain, 0), N_GAINS - 1),
     )
