@@ -9,7 +9,7 @@ from tests.inr.conftest import VECTORS
 INDEX = json.loads((VECTORS / "vectors.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["rgb_metadata", "wide_symbols", "cnn_prior_rgb_alpha", "cnn_eight_levels"])
+@pytest.mark.parametrize("name", ["rgb_metadata", "wide_symbols", "cnn_rgb_alpha", "cnn_flat"])
 def test_sections_and_tensors_account_for_every_byte(name: str) -> None:
     data = (VECTORS / f"{name}.inr").read_bytes()
     found = inspect(data)
