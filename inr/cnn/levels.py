@@ -1,7 +1,7 @@
 """A grid of latents, a level or hyperlatents, ⇄ its part of the payload (FORMAT.md, section 10).
 
 `place` is that of the grid in wire order, and `grids` are the latents of all grids in wire order, int16
-[height, width] each, of which only those of greater depth are looked at, and the grid itself where it is known.
+[height, width] each. Only those of greater depth are looked at, and the grid itself where it is known.
 """
 
 from collections.abc import Sequence
