@@ -90,7 +90,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "cnn_coarse": lambda: _pyramid(2, 26, 34, gain=N_GAINS - 1, spread=0.2),
     "cnn_between_gains": lambda: _pyramid(1, 23, 18, more=1, gain=19),
     "cnn_wide_weights": lambda: _pyramid(1, 18, 25, more=1, added=300.0),
-    "cnn_large_latents": lambda: _pyramid(2, 21, 16, more=1, spread=300.0, added=60.0),
+    "cnn_large_latents": lambda: _pyramid(2, 21, 16, 3, more=1, spread=300.0, added=60.0),
     "wide_layers": lambda: _made_up(mlp(3, 72, 2, 8, 2), 19, 21, spread=1.0),
 }
 
