@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from inr.bitstream import Container, Reader, varint
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
-from inr.cnn.arithmetic import Ints, Latents
+from inr.cnn.arithmetic import MAX_REACH, Ints, Latents
 from inr.cnn.context import ContextModel
 from inr.cnn.grids import coding_order
-from inr.cnn.laplace import MAX_REACH
 from inr.cnn.levels import level_bits, read_level, write_level
 from inr.cnn.synthesis import Synthesis
 from inr.coding.coder import PayloadReader, PayloadWriter, Symbols

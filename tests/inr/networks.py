@@ -7,9 +7,8 @@ import numpy as np
 
 from inr.bitstream import Container, Metadata, pack
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.arithmetic import MAX_LATENT, Ints
+from inr.cnn.arithmetic import MAX_LATENT, MAX_REACH, Ints
 from inr.cnn.grids import coding_order
-from inr.cnn.laplace import MAX_REACH
 from inr.cnn.network import (
     CnnNetwork,
     MatrixCoding,
