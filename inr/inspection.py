@@ -1,5 +1,6 @@
-"""The shares of a bitstream: its sections and tensors, without rendering it."""
+"""The shares of a bitstream: its sections, parts and tensors, without rendering it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inr.bitstream import FORMAT_VERSION, Limits, unpack
@@ -17,6 +18,16 @@ class SectionSize:
 
 
 @dataclass(frozen=True)
+class PartSize:
+    """All tensors of one part of the model together: its network, or a kind of its latents."""
+
+    name: str
+    n_symbols: int
+    n_zero: int
+    bits: float
+
+
+@dataclass(frozen=True)
 class Inspection:
     """A bitstream taken apart; sizes are in bytes unless the name says otherwise."""
 
@@ -28,6 +39,7 @@ class Inspection:
     model: str
     architecture: dict[str, int]
     sections: tuple[SectionSize, ...]
+    parts: tuple[PartSize, ...]
     tensors: tuple[TensorSize, ...]
     n_parameters: int
     rate_bpp: float
@@ -44,6 +56,7 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
     """
     container = unpack(bitstream, limits)
     network = read_network(container)
+    tensors = tuple(network.sizes())
     return Inspection(
         format_version=FORMAT_VERSION,
         n_bytes=len(bitstream),
@@ -53,10 +66,26 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
         model=container.family,
         architecture=network.architecture,
         sections=tuple(SectionSize(name, size) for name, size in container.section_bytes.items()),
-        tensors=tuple(network.sizes()),
+        parts=_parts(tensors),
+        tensors=tensors,
         n_parameters=network.n_parameters,
         rate_bpp=bpp(n_bytes=len(bitstream), width=container.width, height=container.height),
         multiply_adds_per_pixel=network.multiply_adds_per_pixel,
         icc_bytes=len(container.metadata.icc_profile or b""),
         exif_bytes=len(container.metadata.exif or b""),
+    )
+
+
+def _parts(tensors: Sequence[TensorSize]) -> tuple[PartSize, ...]:
+    """The parts in the order in which their first tensors stand."""
+    names = dict.fromkeys(tensor.part for tensor in tensors)
+    members = {name: [tensor for tensor in tensors if tensor.part == name] for name in names}
+    return tuple(
+        PartSize(
+            name,
+            sum(tensor.n_symbols for tensor in its),
+            sum(tensor.n_zero for tensor in its),
+            sum(tensor.bits for tensor in its),
+        )
+        for name, its in members.items()
     )

@@ -31,12 +31,13 @@ class TensorSize:
     """The share of one coded tensor.
 
     Attributes:
-        name: Layer and kind, or level.
-        shape: [out, in] of a matrix, [out] of a vector, [height, width] of a level of latents.
+        name: Layer and kind, or grid of latents.
+        shape: [out, in] of a matrix, [out] of a vector, [height, width] of a grid of latents.
         step: Quantisation step; in turns for sine layers, full scale for the output of `mlp`.
         n_symbols: Weights or latents.
         n_zero: Number of symbols that are zero.
         bits: Information of the symbols under their integer tables.
+        part: What it belongs to: `network`, `levels` or `hyperlatents`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TensorSize:
     n_symbols: int
     n_zero: int
     bits: float
+    part: str = "network"
 
 
 class Network(Protocol):

@@ -4,6 +4,7 @@ It shares no code with `inr`: its tables are parsed from the tables printed in F
 and `inr.decode` agree on is what the page says. Slow on purpose; for small images only.
 """
 
+import itertools
 import json
 import math
 import re
@@ -27,6 +28,7 @@ DECAY = _table("DECAY")
 FREQUENCY = _table("FREQUENCY")
 FALL = _table("FALL")
 QUARTER = _table("QUARTER")
+CONTEXT = ("context0", "parents", "context1", "context2")
 NEIGHBOURS = [
     tuple(map(int, pair.split(",")))
     for pair in re.search(r"outside of the grid:\n\n((?: +[-\d, ]+\n)+)", _FORMAT)[1].split()
@@ -70,6 +72,7 @@ class _Bytes:
 class _RangeDecoder:
     def __init__(self, payload: bytes) -> None:
         self.words = [int.from_bytes(payload[i : i + 4], "little") for i in range(0, len(payload), 4)]
+        self.n_words, self.n_steps, self.n_symbols = len(self.words), 0, 0
         self.lower, self.range = 0, 2**64 - 1
         self.point = self.word() << 32 | self.word()
 
@@ -87,7 +90,18 @@ class _RangeDecoder:
             self.lower = self.lower * 2**32 % 2**64
             self.range *= 2**32
             self.point = (self.point * 2**32 % 2**64) + self.word()
+            self.n_steps += 1
+        self.n_symbols += 1
         return j
+
+    def end(self) -> None:
+        if not self.n_symbols:
+            assert self.n_words == 0
+            return
+        last = (self.lower + 2**32 - 1) // 2**32 % 2**32
+        assert self.point == last * 2**32
+        two = (self.lower + self.range) % 2**64 // 2**32 == last
+        assert self.n_words == self.n_steps + (2 if two else 1)
 
 
 def _boundaries(masses: list[int]) -> list[int]:
@@ -159,10 +173,12 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
     assert body.at == len(data) - 4
 
+    assert len(payload) % 4 == 0
     family = _mlp if data[5] == 1 else _cnn
-    symbols, pixels = family(
-        _Bytes(architecture), _Bytes(tensors), _RangeDecoder(payload), channels, width, height
-    )
+    sections, coder = (_Bytes(architecture), _Bytes(tensors)), _RangeDecoder(payload)
+    symbols, pixels = family(*sections, coder, channels, width, height)
+    assert all(section.at_end() for section in sections)
+    coder.end()
 
     meta = _Bytes(metadata)
     inflated = b""
@@ -234,81 +250,126 @@ def _shift(x: np.ndarray, s: int) -> np.ndarray:
     return (x + 2 ** (s - 1)) // 2**s if s > 0 else x * 2**-s
 
 
+def _grids(n_levels: int) -> list[tuple[int, bool, list[int]]]:
+    """Depth, whether these are hyperlatents, and places of the parents, of each grid in wire order."""
+    depths = [(d, False) for d in range(n_levels)] + [(d, True) for d in (4, 5, 6) if d < n_levels]
+    return [(d, hyper, [n for n, (e, _) in enumerate(depths) if e > d]) for d, hyper in depths]
+
+
 def _cnn(
     a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    n_levels, w, h, n_residuals = a.u8(), a.u8(), a.u8(), a.u8()
-    number, gain = (0, 0) if a.at_end() else (a.u8(), a.u8())
-    shapes = {"context0": (w, 17), "context1": (w, w + 1), "context2": (2, w + 1)}
-    if n_levels > 1:
-        shapes["upsampling"] = (n_levels - 1, 4)
-    shapes |= {"synthesis0": (h, n_levels + 1), "synthesis1": (channels, h + 1)}
-    shapes |= {f"residual{n}": (channels, 9 * channels + 1) for n in range(n_residuals)}
-    sides = {name: (side.u8(), side.u8()) for name in shapes}
-    known = _prior(number, gain, n_levels, channels) if number else {}
-    reaches = [side.varint() for _ in range(n_levels)]
-    symbols, matrices, exponents = {}, {}, {name: k for name, (k, _) in sides.items()}
-    for name, shape in shapes.items():
+    n_levels, number, gain = a.u8(), a.u8(), a.u8()
+    assert 1 <= n_levels <= 9
+    assert 0 <= gain <= 24
+    grids = _grids(n_levels)
+    known = _prior(number, gain, n_levels, channels)
+    sides = {name: (side.u8(), side.u8()) for name in known}
+    reaches = [side.varint() for _ in grids]
+    symbols, matrices = {}, {}
+    for name, (p, exponent) in known.items():
         k, mean = sides[name]
-        largest = min(2047, 16 + SCALE[mean] // 16)
-        symbols[name] = _matrix(coder, shape, mean, -largest, largest) if k else np.zeros(shape)
-        matrices[name] = symbols[name].astype(np.int64)
-        if number:
-            known_matrix, exponents[name] = known[name]
-            matrices[name] = known_matrix + matrices[name] * 2 ** (exponents[name] - k)
-    levels = []
-    for n in reversed(range(n_levels)):
-        shape = (-(-height // 2**n), -(-width // 2**n))
-        levels.insert(0, _level(coder, shape, reaches[n], matrices, exponents))
-    return [*symbols.values(), *levels], _samples(levels, matrices, exponents, n_residuals)
+        assert 0 <= k <= exponent
+        assert k or not mean
+        largest = min(2047, 16 + SCALE[mean] // 16) if k else 0
+        symbols[name] = _matrix(coder, p.shape, mean, -largest, largest)
+        matrices[name] = (p + symbols[name].astype(np.int64) * 2 ** (exponent - k), exponent)
+    _check_sums(matrices, grids)
+    latents = [np.zeros((0, 0))] * len(grids)
+    for place in sorted(range(len(grids)), key=lambda n: (-grids[n][0], not grids[n][1])):
+        depth, _, parents = grids[place]
+        shape = (-(-height // 2**depth), -(-width // 2**depth))
+        start = sum(1 + len(others) for _, _, others in grids[:place])
+        above = [(latents[n], 2 ** (grids[n][0] - depth)) for n in parents]
+        latents[place] = _grid(coder, shape, reaches[place], matrices, start, above)
+    n_residuals = sum(name.startswith("residual") for name in matrices)
+    return [*symbols.values(), *latents], _samples(latents[:n_levels], matrices, n_residuals)
 
 
 def _prior(number: int, gain: int, n_levels: int, channels: int) -> dict[str, tuple[np.ndarray, int]]:
     entry = json.loads((Path(__file__).parent.parent / "inr" / "cnn" / "priors.json").read_text())[number - 1]
+    more = channels - entry["channels"]
+    assert more in (0, 1)
+    assert n_levels <= entry["n_levels"]
+    residuals = [f"residual{n}" for n in range(entry["n_residuals"])]
+    filters = ["filters", "upsampling"] if n_levels > 1 else []
     found = {}
-    for name, rows in entry["matrices"].items():
-        p = np.array(rows, dtype=np.int64)
-        if name == "upsampling":
+    for name in [*CONTEXT, *filters, "synthesis0", "synthesis1", *residuals]:
+        p, exponent = np.array(entry["matrices"][name], dtype=np.int64), entry["exponents"][name]
+        if name == "parents":
+            p = p[:, _kept(n_levels, entry["n_levels"])]
+        elif name in filters:
             p = p[: n_levels - 1]
         elif name == "synthesis0":
             v = gain // 4 - 3
             p = np.hstack([(p[:, :n_levels] * QUARTER[gain % 4] + 128) // 256, _shift(p[:, -1:], v)])
-            entry["exponents"][name] -= v
-        elif not name.startswith("context") and channels > entry["channels"]:
-            if name != "synthesis1":
-                p = np.hstack([p[:, :-1], np.zeros((len(p), 9), dtype=np.int64), p[:, -1:]])
+            exponent -= v
+        if more and name in residuals:
+            p = np.hstack([p[:, :-1], np.zeros((len(p), 9), dtype=np.int64), p[:, -1:]])
+        if more and name in ("synthesis0", "synthesis1", *residuals):
             p = np.vstack([p, np.zeros((1, p.shape[1]), dtype=np.int64)])
-        found[name] = (p, entry["exponents"][name])
+        found[name] = (p, exponent)
     return found
 
 
-def _level(
+def _kept(n_levels: int, most_levels: int) -> list[int]:
+    """Columns of a prior's `parents` that a file has."""
+    found, column, every = [], 0, _grids(most_levels)
+    ours = {(depth, hyper) for depth, hyper, _ in _grids(n_levels)}
+    for depth, hyper, parents in every:
+        for parent in [*parents, None]:
+            if (depth, hyper) in ours and (parent is None or every[parent][:2] in ours):
+                found.append(column)
+            column += 1
+    return found
+
+
+def _check_sums(
+    matrices: dict[str, tuple[np.ndarray, int]], grids: list[tuple[int, bool, list[int]]]
+) -> None:
+    for name, (weights, _) in matrices.items():
+        sums, blocks = np.abs(weights), [slice(None)]
+        if name == "parents":
+            ends = np.cumsum([0, *(1 + len(parents) for _, _, parents in grids)])
+            blocks = [slice(*pair) for pair in itertools.pairwise(ends)]
+        if name == "filters":
+            sums = sums * [1, 2, 2, 2]
+        most = 2**11 if name in ("filters", "upsampling") else 2**15
+        assert all(sums[:, block].sum(axis=1).max() <= most for block in blocks)
+
+
+def _grid(
     coder: _RangeDecoder,
     shape: tuple[int, int],
     reach: int,
-    matrices: dict[str, np.ndarray],
-    exponents: dict[str, int],
+    matrices: dict[str, tuple[np.ndarray, int]],
+    start: int,
+    parents: list[tuple[np.ndarray, int]],
 ) -> np.ndarray:
+    """A grid whose block starts at a column; its parents come with how many times smaller they are."""
     height, width = shape
-    level, tables = np.zeros(shape, dtype=np.int64), {}
+    (w0, k0), (p, kp), (w1, k1), (w2, k2) = (matrices[name] for name in CONTEXT)
+    p, most = p[:, start : start + len(parents) + 1], 2**15 - 1
+    grid, tables = np.zeros(shape, dtype=np.int64), {}
     for y, x in sorted(np.ndindex(shape), key=lambda place: (place[1] + 3 * place[0], place[0])):
         places = [(y + dy, x + dx) for dy, dx in NEIGHBOURS]
-        inputs = [level[p] if 0 <= p[0] < height and 0 <= p[1] < width else 0 for p in places]
-        u = matrices["context0"] @ [*inputs, 1]
-        u = np.clip(_shift(u, exponents["context0"] - 7), 0, 2**15 - 1)
-        v = np.clip(_shift(matrices["context1"] @ [*u, 2**7], exponents["context1"]), 0, 2**15 - 1)
-        o = matrices["context2"] @ [*v, 2**7]
-        centre = int(np.clip(_shift(o[0], exponents["context2"] + 3), -2047 * 16, 2047 * 16)) + 8
-        t = int(np.clip(_shift(o[1], exponents["context2"] + 4) + 32, 0, 80))
+        inputs = [grid[at] if 0 <= at[0] < height and 0 <= at[1] < width else 0 for at in places]
+        above = [parent[y // times, x // times] for parent, times in parents]
+        a = _shift(w0 @ inputs, k0 - 7) + _shift(p @ [*above, 1], kp - 7)
+        u, r = np.clip(a[:-2], 0, most), np.clip(a[-2:], -most, most)
+        v = np.clip(_shift(w1 @ [*u, 2**7], k1), 0, most)
+        o = w2 @ [*v, 2**7]
+        centre = int(np.clip(_shift(o[0], k2 + 3) + _shift(r[0], 3), -2047 * 16, 2047 * 16)) + 8
+        t = int(np.clip(_shift(o[1], k2 + 4) + _shift(r[1], 4) + 32, 0, 80))
         whole, part = centre // 16, centre % 16
         d = 0
         if reach:
             if (t, part) not in tables:
                 tables[t, part] = _boundaries(_laplace_masses(t, part, reach))
             d = coder.symbol(tables[t, part]) - reach
-        level[y, x] = whole + d
-        assert abs(level[y, x]) <= 2047
-    return level
+        grid[y, x] = whole + d
+        assert abs(grid[y, x]) <= 2047
+    return grid
 
 
 def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
@@ -332,23 +393,36 @@ def _doubled(plane: np.ndarray, taps: np.ndarray, k: int) -> np.ndarray:
     return np.clip(_shift(out, k), -(2**19 - 1), 2**19 - 1)
 
 
+def _filtered(plane: np.ndarray, taps: np.ndarray, k: int) -> np.ndarray:
+    n = len(plane)
+    places = np.arange(n)
+    a = {m: plane[np.clip(places + m, 0, n - 1)] for m in range(-3, 4)}
+    s = taps[0] * a[0] + sum(taps[m] * (a[-m] + a[m]) for m in (1, 2, 3))
+    return np.clip(_shift(s, k), -(2**19 - 1), 2**19 - 1)
+
+
 def _samples(
-    levels: list[np.ndarray], matrices: dict[str, np.ndarray], exponents: dict[str, int], n_residuals: int
+    levels: list[np.ndarray], matrices: dict[str, tuple[np.ndarray, int]], n_residuals: int
 ) -> np.ndarray:
     stack: list[np.ndarray] = []
     for n in reversed(range(len(levels))):
-        rows, columns = levels[n].shape
+        plane = levels[n] * 2**8
+        rows, columns = plane.shape
         if stack:
-            taps, k = matrices["upsampling"][n], exponents["upsampling"]
-            stack = [_doubled(_doubled(plane, taps, k).T, taps, k).T[:rows, :columns] for plane in stack]
-        stack.insert(0, levels[n] * 2**8)
+            filters, kf = matrices["filters"]
+            plane = _filtered(_filtered(plane, filters[n], kf).T, filters[n], kf).T
+            taps, k = matrices["upsampling"]
+            stack = [_doubled(_doubled(old, taps[n], k).T, taps[n], k).T[:rows, :columns] for old in stack]
+        stack.insert(0, plane)
     most = 2**15 - 1
     x = np.clip(_shift(np.array(stack), 2), -most, most)
     ones = np.ones((1, *x.shape[1:]), dtype=np.int64)
-    g = np.tensordot(matrices["synthesis0"], np.concatenate([x, ones * 2**6]), 1)
-    g = np.clip(_shift(g, exponents["synthesis0"] - 3), 0, most)
-    y = np.tensordot(matrices["synthesis1"], np.concatenate([g, ones * 2**9]), 1)
-    y = np.clip(_shift(y, exponents["synthesis1"] - 3), -most, most)
+    (s0, k0), (s1, k1) = matrices["synthesis0"], matrices["synthesis1"]
+    q = np.tensordot(s0, np.concatenate([x, ones * 2**6]), 1)
+    g = np.clip(_shift(q[: -len(s1)], k0 - 3), 0, most)
+    direct = np.clip(_shift(q[-len(s1) :], k0 - 6), -most, most)
+    y = np.tensordot(s1, np.concatenate([g, ones * 2**9]), 1)
+    y = np.clip(_shift(y, k1 - 3) + direct, -most, most)
     for n in range(n_residuals):
         around = np.pad(y, ((0, 0), (1, 1), (1, 1)), mode="edge")
         rows, columns = y.shape[1:]
@@ -358,6 +432,7 @@ def _samples(
             for a in range(3)
             for b in range(3)
         ]
-        z = np.tensordot(matrices[f"residual{n}"], np.array([*views, ones[0] * 2**12]), 1)
-        y = np.clip(y + _shift(z, exponents[f"residual{n}"]), -most if n == n_residuals - 1 else 0, most)
+        weights, k = matrices[f"residual{n}"]
+        z = np.tensordot(weights, np.array([*views, ones[0] * 2**12]), 1)
+        y = np.clip(y + _shift(z, k), -most if n == n_residuals - 1 else 0, most)
     return np.moveaxis(np.clip((255 * y + 2**11) // 2**12, 0, 255).astype(np.uint8), 0, -1)

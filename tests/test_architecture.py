@@ -332,7 +332,7 @@ def test_decoding_loads_no_torch_nor_anything_of_the_archive() -> None:
         import sys
         from pathlib import Path
         import inr
-        for name in ("rgb", "cnn_prior_rgb"):
+        for name in ("rgb", "cnn_rgb"):
             inr.decode(Path(f"tests/vectors/{name}.inr").read_bytes())
         foreign = {"torch", "pandas", "pyarrow", "prefect", "PIL", "pydantic", "boto3", "duckdb", "rich"}
         loaded = {name.partition(".")[0] for name in sys.modules}

@@ -52,21 +52,30 @@ def show_inspection(found: dict[str, Any]) -> None:
         )
         for part in found["sections"]
     ]
+    line("")
     table(("section", "bytes", "bits", "share"), sections)
-    tensors = [_tensor_row(tensor) for tensor in found["tensors"]]
-    table(("tensor", "shape", "step", "symbols", "zero", "bits", "bits/symbol"), tensors)
+    total = sum(part["bits"] for part in found["parts"])
+    rows = []
+    for part in found["parts"]:
+        rows.append((f"{part['name']}, all", "", "", *_counts(part, total)))
+        rows += [_tensor_row(tensor, total) for tensor in found["tensors"] if tensor["part"] == part["name"]]
+    line("")
+    table(("tensor", "shape", "step", "symbols", "zero", "bits", "bits/symbol", "share"), rows)
 
 
-def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
-    each = tensor["bits"] / tensor["n_symbols"] if tensor["n_symbols"] else 0.0
+def _tensor_row(tensor: dict[str, Any], total: float) -> tuple[str, ...]:
+    shape = "x".join(str(n) for n in tensor["shape"])
+    return (f"  {tensor['name']}", shape, f"{tensor['step']:.4g}", *_counts(tensor, total))
+
+
+def _counts(share: dict[str, Any], total: float) -> tuple[str, ...]:
+    each = share["bits"] / share["n_symbols"] if share["n_symbols"] else 0.0
     return (
-        tensor["name"],
-        "x".join(str(n) for n in tensor["shape"]),
-        f"{tensor['step']:.4g}",
-        str(tensor["n_symbols"]),
-        str(tensor["n_zero"]),
-        f"{tensor['bits']:.0f}",
-        f"{each:.2f}",
+        str(share["n_symbols"]),
+        str(share["n_zero"]),
+        f"{share['bits']:.0f}",
+        f"{each:.3f}",
+        f"{share['bits'] / total if total else 0.0:.1%}",
     )
 
 

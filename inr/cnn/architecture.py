@@ -49,7 +49,7 @@ class LatentPyramid:
 
     @property
     def matrices(self) -> dict[str, tuple[int, int]]:
-        """Name and shape of the networks' tensors, in wire order; FORMAT.md says which columns are constants'."""
+        """Name and shape of the networks' tensors, in wire order; FORMAT.md says where constants are."""
         hidden, wide, channels = self.prior.context_neurons, self.prior.synthesis_neurons, self.channels
         shapes = {
             "context0": (hidden + 2, len(NEIGHBOURS)),

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inr.cnn.laplace import CENTRE_BITS
-
 Ints = NDArray[np.int32]
 Latents = NDArray[np.int16]
 
@@ -25,8 +23,11 @@ SLOPE = 3  # positions of equal x + SLOPE · y depend only on earlier ones
 MAX_LATENT = 2047
 CONTEXT_BITS = 7  # activations are integers in units of 2**-CONTEXT_BITS
 MAX_ACTIVATION = (1 << 15) - 1
+CENTRE_BITS = 4  # centres of laws are integers in units of 2**-CENTRE_BITS
 SPREAD_BITS = 3  # spreads are eighth octaves
+N_SPREADS = 81  # from 2**-4 to 2**6 in symbols
 MIDDLE_SPREAD = 32  # index of a spread of one symbol
+MAX_REACH = 1023  # largest distance of a latent from the integer nearest to its law's centre
 MAX_CENTRE = MAX_LATENT << CENTRE_BITS
 
 # The synthesis.

@@ -1,10 +1,10 @@
 """The context model of family `cnn`: the law of a latent, derived from latents already decoded.
 
 The law is a Laplace whose centre and spread a small network derives from the latent's sixteen nearest
-predecessors and from the latents at the same place in all coarser grids (FORMAT.md, section 10). The class of
-model is that of COOL-CHIC (arXiv 2212.05458, section 3.2), with the parents of Cool-Chic 5.0 (arXiv 2605.02726).
-A grid is coded in fronts: positions of equal x + SLOPE · y depend only on earlier fronts, so each front is
-derived at once.
+predecessors and from the latents at the same place in all coarser grids (FORMAT.md, section 10). The class
+of model is that of COOL-CHIC (arXiv 2212.05458, section 3.2), with the parents of Cool-Chic 5.0 (arXiv
+2605.02726). A grid is coded in fronts: positions of equal x + SLOPE · y depend only on earlier fronts, so
+each front is derived at once.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -6,12 +6,14 @@ All loops run free of the interpreter's lock; tests hold the twins together.
 import numpy as np
 
 from inr.cnn.arithmetic import (
+    CENTRE_BITS,
     CONTEXT_BITS,
     INPUT_BITS,
     MAX_ACTIVATION,
     MAX_CENTRE,
     MAX_STACK,
     MIDDLE_SPREAD,
+    N_SPREADS,
     NEIGHBOURS,
     PAD,
     SAMPLE_BITS,
@@ -23,7 +25,6 @@ from inr.cnn.arithmetic import (
     Latents,
     Parents,
 )
-from inr.cnn.laplace import CENTRE_BITS, N_SPREADS
 from inr.compiling import compiled
 
 _ROWS = np.array([row for row, _ in NEIGHBOURS])

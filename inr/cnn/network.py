@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from inr.bitstream import Container, Reader, varint
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
-from inr.cnn.arithmetic import Ints, Latents
+from inr.cnn.arithmetic import MAX_REACH, Ints, Latents
 from inr.cnn.context import ContextModel
 from inr.cnn.grids import coding_order
-from inr.cnn.laplace import MAX_REACH
 from inr.cnn.levels import level_bits, read_level, write_level
 from inr.cnn.synthesis import Synthesis
 from inr.coding.coder import PayloadReader, PayloadWriter, Symbols
@@ -40,10 +39,13 @@ def row_sums(shape: LatentPyramid, name: str, integers: Ints) -> NDArray[np.int6
     """Sums of magnitudes of a matrix that bound the arithmetic's sums: int64, one or more for each row."""
     magnitudes = np.abs(integers).astype(np.int64)
     if name == "parents":  # a grid meets its own block alone
-        return np.add.reduceat(magnitudes, [grid.first_column for grid in shape.grids], axis=1)
+        starts = [grid.first_column for grid in shape.grids]
+        of_blocks: NDArray[np.int64] = np.add.reduceat(magnitudes, starts, axis=1)
+        return of_blocks
     if name == "filters":  # its taps but the first are applied twice
         magnitudes[:, 1:] *= 2
-    return magnitudes.sum(axis=1)
+    of_rows: NDArray[np.int64] = magnitudes.sum(axis=1)
+    return of_rows
 
 
 @dataclass(frozen=True)
@@ -167,10 +169,11 @@ class CnnNetwork:
         steps = [2.0**-coding.exponent for coding in self.codings] + [1.0] * len(self.levels)
         bits = [c.law.bits(matrix) for c, matrix in zip(self.codings, self.matrices, strict=True)]
         bits += [level_bits(context, place, self.levels, reach) for place, reach in enumerate(self.reaches)]
-        names = [*self.shape.matrices, *(grid.name for grid in self.shape.grids)]
+        names = [(name, "network") for name in self.shape.matrices]
+        names += [(grid.name, "hyperlatents" if grid.is_hyper else "levels") for grid in self.shape.grids]
         return [
-            TensorSize(name, tensor.shape, step, tensor.size, int((tensor == 0).sum()), its_bits)
-            for name, tensor, step, its_bits in zip(names, self.symbols, steps, bits, strict=True)
+            TensorSize(name, tensor.shape, step, tensor.size, int((tensor == 0).sum()), its_bits, part)
+            for (name, part), tensor, step, its_bits in zip(names, self.symbols, steps, bits, strict=True)
         ]
 
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from inr.cnn.arithmetic import (
+    CENTRE_BITS,
     CONTEXT_BITS,
     INPUT_BITS,
     MAX_ACTIVATION,
     MAX_CENTRE,
     MAX_STACK,
     MIDDLE_SPREAD,
+    N_SPREADS,
     NEIGHBOURS,
     PAD,
     SAMPLE_BITS,
@@ -23,7 +25,6 @@ from inr.cnn.arithmetic import (
     Parents,
     shift_rounded,
 )
-from inr.cnn.laplace import CENTRE_BITS, N_SPREADS
 
 _ROWS = np.array([row for row, _ in NEIGHBOURS])[:, None]
 _COLUMNS = np.array([column for _, column in NEIGHBOURS])[:, None]
@@ -53,7 +54,7 @@ class FrontPredictor:
             parents: int32 [parents, n].
 
         Returns:
-            Row of `laplace.laplace_counts`, N_SPREADS · 16 of them, int32 [n]; and the integer that
+            Row of `levels.laplace_counts`, N_SPREADS · 16 of them, int32 [n]; and the integer that
             symbols are relative to, int32 [n].
         """
         nearest, of_parents, second, last = self._weights

@@ -1,9 +1,9 @@
 """Latents → pixels of family `cnn`, in 32-bit integers (FORMAT.md, section 11).
 
-Every level but the coarsest is smoothed or sharpened by a short filter of its own; every level but the finest is
-brought to twice its size, again and again, by another. Two layers turn the stack of levels at a pixel into its
-channels, and residual 3x3 convolutions touch those up. Rows are worked on in bands, so memory does not grow
-with the height of an image.
+Every level but the coarsest is smoothed or sharpened by a short filter of its own; every level but the finest
+is brought to twice its size, again and again, by another. Two layers turn the stack of levels at a pixel into
+its channels, and residual 3x3 convolutions touch those up. Rows are worked on in bands, so memory does not
+grow with the height of an image.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ class Synthesis:
 
     Attributes:
         filters: int32 [levels - 1, 4]: for each level but the coarsest, the taps of its symmetric filter.
-        upsampling: int32 [levels - 1, 4]: for each level but the coarsest, the taps that double the size of the
-            coarser ones, for the half of the positions that lie a quarter before a source.
-        first: int32 [hidden + channels, levels + 1], the last column for a constant input of one; the last rows
-            pass the second layer by.
+        upsampling: int32 [levels - 1, 4]: for each level but the coarsest, the taps that double the size of
+            the coarser ones, for the half of the positions that lie a quarter before a source.
+        first: int32 [hidden + channels, levels + 1], the last column for a constant input of one; the last
+            rows go to the channels directly.
         second: int32 [channels, hidden + 1].
         residuals: int32 [channels, 9 · channels + 1] each.
         exponents: Of filters, upsampling, first, second and residuals: a weight is its integer times

@@ -7,11 +7,18 @@ import numpy as np
 
 from inr.bitstream import Container, Metadata, pack
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.trainer import mean_index
-from inr.cnn.laplace import MAX_REACH
-from inr.cnn.levels import level_laws
-from inr.cnn.network import CnnNetwork, MatrixCoding, context_model, weights_of
-from inr.cnn.prior import prior
+from inr.cnn.arithmetic import MAX_LATENT, MAX_REACH, Ints
+from inr.cnn.grids import coding_order
+from inr.cnn.network import (
+    CnnNetwork,
+    MatrixCoding,
+    context_model,
+    largest_symbol,
+    weights_of,
+)
+from inr.cnn.prior import NO_GAIN, Prior, prior
+from inr.coding.pmf import N_SCALES, SCALE_BITS, SCALES
+from inr.errors import InvalidField
 from inr.mlp.architecture import CoordinateMLP
 from inr.mlp.fit.encoder import network_of
 from inr.mlp.network import MlpNetwork
@@ -26,37 +33,59 @@ def mlp(channels: int, n_neurons: int, depth: int, n_frequencies: int, spacing: 
 
 
 def pyramid(
-    channels: int, width: int, height: int, n_levels: int, context: int, synthesis: int, n_residuals: int
+    number: int = 1,
+    width: int = 8,
+    height: int = 8,
+    n_levels: int = 3,
+    *,
+    more: int = 0,
+    gain: int = NO_GAIN,
 ) -> LatentPyramid:
-    """An architecture of family `cnn` without a prior, in the order of its fields."""
-    return LatentPyramid(
-        channels=channels,
-        width=width,
-        height=height,
-        n_levels=n_levels,
-        context_neurons=context,
-        synthesis_neurons=synthesis,
-        n_residuals=n_residuals,
-    )
+    """An architecture of family `cnn`, for an image with so many channels more than its prior has.
 
-
-def with_prior(
-    number: int, *, more: int = 0, width: int = 8, height: int = 8, n_levels: int = 3, gain: int = 12
-) -> LatentPyramid:
-    """An architecture of family `cnn` with a prior, for an image with so many channels more than it has."""
+    It has at most the levels of the prior.
+    """
     known = prior(number)
-    neurons, synthesis_neurons, n_residuals = known.neurons
     return LatentPyramid(
         channels=known.channels + more,
         width=width,
         height=height,
         n_levels=min(n_levels, known.n_levels),
-        context_neurons=neurons,
-        synthesis_neurons=synthesis_neurons,
-        n_residuals=n_residuals,
         prior=known,
         gain=gain,
     )
+
+
+def made_up_prior(
+    seed: int,
+    *,
+    channels: int = 3,
+    n_levels: int = 9,
+    context: int = 4,
+    synthesis: int = 6,
+    n_residuals: int = 1,
+) -> Prior:
+    """Networks that no decoder knows, for what needs no file: of any size, with weights of no meaning."""
+    rng = np.random.default_rng(seed)
+    nothing = Prior(
+        number=0,
+        rd_lambda=1.0,
+        channels=channels,
+        n_levels=n_levels,
+        context_neurons=context,
+        synthesis_neurons=synthesis,
+        n_residuals=n_residuals,
+        exponents={},
+        matrices={},
+    )
+    size = {"channels": channels, "width": 1, "height": 1, "n_levels": n_levels, "gain": NO_GAIN}
+    for name, shape in LatentPyramid(prior=nothing, **size).matrices.items():
+        small = name in ("filters", "upsampling")
+        exponent = 9 if small or name.startswith("synthesis0") else int(rng.integers(7, 12))
+        unit = 2**exponent * (0.3 if small else 0.6 / np.sqrt(shape[1]))
+        nothing.exponents[name] = exponent
+        nothing.matrices[name] = np.rint(rng.normal(0, unit, shape)).clip(-400, 400).astype(np.int32)
+    return nothing
 
 
 def made_up_mlp(
@@ -87,35 +116,82 @@ def made_up_mlp(
     return network_of(architecture, symbols, steps, (height, width, architecture.channels))
 
 
-def made_up_cnn(shape: LatentPyramid, *, seed: int, spread: float = 3.0) -> CnnNetwork:
-    """Matrices of weights near one and latents of mean magnitude `spread`, coarser ones larger.
+def made_up_cnn(shape: LatentPyramid, *, seed: int, spread: float = 3.0, added: float = 40.0) -> CnnNetwork:
+    """Random differences from the prior, and latents of mean magnitude `spread`, coarser ones larger.
 
-    With a prior, matrices add little or nothing to it.
+    Args:
+        shape: The architecture.
+        seed: Of what is random.
+        spread: Mean magnitude of the latents of level 0.
+        added: Mean magnitude of a matrix's symbols; three in ten have none but zeros.
     """
     rng = np.random.default_rng(seed)
     matrices, codings = [], []
     for name, size in shape.matrices.items():
-        if shape.prior:
-            drawn = rng.laplace(0, min(spread, 3.0), size) * (rng.random() < 0.7)
-            matrices.append(np.rint(drawn).clip(-9, 9).astype(np.int32))
-            exponent = int(rng.integers(7, 9)) if matrices[-1].any() else 0
-            codings.append(MatrixCoding(exponent, mean_index(matrices[-1]) if exponent else 0))
-            continue
-        exponent = 8 if name == "upsampling" else int(rng.integers(5, 9))
-        unit = 2**exponent * (0.4 if name == "upsampling" else 0.7 / np.sqrt(size[1]))
-        if name.startswith("synthesis"):
-            unit /= 1 + spread / 8
-        matrices.append(np.rint(rng.normal(0, unit, size)).clip(-500, 500).astype(np.int32))
-        codings.append(MatrixCoding(exponent, mean_index(matrices[-1])))
-    context = context_model(weights_of(shape, matrices, codings))
-    levels, reaches = [], []
-    for n, size in enumerate(shape.level_shapes):
-        latents = np.rint(rng.laplace(0, spread * (1 + n), size)).clip(-900, 900).astype(np.int16)
-        while (reach := int(np.abs(level_laws(context, latents)[1]).max())) > MAX_REACH:
-            latents //= 2
-        levels.append(latents)
-        reaches.append(reach)
+        drawn = rng.laplace(0, added, size) * (rng.random() < 0.7)
+        symbols = np.rint(drawn).clip(-2047, 2047).astype(np.int32)
+        exponent = int(rng.integers(max(1, shape.exponent(name) - 3), shape.exponent(name) + 1))
+        matrices.append(_within_limits(shape, name, symbols, exponent))
+        codings.append(coding_of(matrices[-1], exponent))
+    context = context_model(shape, weights_of(shape, matrices, codings))
+    levels: list[Any] = [None] * len(shape.grids)
+    reaches = [0] * len(levels)
+    for place in coding_order(shape.n_levels):
+        size, mean = shape.grid_shapes[place], spread * (1 + shape.grids[place].depth)
+
+        def draw(where: slice, law: Ints, whole: Ints, place: int = place, mean: float = mean) -> Ints:
+            low, high = np.maximum(whole - MAX_REACH, -MAX_LATENT), np.minimum(whole + MAX_REACH, MAX_LATENT)
+            drawn = np.rint(rng.laplace(0, mean, len(whole))).clip(low, high).astype(np.int32)
+            reaches[place] = max(reaches[place], int(np.abs(drawn - whole).max()))
+            return drawn
+
+        levels[place] = context.of_grid(place, levels).walk(*size, draw)
     return CnnNetwork(shape=shape, matrices=matrices, codings=codings, levels=levels, reaches=reaches)
+
+
+def adding_nothing(shape: LatentPyramid, reaches: tuple[int, ...] | None = None) -> CnnNetwork:
+    """The prior's networks and the latents that they expect, coded with these reaches; 0 each if None."""
+    matrices = [np.zeros(size, np.int32) for size in shape.matrices.values()]
+    codings = [MatrixCoding(0, 0)] * len(matrices)
+    context = context_model(shape, weights_of(shape, matrices, codings))
+    levels: list[Any] = [None] * len(shape.grids)
+    for place in coding_order(shape.n_levels):
+        size = shape.grid_shapes[place]
+        levels[place] = context.of_grid(place, levels).walk(*size, lambda where, law, whole: whole)
+    return CnnNetwork(
+        shape=shape,
+        matrices=matrices,
+        codings=codings,
+        levels=levels,
+        reaches=list(reaches or [0] * len(levels)),
+    )
+
+
+def coding_of(symbols: Ints, exponent: int) -> MatrixCoding:
+    """Side information of a matrix: the least mean that has room for its symbols, or more."""
+    magnitudes = np.abs(symbols)
+    if not magnitudes.any():
+        return MatrixCoding(0, 0)
+    mean = int(np.searchsorted(SCALES, magnitudes.mean() * (1 << SCALE_BITS)))
+    mean = min(mean, N_SCALES - 1)
+    while largest_symbol(mean) < magnitudes.max():
+        mean += 1
+    return MatrixCoding(exponent, mean)
+
+
+def _within_limits(shape: LatentPyramid, name: str, symbols: Ints, exponent: int) -> Ints:
+    """The symbols, or smaller ones, with which no row's magnitudes sum to too much."""
+    names = list(shape.matrices)
+    others = [np.zeros(size, np.int32) for size in shape.matrices.values()]
+    codings = [MatrixCoding(exponent if other == name else 0, 0) for other in names]
+    while True:
+        others[names.index(name)] = symbols
+        try:
+            weights_of(shape, others, codings)
+        except InvalidField:
+            symbols = (symbols / 2).astype(np.int32)
+        else:
+            return symbols
 
 
 def container_of(network: Network, metadata: Metadata = Metadata(), **changes: Any) -> Container:

@@ -73,11 +73,19 @@ def test_the_header_is_laid_out_as_the_format_says() -> None:
     )
 
 
+def preset() -> bytes:
+    """A zlib stream that asks for a preset dictionary, which no file can name."""
+    stream = zlib.compressobj(zdict=b"8 bytes.")
+    return stream.compress(b"8 bytes.") + stream.flush()
+
+
 DAMAGED = {
     "empty": (b"", Truncated, "header: expected 11 bytes, found 0"),
     "other file": (b"\x89PNG\r\n\x1a\n" + bytes(20), BadMagic, "magic"),
     "short other file": (b"GI", BadMagic, "magic"),
     "version": (FILE[:4] + b"\x02" + FILE[5:], UnsupportedVersion, "version: expected 1, found 2"),
+    "magic alone": (FILE[:4], Truncated, "expected 11 bytes, found 4"),
+    "short, of another version": (FILE[:4] + b"\x02", UnsupportedVersion, "version: expected 1, found 2"),
     "cut in the prefix": (FILE[:9], Truncated, "expected 11 bytes, found 9"),
     "cut at the end": (FILE[:-1], Truncated, f"expected {len(FILE)} bytes, found {len(FILE) - 1}"),
     "a byte too many": (FILE + b"\x00", TrailingData, f"expected {len(FILE)} bytes, found {len(FILE) + 1}"),
@@ -110,6 +118,7 @@ DAMAGED = {
         InvalidField,
         "metadata",
     ),
+    "metadata with a preset dictionary": (with_metadata(b"\x08\x00" + preset()), InvalidField, "metadata"),
     "metadata of 32 MiB": (with_metadata(varint(1 << 25) + b"\x00"), InvalidField, "ICC length"),
 }
 

@@ -7,7 +7,7 @@ from tests.inr.networks import bitstream_of, made_up_cnn, made_up_mlp, mlp, pyra
 
 NETWORKS = [
     made_up_mlp(mlp(3, 12, 2, 4, 2), seed=1, width=9, height=6),
-    made_up_cnn(pyramid(3, 9, 6, 2, 4, 4, 1), seed=1),
+    made_up_cnn(pyramid(1, 9, 6, 2), seed=1),
 ]
 
 

@@ -9,7 +9,7 @@ from tests.inr.conftest import VECTORS
 INDEX = json.loads((VECTORS / "vectors.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["rgb_metadata", "wide_symbols", "cnn_prior_rgb_alpha", "cnn_eight_levels"])
+@pytest.mark.parametrize("name", ["rgb_metadata", "wide_symbols", "cnn_rgb_alpha", "cnn_flat"])
 def test_sections_and_tensors_account_for_every_byte(name: str) -> None:
     data = (VECTORS / f"{name}.inr").read_bytes()
     found = inspect(data)
@@ -18,9 +18,25 @@ def test_sections_and_tensors_account_for_every_byte(name: str) -> None:
     assert [found.height, found.width, found.channels] == INDEX[name]["shape"]
     assert sum(tensor.n_symbols for tensor in found.tensors) == found.n_parameters
     assert all(tensor.bits >= 0 and tensor.n_zero <= tensor.n_symbols for tensor in found.tensors)
+    assert sum(part.n_symbols for part in found.parts) == found.n_parameters
+    assert sum(part.bits for part in found.parts) == pytest.approx(sum(t.bits for t in found.tensors))
     payload = next(section.n_bytes for section in found.sections if section.name == "payload")
     assert sum(tensor.bits for tensor in found.tensors) == pytest.approx(8 * payload, abs=128)
     assert found.rate_bpp == 8 * len(data) / (found.width * found.height)
+
+
+def test_the_network_the_levels_and_the_hyperlatents_are_counted_together() -> None:
+    found = inspect((VECTORS / "cnn_five_levels.inr").read_bytes())
+    assert [part.name for part in found.parts] == ["network", "levels", "hyperlatents"]
+    network, levels, hyper = found.parts
+    assert [t.name for t in found.tensors if t.part == "levels"] == [f"level{n}" for n in range(5)]
+    assert [t.name for t in found.tensors if t.part == "hyperlatents"] == ["hyper4"]
+    assert levels.n_symbols == 33 * 23 + 17 * 12 + 9 * 6 + 5 * 3 + 3 * 2
+    assert hyper.n_symbols == 3 * 2
+    assert network.n_symbols == found.n_parameters - levels.n_symbols - hyper.n_symbols
+    assert network.n_zero == sum(t.n_zero for t in found.tensors if t.part == "network")
+    alone = inspect((VECTORS / "rgb.inr").read_bytes())
+    assert [part.name for part in alone.parts] == ["network"]
 
 
 def test_metadata_is_counted_uncompressed() -> None:

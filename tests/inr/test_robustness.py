@@ -11,10 +11,11 @@ from collections.abc import Callable
 import pytest
 
 from inr import BitstreamError, Limits, decode
-from inr.bitstream import pack
-from inr.cnn.network import CnnNetwork, write_side_information
+from inr.bitstream import pack, unpack
+from inr.cnn.architecture import MAX_PIXELS
+from inr.cnn.prior import priors
 from tests.inr.conftest import VECTORS
-from tests.inr.networks import container_of, made_up_cnn, made_up_mlp, mlp, pyramid
+from tests.inr.networks import adding_nothing, container_of, made_up_mlp, mlp, pyramid
 
 NAMES = sorted(path.stem for path in VECTORS.glob("*.inr"))
 SMALL = Limits(max_samples=1 << 14)
@@ -78,25 +79,33 @@ def test_generated_bytes_decode_or_are_refused(seed: int) -> None:
     assert not all(outcomes)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_word_can_be_hidden_in_a_payload(name: str) -> None:
+    """Words after those that the symbols take, fewer words, or other bits in the last ones."""
+    container = unpack((VECTORS / f"{name}.inr").read_bytes())
+    payload, digest = container.payload, decode(pack(container)).symbols_digest
+    others = [payload + word for word in (bytes(4), b"\xff" * 4, bytes(400))]
+    others += [payload[:-4]] if payload else []
+    for other in others:
+        assert not survives(pack(dataclasses.replace(container, payload=other)), Limits())
+    for bit in range(0, 32 * bool(payload), 5):
+        changed = bytearray(payload)
+        changed[len(payload) - 4 + bit // 8] ^= 1 << bit % 8
+        altered = pack(dataclasses.replace(container, payload=bytes(changed)))
+        if survives(altered, Limits()):  # then it means something
+            assert decode(altered).symbols_digest != digest
+
+
 def _largest_mlp() -> tuple[bytes, bytes]:
     network = made_up_mlp(mlp(1, 1, 1, 1, 1), seed=0, width=4, height=4)
     return tuple(pack(container_of(network, width=65535, height=rows)) for rows in (2048, 2049))
 
 
 def _largest_cnn() -> tuple[bytes, bytes]:
-    """Latents of zero that take no part; the second with a size that its family does not admit."""
-    small = made_up_cnn(pyramid(3, 1, 1, 8, 32, 64, 2), seed=0)
-    zeros = [latents * 0 for latents in small.levels]
-    nothing = CnnNetwork(
-        shape=small.shape, matrices=small.matrices, codings=small.codings, levels=zeros, reaches=[0] * 8
-    )
-    container = container_of(
-        nothing,
-        width=8192,
-        height=4096,
-        architecture=pyramid(3, 8192, 4096, 8, 32, 64, 2).to_bytes(),
-        tensors=write_side_information(small.codings, [0] * 8),
-    )
+    """Latents that are what is expected; the second with a size that its family does not admit."""
+    number = next(known.number for known in priors() if known.channels == 3)
+    container = container_of(adding_nothing(pyramid(number, 1, 1, 9)), width=8192, height=4096)
+    assert container.width * container.height == MAX_PIXELS
     return pack(container), pack(dataclasses.replace(container, height=4097))
 
 
@@ -119,7 +128,7 @@ try:
 except BitstreamError as error:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
 """
-    warm_up = (VECTORS / ("rgb.inr" if named == "samples" else "cnn_wide.inr")).read_bytes()
+    warm_up = (VECTORS / ("rgb.inr" if named == "samples" else "cnn_rgb.inr")).read_bytes()
     done = subprocess.run(
         [sys.executable, "-c", program],
         input="\n".join(data.hex() for data in (warm_up, admitted, too_large)),

@@ -15,27 +15,32 @@ import numpy as np
 from skimage import data
 
 from inr import CodecConfig, Metadata, decode, encode
-from inr.cnn.architecture import LatentPyramid
+from inr.cnn.prior import N_GAINS
 from inr.mlp.architecture import CoordinateMLP
-from tests.inr.networks import bitstream_of, made_up_cnn, made_up_mlp, mlp, pyramid
+from tests.inr.networks import adding_nothing, bitstream_of, made_up_cnn, made_up_mlp, mlp, pyramid
 
 HERE = Path(__file__).parent
 INDEX = HERE / "vectors.json"
 
 
-def _fitted(
-    pixels: np.ndarray, rd_lambda: float = 5e-4, metadata: Metadata = Metadata(), model: str = "mlp"
-) -> bytes:
-    config = CodecConfig(model=model, preset="draft", rd_lambda=rd_lambda)
+def _fitted(pixels: np.ndarray, rd_lambda: float = 5e-4, metadata: Metadata = Metadata()) -> bytes:
+    config = CodecConfig(model="mlp", preset="draft", rd_lambda=rd_lambda)
     return encode(np.ascontiguousarray(pixels), config, metadata=metadata, device="cpu").bitstream
 
 
-def _pyramid(pixels: np.ndarray, rd_lambda: float = 5e-4) -> bytes:
-    return _fitted(pixels, rd_lambda, model="cnn")
-
-
-def _made_up_pyramid(architecture: LatentPyramid, spread: float = 3.0) -> bytes:
-    return bitstream_of(made_up_cnn(architecture, seed=architecture.n_parameters, spread=spread))
+def _pyramid(
+    number: int,
+    width: int,
+    height: int,
+    n_levels: int = 9,
+    *,
+    spread: float = 1.0,
+    added: float = 6.0,
+    **fields: int,
+) -> bytes:
+    """Made-up latents, and networks with so much added to the prior; at most the prior's levels."""
+    shape = pyramid(number, width, height, n_levels, **fields)
+    return bitstream_of(made_up_cnn(shape, seed=width * height, spread=spread, added=added))
 
 
 def _made_up(architecture: CoordinateMLP, width: int, height: int, spread: float = 4.0) -> bytes:
@@ -51,7 +56,6 @@ def _alpha(pixels: np.ndarray) -> np.ndarray:
 RGB = data.astronaut()[60:200:4, 180:280:4]
 GREY = RGB.mean(axis=2, keepdims=True).astype(np.uint8)
 
-# Fitted files named cnn_ are from before there were priors, those named cnn_prior_ from after.
 FILES: dict[str, Callable[[], bytes]] = {
     "grey": lambda: _fitted(GREY),
     "grey_alpha": lambda: _fitted(_alpha(GREY[:17, :11])),
@@ -71,25 +75,22 @@ FILES: dict[str, Callable[[], bytes]] = {
     "sixteen_layers": lambda: _made_up(mlp(3, 9, 16, 3, 2), 24, 18),
     "all_frequencies": lambda: _made_up(mlp(4, 20, 3, 32, 1), 20, 30),
     "wide_symbols": lambda: _made_up(mlp(2, 16, 2, 16, 3), 26, 15, spread=300.0),
-    "cnn_grey": lambda: _pyramid(GREY),
-    "cnn_grey_alpha": lambda: _pyramid(_alpha(GREY[:17, :11])),
-    "cnn_rgb": lambda: _pyramid(data.astronaut()[20:172, 150:278]),
-    "cnn_rgb_fine": lambda: _pyramid(RGB, 3e-5),
-    "cnn_rgb_alpha": lambda: _pyramid(_alpha(RGB[:24, :19])),
-    "cnn_1x1": lambda: _pyramid(RGB[3:4, 4:5]),
-    "cnn_1x77": lambda: _pyramid(data.camera()[100:101, 120:197, None], 1e-5),
-    "cnn_63x1": lambda: _pyramid(RGB.reshape(-1, 1, 3)[:63], 1e-5),
-    "cnn_flat": lambda: _pyramid(np.full((40, 70, 3), (12, 200, 255), dtype=np.uint8)),
-    "cnn_prior_rgb": lambda: _pyramid(data.astronaut()[20:116, 170:266]),
-    "cnn_prior_rgb_alpha": lambda: _pyramid(_alpha(RGB[:24, :19])),
-    "cnn_prior_grey": lambda: _pyramid(GREY),
-    "cnn_prior_grey_alpha": lambda: _pyramid(_alpha(GREY[:17, :11])),
-    "cnn_prior_fine": lambda: _pyramid(RGB, 1e-5),
-    "cnn_prior_coarse": lambda: _pyramid(RGB, 5e-2),
-    "cnn_one_level": lambda: _made_up_pyramid(pyramid(1, 9, 14, 1, 2, 2, 0)),
-    "cnn_eight_levels": lambda: _made_up_pyramid(pyramid(3, 23, 17, 8, 5, 7, 1)),
-    "cnn_wide": lambda: _made_up_pyramid(pyramid(4, 18, 25, 3, 32, 64, 2)),
-    "cnn_large_latents": lambda: _made_up_pyramid(pyramid(2, 21, 16, 4, 8, 8, 2), spread=300.0),
+    "cnn_grey": lambda: _pyramid(2, 35, 25),
+    "cnn_grey_alpha": lambda: _pyramid(2, 11, 17, more=1),
+    "cnn_rgb": lambda: _pyramid(1, 131, 75, spread=0.15),
+    "cnn_rgb_alpha": lambda: _pyramid(1, 19, 24, more=1),
+    "cnn_1x1": lambda: _pyramid(1, 1, 1),
+    "cnn_1x77": lambda: _pyramid(2, 77, 1),
+    "cnn_63x1": lambda: _pyramid(1, 1, 63),
+    "cnn_flat": lambda: bitstream_of(adding_nothing(pyramid(1, 70, 40, 7))),
+    "cnn_one_level": lambda: _pyramid(2, 9, 14, 1),
+    "cnn_two_levels": lambda: _pyramid(1, 14, 9, 2),
+    "cnn_five_levels": lambda: _pyramid(1, 33, 23, 5),
+    "cnn_fine": lambda: _pyramid(1, 25, 35, gain=0, spread=6.0),
+    "cnn_coarse": lambda: _pyramid(2, 26, 34, gain=N_GAINS - 1, spread=0.2),
+    "cnn_between_gains": lambda: _pyramid(1, 23, 18, more=1, gain=19),
+    "cnn_wide_weights": lambda: _pyramid(1, 18, 25, more=1, added=300.0),
+    "cnn_large_latents": lambda: _pyramid(2, 21, 16, 3, more=1, spread=300.0, added=60.0),
     "wide_layers": lambda: _made_up(mlp(3, 72, 2, 8, 2), 19, 21, spread=1.0),
 }
 

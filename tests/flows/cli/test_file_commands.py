@@ -34,7 +34,7 @@ def test_inspect_accounts_for_every_byte(encoded: dict[str, Any], bitstream: Pat
     assert sum(section["n_bytes"] for section in found["sections"]) == found["n_bytes"] == encoded["n_bytes"]
     assert sum(tensor["n_symbols"] for tensor in found["tensors"]) == found["n_parameters"]
     text = invoke("inspect", bitstream).stdout
-    for part in [*found["sections"], *found["tensors"]]:
+    for part in [*found["sections"], *found["parts"], *found["tensors"]]:
         assert part["name"] in text
 
 

@@ -27,15 +27,23 @@ def test_a_comparison_says_why_a_measure_is_missing(shown: Callable[[], list[str
 
 
 def test_an_inspection_is_two_tables_under_three_lines(shown: Callable[[], list[str]]):
+    network, nothing, level = (
+        {"part": part, "bits": bits} for part, bits in (("network", 48.0), ("network", 0.0), ("levels", 16.0))
+    )
     file_display.show_inspection(
         {
             **{"bitstream": "a.inr", "format_version": 1, "width": 4, "height": 2, "channels": 3},
             **{"n_bytes": 50, "rate_bpp": 50.0, "model": "toy", "architecture": {"n_columns": 2}},
             **{"n_parameters": 6, "multiply_adds_per_pixel": 7},
             "sections": [{"name": "header", "n_bytes": 10}, {"name": "payload", "n_bytes": 40}],
+            "parts": [
+                {"name": "network", "n_symbols": 6, "n_zero": 1, "bits": 48.0},
+                {"name": "levels", "n_symbols": 8, "n_zero": 7, "bits": 16.0},
+            ],
             "tensors": [
-                {"name": "colours", "shape": (2, 3), "step": 0.5, "n_symbols": 6, "n_zero": 1, "bits": 48.0},
-                {"name": "none", "shape": (0,), "step": 1.0, "n_symbols": 0, "n_zero": 0, "bits": 0.0},
+                {"name": "colours", "shape": (2, 3), "step": 0.5, **network, "n_symbols": 6, "n_zero": 1},
+                {"name": "none", "shape": (0,), "step": 1.0, **nothing, "n_symbols": 0, "n_zero": 0},
+                {"name": "level0", "shape": (2, 4), "step": 1.0, **level, "n_symbols": 8, "n_zero": 7},
             ],
         }
     )
@@ -43,9 +51,14 @@ def test_an_inspection_is_two_tables_under_three_lines(shown: Callable[[], list[
     assert lines[0] == "a.inr: format 1, 4x2x3, 50 bytes, 50.0000 bpp"
     assert lines[1] == "model toy (n_columns 2): 6 parameters"
     assert lines[2] == "7 multiply-adds per pixel"
-    assert lines[4].split() == ["header", "10", "80", "20.0%"]
-    assert lines[7].split() == ["colours", "2x3", "0.5", "6", "1", "48", "8.00"]
-    assert lines[8].split()[-1] == "0.00"
+    assert lines[5].split() == ["header", "10", "80", "20.0%"]
+    assert [each.split() for each in lines[9:]] == [
+        ["network,", "all", "6", "1", "48", "8.000", "75.0%"],
+        ["colours", "2x3", "0.5", "6", "1", "48", "8.000", "75.0%"],
+        ["none", "0", "1", "0", "0", "0", "0.000", "0.0%"],
+        ["levels,", "all", "8", "7", "16", "2.000", "25.0%"],
+        ["level0", "2x4", "1", "8", "7", "16", "2.000", "25.0%"],
+    ]
 
 
 def test_an_encoding_says_how_near_it_came_to_its_target(shown: Callable[[], list[str]]):

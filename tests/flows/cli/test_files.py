@@ -79,7 +79,7 @@ def test_an_output_may_replace_a_file_but_none_that_it_is_made_from(photo: Path,
 def test_decoding_loads_no_fit_and_nothing_of_the_archive(tmp_path: Path):
     loaded = modules_after(
         "from pathlib import Path; from flows.cli.files import decode_file; "
-        f"decode_file(Path('tests/vectors/cnn_prior_rgb.inr'), Path({str(tmp_path / 'x.png')!r}))"
+        f"decode_file(Path('tests/vectors/cnn_rgb.inr'), Path({str(tmp_path / 'x.png')!r}))"
     )
     assert not loaded & {"torch", "prefect", "pyarrow", "duckdb", "boto3", "pandas", "scipy"}
     assert not {name for name in loaded if name.startswith("inr.") and "fit" in name.split(".")}

@@ -6,32 +6,43 @@ from hypothesis import strategies as st
 
 from inr.cnn import kernels, plain
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.context import ContextModel, walk_level
+from inr.cnn.context import GridContext, PaddedPlane, fronts
 from inr.cnn.network import context_model, synthesis
 from inr.cnn.operations import ExactOperations
-from tests.inr.cnn.strategies import pyramids
+from tests.inr.cnn.strategies import pyramids, unknown_pyramids
 from tests.inr.networks import made_up_cnn
 
 
-@settings(max_examples=25, deadline=None)
-@given(shape=pyramids, seed=st.integers(0, 1000))
-def test_compiled_loops_give_the_integers_that_numpy_gives(shape: LatentPyramid, seed: int) -> None:
-    network = made_up_cnn(shape, seed=seed)
-    model, networks = context_model(network.weights), synthesis(shape, network.weights)
-    np.testing.assert_array_equal(
-        networks.render(network.levels, plain), networks.render(network.levels, kernels)
-    )
-    for level in network.levels:
-        assert _laws_of(model, level, plain) == _laws_of(model, level, kernels)
+@settings(max_examples=30, deadline=None)
+@given(shape=pyramids | unknown_pyramids, seed=st.integers(0, 1000), spread=st.sampled_from([1.0, 200.0]))
+def test_compiled_loops_give_the_integers_that_numpy_gives(
+    shape: LatentPyramid, seed: int, spread: float
+) -> None:
+    network = made_up_cnn(shape, seed=seed, spread=spread)
+    networks, shown = synthesis(shape, network.weights), network.levels[: shape.n_levels]
+    np.testing.assert_array_equal(networks.render(shown, plain), networks.render(shown, kernels))
+    model = context_model(shape, network.weights)
+    for place, latents in enumerate(network.levels):
+        context = model.of_grid(place, network.levels)
+        assert _laws_of(context, latents, plain) == _laws_of(context, latents, kernels)
 
 
-def _laws_of(model: ContextModel, level: np.ndarray, operations: ExactOperations) -> list[bytes]:
-    seen = []
+def test_long_fronts_are_derived_in_parts() -> None:
+    """A front of more latents than are derived at a time."""
+    rng = np.random.default_rng(1)
+    network = made_up_cnn(LatentPyramid.from_bytes(b"\1\1\14", channels=3, width=4, height=4), seed=1)
+    context = context_model(network.shape, network.weights).of_grid(0, network.levels)
+    latents = rng.integers(-3, 4, (300, 800)).astype(np.int16)
+    last = max(bottom - top for _, top, bottom in fronts(*latents.shape))
+    assert last > 2 * kernels._LANES
+    assert _laws_of(context, latents, plain) == _laws_of(context, latents, kernels)
 
-    def take(rows: np.ndarray, columns: np.ndarray, law: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        seen.append(law.tobytes() + whole.tobytes())
-        return level[rows, columns]
 
-    copy = walk_level(model, *level.shape, take, operations)
-    np.testing.assert_array_equal(copy, level)
-    return seen
+def _laws_of(context: GridContext, latents: np.ndarray, operations: ExactOperations) -> list[bytes]:
+    plane = PaddedPlane(*latents.shape)
+    plane.inner[:] = latents
+    predict = context.predictor(*latents.shape, operations)
+    return [
+        law.tobytes() + whole.tobytes()
+        for law, whole in (predict(plane.padded, *front) for front in fronts(*latents.shape))
+    ]

@@ -10,12 +10,14 @@ from inr.cnn.architecture import LatentPyramid
 from inr.cnn.network import (
     CnnNetwork,
     MatrixCoding,
+    largest_row_sum,
     read_side_information,
+    row_sums,
     weights_of,
     write_side_information,
 )
 from tests.inr.cnn.strategies import pyramids
-from tests.inr.networks import bitstream_of, container_of, made_up_cnn, pyramid
+from tests.inr.networks import adding_nothing, bitstream_of, container_of, made_up_cnn, pyramid
 
 
 @settings(max_examples=40, deadline=None)
@@ -32,74 +34,71 @@ def test_what_is_written_is_read(shape: LatentPyramid, seed: int, spread: float)
 
 
 def test_a_file_takes_as_many_bits_as_its_tables_say() -> None:
-    network = made_up_cnn(pyramid(3, 60, 50, 3, 8, 8, 1), seed=3)
+    network = made_up_cnn(pyramid(width=60, height=50, n_levels=5), seed=3)
     bits = sum(size.bits for size in network.sizes())
     assert 8 * len(network.sections().payload) == pytest.approx(bits, abs=64)
     sizes = inspect(bitstream_of(network)).tensors
-    assert [size.name for size in sizes[-3:]] == ["level0", "level1", "level2"]
+    assert [size.name for size in sizes[-6:]] == [*(f"level{n}" for n in range(5)), "hyper4"]
     assert sum(size.n_symbols for size in sizes) == network.n_parameters
 
 
-def flat(shape: LatentPyramid, reach: int) -> CnnNetwork:
-    matrices = [np.zeros(size, np.int32) for size in shape.matrices.values()]
-    return CnnNetwork(
-        shape=shape,
-        matrices=matrices,
-        codings=[MatrixCoding(8, 0)] * len(matrices),
-        levels=[np.zeros(size, np.int16) for size in shape.level_shapes],
-        reaches=[reach],
-    )
-
-
-def test_a_level_within_its_reach_of_what_is_expected_takes_no_part() -> None:
-    shape = pyramid(1, 8, 8, 1, 2, 2, 0)
-    without, with_level = (len(flat(shape, reach).sections().payload) for reach in (0, 3))
-    assert without < with_level
+def test_a_grid_without_reach_takes_no_part() -> None:
+    shape = pyramid(n_levels=2)
+    payloads = {
+        reaches: adding_nothing(shape, reaches).sections().payload
+        for reaches in ((0, 0), (3, 0), (0, 3), (3, 3))
+    }
+    assert payloads[0, 0] == b""
+    assert len(set(payloads.values())) == 4
 
 
 def test_side_information_out_of_range_is_refused() -> None:
-    shape = pyramid(3, 8, 8, 2, 4, 4, 0)
+    shape = pyramid(n_levels=5)
     network = made_up_cnn(shape, seed=0)
     good = write_side_information(network.codings, network.reaches)
     assert read_side_information(shape, good) == (network.codings, network.reaches)
-    for position, value, named in ((0, 2, "exponent"), (0, 16, "exponent"), (1, 56, "mean")):
+    most = shape.exponent("context0")
+    for position, value, named in ((0, most + 1, f"exponent expected 0 to {most}"), (1, 56, "mean")):
         data = bytearray(good)
-        data[position] = value
+        data[0], data[position] = 3, value
         with pytest.raises(InvalidField, match=f"context0 {named}"):
             read_side_information(shape, bytes(data))
-    with pytest.raises(InvalidField, match="level 1 reach"):
-        read_side_information(shape, good[: 2 * len(shape.matrices) + 1] + b"\x80\x08")
+    with pytest.raises(InvalidField, match="context0 mean expected 0 to 0, found 1"):
+        read_side_information(shape, b"\0\1" + good[2:])
+    start = 2 * len(shape.matrices)
+    with pytest.raises(InvalidField, match="level1 reach expected 0 to 1023, found 1024"):
+        read_side_information(shape, good[:start] + b"\0\x80\x08")
+    with pytest.raises(InvalidField, match="ends before hyper4 reach"):
+        read_side_information(shape, good[:start] + bytes(5))
     with pytest.raises(InvalidField, match="expected"):
         read_side_information(shape, good + b"\0")
 
 
-def test_a_matrix_that_could_overflow_is_refused() -> None:
-    shape = pyramid(3, 8, 8, 2, 32, 4, 0)
-    network = made_up_cnn(shape, seed=0)
-    matrices = [*network.matrices]
-    matrices[1] = np.full(matrices[1].shape, 1000, dtype=np.int32)
-    with pytest.raises(InvalidField, match=r"context1: a row.*at most 32768, found 33000"):
-        weights_of(shape, matrices, network.codings)
+@pytest.mark.parametrize("name", pyramid().matrices)
+def test_a_matrix_that_could_overflow_is_refused(name: str) -> None:
+    """Symbols in the first row, with which its sum is the largest allowed, and then one more."""
+    shape = pyramid()
+    names, known = list(shape.matrices), shape.known(name)
+    symbols = [np.zeros(size, np.int32) for size in shape.matrices.values()]
+    codings = [MatrixCoding(shape.exponent(other), 52) for other in names]
+    ours = symbols[names.index(name)]
+    room = largest_row_sum(name) - int(np.atleast_2d(row_sums(shape, name, known).T).T[0, 0])
+    ours[0, 0] = room if known[0, 0] >= 0 else -room
+    weights = weights_of(shape, symbols, codings)
+    assert row_sums(shape, name, weights[name].integers).max() == largest_row_sum(name)
+    ours[0, 0] += 1 if known[0, 0] >= 0 else -1
+    with pytest.raises(InvalidField, match=rf"{name}: a row.*at most {largest_row_sum(name)}, found"):
+        weights_of(shape, symbols, codings)
 
 
-def test_a_latent_that_leaves_its_range_is_refused() -> None:
-    shape = pyramid(1, 4, 4, 1, 2, 2, 0)
-    matrices = [np.zeros(size, dtype=np.int32) for size in shape.matrices.values()]
-    matrices[2][0, -1] = 2047  # the centre: 2047 / 2**3
-
-    def read(latent: int) -> np.ndarray:
-        network = CnnNetwork(
-            shape=shape,
-            matrices=matrices,
-            codings=[MatrixCoding(3, 52)] * len(matrices),
-            levels=[np.full((4, 4), latent, dtype=np.int16)],
-            reaches=[1023],
-        )
-        return CnnNetwork.read(container_of(network)).levels[0]
-
-    assert (read(1278) == 1278).all()
-    matrices[2][0, :-1] = 2047
-    matrices[1][:, -1] = 2047  # so the hidden neurons push the centre beyond
-    assert (read(2047) == 2047).all()
-    with pytest.raises(InvalidField, match=r"latents expected within ±2047, found 2048"):
-        read(2048)
+def test_sums_of_magnitudes_are_those_that_the_arithmetic_forms() -> None:
+    shape = pyramid(n_levels=2)
+    first, second = (grid.columns for grid in shape.grids)
+    parents = np.array([[1, -20, 300]], np.int32)
+    assert (first, second) == (slice(0, 2), slice(2, 3))
+    assert row_sums(shape, "parents", parents).tolist() == [[21, 300]]
+    taps = np.array([[1, -20, 300, 4000]], np.int32)
+    assert row_sums(shape, "filters", taps).tolist() == [8641]
+    assert row_sums(shape, "upsampling", taps).tolist() == [4321]
+    large = np.full((1, 40), 1 << 26, np.int32)
+    assert row_sums(shape, "synthesis1", large).tolist() == [40 << 26]

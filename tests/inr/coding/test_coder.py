@@ -43,6 +43,61 @@ def test_an_impossible_payload_is_refused_by_every_way_of_reading() -> None:
         PayloadReader(b"\xff" * 8).each(TABLES, laws)
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8)), max_size=60))
+def test_symbols_have_one_payload(drawn: list[tuple[int, int]]) -> None:
+    """Neither more words nor fewer nor others: with a bit changed it holds other symbols, or is refused."""
+    laws = np.array([law for law, _ in drawn], dtype=np.int32)
+    symbols = np.array([symbol for _, symbol in drawn], dtype=np.int32)
+    writer = PayloadWriter()
+    writer.each(symbols, TABLES, laws)
+    payload = writer.to_bytes()
+    assert ends(payload, laws).tolist() == symbols.tolist()
+    assert len(payload) == 4 * writer.n_words
+    for longer in (b"\0\0\0\0", b"\1\0\0\0", b"hide nothing"):
+        assert ends(payload + longer, laws) is None
+    for n_bytes in range(0, len(payload), 4):
+        assert ends(payload[:n_bytes], laws) is None
+    for bit in range(8 * len(payload)):
+        changed = bytearray(payload)
+        changed[bit // 8] ^= 1 << bit % 8
+        found = ends(bytes(changed), laws)
+        assert found is None or found.tolist() != symbols.tolist()
+
+
+def ends(payload: bytes, laws: np.ndarray) -> np.ndarray | None:
+    """The symbols of a payload that ends where they do, else None."""
+    try:
+        reader = PayloadReader(payload)
+        symbols = reader.each(TABLES, laws)
+        reader.end()
+    except InvalidField:
+        return None
+    return symbols
+
+
+def test_words_that_no_symbol_takes_are_named() -> None:
+    uniform = table(uniform_counts(9))
+    writer = PayloadWriter()
+    writer.all(np.zeros(40, dtype=np.int32), uniform)
+    payload = writer.to_bytes()
+    reader = PayloadReader(payload + bytes(8))
+    reader.all(uniform, 40)
+    n_words = len(payload) // 4
+    with pytest.raises(InvalidField, match=f"the {n_words} words that its symbols take, found {n_words + 2}"):
+        reader.end()
+    with pytest.raises(InvalidField, match="expected the 0 words"):
+        PayloadReader(bytes(4)).end()
+
+
+def test_a_payload_that_ends_early_is_refused_before_all_symbols_are_read() -> None:
+    """So a small file does not make its reader code millions of symbols again."""
+    reader, laws = PayloadReader(bytes(4)), np.zeros(100, dtype=np.int32)
+    tables = np.array([[1.0, (1 << 20) - 1]])
+    reader.each(tables, laws)  # of 20 bits each
+    with pytest.raises(InvalidField, match="payload: ends before its symbols do, after 4 bytes"):
+        reader.each(tables, laws)
+
+
 def test_information_is_that_of_the_boundaries() -> None:
     bits = information(uniform_counts(4))
     np.testing.assert_allclose(bits, 2, atol=1e-5)
