@@ -8,7 +8,6 @@ Symbols have one payload (section 6.5): a reader codes again what it decodes, an
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import constriction
@@ -88,27 +87,33 @@ class PayloadReader:
 
     def block(self, tables: Sequence[Table]) -> list[int]:
         """Decode as many symbols as there are tables."""
-        with self._named_errors():
-            symbols = [self._decoder.decode(its_table) for its_table in tables]
+        symbols = [self._decode(its_table) for its_table in tables]
         self._again.block(symbols, tables)
         return symbols
 
     def all(self, table: Table, n_symbols: int) -> NDArray[np.int32]:
         """Decode so many symbols: int32 [n_symbols]."""
-        with self._named_errors():
-            symbols: NDArray[np.int32] = self._decoder.decode(table, n_symbols)
+        symbols: NDArray[np.int32] = self._decode(table, n_symbols)
         self._again.all(symbols, table)
         return symbols
 
     def each(self, tables: NDArray[np.float64], laws: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode as many symbols as there are laws: int32 [n]."""
-        symbols = np.empty(len(laws), dtype=np.int32)
-        for part in _parts(len(laws), tables.shape[1]):
-            its_tables = tables[laws[part]]
-            with self._named_errors():
-                symbols[part] = self._decoder.decode(_ANY_TABLE, its_tables)
-            self._again.some(symbols[part], its_tables)
+        parts = [self._some(tables[laws[part]]) for part in _parts(len(laws), tables.shape[1])]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.int32), *parts])
+
+    def _some(self, tables: NDArray[np.float64]) -> NDArray[np.int32]:
+        symbols: NDArray[np.int32] = self._decode(_ANY_TABLE, tables)
+        self._again.some(symbols, tables)
         return symbols
+
+    def _decode(self, *arguments: Any) -> Any:
+        if self._again.n_words > self._most_words:
+            raise InvalidField(f"payload: ends before its symbols do, after {len(self._payload)} bytes")
+        try:
+            return self._decoder.decode(*arguments)
+        except AssertionError as error:  # how constriction reports a word sequence no encoder writes
+            raise InvalidField(f"payload: not decodable ({error})") from None
 
     def end(self) -> None:
         """Check that the payload is what the writer makes of the symbols, to the last bit."""
@@ -117,15 +122,6 @@ class PayloadReader:
                 f"payload: expected the {self._again.n_words} words that its symbols take, "
                 f"found {len(self._payload) // _WORD_BYTES} words, or others"
             )
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        if self._again.n_words > self._most_words:
-            raise InvalidField(f"payload: ends before its symbols do, after {len(self._payload)} bytes")
-        try:
-            yield
-        except AssertionError as error:  # how constriction reports a word sequence no encoder writes
-            raise InvalidField(f"payload: not decodable ({error})") from None
 
 
 def _parts(n_symbols: int, n_counts: int) -> Iterator[slice]:
