@@ -53,8 +53,11 @@ def read_crops(folder: Path, channels: int) -> list[NDArray[np.uint8]]:
     return [crop.reshape(*crop.shape[:2], channels) for crop in crops]
 
 
-def deepened(known: Prior, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """The matrices of a prior with as many levels as there can be: float32, by name, in units of one."""
+def deepened(known: Prior, rd_lambda: float, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """The matrices of a prior with as many levels as there can be: float32, by name, in units of one.
+
+    Latents are in units of a step that goes with the root of λ, as in `presets.choose_pyramid`.
+    """
     found = {
         name: torch.tensor(known.matrices[name], dtype=torch.float32) * 2.0 ** -known.exponents[name]
         for name in known.matrices
@@ -63,6 +66,7 @@ def deepened(known: Prior, generator: torch.Generator) -> dict[str, torch.Tensor
     for name in ("filters", "upsampling"):
         found[name] = torch.cat([found[name], found[name][-1:].expand(more, -1)])
     first = found["synthesis0"]
+    first[:, :-1] *= math.sqrt(rd_lambda / known.rd_lambda)
     found["synthesis0"] = torch.cat([first[:, :-1], first[:, -2:-1].expand(-1, more), first[:, -1:]], dim=1)
     grids = grids_of(MAX_LEVELS)
     parents = 0.01 * torch.randn(len(found["parents"]), grids[-1].columns.stop, generator=generator)
@@ -127,7 +131,7 @@ class SharedFit:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._generator = torch.Generator(device).manual_seed(0)
         self._draw = np.random.default_rng(1)
-        named = deepened(start, torch.Generator().manual_seed(0))
+        named = deepened(start, rd_lambda, torch.Generator().manual_seed(0))
         self._prior = replace(start, n_levels=MAX_LEVELS)
         self.names = tuple(named)
         self.matrices = [matrix.to(device).requires_grad_() for matrix in named.values()]

@@ -25,14 +25,17 @@ def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid
         rd_lambda: λ of Eq. 5, for pixels in [0, 1].
     """
     height, width, channels = pixels.shape
-    known = next(known for known in priors() if known.channels in (channels, channels - 1))
+    mine = [known for known in priors() if known.channels in (channels, channels - 1)]
+    known = min(mine, key=lambda known: abs(math.log(rd_lambda / known.rd_lambda)))
     # Latents are in units of a step that goes with the root of λ.
     gain = round(NO_GAIN + 2 * math.log2(rd_lambda / known.rd_lambda))
     return LatentPyramid(
         channels=channels,
         width=width,
         height=height,
-        n_levels=min(_most_levels(height * width), max(1, min(height, width).bit_length() - 1), known.n_levels),
+        n_levels=min(
+            _most_levels(height * width), max(1, min(height, width).bit_length() - 1), known.n_levels
+        ),
         prior=known,
         gain=min(max(gain, 0), N_GAINS - 1),
     )

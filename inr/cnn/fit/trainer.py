@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
-from inr.cnn.arithmetic import MAX_LATENT, Latents
+from inr.cnn.arithmetic import MAX_LATENT, MAX_REACH, Latents
 from inr.cnn.fit.losses import Losses, losses_on
 from inr.cnn.fit.soap import Soap
-from inr.cnn.laplace import MAX_REACH
 from inr.cnn.levels import level_laws
 from inr.cnn.network import (
     CnnNetwork,
@@ -27,6 +26,7 @@ from inr.cnn.network import (
     context_model,
     largest_row_sum,
     largest_symbol,
+    row_sums,
     weights_of,
 )
 from inr.coding.pmf import N_SCALES, SCALE_BITS, THRESHOLDS
@@ -270,9 +270,10 @@ def _known(architecture: LatentPyramid, name: str, device: torch.device) -> torc
 
 def _fits(architecture: LatentPyramid, name: str, symbols: torch.Tensor, weights: torch.Tensor) -> bool:
     """True if the format has room for the symbols of a matrix, and for its weights."""
-    integers = weights * 2.0 ** architecture.exponent(name)
-    fits = float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1)
-    return fits and float(integers.abs().sum(1).max()) <= largest_row_sum(name)
+    if not float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1):  # or not a number
+        return False
+    integers = (weights * 2.0 ** architecture.exponent(name)).round().to(torch.int32).cpu().numpy()
+    return int(row_sums(architecture, name, integers).max()) <= largest_row_sum(name)
 
 
 def _weight_bits(symbols: torch.Tensor) -> torch.Tensor:
