@@ -1,0 +1,155 @@
+"""Networks of family `cnn` that no fit would find: FORMAT.md, sections 8 to 11, at their edges.
+
+Every clip is reached on both sides, every shift has ties of both signs, and what they give still shows in some
+pixel or in the law of some latent. `events.py` counts that it is so, whatever the priors are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.network import CnnNetwork
+from inr.cnn.prior import Prior
+from tests.inr.networks import bitstream_of, coding_of, pyramid
+from tests.vectors.forging import Draw, Ints, Told, drawing, forged, growing, wild
+from tests.vectors.raw import colour_prior, grey_prior
+from tests.vectors.sums import symbols_of_sums
+
+SYNTHESIS = ("filters", "upsampling", "synthesis0", "synthesis1", "residual0", "residual1", "residual2")
+
+
+def _shape(known: Prior, width: int, height: int, n_levels: int, **fields: int) -> LatentPyramid:
+    return pyramid(known.number, width, height, n_levels, **fields)
+
+
+def _reaches(shape: LatentPyramid, *reaches: int) -> list[int]:
+    """These in turn."""
+    return [reaches[n % len(reaches)] for n in range(len(shape.grids))]
+
+
+def _wild(
+    seed: int,
+    shape: LatentPyramid,
+    sizes: Mapping[str, int],
+    reaches: Sequence[int],
+    most_bits: int,
+    n_per_row: int = 3,
+) -> CnnNetwork:
+    """Wild matrices of these sizes, in sixteenths of one, and the prior's others."""
+    rng = np.random.default_rng(seed)
+    wanted: dict[str, Ints | Told] = {
+        name: wild(rng, shape, name, sizes[name], n_per_row) for name in shape.matrices if name in sizes
+    }
+    return forged(shape, wanted, drawing(rng, most_bits), reaches)
+
+
+def context(seed: int, sizes: tuple[int, int, int, int], most_bits: int, known: Prior, n_levels: int) -> CnnNetwork:
+    """Wild context models; the grids are small, and their latents mean much to one another."""
+    shape = _shape(known, 19, 14, n_levels)
+    named = dict(zip(CONTEXT_MATRICES, sizes, strict=True))
+    rng = np.random.default_rng(seed)
+    wanted = {name: wild(rng, shape, name, size) for name, size in named.items()}
+    wanted["context2"][1] //= 24  # so that not all of them are clipped
+    return forged(shape, wanted, drawing(rng, most_bits), _reaches(shape, 30, 5, 200, 1))
+
+
+def ties_of_laws() -> CnnNetwork:
+    """Last weights that are multiples of much, so that what they give is often half between two integers."""
+    shape = _shape(colour_prior(), 19, 14, 2)
+    rng = np.random.default_rng(20)
+    sizes = dict(zip(CONTEXT_MATRICES, (200, 200, 20, 0), strict=True))
+    wanted: dict[str, Ints | Told] = {name: wild(rng, shape, name, size) for name, size in sizes.items()}
+    known, unit = shape.known("context2").astype(np.int64), 1 << min(11, shape.exponent("context2"))
+    nearest = (known + unit // 2) // unit * unit  # in reach with the finest unit
+    nearest[:, -1] += unit * np.sign(known[:, -1] - nearest[:, -1])
+    symbols = (nearest - known).astype(np.int32)
+    wanted["context2"] = symbols, coding_of(symbols, shape.exponent("context2"))
+    return forged(shape, wanted, drawing(rng, 6), _reaches(shape, 60, 9))
+
+
+def growing_latents(sign: int) -> CnnNetwork:
+    """Latents up to ±2047, with centres clipped there."""
+    shape = _shape(colour_prior(), 21, 9, 1)
+    wanted: dict[str, Ints] = {name: np.zeros(shape.matrices[name], np.int64) for name in CONTEXT_MATRICES}
+    growing(wanted, sign)
+    rng = np.random.default_rng(40 + sign)
+
+    def draw(where: slice, law: Ints, whole: Ints) -> Ints:
+        near = rng.integers(0, 3, len(whole)) * rng.integers(0, 9, len(whole))
+        return sign * (2047 - near)
+
+    return forged(shape, wanted, draw, [1023])
+
+
+def stack(seed: int, size: int, most_bits: int, known: Prior, lean: int = 0, **fields: int) -> CnnNetwork:
+    """Filters and doublings of up to the most that they may sum to, over latents of any size."""
+    shape = _shape(known, 22, 17, 5, **fields)
+    sizes = {"filters": size, "upsampling": size}
+    rng = np.random.default_rng(seed)
+    wanted: dict[str, Ints | Told] = {name: wild(rng, shape, name, size, 4) for name, size in sizes.items()}
+    wanted["synthesis0"] = _mixing(rng, shape)
+    return forged(shape, wanted, drawing(rng, most_bits, 2 - abs(lean), lean), _reaches(shape, 1023))
+
+
+def _mixing(rng: np.random.Generator, shape: LatentPyramid) -> Ints:
+    """Small weights of every level straight to the channels, so that large values of the stack are not clipped."""
+    rows, columns = shape.matrices["synthesis0"]
+    one = 1 << shape.exponent("synthesis0")
+    found = rng.integers(-one // 20, one // 20 + 1, (rows, columns))
+    found[-shape.channels :, :-1] = rng.integers(-one, one + 1, (shape.channels, columns - 1)) // 3
+    found[-shape.channels :, -1] = one // 2
+    return found
+
+
+def samples(seed: int, sizes: Mapping[str, int], most_bits: int, known: Prior, **fields: int) -> CnnNetwork:
+    """Wild layers of the synthesis."""
+    shape = _shape(known, 18, 15, 3, **fields)
+    return _wild(seed, shape, sizes, _reaches(shape, 1023, 60), most_bits)
+
+
+def halves(known: Prior, **fields: int) -> CnnNetwork:
+    """Samples of exactly 127.5, and of 0 and 255 less or more than half a step."""
+    shape = _shape(known, 16, 16, 1, **fields)
+    wanted = {
+        name: np.zeros(size, np.int64) for name, size in shape.matrices.items() if name in SYNTHESIS
+    }
+    first = wanted["synthesis0"]
+    k = shape.exponent("synthesis0")
+    first[-shape.channels :, -1] = np.array([2048, 2047, 2049, 4096])[: shape.channels] << k >> 12
+    first[-shape.channels :, 0] = (1 << k) >> 4
+    rng = np.random.default_rng(12)
+    return forged(shape, wanted, drawing(rng, 6, 2), [80])
+
+
+def at_the_limits(known: Prior, n_levels: int, **fields: int) -> CnnNetwork:
+    """A row of every matrix, and one in every block of `parents`, that sums to all it may."""
+    shape = _shape(known, 17, 12, n_levels, **fields)
+    wanted: dict[str, Ints | Told] = {name: symbols_of_sums(shape, name) for name in shape.matrices}
+    return forged(shape, wanted, drawing(np.random.default_rng(13), 4), _reaches(shape, 20))
+
+
+def _file(make: Callable[[], CnnNetwork]) -> Callable[[], bytes]:
+    return lambda: bitstream_of(make())
+
+
+LAYERS = {"synthesis0": 64, "synthesis1": 40}
+FILES: dict[str, Callable[[], bytes]] = {
+    "cnn_context_of_large_weights": _file(lambda: context(21, (900, 700, 20, 60), 7, colour_prior(), 3)),
+    "cnn_context_of_small_weights": _file(lambda: context(22, (60, 60, 18, 24), 5, grey_prior(), 2)),
+    "cnn_context_of_many_grids": _file(lambda: context(23, (300, 500, 24, 40), 6, colour_prior(), 9)),
+    "cnn_context_of_constants": _file(lambda: context(24, (200, 9000, 60, 90), 4, grey_prior(), 7)),
+    "cnn_latents_to_2047": _file(lambda: growing_latents(1)),
+    "cnn_latents_to_minus_2047": _file(lambda: growing_latents(-1)),
+    "cnn_ties_of_laws": _file(ties_of_laws),
+    "cnn_stack_clipped_above": _file(lambda: stack(25, 200, 11, colour_prior(), lean=1, gain=6)),
+    "cnn_stack_clipped_below": _file(lambda: stack(31, 200, 11, grey_prior(), lean=-1, gain=18)),
+    "cnn_small_stack": _file(lambda: stack(26, 20, 6, grey_prior(), gain=13)),
+    "cnn_clipped_layers": _file(lambda: samples(27, LAYERS, 8, colour_prior(), gain=1, more=1)),
+    "cnn_clipped_residuals": _file(lambda: samples(28, {"residual0": 40, "residual1": 40}, 6, colour_prior(), gain=11)),
+    "cnn_small_layers": _file(lambda: samples(29, {"synthesis0": 8, "synthesis1": 8}, 9, grey_prior(), gain=23)),
+    "cnn_small_residuals": _file(lambda: samples(30, {"residual0": 9, "residual1": 9}, 6, grey_prior(), more=1, gain=2)),
+    "cnn_halves": _file(lambda: halves(colour_prior(), more=1)),
+    "cnn_at_the_limits": _file(lambda: at_the_limits(colour_prior(), 4)),
+    "cnn_at_the_limits_of_grey": _file(lambda: at_the_limits(grey_prior(), 7, more=1, gain=24)),
+}  # fmt: skip

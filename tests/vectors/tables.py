@@ -1,0 +1,33 @@
+"""Digests of the tables of FORMAT.md, as its section 12 states them.
+
+Each table is hashed as the decimal integers of it, in the order of the page, with one newline after each.
+Neighbours are their rows and columns in turn; the coefficients of the sine are hashed as the page has them.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+TABLES = ("SCALE", "THRESHOLD", "DECAY", "FREQUENCY", "QUARTER", "FALL")
+NAMES = (*TABLES, "neighbours", "sine")
+
+
+def digest(numbers: Iterable[object]) -> str:
+    """SHA-256 of numbers as text, a newline after each."""
+    return hashlib.sha256("".join(f"{number}\n" for number in numbers).encode()).hexdigest()
+
+
+def digests(tables: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of a decoder's tables, by their names on the page."""
+    found = {name: digest(tables[name]) for name in TABLES}
+    found["neighbours"] = digest(number for pair in tables["NEIGHBOURS"] for number in pair)
+    found["sine"] = digest(np.array(tables["SINE"], "<f4").view("<u4"))
+    return found
+
+
+def on_the_page(page: str) -> dict[str, str]:
+    """The digests that FORMAT.md states, by table; none in a page from before it did."""
+    return {name: value for name, value in re.findall(r"^\| (\w+) \| [^|]*\| `([0-9a-f]{64})` \|$", page, re.MULTILINE)}

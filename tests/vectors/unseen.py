@@ -1,0 +1,3 @@
+"""Faults that no file can show, each with the reason."""
+
+EQUIVALENT: dict[str, str] = {}
