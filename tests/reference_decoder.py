@@ -466,10 +466,16 @@ def _law(matrices: _Matrices, block: np.ndarray, inputs: list[int], above: list[
     return int(centre), int(t)
 
 
-def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
+@cache
+def _falling(t: int) -> list[int]:
     g = [2**30]
-    while len(g) <= 16 * (reach + 1):
+    while len(g) <= 16 * (1023 + 1):
         g.append(g[-1] * FALL[t] // 2**30)
+    return g
+
+
+def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
+    g = _falling(t)
 
     def up_to(e: int) -> int:
         return g[-e] if e < 0 else 2**31 - g[e]

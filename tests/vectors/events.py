@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.vectors.faults import PRELUDE, SOURCE
+from tests.vectors.faults.by_hand import PRELUDE
+from tests.vectors.faults.making import SOURCE
 from tests.vectors.mutants import ROOT, Decoder, decoder_of
 
 # Rounding that is the same with every tie, or bounds that the values before a clip cannot pass.
@@ -30,7 +31,15 @@ _ONCE = (
     *("low > 0", "high < 0", "low = 0", "high = 0"),
     *("range = 2^32", "range < 2^32", "lower passes 2^64", "a mass of 0 is coded"),
     *("payload ends in n + 1 words", "payload ends in n + 2 words", "payload of no symbols"),
-    *("fused z", "fused y with c2", "fused y with c1", "fused y with c0", "tie of z", "tie of y", "tie of a sample"),
+    *(
+        "fused z",
+        "fused y with c2",
+        "fused y with c1",
+        "fused y with c0",
+        "tie of z",
+        "tie of y",
+        "tie of a sample",
+    ),
     *("latent 2047", "latent -2047", "d = reach", "d = -reach", "reach 0", "reach 1023"),
     *(f"QUARTER({n})" for n in range(4)),
     *("ICC profile alone", "EXIF block alone", "both", "width 65535", "height 65535", "512 neurons"),
@@ -82,7 +91,17 @@ class Counting:
         self.decoder: Decoder = decoder_of(SOURCE.read_text(encoding="utf-8"), ROOT)
         self._fused = decoder_of(PRELUDE, ROOT)["_fused"]
         self._plain = dict(self.decoder)
-        for name in ("_clip", "_shift", "_masses", "_sines", "_grid", "_law", "_prior", "_metadata", "_check_sums"):
+        for name in (
+            "_clip",
+            "_shift",
+            "_masses",
+            "_sines",
+            "_grid",
+            "_law",
+            "_prior",
+            "_metadata",
+            "_check_sums",
+        ):
             self.decoder[name] = getattr(self, name)
         for name in ("_mlp_pixels", "_laplace_masses"):
             self.decoder[name] = getattr(self, name)
@@ -202,7 +221,10 @@ class Counting:
             end(self)
             events.note("payload of no symbols", not self.n_symbols)
             for n in (1, 2):
-                events.note(f"payload ends in n + {n} words", bool(self.n_symbols) and self.n_words == self.n_steps + n)
+                events.note(
+                    f"payload ends in n + {n} words",
+                    bool(self.n_symbols) and self.n_words == self.n_steps + n,
+                )
 
         def bounded(masses: Any) -> Any:
             table = boundaries(masses)

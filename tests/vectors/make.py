@@ -20,10 +20,11 @@ from inr import Metadata, decode
 from inr.cnn.prior import N_GAINS, Prior
 from inr.mlp.architecture import CoordinateMLP
 from tests.inr.networks import adding_nothing, bitstream_of, made_up_cnn, made_up_mlp, mlp, pyramid
-from tests.vectors import forged_cnn, forged_mlp
 from tests.vectors.events import Counting, expected
-from tests.vectors.raw import colour_prior, grey_prior
-from tests.vectors.refusals import cases
+from tests.vectors.forging import cnn as forged_cnn
+from tests.vectors.forging import mlp as forged_mlp
+from tests.vectors.forging.raw import colour_prior, grey_prior
+from tests.vectors.forging.refusals import cases
 
 HERE = Path(__file__).parent
 INDEX, REFUSED = HERE / "vectors.json", HERE / "refused"

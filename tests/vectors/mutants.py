@@ -4,19 +4,21 @@
 
 tries every fault of `tests.vectors.faults` on the files of this checkout, and of another one. A fault is
 caught where a file of `vectors.json` gives other symbols, pixels or metadata, or none; where a file of
-`refused/` is taken; or where a table has another digest than FORMAT.md says. What is not caught needs a reason
-in `EQUIVALENT`, or is named as a gap.
+`refused/` is taken; or where a table has another digest than FORMAT.md says. What is not caught needs a
+reason in `EQUIVALENT`, or is named as missed.
 """
 
 import argparse
 import contextlib
-import dataclasses
+import copy
 import hashlib
 import json
+import pickle
 import resource
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import frame
+from benchmarks.frame import table
 from tests.vectors import tables
-from tests.vectors.faults import Fault, faults
-from tests.vectors.unseen import EQUIVALENT
+from tests.vectors.faults.making import Fault, faults
+from tests.vectors.faults.unseen import MISSED, reasons
 
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS, MOST_TIMES = 2.0, 10  # what a file may take, and how much longer than without a fault besides
@@ -34,18 +38,18 @@ MOST_BYTES = 6 << 30
 Decoder = dict[str, Any]  # the names of a module
 
 
-# Functions that only files of one family meet, those that only make its pixels, and those that know no family.
-FAMILIES = {
-    **dict.fromkeys(("_phases", "_offsets", "_mlp", "_mlp_fields"), "mlp"),
-    **dict.fromkeys(("_grids", "_cnn", "_matrix_fields", "_prior", "_kept", "_check_sums", "_grid", "_law"), "cnn"),
-    **dict.fromkeys(("_laplace_masses", "up_to"), "cnn"),
+# What takes long, and every function that decides what it gives. Where a fault is in none of them, decoders
+# with it need not do again what the one without a fault has done.
+_CODER = ("symbol", "word", "_boundaries")
+SLOW = {
+    "_matrix": ("_matrix", "_masses", *_CODER),
+    "_grid": ("_grid", "_law", "_falling", "_laplace_masses", "_shift", "_clip", *_CODER),
+    "_mlp_pixels": ("_mlp_pixels", "_amplitude_bits", "_features", "_sines", "_clip"),
+    "_cnn_pixels": (
+        *("_cnn_pixels", "_filtered", "_doubled", "_stack", "_layer", "_two_layers", "_residual"),
+        *("_shift", "_clip"),
+    ),
 }
-PIXELS = {
-    **dict.fromkeys(("_amplitude_bits", "_features", "_sines", "_mlp_pixels"), "_mlp_pixels"),
-    **dict.fromkeys(("_filtered", "_doubled", "_stack", "_layer", "_two_layers", "_residual"), "_cnn_pixels"),
-    "_cnn_pixels": "_cnn_pixels",
-}
-FRAME = ("_check_frame", "decode", "_metadata")
 
 
 @dataclass(frozen=True)
@@ -55,22 +59,12 @@ class Check:
     Attributes:
         name: Its name.
         passes: Whether a decoder does it.
-        family: The family of the file that it decodes; empty for others.
-        arguments: What the function that makes the file's pixels is given.
-        pixels_sha256: What these must be.
         seconds: Time that it takes.
     """
 
     name: str
     passes: Callable[[Decoder], bool]
-    family: str = ""
-    arguments: tuple[Any, ...] = ()
-    pixels_sha256: str = ""
     seconds: float = 0.0
-
-    def passes_pixels(self, decoder: Decoder) -> bool:
-        """Whether a decoder makes the right pixels of the right symbols."""
-        return sha256(decoder[f"_{self.family}_pixels"](*self.arguments)) == self.pixels_sha256
 
 
 def sha256(array: Any) -> str:
@@ -135,36 +129,21 @@ def _refuses(data: bytes) -> Callable[[Decoder], bool]:
 
 def checks(root: Path = ROOT) -> list[Check]:
     """What the vectors of a checkout ask of a decoder, the quickest first."""
-    folder, found = root / "tests" / "vectors", list[Check]()
+    folder, asked = root / "tests" / "vectors", dict[str, Callable[[Decoder], bool]]()
     for name, expected in json.loads((folder / "vectors.json").read_text()).items():
-        data = (folder / f"{name}.inr").read_bytes()
-        found.append(_vector(name, data, expected, root))
+        asked[name] = _agrees((folder / f"{name}.inr").read_bytes(), expected)
     for path in sorted(folder.glob("refused/*.inr")):
-        found.append(Check(f"refused/{path.stem}", _refuses(path.read_bytes())))
+        asked[f"refused/{path.stem}"] = _refuses(path.read_bytes())
     digests = tables.on_the_page((root / "inr" / "FORMAT.md").read_text(encoding="utf-8"))
     if digests:
-        found.append(Check("tables", lambda decoder: tables.digests(decoder) == digests))
-    whole = decoder_of(faults_free(), root)
-    failed = [check.name for check in found if not check.passes(whole)]
-    if failed:
-        raise AssertionError(f"the second decoder without a fault fails at {failed}")
+        asked["tables"] = lambda decoder: tables.digests(decoder) == digests
+    whole, found = decoder_of(faults_free(), root), []
+    for name, passes in asked.items():
+        begun = time.perf_counter()
+        if not passes(whole):
+            raise AssertionError(f"the second decoder without a fault fails at {name}")
+        found.append(Check(name, passes, time.perf_counter() - begun))
     return sorted(found, key=lambda check: check.seconds)
-
-
-def _vector(name: str, data: bytes, expected: Mapping[str, Any], root: Path) -> Check:
-    family, given = "mlp" if data[5] == 1 else "cnn", list[tuple[Any, ...]]()
-    whole = decoder_of(faults_free(), root)
-    render = whole[f"_{family}_pixels"]
-
-    def noting(*arguments: Any) -> Any:
-        given.append(arguments)
-        return render(*arguments)
-
-    whole[f"_{family}_pixels"] = noting
-    begun = time.perf_counter()
-    whole["decode"](data)
-    seconds = time.perf_counter() - begun
-    return Check(name, _agrees(data, expected), family, given[0], expected["pixels_sha256"], seconds)
 
 
 def faults_free() -> str:
@@ -172,64 +151,135 @@ def faults_free() -> str:
     return (ROOT / "tests" / "reference_decoder.py").read_text(encoding="utf-8")
 
 
-def caught_by(
-    fault: Fault, asked: Sequence[Check], root: Path = ROOT, shared: Mapping[str, Any] = {}
-) -> str | None:
+class Memory:
+    """What the decoder without a fault has done of what takes long.
+
+    Args:
+        root: The checkout whose priors it reads.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._whole = decoder_of(faults_free(), root)
+        self._whole["_priors"]()
+        self._known: dict[bytes, tuple[Any, list[dict[str, Any]]]] = {}
+
+    def for_fault(self, function: str) -> dict[str, Any]:
+        """Functions that stand in the place of a decoder's own, which has a fault in this function."""
+        names = [name for name, parts in SLOW.items() if function and function not in parts]
+        return {"_priors": self._whole["_priors"]} | {name: self._remembering(name) for name in names}
+
+    def _remembering(self, name: str) -> Callable[..., Any]:
+        function = self._whole[name]
+
+        def remembered(*arguments: Any) -> Any:
+            coders = [vars(each) for each in arguments if hasattr(each, "words")]
+            key = pickle.dumps((name, [vars(each) if hasattr(each, "words") else each for each in arguments]))
+            if key not in self._known:
+                given = function(*arguments)
+                self._known[key] = given, copy.deepcopy(coders)
+            given, after = self._known[key]
+            for coder, state in zip(coders, after, strict=True):
+                coder.update(copy.deepcopy(state))
+            return given
+
+        return remembered
+
+
+def caught_by(fault: Fault, asked: Sequence[Check], memory: Memory, root: Path = ROOT) -> str | None:
     """The first check that a decoder with this fault does not pass, or None."""
-    known = {name: value for name, value in shared.items() if name == "_priors" or fault.function in FRAME}
     try:
         with _limited(MOST_SECONDS):
-            decoder = decoder_of(fault.source, root, known)
+            decoder = decoder_of(fault.source, root, memory.for_fault(fault.function))
     except (Exception, TooSlow):
         return "import"
     for check in asked:
         try:
             with _limited(MOST_SECONDS + MOST_TIMES * check.seconds), np.errstate(all="ignore"):
-                if not _passes(check, decoder, fault.function):
+                if not check.passes(decoder):
                     return check.name
         except (Exception, TooSlow):
             return check.name
     return None
 
 
-def _passes(check: Check, decoder: Decoder, function: str) -> bool:
-    """Whether a decoder with a fault in this function passes; of what the function is no part, it does."""
-    if check.family and function in PIXELS:
-        return PIXELS[function] != f"_{check.family}_pixels" or check.passes_pixels(decoder)
-    if check.family and FAMILIES.get(function, check.family) != check.family:
-        return True
-    return check.passes(decoder)
-
-
-def shared_with(root: Path) -> dict[str, Any]:
-    """What decoders of a checkout need not do again, each: read the priors; and decode, where they know how."""
-    whole = decoder_of(faults_free(), root)
-    whole["_priors"]()
-    return {"_priors": whole["_priors"]} | {name: _remembering(whole[name]) for name in ("_mlp", "_cnn")}
-
-
-def _remembering(decode: Callable[..., Any]) -> Callable[..., Any]:
-    """A family's decoder that knows the files it has seen."""
-    known: dict[Any, tuple[Any, dict[str, Any]]] = {}
-
-    def remembered(a: Any, side: Any, coder: Any, *sizes: int) -> Any:
-        key = a.data, side.data, tuple(coder.words), coder.point, sizes
-        if key not in known:
-            symbols, pixels = decode(a, side, coder, *sizes)
-            made = pixels()
-            known[key] = (symbols, lambda: made), dict(vars(coder))
-        found, state = known[key]
-        vars(coder).update(state)
-        return found
-
-    return remembered
-
-
 def run(root: Path, every: Sequence[Fault]) -> dict[str, str | None]:
     """By which check of a checkout each fault is caught."""
-    asked, shared, found = checks(root), shared_with(root), {}
+    asked, memory, found = checks(root), Memory(root), dict[str, str | None]()
     for n, fault in enumerate(every):
-        found[fault.name] = caught_by(fault, asked, root, shared)
+        found[fault.name] = caught_by(fault, asked, memory, root)
         if found[fault.name] is None or n % 100 == 0:
-            print(f"{n:5} of {len(every)}  {fault.name if found[fault.name] is None else ''}", file=sys.stderr)
+            print(
+                f"{n:5} of {len(every)}  {'' if found[fault.name] else fault.name}",
+                file=sys.stderr,
+                flush=True,
+            )
     return found
+
+
+@dataclass(frozen=True)
+class Result:
+    """By fault: its section, what caught it before and now, and the reason why nothing can."""
+
+    sections: Mapping[str, str]
+    before: Mapping[str, str | None]
+    after: Mapping[str, str | None]
+    reasons: Mapping[str, str]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this program."""
+    parser.add_argument("--against", type=Path, metavar="DIR", help="a checkout with other vectors")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="try every Nth fault only")
+
+
+def measure(arguments: argparse.Namespace) -> Result:
+    """Try the faults on both checkouts."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    every = faults()[:: arguments.every]
+    before = run(arguments.against.absolute(), every) if arguments.against else {}
+    return Result({fault.name: fault.section for fault in every}, before, run(ROOT, every), reasons())
+
+
+def page(result: Result, _: argparse.Namespace) -> list[str]:
+    """What came of it, by section of FORMAT.md."""
+    missed = [name for name, check in result.after.items() if check is None]
+    kinds = Counter((check or "").partition("/")[0] for check in result.after.values())
+    n_vectors = sum(n for kind, n in kinds.items() if kind not in ("", "import", "refused", "tables"))
+    lines = ["# Faults of a decoder that the vectors find", "", *_about(result), ""]
+    lines.append(
+        f"Now {n_vectors} faults are caught by a vector, {kinds['refused']} by a file of `refused/`, "
+        f"{kinds['tables']} by a table's digest, and {kinds['import']} are no decoder at all."
+    )
+    rows = []
+    for section in (*dict.fromkeys(result.sections.values()), None):
+        names = [name for name, its_section in result.sections.items() if section in (its_section, None)]
+        caught = [sum(each.get(name) is not None for name in names) for each in (result.before, result.after)]
+        unseen = sum(name in result.reasons for name in names if name in missed)
+        rows.append(
+            [section or "all", *map(str, (len(names), *caught, unseen, len(names) - caught[1] - unseen))]
+        )
+    lines += table(["section", "faults", "caught before", "caught now", "cannot be seen", "missed"], rows)
+    lines += ["", "## Not caught, and why"]
+    for reason in dict.fromkeys([*result.reasons.values(), MISSED]):
+        names = [name for name in missed if result.reasons.get(name, MISSED) == reason]
+        lines += ["", f"{reason}:", "", *(f"- `{name}`" for name in names)] if names else []
+    return lines
+
+
+def _about(result: Result) -> list[str]:
+    return [
+        "Each fault is one changed expression or statement of `tests/reference_decoder.py`: an edge or a",
+        "bound off by one, a comparison that takes or leaves its edge, another sign, a term, clip or check left",
+        "out, a rounding in another way, two operations fused, an order changed (`tests/vectors/faults/`).",
+        "Before are the vectors of the other checkout, with symbols and pixels only; now are those of this one,",
+        "with metadata, the folder `refused/` and the digests of tables.",
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    frame.run("tests.vectors.mutants", words, options=options, measure=measure, page=page)
+
+
+if __name__ == "__main__":
+    main()

@@ -30,4 +30,4 @@ def digests(tables: Mapping[str, Any]) -> dict[str, str]:
 
 def on_the_page(page: str) -> dict[str, str]:
     """The digests that FORMAT.md states, by table; none in a page from before it did."""
-    return {name: value for name, value in re.findall(r"^\| (\w+) \| [^|]*\| `([0-9a-f]{64})` \|$", page, re.MULTILINE)}
+    return dict(re.findall(r"^\| (\w+) \| [^|]*\| `([0-9a-f]{64})` \|$", page, re.MULTILINE))

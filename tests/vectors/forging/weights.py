@@ -1,4 +1,4 @@
-"""Networks that no fit would find: weights of any size, whatever the prior, and latents that reach every limit.
+"""Networks that no fit would find: weights of any size, whatever the prior, and latents up to every limit.
 
 A weight is P + symbol · 2^(E − k), so any weight can be told, to within half of a unit of its matrix. What is
 random comes from integers of a seeded generator, so that the same file is made on every machine.
@@ -88,7 +88,7 @@ def wild(rng: np.random.Generator, shape: LatentPyramid, name: str, size: int, n
 
 
 def drawing(rng: np.random.Generator, most_bits: int, sparse: int = 1, lean: int = 0) -> Draw:
-    """Latents around what is expected, of magnitudes of up to so many bits; one in `sparse` is not as expected.
+    """Latents around what is expected, off by up to so many bits; one in `sparse` is off.
 
     Seven in eight of them have the sign of `lean`, if that is not 0.
     """

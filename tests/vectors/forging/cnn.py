@@ -1,7 +1,7 @@
 """Networks of family `cnn` that no fit would find: FORMAT.md, sections 8 to 11, at their edges.
 
-Every clip is reached on both sides, every shift has ties of both signs, and what they give still shows in some
-pixel or in the law of some latent. `events.py` counts that it is so, whatever the priors are.
+Every clip is reached on both sides, every shift has ties of both signs, and what they give still shows in
+some pixel or in the law of some latent. `events.py` counts that it is so, whatever the priors are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,9 @@ from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.network import CnnNetwork
 from inr.cnn.prior import Prior
 from tests.inr.networks import bitstream_of, coding_of, pyramid
-from tests.vectors.forging import Draw, Ints, Told, drawing, forged, growing, wild
-from tests.vectors.raw import colour_prior, grey_prior
-from tests.vectors.sums import symbols_of_sums
+from tests.vectors.forging.raw import colour_prior, grey_prior
+from tests.vectors.forging.sums import symbols_of_sums
+from tests.vectors.forging.weights import Ints, Told, drawing, forged, growing, wild
 
 SYNTHESIS = ("filters", "upsampling", "synthesis0", "synthesis1", "residual0", "residual1", "residual2")
 
@@ -44,7 +44,9 @@ def _wild(
     return forged(shape, wanted, drawing(rng, most_bits), reaches)
 
 
-def context(seed: int, sizes: tuple[int, int, int, int], most_bits: int, known: Prior, n_levels: int) -> CnnNetwork:
+def context(
+    seed: int, sizes: tuple[int, int, int, int], most_bits: int, known: Prior, n_levels: int
+) -> CnnNetwork:
     """Wild context models; the grids are small, and their latents mean much to one another."""
     shape = _shape(known, 19, 14, n_levels)
     named = dict(zip(CONTEXT_MATRICES, sizes, strict=True))
@@ -93,7 +95,7 @@ def stack(seed: int, size: int, most_bits: int, known: Prior, lean: int = 0, **f
 
 
 def _mixing(rng: np.random.Generator, shape: LatentPyramid) -> Ints:
-    """Small weights of every level straight to the channels, so that large values of the stack are not clipped."""
+    """Small weights straight to the channels, so that large values of the stack are not clipped."""
     rows, columns = shape.matrices["synthesis0"]
     one = 1 << shape.exponent("synthesis0")
     found = rng.integers(-one // 20, one // 20 + 1, (rows, columns))
@@ -111,9 +113,7 @@ def samples(seed: int, sizes: Mapping[str, int], most_bits: int, known: Prior, *
 def halves(known: Prior, **fields: int) -> CnnNetwork:
     """Samples of exactly 127.5, and of 0 and 255 less or more than half a step."""
     shape = _shape(known, 16, 16, 1, **fields)
-    wanted = {
-        name: np.zeros(size, np.int64) for name, size in shape.matrices.items() if name in SYNTHESIS
-    }
+    wanted = {name: np.zeros(size, np.int64) for name, size in shape.matrices.items() if name in SYNTHESIS}
     first = wanted["synthesis0"]
     k = shape.exponent("synthesis0")
     first[-shape.channels :, -1] = np.array([2048, 2047, 2049, 4096])[: shape.channels] << k >> 12
@@ -133,7 +133,8 @@ def _file(make: Callable[[], CnnNetwork]) -> Callable[[], bytes]:
     return lambda: bitstream_of(make())
 
 
-LAYERS = {"synthesis0": 64, "synthesis1": 40}
+LAYERS, SMALL_LAYERS = {"synthesis0": 64, "synthesis1": 40}, {"synthesis0": 8, "synthesis1": 8}
+RESIDUALS, SMALL_RESIDUALS = {"residual0": 40, "residual1": 40}, {"residual0": 9, "residual1": 9}
 FILES: dict[str, Callable[[], bytes]] = {
     "cnn_context_of_large_weights": _file(lambda: context(21, (900, 700, 20, 60), 7, colour_prior(), 3)),
     "cnn_context_of_small_weights": _file(lambda: context(22, (60, 60, 18, 24), 5, grey_prior(), 2)),
@@ -146,10 +147,10 @@ FILES: dict[str, Callable[[], bytes]] = {
     "cnn_stack_clipped_below": _file(lambda: stack(31, 200, 11, grey_prior(), lean=-1, gain=18)),
     "cnn_small_stack": _file(lambda: stack(26, 20, 6, grey_prior(), gain=13)),
     "cnn_clipped_layers": _file(lambda: samples(27, LAYERS, 8, colour_prior(), gain=1, more=1)),
-    "cnn_clipped_residuals": _file(lambda: samples(28, {"residual0": 40, "residual1": 40}, 6, colour_prior(), gain=11)),
-    "cnn_small_layers": _file(lambda: samples(29, {"synthesis0": 8, "synthesis1": 8}, 9, grey_prior(), gain=23)),
-    "cnn_small_residuals": _file(lambda: samples(30, {"residual0": 9, "residual1": 9}, 6, grey_prior(), more=1, gain=2)),
+    "cnn_clipped_residuals": _file(lambda: samples(28, RESIDUALS, 6, colour_prior(), gain=11)),
+    "cnn_small_layers": _file(lambda: samples(29, SMALL_LAYERS, 9, grey_prior(), gain=23)),
+    "cnn_small_residuals": _file(lambda: samples(30, SMALL_RESIDUALS, 6, grey_prior(), more=1, gain=2)),
     "cnn_halves": _file(lambda: halves(colour_prior(), more=1)),
     "cnn_at_the_limits": _file(lambda: at_the_limits(colour_prior(), 4)),
     "cnn_at_the_limits_of_grey": _file(lambda: at_the_limits(grey_prior(), 7, more=1, gain=24)),
-}  # fmt: skip
+}

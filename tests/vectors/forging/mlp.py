@@ -1,7 +1,7 @@
 """Networks of family `mlp` that no fit would find: FORMAT.md, sections 4 to 7, at their edges.
 
-Sums of sine layers fill 23 bits and their steps have odd mantissas, so that each rounding to binary32 shows in
-some pixel; a second layer turns a difference of one in the first one's outputs into another colour.
+Sums of sine layers fill 23 bits and their steps have odd mantissas, so that each rounding to binary32 shows
+in some pixel; a second layer turns a difference of one in the first one's outputs into another colour.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from inr.mlp.architecture import CoordinateMLP
 from inr.mlp.network import MlpNetwork
 from tests import reference_decoder as second
 from tests.inr.networks import bitstream_of, mlp
-from tests.vectors.forging import Ints
+from tests.vectors.forging.weights import Ints
 
 
 def _step(mantissa: int, exponent: int) -> int:
@@ -43,11 +43,15 @@ def _matrix(tensor: Ints, mean: int = 30) -> Geometric:
 
 
 def single_operations(seed: int, size: tuple[int, int], neurons: int = 4, first_bits: int = 9) -> MlpNetwork:
-    """Every operation that is rounded on its own (7.3) is seen: fused with the next one it gives other pixels."""
+    """Every operation that is rounded on its own (7.3): fused with the next one it gives other pixels."""
     rng, shape = np.random.default_rng(seed), mlp(3, neurons, 2, 3, 4)
     first, second_, out = (
         rng.integers(-most, most + 1, spec)
-        for most, spec in (((1 << first_bits) - 1, (neurons, 12)), (110, (neurons, neurons)), (12, (3, neurons)))
+        for most, spec in (
+            ((1 << first_bits) - 1, (neurons, 12)),
+            (110, (neurons, neurons)),
+            (12, (3, neurons)),
+        )
     )
     phases = [np.cumsum(rng.integers(0, 200, neurons)), np.cumsum(rng.integers(0, 90, neurons))]
     offset = rng.integers(2, 9, 3)
@@ -88,7 +92,13 @@ def large_phases() -> MlpNetwork:
     out = rng.integers(-3, 4, (2, 40))
     phases = [np.cumsum(rng.integers(1000, 2048, 40)), np.cumsum(rng.integers(0, 2048, 40))]
     steps = [_step(8, -5), 3, _step(8, -6), 7, _step(8, -5), _step(8, -4)]
-    codings = [_matrix(first), Increments(47, 2047), _matrix(second_, 22), Increments(55, 2047), _matrix(out, 19)]
+    codings = [
+        _matrix(first),
+        Increments(47, 2047),
+        _matrix(second_, 22),
+        Increments(55, 2047),
+        _matrix(out, 19),
+    ]
     tensors = [first, phases[0], second_, phases[1], out, [8, 7]]
     return network(shape, (13, 11), tensors, steps, [*codings, Uniform(7, 8)])
 
@@ -104,7 +114,10 @@ def one_sided() -> MlpNetwork:
     for n, (matrix, (low, high)) in enumerate(zip(matrices, bounds, strict=True)):
         tensors += [matrix, phases[n] if n < 3 else rng.integers(40, 91, 3)]
         steps += [_step(11, -9 if n == 0 else -7), 19] if n < 3 else [_step(9, -7), _step(8, -7)]
-        codings += [Geometric((22, 28, 20, 36)[n], low, high), Increments(17, 4) if n < 3 else Uniform(40, 90)]
+        codings += [
+            Geometric((22, 28, 20, 36)[n], low, high),
+            Increments(17, 4) if n < 3 else Uniform(40, 90),
+        ]
     return network(shape, (23, 16), tensors, steps, codings)
 
 
@@ -170,8 +183,10 @@ def range_of_32_bits() -> MlpNetwork:
 
 
 def _with(metadata: Metadata) -> bytes:
-    return bitstream_of(network(mlp(1, 1, 1, 1, 1), (3, 2), [[[0, 0, 0, 0]], [0], [[0]], [9]], [40, 1, 40, 40], [
-        Geometric(0, 0, 0), Increments(0, 0), Geometric(0, 0, 0), Uniform(9, 9)]), metadata)  # fmt: skip
+    """An image of one colour, of which nothing is coded, with this metadata."""
+    none = [Geometric(0, 0, 0), Increments(0, 0), Geometric(0, 0, 0), Uniform(9, 9)]
+    shape, tensors = mlp(1, 1, 1, 1, 1), [[[0] * 4], [0], [[0]], [9]]
+    return bitstream_of(network(shape, (3, 2), tensors, [40, 1, 40, 40], none), metadata)
 
 
 FILES: dict[str, Callable[[], bytes]] = {

@@ -8,15 +8,15 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from inr.bitstream import signed_varint, varint
 from inr.cnn.prior import priors
 from tests.inr.networks import pyramid
-from tests.vectors import sums
-from tests.vectors.forging import Ints, forged, growing
-from tests.vectors.raw import (
+from tests.vectors.forging import sums
+from tests.vectors.forging.raw import (
     MATRIX,
     OFFSET,
     ONE_NEURON,
@@ -31,6 +31,7 @@ from tests.vectors.raw import (
     section,
     with_offsets,
 )
+from tests.vectors.forging.weights import Ints, forged, growing
 
 INVALID = "InvalidField"
 
@@ -80,7 +81,12 @@ def _headers() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     for family in (0, 3):
         yield f"family_{family}", INVALID, "family", lambda family=family: mlp_file(family=family)
     for channels in (0, 5):
-        yield f"channels_{channels}", INVALID, "channels", lambda channels=channels: mlp_file(channels=channels)
+        yield (
+            f"channels_{channels}",
+            INVALID,
+            "channels",
+            lambda channels=channels: mlp_file(channels=channels),
+        )
     for side in ("width", "height"):
         for n in (0, 65536, 2**32 + 3):
             wrong = {side: varint(n)}
@@ -96,10 +102,20 @@ def _headers() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     yield "section_past_the_end", INVALID, "section within the file", lambda: mlp_file(sections=architecture)
     yield "bytes_after_the_payload", INVALID, "bytes after the payload", lambda: mlp_file(after=b"\0")
     long_length = varint(2**32 + 4) + ONE_NEURON + section(MATRIX + PHASE + MATRIX + OFFSET) + bytes(2)
-    yield "section_length_beyond_32_bits", INVALID, "section within the file", lambda: mlp_file(sections=long_length)
+    yield (
+        "section_length_beyond_32_bits",
+        INVALID,
+        "section within the file",
+        lambda: mlp_file(sections=long_length),
+    )
     for n in (1, 2, 3):
         made = {"payload": offsets_payload([3], 200) + bytes(n)}
-        yield f"payload_of_words_and_{n}_bytes", INVALID, "payload of whole words", lambda made=made: mlp_file(**made)
+        yield (
+            f"payload_of_words_and_{n}_bytes",
+            INVALID,
+            "payload of whole words",
+            lambda made=made: mlp_file(**made),
+        )
 
 
 def _metadata() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
@@ -274,6 +290,7 @@ def _latent(sign: int) -> bytes:
     return file(*parts, payload=sections.payload, family=2, channels=3, **size)
 
 
+@cache
 def cases() -> dict[str, Case]:
     """Every file of the folder, by name."""
     makers = (_frames, _headers, _metadata, _mlp_fields, _payloads, _cnn_fields, _sums)

@@ -6,13 +6,16 @@ other lines.
 """
 
 import ast
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "reference_decoder.py"
+from tests.vectors.faults.by_hand import BY_HAND, PRELUDE
+
+SOURCE = Path(__file__).parents[2] / "reference_decoder.py"
 TABLES = ("SCALE", "THRESHOLD", "DECAY", "FREQUENCY", "FALL", "QUARTER", "NEIGHBOURS", "SINE")
 # The part of FORMAT.md that a function of the second decoder is.
 SECTIONS = {
@@ -23,86 +26,22 @@ SECTIONS = {
     **{"_amplitude_bits": "7.1", "_features": "7.2", "_sines": "7.3", "_mlp_pixels": "7.3 and 7.4"},
     **{"_shift": "shift", "_clip": "clip", "_grids": "8", "_cnn": "8 to 10", "_matrix_fields": "9"},
     **{"_prior": "9.1", "_kept": "9.1", "_check_sums": "9.2", "_grid": "10.1 and 10.2", "_law": "10.2"},
-    **{"_laplace_masses": "10.3", "up_to": "10.3", "_filtered": "11.1", "_doubled": "11.2"},
+    **{"_falling": "10.3", "_laplace_masses": "10.3", "_filtered": "11.1", "_doubled": "11.2"},
     **{"_stack": "11.1 and 11.2", "_two_layers": "11.3", "_layer": "11.3 and 11.4", "_residual": "11.4"},
     **{"_cnn_pixels": "11.4 and 11.5"},
 }
-# What the faults below call; it is put before the decoder.
-PRELUDE = '''
-import numpy as _np
-def _trunc(a, b):
-    return _np.sign(a) * (abs(a) // b) if b > 0 else a // b
-def _nearest(a, b):
-    return (2 * a + b) // (2 * b)
-def _ceil(a, b):
-    return -(-a // b)
-def _even(x, s):
-    if s <= 0: return x * 2**-s
-    floor, half = x // 2**s, 2 ** (s - 1)
-    rest = x - floor * 2**s
-    return floor + _np.where(rest == half, floor % 2, rest > half)
-def _half_down(x, s):
-    return -((-x + 2 ** (s - 1)) // 2**s) if s > 0 else x * 2**-s
-def _half_away(x, s):
-    return _np.where(x < 0, _half_down(x, s), (x + 2 ** (s - 1)) // 2**s) if s > 0 else x * 2**-s
-def _floor(x, s):
-    return x // 2**s if s > 0 else x * 2**-s
-def _half_up(x):
-    return _np.floor(_np.float64(x) + 0.5)
-def _fused(a, b, c):
-    return (_np.float64(a) * b + c).astype(_np.float32)
-'''
-# Faults that are more than one changed node: section, what is replaced, by what.
-BY_HAND = (
-    ("7.3", "z = sums * scale\n    z = z + beta", "z = _fused(sums, scale, beta)"),
-    ("7.3", "y = v * c[3]\n    y = y + c[2]", "y = _fused(v, c[3], c[2])"),
-    ("7.3", "y = y * v\n    y = y + c[1]", "y = _fused(y, v, c[1])"),
-    ("7.3", "y = y * v\n    y = y + c[0]", "y = _fused(y, v, c[0])"),
-    ("7.3", "r = z - np.rint(z)\n    v = r * r", "r = z - np.rint(z)\n    v = np.float64(r) * r"),
-    ("7.3", "y = v * c[3]", "v = np.float64(v)\n    y = v * c[3]"),
-    ("7.3", "y = y * r", "y = np.float64(y) * r"),
-    ("7.3", "y = y * v\n    y = y + c[0]\n    y = y * r", "y = y * (v * r) + c[0] * r"),
-    ("7.3", ".astype(f32) / f32(steps[2 * i + 1])", ".astype(f32) * f32(1 / steps[2 * i + 1])"),
-    ("7.3", ".astype(f32) / f32(steps[2 * i + 1])", " / steps[2 * i + 1]"),
-    ("7.3", "r = z - np.rint(z)", "r = z - np.trunc(z)"),
-    ("7.3", "_sines(sums.astype(f32), ", "_sines(sums.astype(np.float64), "),
-    (
-        "7.4",
-        "z = z + (255 * symbols[-1] * steps[-1]).astype(f32)",
-        "z = _fused(sums, f32(255 * steps[-2] * 2.0 ** -bits[-1]), (255 * symbols[-1] * steps[-1]).astype(f32))",
-    ),
-    ("7.4", "z = sums.astype(f32) * f32(255", "z = sums.astype(np.float64) * f32(255"),
-    ("1", "_must(len(data) <= length", "data = data[:length]\n    _must(len(data) <= length"),
-    ("6.1", '"little") for i', '"big") for i'),
-    ("7.2", "np.tile(x, (h, 1)), np.repeat(y, w, axis=0)", "np.repeat(y, w, axis=0), np.tile(x, (h, 1))"),
-    ("7.2", "np.tile(x, (h, 1)), np.repeat(y, w, axis=0)", "np.repeat(x, h, axis=0), np.tile(y, (w, 1))"),
-    ("7.2", "np.concatenate([p, (p + 2**14) % 2**16], axis=1)", "np.stack([p, (p + 2**14) % 2**16], 2).reshape(n, -1)"),
-    ("8", "for d in (4, 5, 6) if", "for d in (6, 5, 4) if"),
-    ("8", "[(d, False) for d in range(n_levels)] +", "[(d, False) for d in reversed(range(n_levels))] +"),
-    ("10", "sorted(range(len(grids)), key=lambda n: (-grids[n][0], not grids[n][1]))", "reversed(range(len(grids)))"),
-    ("10.1", "key=lambda place: (place[1] + 3 * place[0], place[0])", "key=lambda place: place"),
-    ("10.1", "place[0]))", "-place[0]))"),
-    ("10.2", "[*above, 1]", "[*above[::-1], 1]"),
-    ("11.1", "filters[n], kf).T, filters[n], kf).T", "filters[n], kf), filters[n], kf)"),
-    ("11.1", "_filtered(_filtered(plane, filters[n], kf).T, filters[n], kf).T", "_filtered(_filtered(plane.T, filters[n], kf).T, filters[n], kf)"),
-    ("11.2", "_doubled(_doubled(old, taps[n], k).T, taps[n], k).T", "_doubled(_doubled(old.T, taps[n], k).T, taps[n], k)"),
-    ("11.2", "stack.insert(0, plane)", "stack.append(plane)"),
-    ("11.4", 'mode="edge"', 'mode="constant"'),
-    ("11.4", 'mode="edge"', 'mode="reflect"'),
-    ("11.4", "for m in range(3) for n in range(3)", "for n in range(3) for m in range(3)"),
-    ("11.4", "for j in range(len(y)) for m in range(3) for n in range(3)", "for m in range(3) for n in range(3) for j in range(len(y))"),
-    ("11.5", "np.moveaxis(samples.astype(np.uint8), 0, -1)", "np.moveaxis(samples[::-1].astype(np.uint8), 0, -1)"),
-    ("6", "np.cumsum([coder.symbol(boundaries) for _ in range(n)])", "np.array([coder.symbol(boundaries) for _ in range(n)])"),
-    ("6.3", "for c in range(shape[1])]\n        for j", "for c in range(shape[1])]\n        q[i] = [9] * shape[1]\n        for j"),
-    ("9.1", "np.hstack([p[:, :-1], np.zeros((len(p), 9), dtype=np.int64), p[:, -1:]])", "np.hstack([p, np.zeros((len(p), 9), dtype=np.int64)])"),
-    ("9.1", "np.vstack([p, np.zeros((1, p.shape[1]), dtype=np.int64)])", "np.vstack([np.zeros((1, p.shape[1]), dtype=np.int64), p])"),
-    ("3", "return plain[:n_icc], plain[n_icc:]", "return plain[n_icc:], plain[:n_icc]"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A decoder with one fault: its section in FORMAT.md, its name, its function, if it is in one, and its source."""
+    """A decoder with one fault.
+
+    Attributes:
+        section: Of FORMAT.md.
+        name: Where it is, and what the statement then reads.
+        function: The function that it is in; empty where it is in none.
+        source: Of the whole decoder.
+    """
 
     section: str
     name: str
@@ -179,12 +118,16 @@ def _of_expression(node: ast.expr) -> Iterator[ast.expr]:
         case ast.Call():
             yield from _of_call(node)
         case ast.Compare():
-            if any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in node.comparators):
+            if any(
+                isinstance(side, ast.Constant) and isinstance(side.value, str) for side in node.comparators
+            ):
                 return
             for n, op in enumerate(node.ops):
                 sides = [node.left, *node.comparators]
                 for other in NEIGHBOURING.get(type(op), ()):
-                    yield ast.Compare(node.left, [*node.ops[:n], other(), *node.ops[n + 1 :]], node.comparators)
+                    yield ast.Compare(
+                        node.left, [*node.ops[:n], other(), *node.ops[n + 1 :]], node.comparators
+                    )
                 if isinstance(op, ast.LtE | ast.GtE):  # the other side of the edge than its neighbour's
                     further = 1 if isinstance(op, ast.LtE) else -1
                     sides[n + 1] = _plus(sides[n + 1], further)
@@ -210,7 +153,7 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
     """Every place below a node where another node stands: its parent, the field, the index in it."""
     for field, value in ast.iter_fields(node):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if isinstance(child, ast.AST) and field not in ("returns", "annotation", "args", "ctx") or (
+            if (isinstance(child, ast.AST) and field not in ("returns", "annotation", "args", "ctx")) or (
                 field == "args" and isinstance(node, ast.Call)
             ):
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and field == "left":
@@ -280,7 +223,8 @@ def _within(statement: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
 def _of_functions(source: str) -> Iterator[Fault]:
     lines = source.splitlines()
     for name, function in _functions(ast.parse(source)):
-        above, below = lines[: function.lineno - 1], lines[function.end_lineno :]
+        first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
+        above, below = lines[: first - 1], lines[function.end_lineno :]
         for body, field, at in list(_statements(function)):
             statement = getattr(body, field)[at]
             before = _text(statement)
@@ -300,7 +244,10 @@ def _of_functions(source: str) -> Iterator[Fault]:
 def _of_tables(source: str) -> Iterator[Fault]:
     for table in TABLES:
         one = "(row, column + 1)" if table == "NEIGHBOURS" else "np.nextafter(row, np.float32(9))"
-        more = {"NEIGHBOURS": f"[{one} for row, column in [{table}[n]]]", "SINE": f"[{one} for row in [{table}[n]]]"}
+        more = {
+            "NEIGHBOURS": f"[{one} for row, column in [{table}[n]]]",
+            "SINE": f"[{one} for row in [{table}[n]]]",
+        }
         for where in ("0", f"len({table}) // 2", f"len({table}) - 1"):
             changed = more.get(table, f"[{table}[n] + 1]")
             fault = f"\n\nn = {where}\n{table} = {table}[:n] + {changed} + {table}[n + 1 :]\n"
@@ -312,7 +259,9 @@ def _by_hand(source: str) -> Iterator[Fault]:
         if source.count(old) < 1:
             raise ValueError(f"the second decoder has no {old!r} any more")
         what = " ; ".join(" ".join(text.split()) for text in (old, new)).replace(" ; ", "  →  ")
-        yield Fault(section, f"by hand: {what}", "", source.replace(old, new, 1))
+        function = re.findall(r"^ *def (\w+)", source[: source.index(old)], re.MULTILINE)[-1]
+        part = "" if function in ("__init__", "end") else function
+        yield Fault(section, f"by hand: {what}", part, source.replace(old, new, 1))
 
 
 def faults(source: str | None = None) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""Rows of weights whose magnitudes sum to what is wanted: FORMAT.md, section 9.2, at the edge and beyond it."""
+"""Rows of weights whose magnitudes sum to what is wanted: FORMAT.md, section 9.2, at and over the edge."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from inr.cnn.architecture import LatentPyramid
 from inr.cnn.network import MatrixCoding, largest_row_sum, write_side_information
 from inr.coding.coder import PayloadWriter
 from tests.inr.networks import coding_of, pyramid
-from tests.vectors.raw import colour_prior, file
+from tests.vectors.forging.raw import colour_prior, file
 
 Ints = np.ndarray[Any, Any]
 
@@ -34,7 +34,7 @@ def row_of_sum(known: Ints, times: Ints, unit: int, wanted: int) -> Ints:
 def _exactly(known: Ints, times: Ints, unit: int, target: int) -> Ints | None:
     """Symbols with which the magnitudes sum to `target`, or None.
 
-    A weight is sign · (rest + unit · m) for m from `least` to `most`; a sign that needs larger symbols is none.
+    A weight is sign · (rest + unit · m) for m from `least` to `most`; there is none where least > most.
     """
     choices, rests = [], {0: ()}  # sums of the least magnitudes: the signs that lead there
     for value, factor in zip(known.tolist(), times.tolist(), strict=True):

@@ -53,7 +53,9 @@ def file(
     return sealed(head + width + height + (four if sections is None else sections) + after)
 
 
-def mlp_file(architecture: bytes = ONE_NEURON, tensors: bytes = MATRIX + PHASE + MATRIX + OFFSET, **other) -> bytes:
+def mlp_file(
+    architecture: bytes = ONE_NEURON, tensors: bytes = MATRIX + PHASE + MATRIX + OFFSET, **other
+) -> bytes:
     """A file of family `mlp`."""
     return file(architecture, tensors, **other)
 

@@ -1,0 +1,37 @@
+"""The digests of tables that FORMAT.md states are those of its own text, and of the code's tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inr.cnn import arithmetic, levels, prior
+from inr.coding import pmf
+from inr.mlp import architecture, synthesis
+from tests import reference_decoder
+from tests.vectors import tables
+
+STATED = tables.on_the_page((Path(__file__).parents[2] / "inr" / "FORMAT.md").read_text(encoding="utf-8"))
+
+
+def test_every_table_of_the_page_has_its_digest() -> None:
+    assert list(STATED) == list(tables.NAMES)
+
+
+@pytest.mark.parametrize("name", tables.NAMES)
+def test_the_page_is_what_it_says(name: str) -> None:
+    assert tables.digests(vars(reference_decoder))[name] == STATED[name]
+
+
+@pytest.mark.parametrize("name", tables.NAMES)
+def test_the_code_is_what_the_page_says(name: str) -> None:
+    of_code = {
+        **{"SCALE": pmf.SCALES, "THRESHOLD": pmf.THRESHOLDS, "DECAY": pmf.DECAYS, "FALL": levels.FALLS},
+        **{
+            "FREQUENCY": architecture.FREQUENCIES,
+            "QUARTER": prior.QUARTERS,
+            "SINE": np.float32(synthesis.SINE),
+        },
+        "NEIGHBOURS": arithmetic.NEIGHBOURS,
+    }
+    assert tables.digests(of_code)[name] == STATED[name]
