@@ -19,7 +19,7 @@ RD_FLAGS ?=
 SCALE_FLAGS ?=
 REPORT_FLAGS ?=
 OTHER_TORCH ?=
-# Another checkout, which bench-decode and structure put beside this one.
+# Another checkout, which bench-decode, structure and mutants put beside this one.
 AGAINST ?=
 DECODE_FLAGS ?=
 # Of the images of bench-pipeline; Dask starts processes, which is to be seen beside fits of a usual length.
@@ -34,7 +34,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode structure browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode structure vectors mutants browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -61,6 +61,8 @@ help:
 	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
 	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
+	@echo 'make vectors         golden files anew that need no fit, and files that are to be refused, e.g. after new priors'
+	@echo 'make mutants         faults of a decoder that the golden files find: AGAINST=another checkout'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
 install: $(STAMP)
@@ -182,6 +184,13 @@ bench-decode: $(STAMP)
 
 structure: $(STAMP)
 	$(BIN)/python -m benchmarks.structure $(addprefix --against ,$(AGAINST)) --out benchmarks/results/structure
+
+vectors: $(STAMP)
+	$(BIN)/python -m tests.vectors.make
+
+# An hour or so.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.vectors.mutants $(addprefix --against ,$(AGAINST)) --out benchmarks/results/mutants
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -467,15 +467,15 @@ def _law(matrices: _Matrices, block: np.ndarray, inputs: list[int], above: list[
 
 
 @cache
-def _falling(t: int) -> list[int]:
+def _falling(t: int, reach: int) -> list[int]:
     g = [2**30]
-    while len(g) <= 16 * (1023 + 1):
+    while len(g) <= 16 * (reach + 1):
         g.append(g[-1] * FALL[t] // 2**30)
     return g
 
 
 def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
-    g = _falling(t)
+    g = _falling(t, reach)
 
     def up_to(e: int) -> int:
         return g[-e] if e < 0 else 2**31 - g[e]

@@ -28,8 +28,15 @@ _ONCE = (
     *(f"FALL({t})" for t in range(81)),
     *(f"part {n}" for n in range(16)),
     *(f"scale index {t} of a weight" for t in range(56)),
-    *("low > 0", "high < 0", "low = 0", "high = 0"),
-    *("range = 2^32", "range < 2^32", "lower passes 2^64", "a mass of 0 is coded"),
+    *("low > 0", "high < 0", "low = 0", "high = 0", "low = 1", "high = -1"),
+    *(
+        "range = 2^32 in the end",
+        "last = 0 and one word",
+        "last = 0 and two words",
+        "range < 2^32",
+        "lower passes 2^64",
+        "a mass of 0 is coded",
+    ),
     *("payload ends in n + 1 words", "payload ends in n + 2 words", "payload of no symbols"),
     *(
         "fused z",
@@ -42,7 +49,7 @@ _ONCE = (
     ),
     *("latent 2047", "latent -2047", "d = reach", "d = -reach", "reach 0", "reach 1023"),
     *(f"QUARTER({n})" for n in range(4)),
-    *("ICC profile alone", "EXIF block alone", "both", "width 65535", "height 65535", "512 neurons"),
+    *("ICC profile alone", "EXIF block alone", "both", "k = 1", "width 65535", "height 65535", "512 neurons"),
     *(f"row of {name} at its limit" for name in ("context0", "parents", "context1", "context2", "filters")),
     *(f"row of {name} at its limit" for name in ("upsampling", "synthesis0", "synthesis1", "residual0")),
 )
@@ -103,7 +110,7 @@ class Counting:
             "_check_sums",
         ):
             self.decoder[name] = getattr(self, name)
-        for name in ("_mlp_pixels", "_laplace_masses"):
+        for name in ("_mlp_pixels", "_laplace_masses", "_matrix_fields"):
             self.decoder[name] = getattr(self, name)
         self._watch_the_coder()
 
@@ -128,6 +135,8 @@ class Counting:
         self.note("low > 0", low > 0)
         self.note("high < 0", high < 0)
         self.note("low = 0", low == 0 < high)
+        self.note("low = 1", low == 1)
+        self.note("high = -1", high == -1)
         self.note("high = 0", low < 0 == high)
         self.note(f"scale index {t} of a weight", True)
         return self._plain["_masses"](t, low, high)
@@ -176,6 +185,11 @@ class Counting:
     def _laplace_masses(self, t: int, part: int, reach: int) -> Any:
         return _Masses(self._plain["_laplace_masses"](t, part, reach))
 
+    def _matrix_fields(self, side: Any, exponent: int) -> Any:
+        k, mean = self._plain["_matrix_fields"](side, exponent)
+        self.note("k = 1", k == 1 and mean > 0)
+        return k, mean
+
     def _prior(self, number: int, gain: int, *rest: Any) -> Any:
         self.note(f"QUARTER({gain % 4})", True)
         return self._plain["_prior"](number, gain, *rest)
@@ -207,7 +221,6 @@ class Counting:
             lower, scale = self.lower, self.range // 2**24
             j: int = symbol(self, table)
             span = scale * (table[j + 1] - table[j])
-            events.note("range = 2^32", span == 2**32)
             events.note("range < 2^32", span < 2**32)
             events.note("lower passes 2^64", lower + scale * table[j] >= 2**64)
             masses = massless.get(id(table))
@@ -219,6 +232,10 @@ class Counting:
 
         def ended(self: Any) -> None:
             end(self)
+            wraps, more = self.lower > 2**64 - 2**32, self.n_words - self.n_steps
+            events.note("range = 2^32 in the end", self.range == 2**32)
+            events.note("last = 0 and one word", wraps and more == 1)
+            events.note("last = 0 and two words", wraps and more == 2)
             events.note("payload of no symbols", not self.n_symbols)
             for n in (1, 2):
                 events.note(

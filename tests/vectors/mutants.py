@@ -269,10 +269,11 @@ def page(result: Result, _: argparse.Namespace) -> list[str]:
 def _about(result: Result) -> list[str]:
     return [
         "Each fault is one changed expression or statement of `tests/reference_decoder.py`: an edge or a",
-        "bound off by one, a comparison that takes or leaves its edge, another sign, a term, clip or check left",
-        "out, a rounding in another way, two operations fused, an order changed (`tests/vectors/faults/`).",
-        "Before are the vectors of the other checkout, with symbols and pixels only; now are those of this one,",
-        "with metadata, the folder `refused/` and the digests of tables.",
+        "bound off by one, a comparison that takes or leaves its edge, another sign, a term, clip or check",
+        "left out, a rounding in another way, two operations fused, an order changed. What makes them is in",
+        "`tests/vectors/faults/`.",
+        "Before are the vectors of the other checkout, with symbols and pixels only; now are those of this",
+        "one, with metadata, the folder `refused/` and the digests of tables.",
     ]
 
 

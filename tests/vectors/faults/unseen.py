@@ -1,9 +1,14 @@
-"""Faults that no file can show, each with the reason."""
+"""Faults that no file can show, each with the reason: see unseen.json, in which they stand by their reasons."""
+
+import json
+from functools import cache
+from pathlib import Path
 
 MISSED = "Missed"
-EQUIVALENT: dict[str, tuple[str, ...]] = {}
 
 
+@cache
 def reasons() -> dict[str, str]:
     """By the name of a fault, why no file can show it."""
-    return {name: reason for reason, names in EQUIVALENT.items() for name in names}
+    text = Path(__file__).with_name("unseen.json").read_text(encoding="utf-8")
+    return {name: reason for reason, names in json.loads(text).items() for name in names}

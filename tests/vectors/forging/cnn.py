@@ -4,12 +4,13 @@ Every clip is reached on both sides, every shift has ties of both signs, and wha
 some pixel or in the law of some latent. `events.py` counts that it is so, whatever the priors are.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
-from inr.cnn.network import CnnNetwork
+from inr.cnn.network import CnnNetwork, row_sums
 from inr.cnn.prior import Prior
 from tests.inr.networks import bitstream_of, coding_of, pyramid
 from tests.vectors.forging.raw import colour_prior, grey_prior
@@ -84,12 +85,19 @@ def growing_latents(sign: int) -> CnnNetwork:
     return forged(shape, wanted, draw, [1023])
 
 
-def stack(seed: int, size: int, most_bits: int, known: Prior, lean: int = 0, **fields: int) -> CnnNetwork:
-    """Filters and doublings of up to the most that they may sum to, over latents of any size."""
+def stack(
+    seed: int, sizes: tuple[int, int], most_bits: int, known: Prior, lean: int = 0, **fields: int
+) -> CnnNetwork:
+    """Filters and doublings of these sizes, up to the most that they may sum to, over latents of any size.
+
+    Sixteen is one. What a large filter clips, small doublings bring back to where a difference shows.
+    """
     shape = _shape(known, 22, 17, 5, **fields)
-    sizes = {"filters": size, "upsampling": size}
     rng = np.random.default_rng(seed)
-    wanted: dict[str, Ints | Told] = {name: wild(rng, shape, name, size, 4) for name, size in sizes.items()}
+    wanted: dict[str, Ints | Told] = {
+        name: wild(rng, shape, name, size, 4)
+        for name, size in zip(("filters", "upsampling"), sizes, strict=True)
+    }
     wanted["synthesis0"] = _mixing(rng, shape)
     return forged(shape, wanted, drawing(rng, most_bits, 2 - abs(lean), lean), _reaches(shape, 1023))
 
@@ -102,6 +110,43 @@ def _mixing(rng: np.random.Generator, shape: LatentPyramid) -> Ints:
     found[-shape.channels :, :-1] = rng.integers(-one, one + 1, (shape.channels, columns - 1)) // 3
     found[-shape.channels :, -1] = one // 2
     return found
+
+
+def _seen(factors: tuple[int, int], k: int, value: int) -> int:
+    """What the two layers meet, of a plane of one value doubled twice by taps of these sums (11.2, 11.3)."""
+    for factor in (factors[0], factors[0], factors[1], factors[1]):
+        value = (factor * value + (1 << k >> 1)) >> k
+    return (value + 2) >> 2
+
+
+def edge_of_stack(known: Prior, sign: int, more: int) -> CnnNetwork:
+    """Planes of clipped values, so small again that a bound one more or less, as `more` says, shows.
+
+    Of four levels the third is clipped by its filter and the coarsest by its first doubling; two more
+    doublings bring both to where they are seen.
+    """
+    shape, edge = _shape(known, 29, 25, 4, gain=24), sign * ((1 << 19) - 1)
+    k, one = shape.exponent("upsampling"), 1 << shape.exponent("synthesis0")
+    factors = next(
+        pair
+        for pair in itertools.product(range(1 << k >> 3, 1 << k), repeat=2)
+        if _seen(pair, k, edge + sign * more) != _seen(pair, k, edge) and abs(_seen(pair, k, edge)) < 4000
+    )
+    first = np.zeros(shape.matrices["synthesis0"], np.int64)
+    for channel in range(shape.channels):
+        first[channel - shape.channels, 2 + channel % 2] = one // 4
+        first[channel - shape.channels, -1] = one // 2 - (one // 4 * _seen(factors, k, edge) >> 6)
+    same, both = [1 << shape.exponent("filters"), 0, 0, 0], [0, 1 << 10, 1 << 10, 0]
+    doublings = [[0, factor // 2, factor - factor // 2, 0] for factor in reversed(factors)]
+    wanted: dict[str, Ints | Told] = {
+        "filters": np.array([same, same, [1 << 11, 0, 0, 0]]),
+        "upsampling": np.array([*doublings, both]),
+        "synthesis0": first,
+        **{name: np.zeros(size, np.int64) for name, size in shape.matrices.items() if name in SYNTHESIS[3:]},
+    }
+    network = forged(shape, wanted, lambda where, law, whole: np.full_like(whole, sign * 1900), [1023] * 4)
+    assert tuple(network.weights["upsampling"].integers[:2].sum(axis=1)) == factors[::-1]
+    return network
 
 
 def samples(seed: int, sizes: Mapping[str, int], most_bits: int, known: Prior, **fields: int) -> CnnNetwork:
@@ -129,12 +174,31 @@ def at_the_limits(known: Prior, n_levels: int, **fields: int) -> CnnNetwork:
     return forged(shape, wanted, drawing(np.random.default_rng(13), 4), _reaches(shape, 20))
 
 
+def coarsest(known: Prior) -> CnnNetwork:
+    """Symbols in the largest unit that there is, k = 1: one of 1 or −1 in each matrix."""
+    shape = _shape(known, 15, 11, 2)
+    wanted: dict[str, Ints | Told] = {}
+    for name, size in shape.matrices.items():
+        symbols, known_ = np.zeros(size, np.int32), shape.known(name)
+        row = int(row_sums(shape, name, known_).reshape(size[0], -1).max(axis=1).argmin())
+        place = row, int(np.abs(known_[row]).argmax())
+        symbols[place] = -1 if known_[place] > 0 else 1
+        wanted[name] = symbols, coding_of(symbols, 1)
+    return forged(shape, wanted, drawing(np.random.default_rng(16), 4), _reaches(shape, 12))
+
+
 def _file(make: Callable[[], CnnNetwork]) -> Callable[[], bytes]:
     return lambda: bitstream_of(make())
 
 
 LAYERS, SMALL_LAYERS = {"synthesis0": 64, "synthesis1": 40}, {"synthesis0": 8, "synthesis1": 8}
 RESIDUALS, SMALL_RESIDUALS = {"residual0": 40, "residual1": 40}, {"residual0": 9, "residual1": 9}
+
+
+def _edge(known: Callable[[], Prior], sign: int, more: int) -> Callable[[], bytes]:
+    return lambda: bitstream_of(edge_of_stack(known(), sign, more))
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     "cnn_context_of_large_weights": _file(lambda: context(21, (900, 700, 20, 60), 7, colour_prior(), 3)),
     "cnn_context_of_small_weights": _file(lambda: context(22, (60, 60, 18, 24), 5, grey_prior(), 2)),
@@ -143,14 +207,26 @@ FILES: dict[str, Callable[[], bytes]] = {
     "cnn_latents_to_2047": _file(lambda: growing_latents(1)),
     "cnn_latents_to_minus_2047": _file(lambda: growing_latents(-1)),
     "cnn_ties_of_laws": _file(ties_of_laws),
-    "cnn_stack_clipped_above": _file(lambda: stack(25, 200, 11, colour_prior(), lean=1, gain=6)),
-    "cnn_stack_clipped_below": _file(lambda: stack(31, 200, 11, grey_prior(), lean=-1, gain=18)),
-    "cnn_small_stack": _file(lambda: stack(26, 20, 6, grey_prior(), gain=13)),
+    "cnn_stack_clipped_above": _file(lambda: stack(25, (200, 200), 11, colour_prior(), lean=1, gain=6)),
+    "cnn_stack_clipped_below": _file(lambda: stack(31, (200, 200), 11, grey_prior(), lean=-1, gain=18)),
+    "cnn_filters_clipped_above": _file(lambda: stack(32, (200, 4), 11, grey_prior(), lean=1, gain=9)),
+    "cnn_filters_clipped_below": _file(lambda: stack(33, (200, 4), 11, colour_prior(), lean=-1, gain=15)),
+    **{
+        f"cnn_edge_of_stack_{name}": _edge(known, sign, more)
+        for name, known, sign, more in (
+            ("above_and_more", colour_prior, 1, 1),
+            ("above_and_less", colour_prior, 1, -1),
+            ("below_and_more", colour_prior, -1, 1),
+            ("below_and_less", colour_prior, -1, -1),
+        )
+    },
+    "cnn_small_stack": _file(lambda: stack(26, (20, 20), 6, grey_prior(), gain=13)),
     "cnn_clipped_layers": _file(lambda: samples(27, LAYERS, 8, colour_prior(), gain=1, more=1)),
     "cnn_clipped_residuals": _file(lambda: samples(28, RESIDUALS, 6, colour_prior(), gain=11)),
     "cnn_small_layers": _file(lambda: samples(29, SMALL_LAYERS, 9, grey_prior(), gain=23)),
     "cnn_small_residuals": _file(lambda: samples(30, SMALL_RESIDUALS, 6, grey_prior(), more=1, gain=2)),
     "cnn_halves": _file(lambda: halves(colour_prior(), more=1)),
+    "cnn_coarsest_units": _file(lambda: coarsest(grey_prior())),
     "cnn_at_the_limits": _file(lambda: at_the_limits(colour_prior(), 4)),
     "cnn_at_the_limits_of_grey": _file(lambda: at_the_limits(grey_prior(), 7, more=1, gain=24)),
 }

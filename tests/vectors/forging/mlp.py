@@ -121,6 +121,21 @@ def one_sided() -> MlpNetwork:
     return network(shape, (23, 16), tensors, steps, codings)
 
 
+def next_to_zero() -> MlpNetwork:
+    """Matrices whose symbols begin at 1, or end at −1: zero is just outside (6.2)."""
+    rng, shape = np.random.default_rng(15), mlp(2, 14, 2, 3, 3)
+    first, second_, out = (
+        rng.integers(1, 300, (14, 12)),
+        -rng.integers(1, 90, (14, 14)),
+        rng.integers(-1, 2, (2, 14)),
+    )
+    phases = [np.cumsum(rng.integers(0, 4, 14)) for _ in range(2)]
+    codings = [Geometric(38, 1, 299), Increments(15, 3), Geometric(31, -89, -1), Increments(15, 3)]
+    steps = [_step(8, -10), 13, _step(8, -8), 13, _step(8, -3), _step(8, -2)]
+    tensors = [first, phases[0], second_, phases[1], out, [2, 1]]
+    return network(shape, (12, 15), tensors, steps, [*codings, Geometric(5, -1, 1), Uniform(0, 3)])
+
+
 def all_small_scales() -> MlpNetwork:
     """Sixteen layers, each with phases of another scale."""
     rng, shape = np.random.default_rng(14), mlp(2, 3, 16, 1, 2)
@@ -161,25 +176,58 @@ def _drawn(seed: int) -> tuple[int, int, list[int]]:
     return mean, high, rng.integers(0, high + 1, 30).tolist()
 
 
-def _leaves_32_bits(mean: int, high: int, increments: list[int]) -> bool:
-    """Whether a `range` is 2^32 when one of two equal halves is coded after these increments."""
+def _ends_at_32_bits(mean: int, high: int, increments: list[int]) -> bool:
+    """Whether `range` is 2^32 in the end, after these increments and four of two equal halves."""
     boundaries, span = second._boundaries(second._masses(mean, 0, high)), 2**64 - 1
-    widths = [boundaries[n + 1] - boundaries[n] for n in increments] + [2**23] * 4
-    for width in widths:
-        span = span // 2**24 * width
-        if span == 2**32 and width == 2**23:
-            return True
-        span = span << 32 if span < 2**32 else span
-    return False
+    for width in [boundaries[n + 1] - boundaries[n] for n in increments] + [2**23] * 4:
+        span = (span << 32 if span < 2**32 else span) // 2**24 * width
+    return span == 2**32
+
+
+def _phases_alone(increments: list[int], mean: int, high: int, channels: int, coded: bool) -> MlpNetwork:
+    """A network of whose payload phases are all, or all but an offset of 0 or 1 for each channel."""
+    n = len(increments)
+    shape, first, out = mlp(channels, n, 1, 1, 1), np.full((n, 4), 2), np.full((channels, n), 1)
+    last = Uniform(0, 1) if coded else Uniform(1, 1)
+    codings = [Geometric(0, 2, 2), Increments(mean, high), Geometric(0, 1, 1), last]
+    steps = [_step(8, -4), 11, _step(9, -5), _step(8, -2)]
+    return network(shape, (9, 8), [first, np.cumsum(increments), out, [1] * channels], steps, codings)
 
 
 def range_of_32_bits() -> MlpNetwork:
-    """Increments after which two offsets leave a `range` of exactly 2^32, which step 4 of 6.1 lets be."""
-    mean, high, increments = next(found for n in itertools.count() if _leaves_32_bits(*(found := _drawn(n))))
-    shape, first, out = mlp(4, 30, 1, 1, 1), np.full((30, 4), 2), np.full((4, 30), 1)
-    codings = [Geometric(0, 2, 2), Increments(mean, high), Geometric(0, 1, 1), Uniform(0, 1)]
-    steps = [_step(8, -4), 11, _step(9, -5), _step(8, -2)]
-    return network(shape, (9, 8), [first, np.cumsum(increments), out, [1, 1, 1, 1]], steps, codings)
+    """A `range` of exactly 2^32 in the end, which step 4 of 6.1 leaves; so the payload has no word more."""
+    mean, high, increments = next(found for n in itertools.count() if _ends_at_32_bits(*(found := _drawn(n))))
+    return _phases_alone(increments, mean, high, 4, True)
+
+
+def carry(two_words: bool) -> MlpNetwork:
+    """Increments after which `lower` is within 2^32 of 2^64, so that last is 0 (6.5), with two words or one.
+
+    They are what a payload that is all ones but for its first word means.
+    """
+    mean, high, table = 20, 12, second._boundaries(second._masses(20, 0, 12))
+    for first in itertools.count(1):
+        coder = second._RangeDecoder((first * 858993).to_bytes(4, "little") + b"\xff" * 32)
+        increments = list[int]()
+        while len(increments) < 40:
+            increments.append(coder.symbol(table))
+            wraps = (coder.lower + coder.range) % 2**64 < 2**32
+            if coder.lower > 2**64 - 2**32 and wraps == two_words and coder.n_steps:
+                return _phases_alone(increments, mean, high, 1, False)
+    raise AssertionError("there is no such payload")
+
+
+def ends() -> MlpNetwork:
+    """The largest and the smallest symbols that there may be, alone and beside all others."""
+    first, out = np.array([[2047, -2047, 3, 0]]), np.array([[-2047]] * 3)
+    codings = [
+        Geometric(55, -2047, 2047),
+        Increments(52, 2047),
+        Geometric(0, -2047, -2047),
+        Uniform(2047, 2047),
+    ]
+    steps = [_step(9, -12), 2047, _step(8, -10), _step(8, -11)]
+    return network(mlp(3, 1, 1, 1, 1), (12, 9), [first, [2047], out, [2047] * 3], steps, codings)
 
 
 def _with(metadata: Metadata) -> bytes:
@@ -201,6 +249,12 @@ FILES: dict[str, Callable[[], bytes]] = {
     "mlp_widest": lambda: bitstream_of(widest(False)),
     "mlp_highest": lambda: bitstream_of(widest(True)),
     "mlp_range_of_32_bits": lambda: bitstream_of(range_of_32_bits()),
+    "mlp_carry_and_one_word": lambda: bitstream_of(carry(False)),
+    "mlp_carry_and_two_words": lambda: bitstream_of(carry(True)),
+    "mlp_next_to_zero": lambda: bitstream_of(next_to_zero()),
+    "mlp_ends": lambda: bitstream_of(ends()),
+    "largest_metadata": lambda: _with(Metadata(icc_profile=bytes(1 << 24), exif=bytes(1 << 24))),
+    "exif_of_one_byte": lambda: _with(Metadata(exif=b"I")),
     "icc_alone": lambda: _with(Metadata(icc_profile=bytes(range(256)))),
     "exif_alone": lambda: _with(Metadata(exif=b"II*\0" + bytes(200))),
 }

@@ -13,9 +13,17 @@ from functools import cache
 import numpy as np
 
 from inr.bitstream import signed_varint, varint
+from inr.cnn.grids import grids_of
+from inr.cnn.levels import level_laws
+from inr.cnn.network import MatrixCoding, context_model, write_side_information
 from inr.cnn.prior import priors
-from tests.inr.networks import pyramid
+from inr.coding.coder import PayloadWriter, table
+from inr.coding.pmf import counts_of
+from inr.coding.tensors import Geometric, Increments, Uniform
+from tests import reference_decoder as second
+from tests.inr.networks import adding_nothing, bitstream_of, mlp, pyramid
 from tests.vectors.forging import sums
+from tests.vectors.forging.mlp import network
 from tests.vectors.forging.raw import (
     MATRIX,
     OFFSET,
@@ -68,6 +76,9 @@ def _frames() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     yield "length_0", INVALID, "length", lambda: sums_crc(_length_of(0, whole))
     yield "one_byte_too_few", "Truncated", "file too short", lambda: whole[:-1]
     yield "one_byte_too_many", "TrailingData", "file too long", lambda: whole + b"\0"
+    more, less = (sums_crc(_length_of(len(whole) + n, whole)) for n in (1, -1))
+    yield "length_of_one_more", "Truncated", "file too short", lambda: more
+    yield "length_of_one_less", "TrailingData", "file too long", lambda: less
     yield "crc", "ChecksumMismatch", "crc", lambda: _changed(whole, len(whole) - 1, whole[-1] ^ 1)
     yield "crc_of_other_bytes", "ChecksumMismatch", "crc", lambda: _changed(whole, 12, 3)
 
@@ -80,6 +91,7 @@ def sums_crc(data: bytes) -> bytes:
 def _headers() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     for family in (0, 3):
         yield f"family_{family}", INVALID, "family", lambda family=family: mlp_file(family=family)
+        yield f"family_{family}_as_cnn", INVALID, "family", lambda family=family: cnn_file(family=family)
     for channels in (0, 5):
         yield (
             f"channels_{channels}",
@@ -109,13 +121,13 @@ def _headers() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
         lambda: mlp_file(sections=long_length),
     )
     for n in (1, 2, 3):
-        made = {"payload": offsets_payload([3], 200) + bytes(n)}
-        yield (
-            f"payload_of_words_and_{n}_bytes",
-            INVALID,
-            "payload of whole words",
-            lambda made=made: mlp_file(**made),
-        )
+        yield f"payload_of_words_and_{n}_bytes", INVALID, "payload of whole words", lambda n=n: _cut(n)
+
+
+def _cut(n: int) -> bytes:
+    """A payload that ends in a word 0, of which n bytes are there."""
+    symbols, size = _ends()[1]
+    return with_offsets(symbols, size, offsets_payload(symbols, size)[:-4] + bytes(n))
 
 
 def _metadata() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
@@ -149,7 +161,10 @@ def _mlp_fields() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
 
     yield shape("neurons_0", "neurons", varint(0) + ONE_NEURON[1:])
     yield shape("neurons_513", "neurons", varint(513) + ONE_NEURON[1:])
-    for field, name, values in ((1, "depth", (0, 17)), (2, "frequencies", (0, 33)), (3, "spacing", (0, 5))):
+    layers = (MATRIX + PHASE) * 17 + MATRIX + OFFSET
+    yield "mlp_depth_17", INVALID, "depth", lambda: mlp_file(_changed(ONE_NEURON, 1, 17), layers)
+    yield "mlp_depth_0", INVALID, "depth", lambda: mlp_file(_changed(ONE_NEURON, 1, 0), MATRIX + OFFSET)
+    for field, name, values in ((2, "frequencies", (0, 33)), (3, "spacing", (0, 5))):
         for value in values:
             yield shape(f"{name}_{value}", name, _changed(ONE_NEURON, field, value))
     yield shape("highest_frequency_49", "highest frequency", varint(1) + bytes([1, 26, 2]))
@@ -171,11 +186,33 @@ def _mlp_fields() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
         yield side(f"offset_low_{low}", "low", MATRIX, PHASE, MATRIX, OFFSET[:1] + fields)
     beyond = signed_varint(2**32) + varint(0)
     yield side("low_beyond_32_bits", "low", MATRIX[:2] + beyond, PHASE, rest)
-    for low, wide in ((0, 2048), (2047, 1), (-2047, 4095)):
-        fields, name = signed_varint(low) + varint(wide), f"low_{low}_range_{wide}"
-        yield side(f"matrix_{name}", "range", MATRIX[:2] + fields, PHASE, rest)
-        yield side(f"offset_{name}", "range", MATRIX, PHASE, MATRIX, OFFSET[:1] + fields)
-    yield side("phase_range_2048", "range", MATRIX, PHASE[:2] + varint(2048), rest)
+    for low, high in ((0, 2048), (2047, 2048), (-2047, 2048)):
+        matrix, offset, name = Geometric(40, low, high), Uniform(low, high), f"low_{low}_range_{high - low}"
+        yield (
+            f"mlp_matrix_{name}",
+            INVALID,
+            "range",
+            lambda law=matrix: _coded(law, Increments(0, 0), NO_OFFSET),
+        )
+        yield (
+            f"mlp_offset_{name}",
+            INVALID,
+            "range",
+            lambda law=offset: _coded(NO_MATRIX, Increments(0, 0), law),
+        )
+    phases = Increments(40, 2048)
+    yield "mlp_phase_range_2048", INVALID, "range", lambda: _coded(NO_MATRIX, phases, NO_OFFSET)
+
+
+NO_MATRIX, NO_OFFSET = Geometric(0, 0, 0), Uniform(0, 0)
+
+
+def _coded(matrix: Geometric, phases: Increments, offset: Uniform) -> bytes:
+    """One neuron with these laws, coded whatever they are, and the largest symbols that they have."""
+    shape = mlp(1, 1, 1, 1, 1)
+    tensors = [[[matrix.high] * 4], [phases.high], [[0]], [offset.high]]
+    steps, codings = [40, 1, 40, 40], [matrix, phases, NO_MATRIX, offset]
+    return bitstream_of(network(shape, (3, 2), tensors, steps, codings))
 
 
 def _payloads() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
@@ -191,6 +228,8 @@ def _payloads() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     yield case("one_word_and_bits_too_many", "last words", coded + b"\1\0\0\0", *one)
     coded = offsets_payload(*two)
     yield case("last_zero_left_out", "number of words", coded[:-4], *two)
+    less = struct.pack("<I", struct.unpack("<I", coded[-8:-4])[0] - 1) + b"\xff" * 4
+    yield case("less_than_the_last_words", "last words", coded[:-8] + less, *two)
     yield case("last_word_not_zero", "last words", coded[:-4] + b"\1\0\0\0", *two)
 
 
@@ -222,16 +261,17 @@ def _cnn_fields() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     def side(name: str, rule: str, data: bytes) -> tuple[str, str, str, Callable[[], bytes]]:
         return f"cnn_{name}", INVALID, rule, lambda: cnn_file(tensors=data)
 
-    yield shape("pixels", "pixels", [1, known.number, 12], width=varint(8192), height=varint(4097))
+    for width, height in ((8192, 4097), (8283, 4051)):  # of the second the product is 2^25 + 1
+        size = {"width": varint(width), "height": varint(height)}
+        yield shape(f"pixels_{width}_{height}", "pixels", [1, known.number, 12], **size)
     yield shape("levels_0", "levels", [0, known.number, 12])
     yield shape("levels_10", "levels", [10, known.number, 12])
-    yield shape("prior_0", "prior", [1, 0, 12])
+    last = priors()[-1]
+    tensors = bytes(2 * n_matrices(last) + 1)
+    yield shape("prior_0", "prior", [1, 0, 12], channels=last.channels, tensors=tensors)
     yield shape("prior_that_is_not_there", "prior", [1, len(priors()) + 1, 12])
     yield shape("gain_25", "gain", [1, known.number, 25])
-    fewest = min(priors(), key=lambda each: each.n_levels)
-    if fewest.n_levels < 9:
-        levels = [fewest.n_levels + 1, fewest.number, 12]
-        yield shape("levels_of_the_prior", "levels of the prior", levels, channels=fewest.channels)
+    yield "cnn_levels_of_the_prior", INVALID, "levels of the prior", _a_level_more
     yield shape("channels_fewer", "channels of the prior", [1, known.number, 12], channels=2)
     yield shape("channels_two_more", "channels of the prior", [1, grey.number, 12], channels=3)
     yield shape("architecture_cut", "section too short", [1, known.number])
@@ -240,18 +280,40 @@ def _cnn_fields() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     yield side("tensors_cut", "section too short", sides)
     yield side("tensors_followed", "bytes after the tensors", sides + bytes(2))
     for place, name in enumerate(pyramid(known.number, 3, 2, 1).matrices):
-        largest = pyramid(known.number, 3, 2, 1).exponent(name)
-        yield side(f"{name}_exponent", "exponent", _changed(sides, 2 * place, largest + 1) + varint(0))
+        yield f"cnn_{name}_exponent", INVALID, "exponent", lambda place=place: _fine(place)
     yield side("mean_56", "mean", _changed(_changed(sides, 0, 1), 1, 56) + varint(0))
     yield side("mean_without_symbols", "mean without symbols", _changed(sides, 1, 1) + varint(0))
-    yield side("reach_1024", "reach", sides + varint(1024))
-    yield "cnn_reach_1024_of_the_second", INVALID, "reach", lambda: _two_levels(varint(0) + varint(1024))
-    yield "cnn_reach_1024_of_the_first", INVALID, "reach", lambda: _two_levels(varint(1024) + varint(0))
+    for place, name in enumerate(("first", "second")):
+        yield f"cnn_reach_1024_of_the_{name}", INVALID, "reach", lambda place=place: _far(place)
 
 
-def _two_levels(reaches: bytes) -> bytes:
-    known = colour_prior()
-    return cnn_file(bytes([2, known.number, 12]), bytes(2 * n_matrices(known, 2)) + reaches)
+def _a_level_more() -> bytes:
+    """A file with a level more than its prior has, the one that has the fewest."""
+    known = min(priors(), key=lambda each: each.n_levels)
+    grids = grids_of(known.n_levels + 1)
+    tensors = bytes(2 * n_matrices(known, known.n_levels) + len(grids))
+    return cnn_file(bytes([known.n_levels + 1, known.number, 12]), tensors, channels=known.channels)
+
+
+def _fine(place: int) -> bytes:
+    """A file in which a matrix has symbols, all of them 0, with an exponent too large."""
+    shape = pyramid(colour_prior().number, 3, 2, 1)
+    names, codings, writer = list(shape.matrices), [MatrixCoding(0, 0)] * len(shape.matrices), PayloadWriter()
+    codings[place] = MatrixCoding(shape.exponent(names[place]) + 1, 0)
+    codings[place].law.write(writer, np.zeros(shape.matrices[names[place]], np.int32))
+    return cnn_file(tensors=write_side_information(codings, [0]), payload=writer.to_bytes())
+
+
+def _far(place: int) -> bytes:
+    """A file of two levels of one latent each, both as expected, one of them coded with a reach of 1024."""
+    shape, writer = pyramid(colour_prior().number, 1, 1, 2), PayloadWriter()
+    whole = adding_nothing(shape)
+    laws, _ = level_laws(context_model(shape, whole.weights), place, whole.levels)
+    masses = second._laplace_masses(int(laws[0]) >> 4, int(laws[0]) & 15, 1024)
+    writer.all(np.array([1024], np.int32), table(counts_of(np.array(masses))))
+    tensors = write_side_information(whole.codings, [1024 * (n == place) for n in range(2)])
+    size = {"width": varint(1), "height": varint(1)}
+    return cnn_file(shape.to_bytes(), tensors, payload=writer.to_bytes(), **size)
 
 
 def _sums() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
