@@ -4,7 +4,7 @@ import pytest
 
 from tests.vectors.faults.making import SECTIONS, Fault, faults
 from tests.vectors.faults.unseen import reasons
-from tests.vectors.mutants import Check, Memory, caught_by, checks
+from tests.vectors.mutants import ROOT, Check, Memory, caught_by, checks
 
 EVERY = faults()
 SEEN = [fault for fault in EVERY if fault.name not in reasons()]
@@ -18,8 +18,6 @@ def asked() -> list[Check]:
 
 @pytest.fixture(scope="module")
 def memory() -> Memory:
-    from tests.vectors.mutants import ROOT
-
     return Memory(ROOT)
 
 

@@ -46,7 +46,6 @@ BY_HAND: tuple[tuple[str, str, str], ...] = (
         "z = _fused(sums, f32(255 * steps[-2] * 2.0 ** -bits[-1]), (255 * symbols[-1] * steps[-1]).astype(f32))",
     ),
     ("7.4", "z = sums.astype(f32) * f32(255", "z = sums.astype(np.float64) * f32(255"),
-    ("1", "_must(len(data) <= length", "data = data[:length]\n    _must(len(data) <= length"),
     ("6.1", '"little") for i', '"big") for i'),
     ("7.2", "np.tile(x, (h, 1)), np.repeat(y, w, axis=0)", "np.repeat(y, w, axis=0), np.tile(x, (h, 1))"),
     ("7.2", "np.tile(x, (h, 1)), np.repeat(y, w, axis=0)", "np.repeat(x, h, axis=0), np.tile(y, (w, 1))"),

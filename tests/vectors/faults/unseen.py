@@ -1,4 +1,4 @@
-"""Faults that no file can show, each with the reason: see unseen.json, in which they stand by their reasons."""
+"""Faults that no file can show: unseen.json has them by their reasons."""
 
 import json
 from functools import cache

@@ -125,7 +125,7 @@ def edge_of_stack(known: Prior, sign: int, more: int) -> CnnNetwork:
     Of four levels the third is clipped by its filter and the coarsest by its first doubling; two more
     doublings bring both to where they are seen.
     """
-    shape, edge = _shape(known, 29, 25, 4, gain=24), sign * ((1 << 19) - 1)
+    shape, edge = _shape(known, 17, 13, 4, gain=24), sign * ((1 << 19) - 1)
     k, one = shape.exponent("upsampling"), 1 << shape.exponent("synthesis0")
     factors = next(
         pair
@@ -165,6 +165,33 @@ def halves(known: Prior, **fields: int) -> CnnNetwork:
     first[-shape.channels :, 0] = (1 << k) >> 4
     rng = np.random.default_rng(12)
     return forged(shape, wanted, drawing(rng, 6, 2), [80])
+
+
+def ties_of_residuals(known: Prior) -> CnnNetwork:
+    """A residual layer of weights that are halves; the next one makes large enough what it rounds."""
+    shape = _shape(known, 19, 16, 1)
+    one, unit = (1 << shape.exponent(f"residual{n}") for n in (0, 1))
+    wanted: dict[str, Ints | Told] = {
+        name: np.zeros(size, np.int64) for name, size in shape.matrices.items() if name in SYNTHESIS
+    }
+    known_ = shape.known("residual0").astype(np.int64)
+    nearest = (known_ + one // 4) // (one // 2) * (one // 2)
+    halves_of = np.where(abs(known_) > 2047, nearest, 0)  # near enough for symbols of the finest unit
+    wanted["residual0"] = halves_of
+    k, k1 = shape.exponent("synthesis0"), shape.exponent("synthesis1")
+    wanted["synthesis0"][0] = [(1 << k) // 11, 1 << k]  # a neuron that brings odd values to all channels
+    for channel in range(shape.channels):
+        wanted["synthesis1"][channel, 0] = (1 << k1) // 13 + channel
+        centre, sign = 9 * channel + 4, -((-1) ** channel)
+        halves_of[channel, centre] = min(
+            (sign * one // 2, -sign * one // 2), key=lambda half: abs(half - known_[channel, centre]) > 2047
+        )
+        base = 1200 if halves_of[channel, centre] < 0 else 180  # so that both come to where samples are
+        wanted["synthesis0"][channel - shape.channels, -1] = base << k >> 12
+        much = min(7 * unit, 28_000)
+        wanted["residual1"][channel, 9 * channel + 4] = much
+        wanted["residual1"][channel, -1] = -min(4000, much * 2 // 13)
+    return forged(shape, wanted, drawing(np.random.default_rng(17), 3), [9])
 
 
 def at_the_limits(known: Prior, n_levels: int, **fields: int) -> CnnNetwork:
@@ -226,6 +253,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "cnn_small_layers": _file(lambda: samples(29, SMALL_LAYERS, 9, grey_prior(), gain=23)),
     "cnn_small_residuals": _file(lambda: samples(30, SMALL_RESIDUALS, 6, grey_prior(), more=1, gain=2)),
     "cnn_halves": _file(lambda: halves(colour_prior(), more=1)),
+    "cnn_ties_of_residuals": _file(lambda: ties_of_residuals(colour_prior())),
     "cnn_coarsest_units": _file(lambda: coarsest(grey_prior())),
     "cnn_at_the_limits": _file(lambda: at_the_limits(colour_prior(), 4)),
     "cnn_at_the_limits_of_grey": _file(lambda: at_the_limits(grey_prior(), 7, more=1, gain=24)),

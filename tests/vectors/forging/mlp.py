@@ -121,16 +121,29 @@ def one_sided() -> MlpNetwork:
     return network(shape, (23, 16), tensors, steps, codings)
 
 
+def _telling(t: int, low: int, high: int) -> Ints:
+    """Symbols whose boundaries would be others if zero were among them (z of 6.2)."""
+    nearest = low if low > 0 else -high
+    whole = second._masses(t, min(low, 0), max(high, 0))  # from zero on, or up to it
+    masses = whole[nearest:] if low > 0 else whole[: len(whole) - nearest]
+    right, wrong = (second._boundaries(each) for each in (second._masses(t, low, high), masses))
+    return np.array([low + j for j in range(high - low + 1) if right[j : j + 2] != wrong[j : j + 2]])
+
+
 def next_to_zero() -> MlpNetwork:
     """Matrices whose symbols begin at 1, or end at −1: zero is just outside (6.2)."""
-    rng, shape = np.random.default_rng(15), mlp(2, 14, 2, 3, 3)
+    rng, shape = np.random.default_rng(15), mlp(2, 14, 2, 4, 3)
     first, second_, out = (
-        rng.integers(1, 300, (14, 12)),
-        -rng.integers(1, 90, (14, 14)),
+        rng.integers(1, 60, (14, 16)),
+        -rng.integers(1, 60, (14, 14)),
         rng.integers(-1, 2, (2, 14)),
     )
+    for matrix, low, high in ((first, 1, 300), (second_, -300, -1)):
+        matrix[0] = np.resize(
+            _telling(32, low, high), matrix.shape[1]
+        )  # of the scale of the mean: the first block
     phases = [np.cumsum(rng.integers(0, 4, 14)) for _ in range(2)]
-    codings = [Geometric(38, 1, 299), Increments(15, 3), Geometric(31, -89, -1), Increments(15, 3)]
+    codings = [Geometric(32, 1, 300), Increments(15, 3), Geometric(32, -300, -1), Increments(15, 3)]
     steps = [_step(8, -10), 13, _step(8, -8), 13, _step(8, -3), _step(8, -2)]
     tensors = [first, phases[0], second_, phases[1], out, [2, 1]]
     return network(shape, (12, 15), tensors, steps, [*codings, Geometric(5, -1, 1), Uniform(0, 3)])
