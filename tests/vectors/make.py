@@ -112,6 +112,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     **forged_mlp.FILES,
     **forged_cnn.FILES,
 }
+COUNTED = [name for name in FILES if name not in MADE_UP or name == "cnn_flat"]  # all others take long
 
 
 def _digest(part: bytes | None) -> str | None:
@@ -134,7 +135,7 @@ def entry(bitstream: bytes) -> dict[str, Any]:
 def missing_events() -> list[str]:
     """Events that the files do not reach."""
     counting = Counting()
-    for name in FILES:
+    for name in COUNTED:
         counting.decoder["decode"]((HERE / f"{name}.inr").read_bytes())
     return sorted(event for event in expected() if not counting.events[event])
 
