@@ -142,18 +142,28 @@ class Counting:
         return self._plain["_masses"](t, low, high)
 
     def _sines(self, sums: Any, scale: Any, beta: Any, c: Any) -> Any:
+        right = self._plain["_sines"](sums, scale, beta, c)
         z = sums * scale + beta
-        self.note("fused z", self._fused(sums, scale, beta) != z)
-        self.note("tie of z", abs(z - np.trunc(z)) == 0.5)
-        v = (z - np.rint(z)) ** 2
-        y = v * c[3] + c[2]
-        self.note("fused y with c2", self._fused(v, c[3], c[2]) != y)
-        for name, more in (("c1", c[1]), ("c0", c[0])):
-            self.note(f"fused y with {name}", self._fused(y, v, more) != y * v + more)
-            y = y * v + more
-        y = y * (z - np.rint(z))
+        r = z - np.rint(z)
+        self.note("tie of z", abs(r) == 0.5)
+        for name in ("z", "y with c2", "y with c1", "y with c0"):
+            self.note(f"fused {name}", np.rint(self._sine(sums, scale, beta, c, name)) != right)
+        y = self._sine(sums, scale, beta, c, "")
         self.note("tie of y", abs(y - np.trunc(y)) == 0.5)
-        return self._plain["_sines"](sums, scale, beta, c)
+        return right
+
+    def _sine(self, sums: Any, scale: Any, beta: Any, c: Any, fused: str) -> Any:
+        """A layer's sines before they are rounded to integers, with one addition fused."""
+
+        def add(name: str, a: Any, b: Any, more: Any) -> Any:
+            return self._fused(a, b, more) if name == fused else a * b + more
+
+        z = add("z", sums, scale, beta)
+        r = z - np.rint(z)
+        y = c[3]
+        for name, more in (("y with c2", c[2]), ("y with c1", c[1]), ("y with c0", c[0])):
+            y = add(name, r * r, y, more)
+        return y * r
 
     def _mlp_pixels(self, symbols: Any, steps: Any, w: int, h: int, *rest: Any) -> Any:
         self.note("width 65535", w == 65535)

@@ -33,7 +33,7 @@ from tests.vectors.faults.making import Fault, faults
 from tests.vectors.faults.unseen import MISSED, reasons
 
 ROOT = Path(__file__).parents[2]
-MOST_SECONDS, MOST_TIMES = 2.0, 10  # what a file may take, and how much longer than without a fault besides
+MOST_SECONDS, MOST_TIMES = 3.0, 10  # what a file may take, and how much longer than without a fault besides
 MOST_BYTES = 6 << 30
 Decoder = dict[str, Any]  # the names of a module
 
@@ -81,13 +81,13 @@ def _limited(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def decoder_of(source: str, root: Path, shared: Mapping[str, Any] = {}) -> Decoder:
@@ -216,14 +216,21 @@ def run(root: Path, every: Sequence[Fault]) -> dict[str, str | None]:
     return found
 
 
+ABOUT = (
+    "Each fault is one changed expression or statement of `tests/reference_decoder.py`: an edge or a",
+    "bound off by one, a comparison that takes or leaves its edge, another sign, a term, clip or check",
+    "left out, a rounding in another way, two operations fused, an order changed. What makes them is in",
+    "`tests/vectors/faults/`.",
+    "Before are the vectors of the other checkout, with symbols and pixels only; now are those of this",
+    "one, with metadata, the folder `refused/` and the digests of tables.",
+)
+
+
 @dataclass(frozen=True)
 class Result:
-    """By fault: its section, what caught it before and now, and the reason why nothing can."""
+    """By fault: its section, and what caught it before and now."""
 
-    sections: Mapping[str, str]
-    before: Mapping[str, str | None]
-    after: Mapping[str, str | None]
-    reasons: Mapping[str, str]
+    faults: Mapping[str, tuple[str, str | None, str | None]]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -237,44 +244,34 @@ def measure(arguments: argparse.Namespace) -> Result:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     every = faults()[:: arguments.every]
     before = run(arguments.against.absolute(), every) if arguments.against else {}
-    return Result({fault.name: fault.section for fault in every}, before, run(ROOT, every), reasons())
+    after = run(ROOT, every)
+    return Result({each.name: (each.section, before.get(each.name), after[each.name]) for each in every})
 
 
 def page(result: Result, _: argparse.Namespace) -> list[str]:
     """What came of it, by section of FORMAT.md."""
-    missed = [name for name, check in result.after.items() if check is None]
-    kinds = Counter((check or "").partition("/")[0] for check in result.after.values())
+    found, why = result.faults, reasons()
+    missed = [name for name, (*_, check) in found.items() if check is None]
+    kinds = Counter((check or "").partition("/")[0] for *_, check in found.values())
     n_vectors = sum(n for kind, n in kinds.items() if kind not in ("", "import", "refused", "tables"))
-    lines = ["# Faults of a decoder that the vectors find", "", *_about(result), ""]
+    lines = ["# Faults of a decoder that the vectors find", "", *ABOUT, ""]
     lines.append(
         f"Now {n_vectors} faults are caught by a vector, {kinds['refused']} by a file of `refused/`, "
         f"{kinds['tables']} by a table's digest, and {kinds['import']} are no decoder at all."
     )
     rows = []
-    for section in (*dict.fromkeys(result.sections.values()), None):
-        names = [name for name, its_section in result.sections.items() if section in (its_section, None)]
-        caught = [sum(each.get(name) is not None for name in names) for each in (result.before, result.after)]
-        unseen = sum(name in result.reasons for name in names if name in missed)
-        rows.append(
-            [section or "all", *map(str, (len(names), *caught, unseen, len(names) - caught[1] - unseen))]
-        )
+    for section in (*dict.fromkeys(section for section, *_ in found.values()), None):
+        some = {name: checks for name, (its, *checks) in found.items() if section in (its, None)}
+        caught = [sum(checks[n] is not None for checks in some.values()) for n in (0, 1)]
+        unseen = sum(name in why for name in some if name in missed)
+        counts = (len(some), *caught, unseen, len(some) - caught[1] - unseen)
+        rows.append([section or "all", *map(str, counts)])
     lines += table(["section", "faults", "caught before", "caught now", "cannot be seen", "missed"], rows)
     lines += ["", "## Not caught, and why"]
-    for reason in dict.fromkeys([*result.reasons.values(), MISSED]):
-        names = [name for name in missed if result.reasons.get(name, MISSED) == reason]
+    for reason in dict.fromkeys([*why.values(), MISSED]):
+        names = [name for name in missed if why.get(name, MISSED) == reason]
         lines += ["", f"{reason}:", "", *(f"- `{name}`" for name in names)] if names else []
     return lines
-
-
-def _about(result: Result) -> list[str]:
-    return [
-        "Each fault is one changed expression or statement of `tests/reference_decoder.py`: an edge or a",
-        "bound off by one, a comparison that takes or leaves its edge, another sign, a term, clip or check",
-        "left out, a rounding in another way, two operations fused, an order changed. What makes them is in",
-        "`tests/vectors/faults/`.",
-        "Before are the vectors of the other checkout, with symbols and pixels only; now are those of this",
-        "one, with metadata, the folder `refused/` and the digests of tables.",
-    ]
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -24,7 +24,7 @@ SECTIONS = {
     **{"_boundaries": "6.2", "_masses": "6.2", "_matrix": "6.3", "_phases": "6", "_offsets": "6.2"},
     **{"_check_frame": "1", "decode": "1", "_metadata": "3", "_mlp": "4", "_mlp_fields": "5"},
     **{"_amplitude_bits": "7.1", "_features": "7.2", "_sines": "7.3", "_mlp_pixels": "7.3 and 7.4"},
-    **{"_shift": "shift", "_clip": "clip", "_grids": "8", "_cnn": "8 to 10", "_matrix_fields": "9"},
+    **{"_shift": "shift", "_grids": "8", "_cnn": "8 to 10", "_matrix_fields": "9"},
     **{"_prior": "9.1", "_kept": "9.1", "_check_sums": "9.2", "_grid": "10.1 and 10.2", "_law": "10.2"},
     **{"_falling": "10.3", "_laplace_masses": "10.3", "_filtered": "11.1", "_doubled": "11.2"},
     **{"_stack": "11.1 and 11.2", "_two_layers": "11.3", "_layer": "11.3 and 11.4", "_residual": "11.4"},

@@ -252,7 +252,7 @@ def _with(metadata: Metadata) -> bytes:
 
 FILES: dict[str, Callable[[], bytes]] = {
     "mlp_single_operations": lambda: bitstream_of(single_operations(1, (40, 33))),
-    "mlp_single_operations_again": lambda: bitstream_of(single_operations(2, (33, 40), 6, 8)),
+    "mlp_single_operations_again": lambda: bitstream_of(single_operations(2, (96, 110), 6, 8)),
     "mlp_ties_of_turns": lambda: bitstream_of(ties_of_turns()),
     "mlp_ties_of_samples": lambda: bitstream_of(ties_of_samples()),
     "mlp_large_phases": lambda: bitstream_of(large_phases()),
