@@ -22,6 +22,8 @@ OTHER_TORCH ?=
 # Another checkout, which bench-decode, structure and mutants put beside this one.
 AGAINST ?=
 DECODE_FLAGS ?=
+PICTURES_FLAGS ?=
+PRIOR_FLAGS ?=
 # Of the images of bench-pipeline; Dask starts processes, which is to be seen beside fits of a usual length.
 SIDE ?= 96
 DASK_SIDE ?= 192
@@ -34,7 +36,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode structure vectors mutants browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures priors structure vectors mutants browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -59,6 +61,8 @@ help:
 	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
 	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
+	@echo 'make bench-pictures  what is no photograph, against AVIF and lossless WebP'
+	@echo 'make priors          photographs from packages, crops, and inr/cnn/priors.json from them: a new format'
 	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make vectors         golden files anew that need no fit, and files that are to be refused, e.g. after new priors'
@@ -181,6 +185,14 @@ bench-portable: $(STAMP)
 bench-decode: $(STAMP)
 	$(BIN)/python -m benchmarks.decode_process $(addprefix --against ,$(AGAINST)) \
 	  --out benchmarks/results/decode_process $(DECODE_FLAGS)
+
+bench-pictures: $(STAMP)
+	$(BIN)/python -m benchmarks.pictures --out benchmarks/results/pictures $(PICTURES_FLAGS)
+
+priors: $(STAMP)
+	$(BIN)/python -m benchmarks.photographs fetch build/photographs
+	$(BIN)/python -m benchmarks.photographs cut build/photographs build/crops
+	$(BIN)/python -m benchmarks.prior make build/crops --out inr/cnn/priors.json $(PRIOR_FLAGS)
 
 structure: $(STAMP)
 	$(BIN)/python -m benchmarks.structure $(addprefix --against ,$(AGAINST)) --out benchmarks/results/structure

@@ -7,6 +7,7 @@ anything is allocated for them, and each broken rule has its own error.
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from inr.errors import (
@@ -28,9 +29,10 @@ MAX_METADATA_BYTES = 1 << 24  # each of ICC profile and EXIF, uncompressed
 MAX_SYMBOL = 2047  # magnitude
 SECTIONS = ("architecture", "tensors", "metadata", "payload")
 
-_PREFIX = struct.Struct("<4sBBBI")  # magic, version, family, channels, total length
+_PREFIX = struct.Struct("<4sBBBBI")  # magic, version, family, channels, planes, total length
 _CRC = struct.Struct("<I")
 _MIN_BYTES = _PREFIX.size + 2 + len(SECTIONS) + _CRC.size
+_GREY = 1 << 4  # of the byte `planes`; bits 0 to 3 are the channels of one value
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,24 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class Planes:
+    """The channels of an image that its network does not code.
+
+    Attributes:
+        constants: Channel → the value that it has at every pixel.
+        is_grey: True if channels 1 and 2 repeat channel 0.
+    """
+
+    constants: Mapping[int, int] = field(default_factory=dict)
+    is_grey: bool = False
+
+    def coded(self, channels: int) -> tuple[int, ...]:
+        """The channels that the network codes, in order, of an image of `channels`; none: no network."""
+        repeated = (1, 2) if self.is_grey else ()
+        return tuple(n for n in range(channels) if n not in self.constants and n not in repeated)
+
+
+@dataclass(frozen=True)
 class Container:
     """A bitstream taken apart.
 
@@ -61,10 +81,11 @@ class Container:
         width: Pixels, 1 to 65535.
         height: Pixels, 1 to 65535.
         channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
-        architecture: The family's description of its network.
+        architecture: The family's description of its network; empty without a network, like the next two.
         tensors: Side information of the network's tensors.
         payload: The range coder's output, whole 32-bit words.
         metadata: ICC profile and EXIF.
+        planes: The channels that the network does not code.
         section_bytes: Name and size in the file of every part; the sizes sum to the file's.
     """
 
@@ -76,6 +97,7 @@ class Container:
     tensors: bytes
     payload: bytes
     metadata: Metadata = Metadata()
+    planes: Planes = Planes()
     section_bytes: dict[str, int] = field(default_factory=dict, compare=False)
 
 
@@ -187,6 +209,14 @@ def _unpack_metadata(data: bytes) -> Metadata:
     return Metadata(icc_profile=plain[:n_icc] or None, exif=plain[n_icc:] or None)
 
 
+def _check_planes(found: int, channels: int) -> None:
+    """Raise unless the byte `planes` may stand in a file of so many channels."""
+    if (found & 15) >> channels or found > _GREY | 15:
+        raise InvalidField(f"planes: expected bits of {channels} channels, found {found:#010b}")
+    if found & _GREY and (channels < 3 or found & 7):
+        raise InvalidField(f"planes: expected grey with three colours that vary, found {found:#010b}")
+
+
 def pack(container: Container) -> bytes:
     """Write a container.
 
@@ -195,16 +225,19 @@ def pack(container: Container) -> bytes:
     """
     metadata = _pack_metadata(container.metadata)
     family_id = next(number for number, name in FAMILIES.items() if name == container.family)
+    planes = container.planes
     body = varint(container.width) + varint(container.height)
+    body += bytes(value for _, value in sorted(planes.constants.items()))
     for section in (container.architecture, container.tensors, metadata, container.payload):
         body += varint(len(section)) + section
     n_bytes = _PREFIX.size + len(body) + _CRC.size
-    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, family_id, container.channels, n_bytes)
+    described = sum(1 << channel for channel in planes.constants) | _GREY * planes.is_grey
+    prefix = _PREFIX.pack(MAGIC, FORMAT_VERSION, family_id, container.channels, described, n_bytes)
     return prefix + body + _CRC.pack(zlib.crc32(prefix + body))
 
 
-def _check_frame(data: bytes) -> tuple[int, int]:
-    """Check magic, version, length and CRC-32; return the family id and the channel count."""
+def _check_frame(data: bytes) -> tuple[int, int, int]:
+    """Check magic, version, length and CRC-32; return the family id, the channel count and `planes`."""
     head = data[: len(MAGIC)]
     if head != MAGIC[: len(head)]:
         raise BadMagic(f"magic: expected {MAGIC!r}, found {head!r}")
@@ -212,7 +245,7 @@ def _check_frame(data: bytes) -> tuple[int, int]:
         raise UnsupportedVersion(f"version: expected {FORMAT_VERSION}, found {data[len(MAGIC)]}")
     if len(data) < _PREFIX.size:
         raise Truncated(f"header: expected {_PREFIX.size} bytes, found {len(data)}")
-    _, _, family, channels, n_bytes = _PREFIX.unpack_from(data)
+    _, _, family, channels, planes, n_bytes = _PREFIX.unpack_from(data)
     if n_bytes < _MIN_BYTES:
         raise InvalidField(f"length: expected at least {_MIN_BYTES}, found {n_bytes}")
     if len(data) < n_bytes:
@@ -222,7 +255,7 @@ def _check_frame(data: bytes) -> tuple[int, int]:
     expected, found = _CRC.unpack_from(data, n_bytes - _CRC.size)[0], zlib.crc32(data[: -_CRC.size])
     if expected != found:
         raise ChecksumMismatch(f"CRC-32: expected {expected:08x}, found {found:08x}")
-    return family, channels
+    return family, channels, planes
 
 
 def unpack(data: bytes, limits: Limits = Limits()) -> Container:
@@ -231,11 +264,12 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
     Raises:
         BitstreamError: One of its subclasses, as errors.py lists them.
     """
-    family, channels = _check_frame(data)
+    family, channels, described = _check_frame(data)
     if family not in FAMILIES:
         raise InvalidField(f"family: expected one of {sorted(FAMILIES)}, found {family}")
     if not 1 <= channels <= 4:
         raise InvalidField(f"channels: expected 1 to 4, found {channels}")
+    _check_planes(described, channels)
     reader = Reader(data[_PREFIX.size : -_CRC.size], "header")
     width = reader.varint("width", 1, MAX_SIDE)
     height = reader.varint("height", 1, MAX_SIDE)
@@ -243,16 +277,11 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
         raise InvalidField(
             f"size: expected at most {limits.max_samples} samples, found {width} x {height} x {channels}"
         )
+    constants = {n: reader.byte(f"constant {n}", 0, 255) for n in range(channels) if described >> n & 1}
     sizes = {"header": _PREFIX.size + reader.position}
-    sections: dict[str, bytes] = {}
-    for name in SECTIONS:
-        before = reader.position
-        sections[name] = reader.take(reader.varint(f"{name} length", 0, len(data)), name)
-        sizes[name] = reader.position - before
-    reader.end()
-    sizes["crc"] = _CRC.size
-    if len(sections["payload"]) % 4:
-        raise InvalidField(f"payload: expected whole 32-bit words, found {len(sections['payload'])} bytes")
+    sections = _read_sections(reader, sizes, len(data))
+    planes = Planes(constants, is_grey=bool(described & _GREY))
+    _check_sections(sections, has_network=bool(planes.coded(channels)))
     return Container(
         family=FAMILIES[family],
         width=width,
@@ -262,5 +291,26 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
         tensors=sections["tensors"],
         payload=sections["payload"],
         metadata=_unpack_metadata(sections["metadata"]),
+        planes=planes,
         section_bytes=sizes,
     )
+
+
+def _read_sections(reader: Reader, sizes: dict[str, int], n_bytes: int) -> dict[str, bytes]:
+    """The sections, which end the file but for its CRC; adds their sizes to `sizes`."""
+    sections: dict[str, bytes] = {}
+    for name in SECTIONS:
+        before = reader.position
+        sections[name] = reader.take(reader.varint(f"{name} length", 0, n_bytes), name)
+        sizes[name] = reader.position - before
+    reader.end()
+    sizes["crc"] = _CRC.size
+    return sections
+
+
+def _check_sections(sections: dict[str, bytes], *, has_network: bool) -> None:
+    if len(sections["payload"]) % 4:
+        raise InvalidField(f"payload: expected whole 32-bit words, found {len(sections['payload'])} bytes")
+    for name in ("architecture", "tensors", "payload"):
+        if sections[name] and not has_network:
+            raise InvalidField(f"{name}: expected no bytes without a network, found {len(sections[name])}")

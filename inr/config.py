@@ -15,6 +15,7 @@ from inr.errors import ConfigError
 
 MODELS = tuple(FAMILIES.values())  # in the order of their numbers
 PRESETS = ("draft", "standard", "best")
+HIDDEN = ("ignore", "keep")
 MIN_LAMBDA, DEFAULT_RD_LAMBDA, MAX_LAMBDA = 1e-5, 0.002, 1.0
 MAX_REFITS = 10
 
@@ -33,6 +34,8 @@ class CodecConfig:
         target_psnr_db: Quality to reach, in dB, within [10, 60].
         target_bpp: Size to reach, in bits per pixel of the whole file, within [0.001, 24].
         seed: Seed of the fit, within [0, 2**32).
+        hidden: Whether the colours of fully transparent pixels count in loss and PSNR: "ignore" or "keep".
+            Alpha itself always counts.
 
     Raises:
         ConfigError: A value is out of its range, or more than one goal is set.
@@ -44,12 +47,15 @@ class CodecConfig:
     target_psnr_db: float | None = None
     target_bpp: float | None = None
     seed: int = 0
+    hidden: str = "ignore"
 
     def __post_init__(self) -> None:
         if self.model not in FAMILIES.values():
             raise ConfigError(f"model: expected one of {', '.join(FAMILIES.values())}, found {self.model!r}")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset: expected one of {', '.join(PRESETS)}, found {self.preset!r}")
+        if self.hidden not in HIDDEN:
+            raise ConfigError(f"hidden: expected one of {', '.join(HIDDEN)}, found {self.hidden!r}")
         goals = {
             "rd_lambda": (MIN_LAMBDA, MAX_LAMBDA),
             "target_psnr_db": (10.0, 60.0),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.bitstream import Limits, Metadata, unpack
+from inr.coding.planes import merge
 from inr.families import read_network
 from inr.network import digest_pixels, digest_symbols
 
@@ -17,7 +18,7 @@ class Decoded:
     Attributes:
         pixels: uint8 [height, width, channels].
         metadata: ICC profile and EXIF, byte for byte.
-        symbols_digest: SHA-256 of the network's symbols, see `network.digest_symbols`.
+        symbols_digest: SHA-256 of the network's symbols, see `network.digest_symbols`; of none without one.
         pixels_digest: SHA-256 of the pixels, row by row, channels interleaved.
     """
 
@@ -39,5 +40,7 @@ def decode(bitstream: bytes, *, limits: Limits = Limits()) -> Decoded:
     """
     container = unpack(bitstream, limits)
     network = read_network(container)
-    pixels = network.render()
-    return Decoded(pixels, container.metadata, digest_symbols(network.symbols), digest_pixels(pixels))
+    shape = (container.height, container.width, container.channels)
+    pixels = merge(None if network is None else network.render(), container.planes, shape)
+    symbols = () if network is None else network.symbols
+    return Decoded(pixels, container.metadata, digest_symbols(symbols), digest_pixels(pixels))

@@ -18,7 +18,7 @@ from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError, InrError
 from inr.fit.encoding import Encoded, EncodeRequest, Encoding
 from inr.fit.requests import FitReport, Fitter
-from inr.mlp.fit.encoder import fit_mlp, one_colour_mlp
+from inr.mlp.fit.encoder import fit_mlp
 from inr.search import Progress
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -29,8 +29,8 @@ OnProgress = Callable[[Mapping[int, Progress]], Mapping[int, InrError]]
 
 
 FITTERS = {
-    "mlp": Fitter(fit_mlp, one_colour_mlp),
-    "cnn": Fitter(fit_cnn, one_colour_mlp, MAX_PIXELS),
+    "mlp": Fitter(fit_mlp),
+    "cnn": Fitter(fit_cnn, MAX_PIXELS),
 }
 
 
@@ -114,7 +114,7 @@ def encode(
 
     Args:
         pixels: uint8 [height, width, channels]: grey, grey and alpha, RGB, or RGB and alpha.
-        config: Model, preset, goal and seed.
+        config: Model, preset, goal and seed, and whether hidden colours count.
         metadata: ICC profile and EXIF to carry along.
         contract: A PSNR that the encoding must reach, if any.
         n_steps: Optimiser steps of each fit in place of the preset's, at least 1; None leaves the preset's.
@@ -124,7 +124,7 @@ def encode(
 
     Raises:
         ConfigError: The pixels are not of that form, exceed the limits, or the device is not there.
-        FitDiverged: Two fits ended below the quality of the image's mean colour.
+        FitDiverged: The fit ended in NaN, begun again after a collapse.
         ContractMissed: No fit met the contract.
         SelfCheckFailed: The bitstream does not decode to what was fitted.
     """

@@ -3,7 +3,7 @@
     InrError
     ├── ConfigError            the caller's: an argument or setting out of range
     ├── EncodeError            ours: this image could not be encoded
-    │   ├── FitDiverged        NaN, or worse than the image's mean colour, twice
+    │   ├── FitDiverged        NaN, after another seed too
     │   ├── DeadlineExceeded   the caller's time ran out (the progress callback returns it)
     │   ├── ContractMissed     no fit reached the least PSNR that was asked for (in search.py)
     │   └── SelfCheckFailed    the bitstream just written did not decode to what was fitted
@@ -32,7 +32,7 @@ class EncodeError(InrError):
 
 
 class FitDiverged(EncodeError):
-    """The fit ended in NaN or below the quality of the image's mean colour, also after a restart."""
+    """The fit ended in NaN, begun again after a collapse with another seed."""
 
 
 class DeadlineExceeded(EncodeError):

@@ -29,13 +29,19 @@ class PartSize:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A bitstream taken apart; sizes are in bytes unless the name says otherwise."""
+    """A bitstream taken apart; sizes are in bytes unless the name says otherwise.
+
+    Without a network, `architecture` and `tensors` are empty. `constants` are the values of the channels that
+    have one value at every pixel, by their number; `is_grey` says that channels 1 and 2 repeat channel 0.
+    """
 
     format_version: int
     n_bytes: int
     width: int
     height: int
     channels: int
+    constants: dict[int, int]
+    is_grey: bool
     model: str
     architecture: dict[str, int]
     sections: tuple[SectionSize, ...]
@@ -56,21 +62,23 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
     """
     container = unpack(bitstream, limits)
     network = read_network(container)
-    tensors = tuple(network.sizes())
+    tensors = () if network is None else tuple(network.sizes())
     return Inspection(
         format_version=FORMAT_VERSION,
         n_bytes=len(bitstream),
         width=container.width,
         height=container.height,
         channels=container.channels,
+        constants=dict(container.planes.constants),
+        is_grey=container.planes.is_grey,
         model=container.family,
-        architecture=network.architecture,
+        architecture={} if network is None else network.architecture,
         sections=tuple(SectionSize(name, size) for name, size in container.section_bytes.items()),
         parts=_parts(tensors),
         tensors=tensors,
-        n_parameters=network.n_parameters,
+        n_parameters=0 if network is None else network.n_parameters,
         rate_bpp=bpp(n_bytes=len(bitstream), width=container.width, height=container.height),
-        multiply_adds_per_pixel=network.multiply_adds_per_pixel,
+        multiply_adds_per_pixel=0 if network is None else network.multiply_adds_per_pixel,
         icc_bytes=len(container.metadata.icc_profile or b""),
         exif_bytes=len(container.metadata.exif or b""),
     )

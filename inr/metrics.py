@@ -8,12 +8,27 @@ from numpy.typing import NDArray
 _MS_SSIM_MIN_SIDE = 161  # five scales of an 11-pixel window
 
 
-def mse(*, reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
-    """Mean squared error over all samples, of pixels scaled to [0, 1].
+def visible_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    """The pixels that a viewer sees, bool [height, width]; None if all are, or there is no alpha.
+
+    Args:
+        pixels: uint8 [height, width, channels]; with 2 or 4 channels, the last is alpha.
+    """
+    if pixels.shape[2] % 2:
+        return None
+    visible: NDArray[np.bool_] = pixels[:, :, -1] > 0
+    return None if visible.all() else visible
+
+
+def mse(
+    *, reference: NDArray[np.uint8], decoded: NDArray[np.uint8], visible: NDArray[np.bool_] | None = None
+) -> float:
+    """Mean squared error over all samples that count, of pixels scaled to [0, 1].
 
     Args:
         reference: uint8 [height, width, channels].
         decoded: uint8 of the same shape.
+        visible: bool [height, width]; where it is False, only the last channel, alpha, counts.
 
     Raises:
         ValueError: The shapes differ.
@@ -22,16 +37,27 @@ def mse(*, reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
         raise ValueError(
             f"mse: expected two images of one shape, found {reference.shape} and {decoded.shape}"
         )
-    total = 0.0
-    for rows in range(0, len(reference), 256):  # in strips: a 45-megapixel image as float64 is a gigabyte
-        difference = reference[rows : rows + 256].astype(np.int32) - decoded[rows : rows + 256]
-        total += float(np.square(difference).sum(dtype=np.int64))
-    return total / reference.size / 255**2
+    total, n_hidden = 0, 0
+    for top in range(0, len(reference), 256):  # in strips: a 45-megapixel image as float64 is a gigabyte
+        rows = slice(top, top + 256)
+        difference = reference[rows].astype(np.int32) - decoded[rows]
+        if visible is not None:
+            difference[~visible[rows], :-1] = 0
+            n_hidden += int((~visible[rows]).sum())
+        total += int(np.square(difference).sum(dtype=np.int64))
+    n_counted: int = reference.size - n_hidden * (reference.shape[2] - 1)
+    return total / n_counted / 255**2
 
 
-def psnr_db(*, reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio over all samples, in dB; infinite for equal images."""
-    error = mse(reference=reference, decoded=decoded)
+def psnr_db(
+    *, reference: NDArray[np.uint8], decoded: NDArray[np.uint8], visible: NDArray[np.bool_] | None = None
+) -> float:
+    """Peak signal-to-noise ratio in dB, over the samples that count in `mse`; infinite if they are equal."""
+    return psnr_of(mse(reference=reference, decoded=decoded, visible=visible))
+
+
+def psnr_of(error: float) -> float:
+    """The PSNR in dB of a mean squared error of pixels in [0, 1]; infinite for none."""
     return -10 * math.log10(error) if error > 0 else math.inf
 
 

@@ -174,35 +174,61 @@ def _offsets(coder: _RangeDecoder, n: int, low: int, high: int) -> np.ndarray:
 def _check_frame(data: bytes) -> None:
     _must(data[:4] == b"\x89INR"[: len(data)], "magic")
     _must(data[4:5] in (b"", b"\x01"), "version")
-    _must(len(data) >= 11, "file too short")
-    length = int.from_bytes(data[7:11], "little")
-    _must(length >= 21, "length")
+    _must(len(data) >= 12, "file too short")
+    length = int.from_bytes(data[8:12], "little")
+    _must(length >= 22, "length")
     _must(len(data) >= length, "file too short")
     _must(len(data) <= length, "file too long")
     _must(zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "crc")
+
+
+def _check_planes(planes: int, channels: int) -> None:
+    _must(planes < 2**5, "bits 5 to 7 of planes")
+    _must(planes % 2**4 < 2**channels, "planes of the image's channels")
+    if planes >= 2**4:
+        _must(channels >= 3, "grey of three channels")
+        _must(planes % 2**3 == 0, "grey of channels that vary")
 
 
 def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, bytes]]:
     """Symbols [tensor], pixels uint8 [height, width, channels], ICC profile and EXIF block."""
     _check_frame(data)
     _must(1 <= data[5] <= 2, "family")
-    channels = data[6]
+    channels, planes = data[6], data[7]
     _must(1 <= channels <= 4, "channels")
+    _check_planes(planes, channels)
     body = _Bytes(data[:-4])
-    body.at = 11
+    body.at = 12
     width, height = body.varint(), body.varint()
     _must(1 <= width <= 65535, "width")
     _must(1 <= height <= 65535, "height")
     _must(width * height * channels <= 2**27, "samples")
+    constants = {c: body.u8() for c in range(channels) if planes // 2**c % 2 == 1}
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
     body.end("bytes after the payload")
     _must(len(payload) % 4 == 0, "payload of whole words")
     profile_and_exif = _metadata(metadata)
+    coded = [c for c in range(channels) if c not in constants and not (planes >= 2**4 and c in (1, 2))]
+    if not coded:
+        _must(architecture + tensors + payload == b"", "sections without a network")
+        return [], _image((height, width, channels), constants), profile_and_exif
     family = _mlp if data[5] == 1 else _cnn
     coder = _RangeDecoder(payload)
-    symbols, pixels = family(_Bytes(architecture), _Bytes(tensors), coder, channels, width, height)
+    symbols, pixels = family(_Bytes(architecture), _Bytes(tensors), coder, len(coded), width, height)
     coder.end()
-    return symbols, pixels(), profile_and_exif
+    image = _image((height, width, channels), constants)
+    image[:, :, coded] = pixels()
+    if planes >= 2**4:
+        image[:, :, 1] = image[:, :, 2] = image[:, :, 0]
+    return symbols, image, profile_and_exif
+
+
+def _image(shape: tuple[int, int, int], constants: dict[int, int]) -> np.ndarray:
+    """Channels of one value; the others are 0 until the network gives them."""
+    image = np.zeros(shape, dtype=np.uint8)
+    for channel, value in constants.items():
+        image[:, :, channel] = value
+    return image
 
 
 def _metadata(section: bytes) -> tuple[bytes, bytes]:

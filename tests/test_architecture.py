@@ -26,6 +26,7 @@ MAX_BODY_LINES = 40  # of a function
 # stands for them. "" is what lies on a floor outside of its rooms.
 ORDER = {
     **{f"inr.{family}": ("", "fit") for family in FAMILIES.values()},
+    "inr.cnn.fit": ("compiled", ""),
     "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
     "tasks.report": ("", "html"),
     "flows": ("engine", "", "cli"),

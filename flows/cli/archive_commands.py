@@ -12,6 +12,7 @@ from flows.cli.options import (
     DEFAULTS,
     Deadline,
     Device,
+    Hidden,
     Json,
     MaxRefits,
     MinPsnr,
@@ -50,6 +51,7 @@ def archive(
     min_psnr: MinPsnr = None,
     max_refits: MaxRefits = Contract.max_refits,
     seed: Seed = DEFAULTS.seed,
+    hidden: Hidden = DEFAULTS.hidden,
     device: Device = None,
     deadline: Deadline = None,
     workers: Workers = None,
@@ -61,7 +63,7 @@ def archive(
     as_json: Json = False,
 ) -> None:
     """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
-    config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+    config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed, hidden)
     from tasks.catalogue.recipe import Recipe
     from tasks.settings import load_settings
 
@@ -93,6 +95,7 @@ def plan(
     min_psnr: MinPsnr = None,
     max_refits: MaxRefits = Contract.max_refits,
     seed: Seed = DEFAULTS.seed,
+    hidden: Hidden = DEFAULTS.hidden,
     device: Device = None,
     workers: Workers = None,
     as_json: Json = False,
@@ -109,6 +112,7 @@ def plan(
         min_psnr=min_psnr,
         max_refits=max_refits,
         seed=seed,
+        hidden=hidden,
         device=device,
         workers=workers,
         dry_run=True,

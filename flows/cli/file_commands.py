@@ -9,6 +9,7 @@ from flows.cli.options import (
     DEFAULTS,
     Deadline,
     Device,
+    Hidden,
     Json,
     Model,
     Preset,
@@ -29,12 +30,13 @@ def encode(
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
     seed: Seed = DEFAULTS.seed,
+    hidden: Hidden = DEFAULTS.hidden,
     device: Device = None,
     deadline: Deadline = None,
     as_json: Json = False,
 ) -> None:
     """Encode one image file."""
-    config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed)
+    config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed, hidden)
     from flows.cli.file_display import show_encoded
     from flows.cli.files import encode_file
     from flows.cli.printing import fit_bar, show_json

@@ -44,6 +44,7 @@ def encode_file(
     import torch
 
     from tasks.originals.opening import open_file
+    from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
 
     check_output(output, image)
@@ -62,7 +63,7 @@ def encode_file(
         "output": str(output),
         **_size(picture.pixels.shape),
         "source_n_bytes": source_n_bytes,
-        "notes": list(picture.notes),
+        "notes": [*picture.notes, *notes_on_bitstream(picture, config, encoded)],
         "model": config.model,
         "preset": config.preset,
         "seed": config.seed,

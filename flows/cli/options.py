@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from inr.config import DEFAULT_RD_LAMBDA, MODELS, PRESETS, CodecConfig
+from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig
 
 DEFAULTS = CodecConfig()  # of the options that a command passes on to it
 
@@ -17,6 +17,9 @@ RdLambda = Annotated[
 TargetPsnr = Annotated[float | None, typer.Option(help="Quality to reach, in dB, instead of λ.")]
 TargetBpp = Annotated[float | None, typer.Option(help="File size to reach, in bits per pixel, instead of λ.")]
 Seed = Annotated[int, typer.Option(help="Seed of the fit.")]
+Hidden = Annotated[
+    str, typer.Option(help=f"Colours of fully transparent pixels: {' or '.join(HIDDEN)} them.")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE, else auto]")]
 Deadline = Annotated[
     float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
@@ -45,6 +48,7 @@ def codec_config(
     target_psnr: float | None,
     target_bpp: float | None,
     seed: int,
+    hidden: str,
 ) -> CodecConfig:
     """The config that the options of a command ask for.
 
@@ -58,4 +62,5 @@ def codec_config(
         target_psnr_db=target_psnr,
         target_bpp=target_bpp,
         seed=seed,
+        hidden=hidden,
     )

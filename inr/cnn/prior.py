@@ -1,7 +1,7 @@
 """Networks that every decoder knows; a file of family `cnn` codes its own as differences from them.
 
 FORMAT.md, section 9.1; the integers are those of priors.json. They were fitted to photographs, once
-(benchmarks/prior.py), so that a file need not teach its decoder what photographs have in common.
+(benchmarks/prior), so that a file need not teach its decoder what photographs have in common.
 """
 
 import json

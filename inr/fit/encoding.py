@@ -1,7 +1,8 @@
 """One image's encoding, fit by fit: the search asks for a λ, a fit answers, its file is measured.
 
-A fit that collapses is begun again once, with another seed. What counts in the end is packed, decoded again
-and compared.
+A fit that collapses is begun again once, with another seed. Where no fit is better than the file of the mean
+colour alone, which needs no network, that file is what the search receives. What counts in the end is decoded
+again and compared.
 """
 
 import math
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inr.bitstream import MAX_SIDE, Container, Limits, Metadata, check_metadata, pack
+from inr.bitstream import MAX_SIDE, Limits, Metadata, check_metadata
 from inr.config import CodecConfig, Contract
 from inr.decoder import decode
 from inr.errors import ConfigError, FitDiverged, InrError, SelfCheckFailed
+from inr.fit.candidates import Candidate, Subject
 from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter
-from inr.metrics import bpp, mse, psnr_db
-from inr.network import Network, digest_pixels, digest_symbols
+from inr.network import digest_pixels, digest_symbols
 from inr.search import Attempt, ContractMissed, Progress, Reached, search
 
 
@@ -26,7 +27,7 @@ class EncodeRequest:
 
     Attributes:
         pixels: uint8 [height, width, channels]: grey, grey and alpha, RGB, or RGB and alpha.
-        config: Model, preset, goal and seed.
+        config: Model, preset, goal and seed, and whether hidden colours count.
         metadata: ICC profile and EXIF to carry along.
         contract: A PSNR that the encoding must reach, if any.
         n_steps: Optimiser steps of each fit in place of the preset's, at least 1; None leaves the preset's.
@@ -46,17 +47,19 @@ class Encoded:
     Attributes:
         bitstream: The file.
         pixels: uint8 [height, width, channels] that it decodes to.
-        symbols_digest: SHA-256 of the network's symbols.
+        symbols_digest: SHA-256 of the network's symbols; of none without a network.
         pixels_digest: SHA-256 of `pixels`; the same on every machine.
-        psnr_db: PSNR of `pixels` against the original, 8-bit, in dB; infinite if equal.
+        psnr_db: PSNR of `pixels` against the original, 8-bit, in dB, over the samples that count; infinite
+            if these are equal.
         rate_bpp: 8 · bytes of the file / (width · height).
         estimated_rate_bits: Eq. 4 of the rounded symbols, and the bits of the file around the payload.
-        rd_lambda: λ of the fit that was kept.
-        n_parameters: Weights and latents coded.
+        rd_lambda: λ of the fit that was kept, or at which a file without a network was.
+        n_parameters: Weights and latents coded; 0 without a network.
         device: The device of the fits, "cpu" or "cuda".
         restarts: Fits that collapsed and were begun again with another seed.
         n_refits: Fits that were made for the contract after the goal was reached.
-        attempts: Every fit that was coded, in order; several if a goal or a contract was searched for.
+        attempts: Every fit that was coded, in order; several if a goal or a contract was searched for, and
+            none if the mean colour alone is what was asked for.
         history: Every progress report of every fit.
     """
 
@@ -76,15 +79,6 @@ class Encoded:
     history: tuple[Progress, ...]
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    bitstream: bytes
-    network: Network
-    pixels: NDArray[np.uint8]
-    estimated_rate_bits: float
-    attempt: Attempt
-
-
 class Encoding:
     """One request on its way: the λ that its search asks for, and all that was made so far.
 
@@ -100,18 +94,20 @@ class Encoding:
     def __init__(self, request: EncodeRequest, fitter: Fitter, device: str) -> None:
         self.outcome: Encoded | InrError | None = None
         self._request, self._fitter, self._device = request, fitter, device
-        self._candidates: list[_Candidate] = []
+        self._candidates: list[tuple[Candidate, Attempt]] = []
         self._history: list[Progress] = []
         self._n_fits = self._n_restarts = self._n_refits = 0
         self._collapsed: list[str] = []  # the fits at the present λ that collapsed, in words
         try:
             _check(request, fitter)
-            pixels = request.pixels
-            mean_colour = np.rint(pixels.mean((0, 1))).astype(np.uint8)
-            self._mean_colour_mse = mse(reference=pixels, decoded=np.broadcast_to(mean_colour, pixels.shape))
-            self._search = search(request.config, request.contract)
+            config = request.config
+            keeps_hidden = config.hidden == "keep"
+            self._subject = Subject(request.pixels, request.metadata, config.model, keeps_hidden=keeps_hidden)
+            self._flat = self._subject.flat()
+            self._search = search(config, request.contract)
             self._asked = next(self._search)
-            self._fit_one_colour()
+            if self._flat_is_enough():
+                self.outcome = self._encoded(self._flat, self._asked.rd_lambda)
         except InrError as error:
             self.outcome = error
 
@@ -120,7 +116,8 @@ class Encoding:
         self._n_fits += 1
         config = self._request.config
         return FitRequest(
-            pixels=self._request.pixels,
+            pixels=self._subject.coded,
+            visible=self._subject.visible,
             rd_lambda=self._asked.rd_lambda,
             seed=config.seed + (len(self._collapsed) << 32),
             preset=config.preset,
@@ -156,82 +153,71 @@ class Encoding:
         if not math.isfinite(fitted.estimated_bits):
             self._take_collapsed("NaN")
             return
-        candidate = self._code(fitted)
-        error = mse(reference=self._request.pixels, decoded=candidate.pixels)
-        # An image of nearly one colour may lose a level to rounding; that is no collapse.
-        if error > 1.02 * self._mean_colour_mse + 255**-2:
-            self._take_collapsed(f"{candidate.attempt.psnr_db:.2f} dB")
+        candidate = self._subject.candidate(fitted)
+        # Where the mean colour's error is below λ there is little to gain, and rounding may lose that little.
+        collapsed = candidate.error > 1.02 * self._flat.error > self._asked.rd_lambda
+        if collapsed and not self._collapsed:
+            self._take_collapsed(f"{candidate.psnr_db:.2f} dB")
         else:
-            self._advance(candidate)
+            self._advance(self._flat if self._flat_is_better(candidate) else candidate)
 
     def _take_collapsed(self, found: str) -> None:
-        """Begin the fit again with another seed; after the second collapse give up."""
+        """Begin the fit again with another seed; after a second end in no numbers give up."""
         self._collapsed.append(found)
         if len(self._collapsed) == 1:
             self._n_restarts += 1
             return
         height, width, _ = self._request.pixels.shape
-        floor = -10 * math.log10(self._mean_colour_mse)
         diverged = FitDiverged(
             f"fit of {width} x {height} pixels at λ = {self._asked.rd_lambda:g}: expected at least the "
-            f"{floor:.2f} dB of the image's mean colour, found {' and '.join(self._collapsed)}"
+            f"{self._flat.psnr_db:.2f} dB of the image's mean colour, found {' and '.join(self._collapsed)}"
         )
         self.outcome = self._missed(self._request.contract) if self._request.contract else diverged
 
-    def _fit_one_colour(self) -> None:
-        """Code an image of one colour, which needs no fit."""
-        while self._mean_colour_mse == 0 and self.outcome is None:
-            network = self._fitter.one_colour(self._request.pixels, self._asked.rd_lambda)
-            self._advance(self._code(Fitted(network, 0.0)))
+    def _flat_is_enough(self) -> bool:
+        """Return whether the mean colour alone is what was asked for, so that no fit is needed."""
+        target, contract = self._request.config.target_psnr_db, self._request.contract
+        psnr_db = self._flat.psnr_db
+        is_asked_for = psnr_db == math.inf or (target is not None and psnr_db >= target)
+        return is_asked_for and (contract is None or psnr_db >= contract.min_psnr_db)
 
-    def _advance(self, candidate: _Candidate) -> None:
+    def _flat_is_better(self, fitted: Candidate) -> bool:
+        """Compare by MSE + λ · bpp where λ is the goal; else a fit must lose in quality, too."""
+        if self._request.config.rd_lambda is None or self._asked.is_refit:
+            return self._flat.error <= fitted.error and self._flat.rate_bpp <= fitted.rate_bpp
+        rd_lambda = self._asked.rd_lambda
+        return self._flat.cost(rd_lambda) <= fitted.cost(rd_lambda)
+
+    def _advance(self, candidate: Candidate) -> None:
         """Give the search an attempt: it asks for the next λ, or ends."""
-        self._candidates.append(candidate)
+        attempt = candidate.attempt(self._asked.rd_lambda)
+        self._candidates.append((candidate, attempt))
         self._n_refits += self._asked.is_refit
         self._collapsed.clear()
         try:
-            self._asked = self._search.send(candidate.attempt)
+            self._asked = self._search.send(attempt)
         except StopIteration as ended:
             reached: Reached = ended.value
             contract = self._request.contract
             if contract is not None and not reached.meets_contract:
                 self.outcome = self._missed(contract)
             else:
-                self.outcome = self._encoded(self._candidates[reached.best])
+                best, made = self._candidates[reached.best]
+                self.outcome = self._encoded(best, made.rd_lambda)
 
     def _missed(self, contract: Contract) -> ContractMissed:
-        attempts = tuple(candidate.attempt for candidate in self._candidates)
         history = tuple(self._history)
-        return ContractMissed(contract, attempts, self._n_restarts, self._n_refits, self._device, history)
-
-    def _code(self, fitted: Fitted) -> _Candidate:
-        request, network = self._request, fitted.network
-        height, width, channels = request.pixels.shape
-        sections, pixels = network.sections(), network.render()
-        bitstream = pack(
-            Container(
-                family=network.family,
-                width=width,
-                height=height,
-                channels=channels,
-                architecture=sections.architecture,
-                tensors=sections.tensors,
-                payload=sections.payload,
-                metadata=request.metadata,
-            )
+        return ContractMissed(
+            contract, self._attempts, self._n_restarts, self._n_refits, self._device, history
         )
-        attempt = Attempt(
-            rd_lambda=self._asked.rd_lambda,
-            rate_bpp=bpp(n_bytes=len(bitstream), width=width, height=height),
-            psnr_db=psnr_db(reference=request.pixels, decoded=pixels),
-            n_bytes=len(bitstream),
-        )
-        estimated = fitted.estimated_bits + 8 * (len(bitstream) - len(sections.payload))
-        return _Candidate(bitstream, network, pixels, estimated, attempt)
 
-    def _encoded(self, candidate: _Candidate) -> Encoded | SelfCheckFailed:
+    @property
+    def _attempts(self) -> tuple[Attempt, ...]:
+        return tuple(attempt for _, attempt in self._candidates)
+
+    def _encoded(self, candidate: Candidate, rd_lambda: float) -> Encoded | SelfCheckFailed:
         """The result that a candidate makes, if its file decodes to what was fitted."""
-        expected = (digest_symbols(candidate.network.symbols), digest_pixels(candidate.pixels))
+        expected = (digest_symbols(candidate.symbols), digest_pixels(candidate.pixels))
         decoded = decode(candidate.bitstream)
         found = (decoded.symbols_digest, decoded.pixels_digest)
         if found != expected or decoded.metadata != self._request.metadata:
@@ -241,15 +227,15 @@ class Encoding:
             pixels=candidate.pixels,
             symbols_digest=found[0],
             pixels_digest=found[1],
-            psnr_db=candidate.attempt.psnr_db,
-            rate_bpp=candidate.attempt.rate_bpp,
+            psnr_db=candidate.psnr_db,
+            rate_bpp=candidate.rate_bpp,
             estimated_rate_bits=candidate.estimated_rate_bits,
-            rd_lambda=candidate.attempt.rd_lambda,
-            n_parameters=candidate.network.n_parameters,
+            rd_lambda=rd_lambda,
+            n_parameters=0 if candidate.network is None else candidate.network.n_parameters,
             device=self._device,
             restarts=self._n_restarts,
             n_refits=self._n_refits,
-            attempts=tuple(each.attempt for each in self._candidates),
+            attempts=self._attempts,
             history=tuple(self._history),
         )
 

@@ -21,11 +21,13 @@ class FitRequest:
     """One image to fit at one λ.
 
     Attributes:
-        pixels: uint8 [height, width, channels].
+        pixels: uint8 [height, width, 1 to 4]: the channels that need a network.
         rd_lambda: λ of Eq. 5, loss = MSE + λ · bpp, for pixels in [0, 1].
         seed: Seed of all that the fit draws.
         preset: Length of the fit, one of `config.PRESETS`.
         n_steps: Optimiser steps in place of the preset's; None leaves the preset's.
+        visible: bool [height, width]; where it is False, only the last channel, alpha, counts in the loss
+            (`fit.hidden.sample_weights`). None: all samples count.
     """
 
     pixels: NDArray[np.uint8]
@@ -33,6 +35,7 @@ class FitRequest:
     seed: int
     preset: str
     n_steps: int | None = None
+    visible: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,10 @@ class Fitter:
     Attributes:
         fit: Fits a network to each request's image on "cpu" or "cuda". It calls `on_reports` every so many
             steps, drops the requests that the answer names, and returns one result or error for each.
-        one_colour: Makes the network of an image of one colour, at a λ.
         max_pixels: Largest width · height that the family takes; None: the container's limits alone.
     """
 
     fit: _Fit
-    one_colour: Callable[[NDArray[np.uint8], float], Network]
     max_pixels: int | None = None
 
 

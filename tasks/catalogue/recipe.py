@@ -69,11 +69,12 @@ class Recipe:
         raise ConfigError(f"config: expected one of {', '.join(GOALS)}, found none")
 
     def describe(self) -> str:
-        """Model, preset, goal, contract and steps, for people."""
+        """Model, preset, goal, contract, hidden colours and steps, for people."""
         name, value = self.goal
         least = f", at least {self.contract.min_psnr_db:g} dB" if self.contract else ""
+        hidden = ", hidden colours kept" if self.config.hidden == "keep" else ""
         steps = f", fits of {self.n_steps} steps" if self.n_steps is not None else ""
-        return f"{self.config.model} {self.config.preset}, {name} = {value:g}{least}{steps}"
+        return f"{self.config.model} {self.config.preset}, {name} = {value:g}{least}{hidden}{steps}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ class Setting:
     goal_value: float
     seed: int
     min_psnr_db: float | None
+
+    @property
+    def keeps_hidden(self) -> bool:
+        """Whether the colours of fully transparent pixels count, as the config has it."""
+        return bool(json.loads(self.config_json)["hidden"] == "keep")
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Setting":

@@ -19,7 +19,7 @@ from tasks.catalogue.recipe import Recipe, Setting
 from tasks.originals.listing import SourceFile, SourceImage
 
 MAX_MESSAGE = 2000  # characters of an error that a row keeps
-LOSSLESS = "lossless"  # in place of the model, where no fit reached the contract
+LOSSLESS = "lossless"  # in place of the model, where a file without loss is stored
 
 
 class Status(StrEnum):
@@ -108,7 +108,7 @@ class PictureFacts:
         channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
         icc_n_bytes: Size of the ICC profile; 0 without one.
         exif_n_bytes: Size of the EXIF block; 0 without one.
-        notes: Sentences on what was converted or dropped, and on why a file is without loss.
+        notes: Sentences on what was converted or dropped, and on why it is stored as it is.
     """
 
     source_format: str
@@ -126,7 +126,7 @@ class Effort:
     """The fits and the time that it took to make a file.
 
     Attributes:
-        attempts: Fits, restarts aside.
+        attempts: Fits, restarts aside; 0 where none was needed.
         restarts: Fits that collapsed and were begun again with another seed.
         refits: Fits with a smaller λ that the contract took; None without a contract.
         fit_seconds: Time from the start of the encoder to the last report of a fit.
@@ -155,7 +155,8 @@ class StoredFile:
         pixels_digest: SHA-256 of its pixels.
         n_bytes: Size of the object.
         rate_bpp: 8 · `n_bytes` over the image's pixels.
-        psnr_db: PSNR of its pixels against the original, in dB, as the encoder measured it.
+        psnr_db: PSNR of its pixels against the original, in dB, as the encoder measured it; colours of fully
+            transparent pixels count only where the config keeps them.
     """
 
     key: str
@@ -169,7 +170,10 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """The network of a bitstream: λ of its fit, its weights and latents, and the estimate of their bits."""
+    """The network of a bitstream: λ of its fit, its weights and latents, and the estimate of the file's bits.
+
+    A bitstream of the mean colour alone has no weights.
+    """
 
     rd_lambda: float
     n_parameters: int
@@ -210,7 +214,8 @@ class Verification:
     """The stored file, measured against its original.
 
     Attributes:
-        psnr_db: PSNR over all channels of the 8-bit images, in dB; infinite if they are equal.
+        psnr_db: PSNR over all channels of the 8-bit images, in dB, without the colours of fully transparent
+            pixels unless the config keeps them; infinite if all that counts is equal.
         ms_ssim: MS-SSIM, 0 to 1; None for images too small for it.
         decode_seconds: Time to decode.
         verify_seconds: Time for all of the verification.

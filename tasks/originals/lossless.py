@@ -1,40 +1,158 @@
 """Pictures stored without loss: an image file that any program opens, in place of a bitstream.
 
-WebP where it holds the picture exactly, and PNG otherwise. The file is opened by `tasks.originals.opening`
-like any other that comes from outside.
+It is the smallest of what is tried: lossless WebP, PNG and PNG with a palette, without alpha where all is
+opaque and without colour where all is grey. An original that is such a file may be kept as it is. The file is
+opened by `tasks.originals.opening` like any other that comes from outside.
 """
 
+import functools
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from inr import Decoded
 from inr.bitstream import Metadata
 from inr.errors import SelfCheckFailed
+from inr.fit.hidden import filled
+from inr.metrics import mse
 from inr.network import digest_pixels, digest_symbols
 from tasks.errors import UnsupportedImage
+from tasks.originals.forms import indexed, lifted, reduced
 from tasks.originals.opening import Picture, format_of, open_picture
-from tasks.originals.writing import to_png, to_webp
+from tasks.originals.writing import to_webp
 
 EXIF_HEADER = b"Exif\0\0"
+Visible = NDArray[np.bool_] | None
 SUFFIXES = {"WEBP": ".webp", "PNG": ".png"}
+_SLOW_PIXELS, _SLOW_BPP = 1 << 18, 6.0  # of pictures above both, WebP's best takes half a minute a megapixel
 
 
-def to_lossless(picture: Picture) -> bytes:
-    """The file of a picture, which was opened again and compared.
+@dataclass(frozen=True)
+class LosslessFile:
+    """A file without loss: its bytes, and the pixels u8 [H, W, C] that it was seen to decode to."""
+
+    data: bytes
+    pixels: NDArray[np.uint8]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file."""
+        return len(self.data)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def to_lossless(picture: Picture, visible: Visible = None) -> LosslessFile:
+    """The smallest file of a picture that was found, opened again and compared.
+
+    Args:
+        picture: The picture.
+        visible: bool [H, W], whose False pixels are kept in alpha only; None if all is kept.
 
     Raises:
         SelfCheckFailed: No format holds it.
     """
-    for write in (to_webp, to_png):
-        try:
-            data = write(picture.pixels, picture.metadata)
-        except UnsupportedImage:  # too large for WebP
-            continue
-        decoded = decode_lossless(data, max_pixels=picture.pixels.size)
-        if np.array_equal(decoded.pixels, picture.pixels) and same_metadata(
-            decoded.metadata, picture.metadata
-        ):
-            return data
+    files = [
+        data
+        for pixels in _shown(picture, visible)
+        for data in (*_webps(pixels, picture.metadata), *_pngs(pixels, picture.metadata))
+    ]
+    for data in sorted(files, key=len):
+        if file := _checked(data, picture, visible):
+            return file
     raise SelfCheckFailed(f"{picture.format}: neither WebP nor PNG reads back as the same picture")
+
+
+def light_size(picture: Picture, visible: Visible = None) -> int:
+    """About the size of the file of `to_lossless`, in half a second a megapixel."""
+    return min(_light_size(pixels, picture.metadata) for pixels in _shown(picture, visible))
+
+
+def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
+    try:
+        return len(to_webp(pixels, metadata))
+    except UnsupportedImage:  # too large for WebP
+        return min(map(len, _pngs(pixels, metadata)))
+
+
+def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:
+    """The original of a picture as its file without loss, if it is a PNG or a WebP without loss."""
+    found = format_of(original)
+    is_such_a_file = found == "PNG" or (found == "WEBP" and b"VP8L" in _chunks(original))
+    return _checked(original, picture, visible) if is_such_a_file else None
+
+
+def _shown(picture: Picture, visible: Visible) -> Iterator[NDArray[np.uint8]]:
+    """The pixels to write: as they are, and with one colour, black or the mean, in place of hidden ones."""
+    yield reduced(picture.pixels)
+    if visible is not None:
+        yield reduced(filled(picture.pixels, visible))
+        black = picture.pixels.copy()
+        black[~visible, :-1] = 0
+        yield reduced(black)
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """The names of a WebP file's chunks."""
+    at = 12
+    while at + 8 <= len(data):
+        yield data[at : at + 4]
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        at += at % 2
+
+
+def _webps(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
+    try:
+        light = to_webp(pixels, metadata)
+        yield light
+        n_pixels = pixels.shape[0] * pixels.shape[1]
+        if n_pixels <= _SLOW_PIXELS or 8 * len(light) <= _SLOW_BPP * n_pixels:
+            yield to_webp(pixels, metadata, best=True)
+    except UnsupportedImage:  # too large for WebP
+        return
+
+
+def _pngs(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
+    yield _png(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), metadata)
+    if pixels.shape[2] == 1 and not (set(np.unique(pixels)) - {0, 255}):
+        yield _png(Image.fromarray(pixels[:, :, 0]).convert("1"), metadata)
+    if (found := indexed(pixels)) is not None:
+        indices, palette = found
+        image = Image.fromarray(indices).convert("P")
+        colours = lifted(palette[None], 4)[0]
+        image.putpalette(colours[:, :3].tobytes())
+        opaque = bool((colours[:, 3] == 255).all())
+        yield _png(image, metadata, None if opaque else colours[:, 3].tobytes())
+
+
+def _png(image: Image.Image, metadata: Metadata, alphas: bytes | None = None) -> bytes:
+    file, transparency = io.BytesIO(), {} if alphas is None else {"transparency": alphas}
+    profile, exif = metadata.icc_profile, metadata.exif or b""
+    image.save(file, "PNG", optimize=True, icc_profile=profile, exif=exif, **transparency)
+    return file.getvalue()
+
+
+def _checked(data: bytes, picture: Picture, visible: Visible) -> LosslessFile | None:
+    """The file, if it decodes to the picture."""
+    height, width, channels = picture.pixels.shape
+    try:
+        decoded = decode_lossless(data, max_pixels=height * width, channels=channels)
+    except UnsupportedImage:  # Pillow does not open all that it writes
+        return None
+    if decoded.pixels.shape != picture.pixels.shape:
+        return None
+    is_exact = mse(reference=picture.pixels, decoded=decoded.pixels, visible=visible) == 0
+    if not is_exact or not same_metadata(decoded.metadata, picture.metadata):
+        return None
+    return LosslessFile(data, decoded.pixels)
 
 
 def lossless_suffix(data: bytes) -> str:
@@ -49,14 +167,15 @@ def lossless_suffix(data: bytes) -> str:
     return SUFFIXES[found]
 
 
-def decode_lossless(data: bytes, *, max_pixels: int) -> Decoded:
-    """Decode a file of `to_lossless`; its symbols digest is that of no symbols.
+def decode_lossless(data: bytes, *, max_pixels: int, channels: int) -> Decoded:
+    """Decode a file of `to_lossless` into the picture's channels; its symbols digest is that of no symbols.
 
     Raises:
         UnsupportedImage: It is no such file.
     """
     opened = open_picture(data, max_pixels=max_pixels)
-    return Decoded(opened.pixels, opened.metadata, digest_symbols(()), digest_pixels(opened.pixels))
+    pixels = lifted(opened.pixels, channels)
+    return Decoded(pixels, opened.metadata, digest_symbols(()), digest_pixels(pixels))
 
 
 def same_metadata(first: Metadata, second: Metadata) -> bool:

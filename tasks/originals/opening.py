@@ -94,11 +94,20 @@ def open_original(image: SourceImage, options: RunOptions) -> Picture:
         SourceError: It cannot be read, or has changed.
         UnsupportedImage: See `open_picture`.
     """
+    return open_picture(read_original(image, options), max_pixels=options.max_pixels)
+
+
+def read_original(image: SourceImage, options: RunOptions) -> bytes:
+    """Read an original, and make sure that it still is the one with that digest.
+
+    Raises:
+        SourceError: It cannot be read, or has changed.
+    """
     data = read_source(image.uri, max_bytes=options.max_file_bytes)
     digest = hashlib.sha256(data).hexdigest()
     if digest != image.digest:
         raise SourceError(f"the file has changed: expected SHA-256 {image.digest}, found {digest}")
-    return open_picture(data, max_pixels=options.max_pixels)
+    return data
 
 
 def open_file(uri: str, options: RunOptions) -> tuple[Picture, int]:

@@ -12,6 +12,7 @@ import inr
 from inr.bitstream import MAGIC
 from inr.errors import ConfigError
 from inr.metrics import bpp
+from tasks.originals.forms import lifted, without_opaque_alpha
 from tasks.originals.listing import printable
 from tasks.originals.opening import format_of, open_picture
 from tasks.originals.reading import read_source
@@ -90,26 +91,21 @@ def open_side(path: Path, options: RunOptions) -> Side:
 
 def _of_one_shape(a: Side, b: Side) -> tuple[Pixels, Pixels]:
     shapes = [_described(side.pixels) for side in (a, b)]
-    if a.pixels.shape[:2] != b.pixels.shape[:2] or a.pixels.shape[2] % 2 != b.pixels.shape[2] % 2:
+    first, second = a.pixels, b.pixels
+    if first.shape[2] % 2 != second.shape[2] % 2:  # alpha that hides nothing counts as none
+        first, second = without_opaque_alpha(first), without_opaque_alpha(second)
+    if first.shape[:2] != second.shape[:2] or first.shape[2] % 2 != second.shape[2] % 2:
         raise ConfigError(
             f"expected two images of one size, found {shapes[0]} in {printable(a.path)} "
             f"and {shapes[1]} in {printable(b.path)}"
         )
-    n_channels = max(a.pixels.shape[2], b.pixels.shape[2])
-    return _with_channels(a.pixels, n_channels), _with_channels(b.pixels, n_channels)
+    n_channels = max(first.shape[2], second.shape[2])
+    return lifted(first, n_channels), lifted(second, n_channels)
 
 
 def _described(pixels: Pixels) -> str:
     height, width, channels = pixels.shape
     return f"{width}x{height}{'' if channels % 2 else ' with alpha'}"
-
-
-def _with_channels(pixels: Pixels, n_channels: int) -> Pixels:
-    """Grey as RGB, alpha kept, where `n_channels` asks for it."""
-    if pixels.shape[2] == n_channels:
-        return pixels
-    grey, alpha = pixels[:, :, :1], pixels[:, :, 1:]
-    return np.concatenate([np.repeat(grey, 3, axis=2), alpha], axis=2)
 
 
 def side_by_side(found: Comparison, gain: int) -> bytes:

@@ -2,7 +2,7 @@
 
 The sample is the same in every run, and a larger one contains a smaller one: files come in the order
 of the digests of their paths. Points compare like with like: they are taken over the images that
-every setting has archived.
+every setting has archived as a bitstream.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from tasks.catalogue import lookup
 from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Status
+from tasks.catalogue.records import LOSSLESS, Status
 from tasks.catalogue.rows import required
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
@@ -153,7 +153,7 @@ def _usable(files: Sequence[SourceFile], options: RunOptions) -> Iterator[Source
 def rd_points(
     store: ObjectStore, images: Sequence[SourceImage], configs: Sequence[CodecConfig]
 ) -> tuple[RdPoint, ...]:
-    """The point of each setting, over the images that every one has archived; none if there is no such image.
+    """The point of each setting, over the images of which every one has a bitstream; none if there is none.
 
     Raises:
         CatalogueError, StorageError: The store's catalogue cannot be read.
@@ -168,10 +168,11 @@ def rd_points(
 
 
 def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, Row]]:
-    """Archive digest → image digest → row."""
+    """Archive digest → image digest → row of a bitstream."""
     found: dict[str, dict[str, Row]] = {}
     for row in lookup.latest(read_images(store).to_pylist()):
-        if row["status"] == Status.ARCHIVED and row["image_digest"] in digests:
+        is_bitstream = row["status"] == Status.ARCHIVED and row["model"] != LOSSLESS
+        if is_bitstream and row["image_digest"] in digests:
             found.setdefault(row["archive_digest"], {})[row["image_digest"]] = row
     return found
 

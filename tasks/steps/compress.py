@@ -24,11 +24,11 @@ from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.records import Effort, NetworkFacts, PictureFacts, Planned, Stored, StoredFile
 from tasks.errors import StorageError
 from tasks.originals.listing import SourceImage
-from tasks.originals.lossless import lossless_suffix, to_lossless
+from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
-from tasks.settings import RunOptions
+from tasks.steps.choosing import Lossless, notes_on_bitstream
 from tasks.steps.deadlines import FitWatch, at_most_every
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.threads import use_threads
@@ -73,34 +73,54 @@ def compress_images(
     """
     use_threads(job.n_threads, with_torch=True)
     store = open_store(job.store)
-    begun = [_begin(store, Planned.of(job.run_id, job.recipe, image), job.options) for image in images]
-    made = iter(_encode([each for each in begun if isinstance(each, _Opened)], job, report))
-    return [_finish(store, each, next(made), job) if isinstance(each, _Opened) else each for each in begun]
+    begun = [_begin(store, Planned.of(job.run_id, job.recipe, image), job) for image in images]
+    opened = [each for each in begun if isinstance(each, _Opened)]
+    made = iter(_encode([each for each in opened if each.takes_fit], job, report))
+    return [
+        _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0), job)
+        if isinstance(each, _Opened)
+        else each
+        for each in begun
+    ]
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """An image of the group that has to be encoded, and its picture."""
+    """An image of the group that has to be encoded.
+
+    Attributes:
+        planned: The image.
+        picture: Its picture.
+        lossless: Its file without loss.
+        takes_fit: False if that file is better than any bitstream that can be hoped for.
+        seconds: Time that it took to see that.
+    """
 
     planned: Planned
     picture: Picture
+    lossless: Lossless
+    takes_fit: bool
+    seconds: float
 
 
 @dataclass(frozen=True)
 class _Made:
-    """The end of an image's fits, and the seconds that they, and the encoder in all, took."""
+    """The end of an image's fits, None if it took none, and the seconds of them and of the encoder in all."""
 
-    result: Encoded | InrError
+    result: Encoded | InrError | None
     fit_seconds: float
     encode_seconds: float
 
 
-def _begin(store: ObjectStore, planned: Planned, options: RunOptions) -> Stored | _Opened | Exception:
+def _begin(store: ObjectStore, planned: Planned, job: ArchiveJob) -> Stored | _Opened | Exception:
     """Take over the file that a killed run left for an image, or else open the image."""
     try:
         if claim := claims.claimed(store, planned.image.digest, planned.setting.archive_digest):
             return _taken_over(claim.stored, planned)
-        return _Opened(planned, open_original(planned.image, options))
+        picture, started = open_original(planned.image, job.options), time.perf_counter()
+        lossless = Lossless(picture, planned.image, job.recipe, job.options)
+        takes_fit = not lossless.needs_no_fit()
+        return _Opened(planned, picture, lossless, takes_fit, time.perf_counter() - started)
     except Exception as error:
         return error
 
@@ -129,26 +149,28 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -
 
 
 def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -> Stored | Exception:
-    """Store the bitstream of an image, or a file without loss if it missed its contract."""
-    started, picture, result = time.perf_counter(), opened.picture, made.result
+    """Store the bitstream of an image, or a file without loss where that is the better one."""
+    started, result = time.perf_counter(), made.result
     try:
-        if isinstance(result, Encoded):
-            data, suffix, notes = result.bitstream, BITSTREAM_SUFFIX, picture.notes
-        elif isinstance(result, ContractMissed):
-            data = to_lossless(picture)
-            suffix, notes = lossless_suffix(data), (*picture.notes, f"stored without loss: {result}")
-        else:
+        if isinstance(result, InrError) and not isinstance(result, ContractMissed):
             return result
         encoded = result if isinstance(result, Encoded) else None
-        made = dataclasses.replace(made, encode_seconds=made.encode_seconds + time.perf_counter() - started)
+        if encoded is not None and opened.lossless.is_better_than(encoded):
+            encoded = None
+        if encoded is None:
+            data, notes = opened.lossless.file.data, opened.lossless.notes(result)
+        else:
+            data = encoded.bitstream
+            notes = notes_on_bitstream(opened.picture, job.recipe.config, encoded)
+        seconds = opened.seconds + made.encode_seconds + time.perf_counter() - started
         stored = Stored(
             planned=opened.planned,
-            picture=_picture_facts(picture, notes),
-            effort=_effort(result, made, job),
-            file=_stored_file(opened, data, suffix, encoded),
+            picture=_picture_facts(opened.picture, (*opened.picture.notes, *notes)),
+            effort=_effort(dataclasses.replace(made, encode_seconds=seconds), job),
+            file=_stored_file(opened, data, encoded),
             network=_network_facts(encoded) if encoded else None,
         )
-        return store_claimed(store, Claim(stored, result.history), data)
+        return store_claimed(store, Claim(stored, result.history if result else ()), data)
     except Exception as error:
         return error
 
@@ -194,28 +216,33 @@ def _picture_facts(picture: Picture, notes: tuple[str, ...]) -> PictureFacts:
     )
 
 
-def _effort(result: Encoded | ContractMissed, made: _Made, job: ArchiveJob) -> Effort:
+def _effort(made: _Made, job: ArchiveJob) -> Effort:
+    result = made.result
+    assert result is None or isinstance(result, Encoded | ContractMissed)
+    n_fits = len(result.attempts) if result else 0
+    n_refits = result.n_refits if result else 0
     return Effort(
-        attempts=len(result.attempts),
-        restarts=result.restarts,
-        refits=result.n_refits if job.recipe.contract else None,
+        attempts=n_fits,
+        restarts=result.restarts if result else 0,
+        refits=n_refits if job.recipe.contract else None,
         fit_seconds=made.fit_seconds,
         encode_seconds=made.encode_seconds,
-        device=result.device if result.attempts else None,
+        device=result.device if result and n_fits else None,
         n_threads=job.n_threads,
     )
 
 
-def _stored_file(opened: _Opened, data: bytes, suffix: str, encoded: Encoded | None) -> StoredFile:
+def _stored_file(opened: _Opened, data: bytes, encoded: Encoded | None) -> StoredFile:
     """The file of an encoding, or without one the file without loss."""
-    planned, pixels = opened.planned, opened.picture.pixels
+    planned, (height, width, _) = opened.planned, opened.picture.pixels.shape
+    suffix = BITSTREAM_SUFFIX if encoded else lossless_suffix(data)
     return StoredFile(
         key=object_key(planned.image.digest, planned.setting.archive_digest, suffix),
         bitstream_digest=hashlib.sha256(data).hexdigest(),
         symbols_digest=encoded.symbols_digest if encoded else digest_symbols(()),
-        pixels_digest=encoded.pixels_digest if encoded else digest_pixels(pixels),
+        pixels_digest=encoded.pixels_digest if encoded else digest_pixels(opened.lossless.file.pixels),
         n_bytes=len(data),
-        rate_bpp=bpp(n_bytes=len(data), width=pixels.shape[1], height=pixels.shape[0]),
+        rate_bpp=bpp(n_bytes=len(data), width=width, height=height),
         psnr_db=encoded.psnr_db if encoded else math.inf,
     )
 

@@ -11,7 +11,7 @@ from prefect import task
 
 import inr
 from inr import BitstreamError, Decoded, Metadata
-from inr.metrics import ms_ssim, psnr_db
+from inr.metrics import ms_ssim, psnr_db, visible_pixels
 from tasks.catalogue.records import Archived, Stored, Verification, now
 from tasks.errors import ObjectMissing, UnsupportedImage, VerificationMismatch
 from tasks.originals.lossless import decode_lossless, same_metadata
@@ -68,13 +68,19 @@ def verify_stored(store: ObjectStore, stored: Stored, original: Picture, started
     _equal(stored, "image size", original.pixels.shape, decoded.pixels.shape)
     if not _same_metadata(stored, original.metadata, decoded.metadata):
         _mismatch(stored, "metadata", original.metadata, decoded.metadata)
-    measured, claimed = psnr_db(reference=original.pixels, decoded=decoded.pixels), stored.file.psnr_db
+    setting, reference = stored.planned.setting, original.pixels
+    visible = None if setting.keeps_hidden else visible_pixels(reference)
+    measured = psnr_db(reference=reference, decoded=decoded.pixels, visible=visible)
+    claimed = stored.file.psnr_db
     if not (measured == claimed or abs(measured - claimed) <= PSNR_TOLERANCE_DB):
         _mismatch(stored, "PSNR in dB", claimed, measured)
-    least = stored.planned.setting.min_psnr_db
+    least = setting.min_psnr_db
     if least is not None and measured < least:
         _mismatch(stored, "PSNR in dB, by contract", f"at least {least}", measured)
-    quality = ms_ssim(reference=original.pixels, decoded=decoded.pixels)
+    shown = decoded.pixels if visible is None else decoded.pixels.copy()
+    if visible is not None:
+        shown[~visible, :-1] = reference[~visible, :-1]
+    quality = ms_ssim(reference=reference, decoded=shown)
     return Verification(measured, quality, decode_seconds, time.perf_counter() - started, now())
 
 
@@ -106,7 +112,9 @@ def _decoded(data: bytes, stored: Stored) -> tuple[Decoded, float]:
     started = time.perf_counter()
     try:
         if stored.network is None:
-            decoded = decode_lossless(data, max_pixels=stored.picture.width * stored.picture.height)
+            facts = stored.picture
+            n_pixels = facts.width * facts.height
+            decoded = decode_lossless(data, max_pixels=n_pixels, channels=facts.channels)
         else:
             decoded = inr.decode(data)
     except (BitstreamError, UnsupportedImage) as error:

@@ -31,10 +31,10 @@ def test_each_family_is_fitted_at_the_lambdas_it_is_used_at(tmp_path: Path):
 def test_a_rate_is_what_was_measured(tmp_path: Path):
     path = tmp_path / "a.png"
     path.write_bytes(file_of(image(8, 12)))
-    rate = measure(CodecConfig(model="mlp", preset="draft", rd_lambda=0.01), path, n_steps=20)
-    assert (rate.n_pixels, rate.rd_lambda, rate.preset) == (96, 0.01, "draft")
+    rate = measure(CodecConfig(model="mlp", preset="draft", rd_lambda=1e-4), path, n_steps=20)
+    assert (rate.n_pixels, rate.rd_lambda, rate.preset) == (96, 1e-4, "draft")
     assert rate.seconds > 0
-    assert rate.n_bytes > 30
+    assert rate.n_bytes >= 25  # of a file without a network
 
 
 def test_what_is_measured_anew_replaces_what_was_known():

@@ -16,7 +16,7 @@ from tasks.errors import ImagesFailed
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
-from tests.tasks.pictures import file_of, image, png_header
+from tests.tasks.pictures import file_of, image, photograph, png_header
 
 quiet_prefect()  # before any test module imports Prefect
 
@@ -61,12 +61,12 @@ def fill(folder: Path) -> Path:
     exif = Image.Exif()
     exif[0x0112] = 6
     (folder / "a").mkdir(parents=True)
-    (folder / "grey.png").write_bytes(file_of(image(16, 16, 1)))
-    (folder / "alpha.png").write_bytes(file_of(image(9, 17, 4)))
-    (folder / "a" / "turned.jpg").write_bytes(file_of(image(16, 24, 3), "JPEG", exif=exif.tobytes()))
-    (folder / "copy.png").write_bytes(file_of(image(9, 17, 4)))
+    (folder / "grey.png").write_bytes(file_of(photograph(24, 24, 1)))
+    (folder / "alpha.png").write_bytes(file_of(photograph(9, 17, 4)))
+    (folder / "a" / "turned.jpg").write_bytes(file_of(photograph(16, 24, 3), "JPEG", exif=exif.tobytes()))
+    (folder / "copy.png").write_bytes(file_of(photograph(9, 17, 4)))
     (folder / "new\nline.png").write_bytes(file_of(image(1, 1, 3)))
-    (folder / os.fsdecode(b"not\xffutf8.png")).write_bytes(file_of(image(1, 16, 2)))
+    (folder / os.fsdecode(b"not\xffutf8.png")).write_bytes(file_of(photograph(1, 16, 2)))
     (folder / "empty.png").touch()
     (folder / "text.jpg").write_text("no photograph")
     (folder / "deep.png").write_bytes(png_header(8, 8, depth=16, rows=bytes(1000)))
@@ -103,7 +103,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for n in range(5):
-        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1) if n < 2 else image(8, 8 + n)))
+        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1) if n < 2 else photograph(8, 8 + n)))
     (folder / "bad.png").write_text("no photograph")
     (folder / "loop.png").symlink_to(folder / "loop.png")
     return folder

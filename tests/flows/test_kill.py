@@ -14,7 +14,7 @@ from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
 from tests.flows.command import inr_started, wait_for
 from tests.flows.conftest import ON_A_CPU
-from tests.tasks.pictures import file_of, image
+from tests.tasks.pictures import file_of, photograph
 
 N_IMAGES = 3
 HOW = (*ON_A_CPU, "--workers", 2, "--json")
@@ -25,7 +25,7 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for n in range(N_IMAGES):
-        (folder / f"{n}.png").write_bytes(file_of(image(8, 8 + n, 3)))
+        (folder / f"{n}.png").write_bytes(file_of(photograph(8, 8 + n, 3)))
     return folder
 
 
@@ -95,7 +95,7 @@ def test_an_interrupt_ends_a_fit_on_its_way(tmp_path: Path):
     photos, store = tmp_path / "photos", tmp_path / "store"
     photos.mkdir()
     (photos / "0.png").write_bytes(file_of(Image.new("RGB", (8, 8), "teal")))
-    (photos / "1.png").write_bytes(file_of(image(64, 96, 3)))
+    (photos / "1.png").write_bytes(file_of(photograph(64, 96, 3)))
     long = ("--model", "mlp", "--preset", "best", "--device", "cpu", "--workers", 1, "--json")
     process = inr_started("archive", photos, store, *long)
     wait_for(lambda: len(written(store)) == 1, process)

@@ -12,7 +12,7 @@ from tasks.errors import ImagesFailed
 from tasks.settings import RunOptions
 from tests.flows.command import invoke
 from tests.flows.conftest import OPTIONS
-from tests.tasks.pictures import file_of, image
+from tests.tasks.pictures import file_of, photograph
 
 LAMBDAS = ("--rd-lambda", 0.001, "--rd-lambda", 0.02)
 
@@ -22,7 +22,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for n in range(3):
-        (folder / f"{n}.png").write_bytes(file_of(image(16, 16 + n)))
+        (folder / f"{n}.png").write_bytes(file_of(photograph(16, 16 + n)))
     (folder / "bad.png").write_text("no photograph")
     return folder
 

@@ -195,7 +195,7 @@ def _within_limits(shape: LatentPyramid, name: str, symbols: Ints, exponent: int
 
 
 def container_of(network: Network, metadata: Metadata = Metadata(), **changes: Any) -> Container:
-    """The container of a network."""
+    """The container of a network; `channels` and `planes` among the changes make it a part of an image."""
     sections, shape = network.sections(), network.render().shape
     container = Container(
         family=network.family,

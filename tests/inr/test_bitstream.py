@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inr.bitstream import Container, Limits, Metadata, Reader, pack, signed_varint, unpack, varint
+from inr.bitstream import Container, Limits, Metadata, Planes, Reader, pack, signed_varint, unpack, varint
 from inr.errors import (
     BadMagic,
     BitstreamError,
@@ -24,7 +24,7 @@ FILE = pack(PLAIN)
 
 def sealed(data: bytes) -> bytes:
     """Bytes with their own length and CRC-32 put right, so that only the damage under test remains."""
-    data = data[:7] + struct.pack("<I", len(data) + 4) + data[11:]
+    data = data[:8] + struct.pack("<I", len(data) + 4) + data[12:]
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -34,7 +34,7 @@ def edited(offset: int, value: bytes) -> bytes:
 
 def with_metadata(section: bytes) -> bytes:
     body = varint(640) + varint(3) + b"\x00\x00" + varint(len(section)) + section + b"\x00"
-    return sealed(FILE[:11] + body)
+    return sealed(FILE[:12] + body)
 
 
 @given(
@@ -47,6 +47,7 @@ def with_metadata(section: bytes) -> bytes:
         architecture=st.binary(max_size=20),
         tensors=st.binary(max_size=200),
         payload=st.binary(max_size=50).map(lambda b: b * 4),
+        planes=st.just(Planes()),
         metadata=st.builds(
             Metadata,
             icc_profile=st.one_of(st.none(), st.binary(min_size=1, max_size=300)),
@@ -61,9 +62,56 @@ def test_what_is_packed_is_unpacked(container: Container) -> None:
     assert sum(found.section_bytes.values()) == len(data)
 
 
+PLANES = [
+    (channels, Planes(dict.fromkeys(constants, 7), is_grey=is_grey))
+    for channels in (1, 2, 3, 4)
+    for n in range(1 << channels)
+    for is_grey in (False, True)
+    if not (is_grey and (channels < 3 or n & 7))
+    if (constants := [channel for channel in range(channels) if n >> channel & 1]) is not None
+]
+
+
+@pytest.mark.parametrize(("channels", "planes"), PLANES)
+def test_planes_that_no_network_codes_are_packed_and_unpacked(channels: int, planes: Planes) -> None:
+    values = Planes({n: 250 - n for n in planes.constants}, planes.is_grey)
+    full = replace(PLAIN, channels=channels, planes=values)
+    container = full if values.coded(channels) else replace(full, architecture=b"", tensors=b"", payload=b"")
+    data = pack(container)
+    assert unpack(data) == container
+    assert sum(unpack(data).section_bytes.values()) == len(data)
+    assert data[15 : 15 + len(values.constants)] == bytes(values.constants.values())
+
+
+def test_every_byte_of_planes_is_one_of_those_or_refused_by_name() -> None:
+    allowed = {
+        (channels, sum(1 << n for n in planes.constants) + 16 * planes.is_grey) for channels, planes in PLANES
+    }
+    assert len(allowed) == len(PLANES)
+    for channels in (1, 2, 3, 4):
+        for byte in range(256):
+            n_constants = (byte & 15).bit_count()
+            body = FILE[12:15] + bytes(n_constants) + b"\x00\x00\x00\x00"
+            data = sealed(FILE[:6] + bytes([channels, byte]) + FILE[8:12] + body)
+            if (channels, byte) in allowed:
+                assert unpack(data).planes.coded(channels) is not None
+            else:
+                with pytest.raises(InvalidField, match="planes: expected"):
+                    unpack(data)
+
+
+@pytest.mark.parametrize("name", ["architecture", "tensors", "payload"])
+def test_without_a_network_its_sections_are_empty(name: str) -> None:
+    nothing = {"architecture": b"", "tensors": b"", "payload": b""}
+    flat = replace(PLAIN, planes=Planes({0: 1, 1: 2, 2: 3}), **nothing)
+    assert len(pack(flat)) == 12 + 3 + 3 + 4 + 4
+    with pytest.raises(InvalidField, match=f"{name}: expected no bytes without a network, found 4"):
+        unpack(pack(replace(flat, **{name: b"four"})))
+
+
 def test_the_header_is_laid_out_as_the_format_says() -> None:
-    assert FILE[:11] == b"\x89INR" + bytes([1, 1, 3]) + struct.pack("<I", len(FILE))
-    assert FILE[11:] == (
+    assert FILE[:12] == b"\x89INR" + bytes([1, 1, 3, 0]) + struct.pack("<I", len(FILE))
+    assert FILE[12:] == (
         b"\x80\x05\x03"
         + b"\x04arch"
         + b"\x07tensors"
@@ -80,32 +128,39 @@ def preset() -> bytes:
 
 
 DAMAGED = {
-    "empty": (b"", Truncated, "header: expected 11 bytes, found 0"),
+    "empty": (b"", Truncated, "header: expected 12 bytes, found 0"),
     "other file": (b"\x89PNG\r\n\x1a\n" + bytes(20), BadMagic, "magic"),
     "short other file": (b"GI", BadMagic, "magic"),
     "version": (FILE[:4] + b"\x02" + FILE[5:], UnsupportedVersion, "version: expected 1, found 2"),
-    "magic alone": (FILE[:4], Truncated, "expected 11 bytes, found 4"),
+    "magic alone": (FILE[:4], Truncated, "expected 12 bytes, found 4"),
     "short, of another version": (FILE[:4] + b"\x02", UnsupportedVersion, "version: expected 1, found 2"),
-    "cut in the prefix": (FILE[:9], Truncated, "expected 11 bytes, found 9"),
+    "cut in the prefix": (FILE[:9], Truncated, "expected 12 bytes, found 9"),
     "cut at the end": (FILE[:-1], Truncated, f"expected {len(FILE)} bytes, found {len(FILE) - 1}"),
     "a byte too many": (FILE + b"\x00", TrailingData, f"expected {len(FILE)} bytes, found {len(FILE) + 1}"),
-    "length too small": (FILE[:7] + struct.pack("<I", 5) + FILE[11:], InvalidField, "length"),
+    "length too small": (FILE[:8] + struct.pack("<I", 5) + FILE[12:], InvalidField, "length"),
     "flipped bit": (FILE[:20] + bytes([FILE[20] ^ 1]) + FILE[21:], ChecksumMismatch, "CRC-32: expected"),
     "flipped CRC": (FILE[:-1] + bytes([FILE[-1] ^ 128]), ChecksumMismatch, "CRC-32"),
     "family 0": (edited(5, b"\x00"), InvalidField, "family"),
     "family 9": (edited(5, b"\x09"), InvalidField, "family"),
     "no channel": (edited(6, b"\x00"), InvalidField, "channels: expected 1 to 4, found 0"),
     "five channels": (edited(6, b"\x05"), InvalidField, "channels"),
+    "a constant of no channel": (edited(7, b"\x08"), InvalidField, "planes: expected bits of 3 channels"),
+    "an unknown bit of planes": (edited(7, b"\x20"), InvalidField, "planes"),
+    "constants cut off": (
+        sealed(FILE[:7] + b"\x07" + FILE[8:12] + varint(16384) + varint(128) + b"\x00"),
+        InvalidField,
+        "ends before constant 1",
+    ),
     "width 0": (
-        sealed(FILE[:11] + b"\x00" + FILE[13:-4]),
+        sealed(FILE[:12] + b"\x00" + FILE[14:-4]),
         InvalidField,
         "width expected 1 to 65535, found 0",
     ),
-    "width 65536": (sealed(FILE[:11] + b"\x80\x80\x04" + FILE[13:-4]), InvalidField, "width"),
-    "height 0": (edited(13, b"\x00"), InvalidField, "height"),
-    "long varint": (sealed(FILE[:11] + b"\x80\x85\x00" + FILE[13:-4]), InvalidField, "shortest"),
-    "endless varint": (sealed(FILE[:11] + b"\xff" * 30), InvalidField, "five bytes"),
-    "section beyond the end": (edited(14, b"\x7f"), InvalidField, "architecture"),
+    "width 65536": (sealed(FILE[:12] + b"\x80\x80\x04" + FILE[14:-4]), InvalidField, "width"),
+    "height 0": (edited(14, b"\x00"), InvalidField, "height"),
+    "long varint": (sealed(FILE[:12] + b"\x80\x85\x00" + FILE[14:-4]), InvalidField, "shortest"),
+    "endless varint": (sealed(FILE[:12] + b"\xff" * 30), InvalidField, "five bytes"),
+    "section beyond the end": (edited(15, b"\x7f"), InvalidField, "architecture"),
     "bytes after the payload": (sealed(FILE[:-4] + b"\x00"), InvalidField, "header: expected"),
     "payload of 7": (sealed(FILE[:-13] + b"\x077 bytes"), InvalidField, "payload"),
     "metadata not zlib": (with_metadata(b"\x01\x00rubbish"), InvalidField, "metadata"),
@@ -162,7 +217,7 @@ def test_signed_varints_round_trip(value: int) -> None:
 
 @given(st.binary(max_size=80))
 def test_any_bytes_are_refused_by_name(data: bytes) -> None:
-    for candidate in (data, sealed(FILE[:11] + data), FILE[:11] + data):
+    for candidate in (data, sealed(FILE[:12] + data), FILE[:12] + data):
         try:
             unpack(candidate)
         except BitstreamError:

@@ -17,6 +17,7 @@ from inr.config import DEFAULT_RD_LAMBDA
         ({"target_bpp": -1.0}, "target_bpp"),
         ({"rd_lambda": 0.1, "target_bpp": 1.0}, "expected one of"),
         ({"seed": -1}, "seed"),
+        ({"hidden": "show"}, "hidden"),
         ({"seed": 2**32}, "seed"),
     ],
 )
@@ -41,5 +42,5 @@ def test_equal_configs_share_a_digest_and_others_do_not() -> None:
 def test_the_canonical_json_is_this() -> None:
     """Keys in a store hang on it."""
     assert CodecConfig(model="mlp", preset="draft", target_bpp=0.5).to_json() == (
-        '{"model":"mlp","preset":"draft","rd_lambda":null,"seed":0,"target_bpp":0.5,"target_psnr_db":null}'
+        '{"hidden":"ignore","model":"mlp","preset":"draft","rd_lambda":null,"seed":0,"target_bpp":0.5,"target_psnr_db":null}'
     )

@@ -133,11 +133,11 @@ def test_an_error_after_a_fit_ends_one_request_alone(
     photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pack_but_one(container: Container) -> bytes:
-        if container.metadata.exif == b"unlucky":
+        if container.metadata.exif == b"unlucky" and container.architecture:
             raise ConfigError("unlucky")
         return pack(container)
 
-    monkeypatch.setattr("inr.fit.encoding.pack", pack_but_one)
+    monkeypatch.setattr("inr.fit.candidates.pack", pack_but_one)
     with toy_family(ToyFitter()):
         requests = [
             EncodeRequest(photograph, CodecConfig(**TOY), metadata=Metadata(exif=exif))
@@ -163,7 +163,7 @@ def test_families_and_goals_may_differ_within_one_call(photograph: np.ndarray) -
     assert 1 <= len(searched.attempts) <= MAX_FITS
     assert isinstance(refused, ConfigError)
     assert isinstance(flat, Encoded)
-    assert (flat.psnr_db, flat.history) == (math.inf, ())
+    assert (flat.psnr_db, flat.history, flat.attempts) == (math.inf, (), ())
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,17 @@ def test_metadata_is_counted_uncompressed() -> None:
 def test_what_is_no_file_is_named() -> None:
     with pytest.raises(BitstreamError):
         inspect(b"")
+
+
+@pytest.mark.parametrize("name", ["flat", "1x1"])
+def test_a_file_without_a_network_is_inspected(name: str) -> None:
+    found = inspect((VECTORS / f"{name}.inr").read_bytes())
+    assert (found.architecture, found.tensors, found.n_parameters) == ({}, (), 0)
+    assert found.multiply_adds_per_pixel == 0
+    assert set(found.constants) == {0, 1, 2}
+
+
+def test_channels_that_no_network_codes_are_named() -> None:
+    found = inspect((VECTORS / "cnn_planes_grey_opaque.inr").read_bytes())
+    assert (found.channels, found.constants, found.is_grey) == (4, {3: 254}, True)
+    assert found.n_parameters > 0

@@ -23,7 +23,7 @@ SMALL = Limits(max_samples=1 << 14)
 
 
 def sealed(data: bytes) -> bytes:
-    data = data[:7] + struct.pack("<I", len(data) + 4) + data[11:]
+    data = data[:8] + struct.pack("<I", len(data) + 4) + data[12:]
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -64,11 +64,13 @@ def generated(rng: random.Random) -> bytes:
     if kind == 0:
         return body
     if kind == 1:
-        return sealed(b"\x89INR\x01" + bytes([rng.randrange(1, 3), rng.randrange(1, 5)]) + bytes(4) + body)
+        channels = rng.randrange(1, 5)
+        described = (rng.randrange(1, 3), channels, rng.choice((0, rng.randrange(1 << channels), 16)))
+        return sealed(b"\x89INR\x01" + bytes(described) + bytes(4) + body)
     golden = bytearray((VECTORS / f"{rng.choice(NAMES)}.inr").read_bytes()[:-4])
     fields = min(len(golden), 90 if kind == 2 else len(golden))
     for _ in range(rng.randrange(1, 4)):
-        golden[rng.randrange(11, fields)] = rng.randrange(256)
+        golden[rng.randrange(12, fields)] = rng.randrange(256)
     return sealed(bytes(golden))
 
 

@@ -117,5 +117,5 @@ def toy_family(fitter: ToyFitter) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FAMILIES, 200, "toy")
         patch.setitem(families.READERS, "toy", ToyNetwork.read)
-        patch.setitem(FITTERS, "toy", Fitter(fitter.fit, lambda pixels, rd_lambda: toy_network(pixels, 1)))
+        patch.setitem(FITTERS, "toy", Fitter(fitter.fit))
         yield

@@ -23,6 +23,7 @@ from tests.inr.networks import adding_nothing, bitstream_of, made_up_cnn, made_u
 from tests.vectors.events import Counting, expected
 from tests.vectors.forging import cnn as forged_cnn
 from tests.vectors.forging import mlp as forged_mlp
+from tests.vectors.forging import planes
 from tests.vectors.forging.raw import colour_prior, grey_prior
 from tests.vectors.forging.refusals import cases
 
@@ -47,6 +48,7 @@ def _fitted(name: str) -> bytes:
         "1x77": data.camera()[100:101, 120:197, None],
         "63x1": rgb.reshape(-1, 1, 3)[:63],
         "flat": np.full((40, 70, 3), (12, 200, 255), dtype=np.uint8),
+        "planes_opaque": np.concatenate([rgb[:16], np.full((16, 25, 1), 255, np.uint8)], axis=2),
     }
     metadata = Metadata()
     if name == "rgb_metadata":
@@ -81,7 +83,10 @@ def _made_up(architecture: CoordinateMLP, width: int, height: int, spread: float
     return bitstream_of(made_up_mlp(architecture, seed=seed, width=width, height=height, spread=spread))
 
 
-FITTED = ("grey", "grey_alpha", "rgb", "rgb_fine", "rgb_metadata", "rgb_alpha", "1x1", "1x77", "63x1", "flat")
+FITTED = (
+    *("grey", "grey_alpha", "rgb", "rgb_fine", "rgb_metadata", "rgb_alpha", "1x1", "1x77", "63x1", "flat"),
+    "planes_opaque",
+)
 MADE_UP: dict[str, Callable[[], bytes]] = {
     "one_layer": lambda: _made_up(mlp(3, 33, 1, 5, 4), 31, 29),
     "one_neuron": lambda: _made_up(mlp(1, 1, 3, 1, 1), 13, 7),
@@ -109,6 +114,7 @@ MADE_UP: dict[str, Callable[[], bytes]] = {
 FILES: dict[str, Callable[[], bytes]] = {
     **{name: lambda name=name: _fitted(name) for name in FITTED},
     **MADE_UP,
+    **planes.FILES,
     **forged_mlp.FILES,
     **forged_cnn.FILES,
 }

@@ -14,13 +14,13 @@ def fit_cnn(requests: Sequence[FitRequest], *, device: str, on_reports: OnReport
 
 
 def _fit_one(request: FitRequest, device: str, goes_on: GoesOn) -> Fitted | None:
-    pixels, rd_lambda = request.pixels, request.rd_lambda
     return fit_pyramid(
-        pixels,
-        choose_pyramid(pixels, rd_lambda),
+        request.pixels,
+        choose_pyramid(request.pixels, request.rd_lambda),
         choose_settings(request.preset, request.n_steps),
-        rd_lambda=rd_lambda,
+        rd_lambda=request.rd_lambda,
         seed=request.seed,
         device=device,
         goes_on=goes_on,
+        visible=request.visible,
     )

@@ -30,7 +30,7 @@ class PlainLosses:
     def _grids(self, latents: torch.Tensor) -> list[torch.Tensor]:
         parts = torch.split(latents, self._sizes, dim=-1)
         shapes = self._architecture.grid_shapes
-        return [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
+        return [torch.unflatten(part, -1, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Bits of all latents, float32 [..., latents] in wire order of grids: [...]."""
@@ -54,7 +54,7 @@ class PlainLosses:
         size = (-(-height // 2), -(-width // 2))
         seen = [_repeated(grids[n], 1 << shift, size) for n, shift in zip(grid.parents, shifts, strict=True)]
         half = block[..., :-1] @ torch.stack(seen, dim=-3).flatten(-2) + block[..., -1:]
-        return _repeated(half.unflatten(-1, size), 2, (height, width)).flatten(-2)
+        return _repeated(torch.unflatten(half, -1, size), 2, (height, width)).flatten(-2)
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Samples in [0, 1], not clipped: float32 [..., channels, height, width]."""
@@ -71,7 +71,7 @@ class PlainLosses:
         sums = first[..., :-1] @ stack.flatten(-2) + first[..., -1:]  # [..., hidden + channels, pixels]
         hidden = torch.relu(sums[..., :n_hidden, :])
         samples = second[..., :-1] @ hidden + second[..., -1:] + sums[..., n_hidden:, :]
-        samples = samples.unflatten(-1, stack.shape[-2:])  # [..., channels, height, width]
+        samples = torch.unflatten(samples, -1, stack.shape[-2:])  # [..., channels, height, width]
         residuals = self._architecture.residual_matrices
         for n, name in enumerate(residuals, 1):
             samples = samples + _convolution(samples, named[name])
@@ -80,7 +80,7 @@ class PlainLosses:
 
 
 def laplace_bits(latents: torch.Tensor, centre: torch.Tensor, log_spread: torch.Tensor) -> torch.Tensor:
-    """Bits of values under Laplace laws, each taken over the unit interval around the value, summed: [...]."""
+    """Bits of values under Laplace laws, taken over the unit intervals around them, summed: [...]."""
     rate = torch.exp2(-log_spread.clamp(MIN_LOG_SPREAD, MAX_LOG_SPREAD))
     distance = (latents - centre).abs()
     near = distance < 0.5
@@ -147,4 +147,4 @@ def _convolution(samples: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     tall = _extended(_extended(samples, 1).transpose(-1, -2), 1).transpose(-1, -2)
     views = [tall[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
     stacked = torch.stack(views, dim=-3).flatten(-4, -3).flatten(-2)  # [..., 9 · channels, pixels]
-    return (matrix[..., :-1] @ stacked + matrix[..., -1:]).unflatten(-1, (height, width))
+    return torch.unflatten(matrix[..., :-1] @ stacked + matrix[..., -1:], -1, (height, width))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.trainer import PyramidSettings
+from inr.cnn.fit.schedule import PyramidSettings
 from inr.cnn.prior import N_GAINS, NO_GAIN, priors
 
 PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}

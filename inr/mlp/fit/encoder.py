@@ -10,14 +10,14 @@ from inr.bitstream import MAX_SYMBOL
 from inr.coding.pmf import SCALE_BITS, THRESHOLDS
 from inr.coding.tensors import Geometric, Increments, TensorCoding, Uniform
 from inr.errors import InrError
+from inr.fit.hidden import sample_weights
 from inr.fit.requests import FitRequest, Fitted, GoesOn, OnReports, one_by_one
 from inr.metrics import mse
 from inr.mlp.architecture import CoordinateMLP, TensorSpec
-from inr.mlp.fit.parameters import OFFSET_STEP
 from inr.mlp.fit.presets import choose_architecture, choose_settings
 from inr.mlp.fit.trainer import fit
 from inr.mlp.network import MlpNetwork
-from inr.mlp.steps import nearest_step_index, step_size
+from inr.mlp.steps import step_size
 
 
 def fit_mlp(requests: Sequence[FitRequest], *, device: str, on_reports: OnReports) -> list[Fitted | InrError]:
@@ -36,21 +36,14 @@ def _fit_one(request: FitRequest, device: str, goes_on: GoesOn) -> Fitted | None
         seed=request.seed,
         device=device,
         goes_on=goes_on,
+        visible=request.visible,
     )
     if rounded is None:
         return None
     network = network_of(architecture, rounded.symbols, rounded.step_indices, pixels.shape)
     if math.isfinite(rounded.estimated_rate_bits):
-        network = _centred(pixels, network)
+        network = _centred(pixels, request.visible, network)
     return Fitted(network, rounded.estimated_rate_bits)
-
-
-def one_colour_mlp(pixels: NDArray[np.uint8], rd_lambda: float) -> MlpNetwork:
-    """The network of an image of one colour, which needs no fit: weights of zero, and offsets."""
-    architecture = choose_architecture(pixels, rd_lambda)
-    symbols = [np.zeros(spec.shape, dtype=np.int32) for spec in architecture.specs]
-    steps = [nearest_step_index(OFFSET_STEP)] * len(symbols)
-    return _centred(pixels, network_of(architecture, symbols, steps, pixels.shape))
 
 
 def coding_of(spec: TensorSpec, symbols: NDArray[np.int32]) -> TensorCoding:
@@ -91,17 +84,15 @@ def network_of(
     )
 
 
-def _centred(pixels: NDArray[np.uint8], network: MlpNetwork) -> MlpNetwork:
-    """The network with output offsets that leave no mean error, which the fit only nears.
-
-    An image of one colour becomes exact by it, others gain a little.
-    """
+def _centred(pixels: NDArray[np.uint8], visible: NDArray[np.bool_] | None, network: MlpNetwork) -> MlpNetwork:
+    """The network with output offsets that leave no mean error, which the fit only nears."""
     before = network.render()
-    error = np.mean(pixels, axis=(0, 1), dtype=np.float64) - np.mean(before, axis=(0, 1), dtype=np.float64)
-    shift = np.rint(error / 255 / step_size(network.step_indices[-1])).astype(np.int32)
+    weights = np.float32(1) if visible is None else sample_weights(visible, pixels.shape[2])
+    errors = (pixels.astype(np.int16) - before) * weights
+    shift = np.rint(errors.mean((0, 1), dtype=np.float64) / 255 / step_size(network.step_indices[-1]))
     if not shift.any():
         return network
-    offsets = np.clip(network.symbols[-1] + shift, -MAX_SYMBOL, MAX_SYMBOL)
+    offsets = np.clip(network.symbols[-1] + shift.astype(np.int32), -MAX_SYMBOL, MAX_SYMBOL)
     centred = network_of(network.shape, [*network.symbols[:-1], offsets], network.step_indices, pixels.shape)
-    better = mse(reference=pixels, decoded=centred.render()) < mse(reference=pixels, decoded=before)
-    return centred if better else network
+    old, new = (mse(reference=pixels, decoded=each, visible=visible) for each in (before, centred.render()))
+    return centred if new < old else network

@@ -75,6 +75,7 @@ class DistortionGradient:
         features_y: torch.Tensor,
         target: torch.Tensor,
         gradients: Sequence[torch.Tensor],
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Add the gradient of the batch's MSE to `gradients`, and return the MSE.
 
@@ -84,6 +85,7 @@ class DistortionGradient:
             features_y: See `forward`.
             target: float32 [n_rows, n_columns, channels].
             gradients: One tensor per parameter, of its shape.
+            weights: float32 [n_rows, n_columns, channels] of squared errors; all are 1 if it is not given.
 
         Returns:
             The mean squared error, a scalar on the device.
@@ -102,8 +104,9 @@ class DistortionGradient:
                 by_row[rows, None], by_column, out=buffers[0].view(rows.stop - top, n_columns, -1)
             )
             error = self._forward(parameters, buffers, target[rows].flatten(0, 1))
-            squares += error.square().sum()
-            self._backward(parameters, buffers, error.mul_(2 / target.numel()), gradients)
+            weighted = error if weights is None else error * weights[rows].flatten(0, 1)
+            squares += (weighted * error).sum()
+            self._backward(parameters, buffers, weighted.mul_(2 / target.numel()), gradients)
             column_gradient += first.sum(0)
             row_gradient[rows] = first.sum(1)
         gradients[0][:, :half].addmm_(column_gradient.T, features_x)

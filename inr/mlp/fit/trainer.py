@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from inr.fit.entropy import estimate_bits
+from inr.fit.hidden import sample_weights
 from inr.fit.quantizer import add_uniform_noise, round_straight_through
 from inr.fit.requests import FitReport, GoesOn
 from inr.fit.threads import torch_threads
@@ -160,12 +161,15 @@ class _Fit:
         rd_lambda: float,
         generator: torch.Generator,
         matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer],
+        visible: NDArray[np.bool_] | None,
     ) -> None:
         height, width, _ = pixels.shape
         device, longer = generator.device, max(width, height)
         self._settings, self._generator = settings, generator
         self._per_bit = rd_lambda / (height * width)
         self._image = torch.tensor(pixels, device=device)
+        weights = None if visible is None else sample_weights(visible, pixels.shape[2])
+        self._weights = None if weights is None else torch.tensor(weights, device=device)
         mean_colour = self._image.float().mean((0, 1)) / 255
         self._parameters = Parameters(network, mean_colour, settings.initial_step, generator)
         self._optimizer = _Optimizer(self._parameters, settings, matrix_optimizer)
@@ -208,6 +212,7 @@ class _Fit:
             self._features_y[rows],
             self._image[rows, columns].float() / 255,
             self._parameters.split(gradient),
+            None if self._weights is None else self._weights[rows, columns],
         )
 
     def rounded(self) -> RoundedFit:
@@ -226,6 +231,7 @@ def fit(
     seed: int,
     device: str,
     goes_on: GoesOn,
+    visible: NDArray[np.bool_] | None = None,
     matrix_optimizer: Callable[[Sequence[torch.Tensor]], MatrixOptimizer] = Muon,
 ) -> RoundedFit | None:
     """Fit a network to an image.
@@ -238,13 +244,14 @@ def fit(
         seed: Seed of the initial weights, the noise and the order of batches.
         device: "cpu" or "cuda".
         goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
+        visible: See `FitRequest`.
         matrix_optimizer: Makes the optimiser of stacks of matrices, given those stacks.
 
     Returns:
         The rounded network, whose estimate is not finite if the fit diverged; None if it was not to go on.
     """
     generator = torch.Generator(device).manual_seed(seed)
-    fitting = _Fit(pixels, network, settings, rd_lambda, generator, matrix_optimizer)
+    fitting = _Fit(pixels, network, settings, rd_lambda, generator, matrix_optimizer, visible)
     n_pixels, strides = pixels.shape[0] * pixels.shape[1], fitting.strides
     batch = math.ceil(pixels.shape[0] / strides[0]) * math.ceil(pixels.shape[1] / strides[1])
     phases = _phases(strides, torch.Generator().manual_seed(seed))

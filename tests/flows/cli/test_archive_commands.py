@@ -111,7 +111,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived
     )
     found = json.loads(invoke(*words, "--rd-lambda", 0.01, "--json").output)
     assert (found["n_images"], found["n_refused"]) == (len(GOOD) + len(BAD) - 1, len(BAD))
-    assert found["n_pixels"] == 16 * 16 + 9 * 17 + 16 * 24 + 1 + 16
+    assert found["n_pixels"] == 24 * 24 + 9 * 17 + 16 * 24 + 1 + 16
     assert found["origin"] == f"{len(GOOD)} images of this archive under other λ"
     assert found["hours"] > 0
     shown = invoke(*words)

@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.engine.embedded import embedded_server
 from tests.flows.command import inr_started, wait_for
 from tests.flows.conftest import ON_A_CPU
-from tests.tasks.pictures import file_of, image
+from tests.tasks.pictures import file_of, photograph
 
 
 def test_no_server_is_started_where_one_is_named(server: str):
@@ -38,7 +38,7 @@ def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path):
     source, store = tmp_path / "photos", tmp_path / "store"
     source.mkdir()
     for n in range(3):
-        (source / f"{n}.png").write_bytes(file_of(image(8, 8 + n, 3)))
+        (source / f"{n}.png").write_bytes(file_of(photograph(8, 8 + n, 3)))
     home = str(tmp_path / "home")
     process = inr_started("archive", source, store, *ON_A_CPU, PREFECT_API_URL="", PREFECT_HOME=home)
     wait_for(lambda: any((store / "bitstreams").rglob("*.inr")), process)

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from inr import CodecConfig, Contract, ContractMissed, FitDiverged, SelfCheckFailed, encode
+from inr import CodecConfig, Contract, ContractMissed, FitDiverged, SelfCheckFailed, decode, encode
+from inr.config import MODELS
 from inr.fit import encoding as encoding_module
+from inr.metrics import mse, psnr_db
 from inr.search import MAX_FITS
 from tests.inr.toy import ToyFitter, ToyNetwork, toy_family
 
@@ -22,12 +24,52 @@ def test_a_collapsed_fit_is_begun_again_once_with_another_seed(photograph: np.nd
     assert {progress.attempt for progress in encoded.history} == {1, 2}
 
 
-def test_a_fit_below_the_mean_colour_counts_as_collapsed(photograph: np.ndarray) -> None:
-    wild = photograph[:, :, ::-1]  # the toy's columns are right for another image
+def flat_colour(pixels: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(np.rint(pixels.mean((0, 1))).astype(np.uint8), pixels.shape)
+
+
+@pytest.mark.parametrize("goal", [{"rd_lambda": 1e-3}, {"target_psnr_db": 30.0}, {"target_bpp": 1.0}])
+def test_a_fit_below_the_mean_colour_is_begun_again_and_then_the_mean_colour_counts(
+    photograph: np.ndarray, goal: dict[str, float]
+) -> None:
     with toy_family(ToyFitter()), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.inr.toy.toy_network", lambda pixels, n: made(255 - wild, n))
-        with pytest.raises(FitDiverged, match=r"expected at least the .* dB of the image's mean colour"):
-            encode(photograph, CodecConfig(**TOY), device="cpu")
+        patch.setattr("tests.inr.toy.toy_network", made)
+        encoded = encode(photograph, CodecConfig(model="toy", **goal), device="cpu")
+    np.testing.assert_array_equal(encoded.pixels, flat_colour(photograph))
+    assert (encoded.n_parameters, len(encoded.bitstream)) == (0, 25)
+    assert encoded.restarts == len(encoded.attempts) >= 1
+
+
+def test_a_fit_that_ends_in_nan_twice_is_an_error(photograph: np.ndarray) -> None:
+    message = r"expected at least the .* dB of the image's mean colour"
+    with toy_family(ToyFitter(lambda request: True)), pytest.raises(FitDiverged, match=message):
+        encode(photograph, CodecConfig(**TOY), device="cpu")
+
+
+@pytest.mark.parametrize(("rd_lambda", "is_flat"), [(1e-4, False), (1e-3, False), (0.5, True)])
+def test_the_mean_colour_counts_where_its_cost_is_less(
+    photograph: np.ndarray, rd_lambda: float, is_flat: bool
+) -> None:
+    with toy_family(ToyFitter()):
+        encoded = encode(photograph, CodecConfig(model="toy", rd_lambda=rd_lambda), device="cpu")
+    assert (encoded.n_parameters == 0, encoded.restarts) == (is_flat, 0)
+    error = mse(reference=photograph, decoded=flat_colour(photograph))
+    cost = 10 ** (-encoded.psnr_db / 10) + rd_lambda * encoded.rate_bpp
+    assert cost <= error + rd_lambda * 8 * 25 / photograph[:, :, 0].size + 1e-12
+    assert [attempt.n_bytes for attempt in encoded.attempts] == [len(encoded.bitstream)]
+
+
+def test_a_target_or_a_contract_that_the_mean_colour_reaches_takes_no_fit(photograph: np.ndarray) -> None:
+    fitter = ToyFitter()
+    paper = (photograph // 64 + 200).astype(np.uint8)
+    with toy_family(fitter):
+        config = CodecConfig(model="toy", target_psnr_db=30.0)
+        encoded = encode(paper, config, contract=Contract(32.0), device="cpu")
+        assert (fitter.seen, encoded.attempts, encoded.n_parameters) == ([], (), 0)
+        assert encoded.psnr_db >= 32
+        strict = encode(paper, config, contract=Contract(encoded.psnr_db + 0.1, 9), device="cpu")
+        assert fitter.seen
+        assert strict.psnr_db > encoded.psnr_db
 
 
 def made(pixels: np.ndarray, n_columns: int) -> object:
@@ -89,8 +131,88 @@ def test_a_target_bpp_is_not_exceeded_where_it_can_be_met(photograph: np.ndarray
         assert encoded.rate_bpp == max(attempt.rate_bpp for attempt in fitting)
 
 
-def test_one_colour_is_exact() -> None:
-    flat = np.full((20, 30, 3), (3, 141, 255), dtype=np.uint8)
-    encoded = encode(flat, DRAFT, device="cpu")
-    assert encoded.psnr_db == math.inf
-    assert len(encoded.bitstream) < 400
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("goal", [{"rd_lambda": 1e-5}, {"target_psnr_db": 60.0}, {"target_bpp": 0.001}])
+def test_one_colour_is_exact_and_takes_no_network(model: str, channels: int, goal: dict[str, float]) -> None:
+    flat = np.full((20, 30, channels), (3, 141, 255, 249)[:channels], dtype=np.uint8)
+    config = CodecConfig(model=model, **goal)
+    encoded = encode(flat, config, contract=Contract(100.0), device="cpu")
+    np.testing.assert_array_equal(encoded.pixels, flat)
+    assert (encoded.psnr_db, encoded.attempts, encoded.n_parameters) == (math.inf, (), 0)
+    assert len(encoded.bitstream) == 22 + channels
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("channels", "constant"), [(4, {3: 255}), (4, {3: 249}), (2, {1: 255}), (3, {1: 7}), (4, {0: 0, 3: 1})]
+)
+def test_channels_of_one_value_come_back_exactly(
+    photograph: np.ndarray, model: str, channels: int, constant: dict[int, int]
+) -> None:
+    pixels = np.concatenate([photograph, photograph[::-1, :, :1]], axis=2)[:32, :32, :channels].copy()
+    for channel, value in constant.items():
+        pixels[:, :, channel] = value
+    encoded = encode(pixels, CodecConfig(model=model), device="cpu", n_steps=STEPS)
+    decoded = decode(encoded.bitstream).pixels
+    for channel, value in constant.items():
+        assert set(np.unique(decoded[:, :, channel])) == {value}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_grey_in_three_channels_comes_back_grey_and_costs_what_grey_costs(
+    photograph: np.ndarray, model: str
+) -> None:
+    grey, config = photograph[:32, :32, :1], CodecConfig(model=model)
+    opaque = np.full_like(grey, 255)
+    alone = encode(np.ascontiguousarray(grey), config, device="cpu", n_steps=STEPS)
+    for parts in ((grey,) * 3, (grey, grey, grey, opaque)):
+        encoded = encode(np.concatenate(parts, axis=2), config, device="cpu", n_steps=STEPS)
+        for channel in range(3):
+            np.testing.assert_array_equal(encoded.pixels[:, :, channel], alone.pixels[:, :, 0])
+        assert encoded.symbols_digest == alone.symbols_digest
+        assert len(encoded.bitstream) == len(alone.bitstream) + len(parts) - 3
+
+
+def logo(hidden: int) -> np.ndarray:
+    """A disc with a soft edge; outside of it, alpha 0 over noise or one colour."""
+    y, x = np.mgrid[:40, :40]
+    distance = np.hypot(y - 20, x - 20)
+    pixels = np.empty((40, 40, 4), np.uint8)
+    pixels[:, :, 0], pixels[:, :, 1], pixels[:, :, 2] = 5 * y, 6 * x, 90
+    pixels[:, :, 3] = np.clip(255 * (16 - distance) / 4, 0, 255)
+    outside = pixels[:, :, 3] == 0
+    noise = np.random.default_rng(hidden).integers(0, 256, (outside.sum(), 3), np.uint8)
+    pixels[outside, :3] = noise if hidden else 200
+    return pixels
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_nobody_sees_changes_neither_file_nor_psnr(model: str) -> None:
+    config = CodecConfig(model=model)
+    plain, noisy, other = (encode(logo(n), config, device="cpu", n_steps=STEPS) for n in (0, 1, 2))
+    assert plain.bitstream == noisy.bitstream == other.bitstream
+    assert plain.psnr_db == noisy.psnr_db
+    original = logo(1)
+    visible = original[:, :, 3] > 0
+    colours = original[visible][:, :3].astype(float) - noisy.pixels[visible][:, :3]
+    alpha = original[:, :, 3].astype(float) - noisy.pixels[:, :, 3]
+    errors = np.concatenate([colours.ravel(), alpha.ravel()])
+    assert noisy.psnr_db == pytest.approx(-10 * math.log10(np.square(errors / 255).mean()))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_nobody_sees_counts_where_it_is_asked_for(model: str) -> None:
+    pixels = logo(1)
+    ignored = encode(pixels, CodecConfig(model=model), device="cpu", n_steps=STEPS)
+    kept = encode(pixels, CodecConfig(model=model, hidden="keep"), device="cpu", n_steps=STEPS)
+    assert kept.psnr_db == psnr_db(reference=pixels, decoded=kept.pixels)
+    assert kept.psnr_db < ignored.psnr_db
+    assert kept.bitstream != ignored.bitstream
+
+
+def test_an_image_that_nobody_sees_is_a_file_without_a_network() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 4), np.uint8)
+    pixels[:, :, 3] = 0
+    encoded = encode(pixels, CodecConfig(), device="cpu")
+    assert (encoded.psnr_db, encoded.n_parameters, encoded.pixels.any()) == (math.inf, 0, False)

@@ -20,6 +20,7 @@ def test_every_part_of_a_recipe_decides_its_digest():
         Recipe(CONFIG, Contract(30.0)),
         Recipe(CONFIG, Contract(30.0, 1)),
         Recipe(CONFIG, Contract(31.0)),
+        Recipe(dataclasses.replace(CONFIG, hidden="keep")),
         Recipe(CONFIG, n_steps=100),
         Recipe(CONFIG, Contract(30.0), 100),
     ]
@@ -77,3 +78,10 @@ def test_a_setting_is_the_recipe_as_rows_have_it():
     assert setting.min_psnr_db == 30.0
     assert setting.config_digest == CONFIG.digest()
     assert Setting.of(Recipe(CONFIG)).min_psnr_db is None
+
+
+@pytest.mark.parametrize(("hidden", "keeps"), [("ignore", False), ("keep", True)])
+def test_a_setting_says_whether_hidden_colours_count(hidden: str, keeps: bool):
+    recipe = Recipe(dataclasses.replace(CONFIG, hidden=hidden))
+    assert Setting.of(recipe).keeps_hidden == keeps
+    assert ("hidden colours kept" in recipe.describe()) == keeps

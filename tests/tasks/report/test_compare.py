@@ -64,9 +64,18 @@ def test_an_object_stored_without_loss_is_an_image_whatever_its_name(
 ):
     """Archives name it by what it is; older ones named it ``.inr`` like a bitstream."""
     pixels = gradient(12, 16, channels)
-    (tmp_path / name).write_bytes(to_lossless(Picture(pixels, Metadata(), "PNG", "", ())))
+    (tmp_path / name).write_bytes(to_lossless(Picture(pixels, Metadata(), "PNG", "", ())).data)
     found = compare(write(tmp_path / "original.png", channels=channels), tmp_path / name, OPTIONS)
     assert (found.second.is_bitstream, found.max_difference) == (False, 0)
+
+
+def test_alpha_that_hides_nothing_counts_as_none(tmp_path: Path):
+    pixels = gradient(12, 16, 4)
+    pixels[:, :, 3] = 255
+    (tmp_path / "a.png").write_bytes(file_of(Image.fromarray(pixels)))
+    (tmp_path / "a.webp").write_bytes(to_lossless(Picture(pixels, Metadata(), "PNG", "", ())).data)
+    for first, second in (("a.png", "a.webp"), ("a.webp", "a.png")):
+        assert compare(tmp_path / first, tmp_path / second, OPTIONS).max_difference == 0
 
 
 @pytest.mark.parametrize(("grey", "colour"), [(1, 3), (2, 4)])

@@ -11,7 +11,7 @@ from inr import CodecConfig
 from inr.config import MODELS
 from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Archived, Failed, Planned
+from tasks.catalogue.records import LOSSLESS, Archived, Failed, Planned
 from tasks.report.summary import RunSummary
 from tasks.report.sweep import (
     RdPoint,
@@ -111,6 +111,14 @@ def test_points_are_taken_over_the_images_that_every_setting_has(store: LocalSto
     assert second == RdPoint("mlp", "draft", 0.001, 2, 600, 8 * 600 / 400, 30.0, None, 1.0, 0.25)
     assert rd_points(store, images[2:], CONFIGS) == ()
     assert rd_points(LocalStore(store.root / "empty"), images, CONFIGS) == ()
+
+
+def test_an_image_that_a_setting_stores_without_loss_is_in_no_point(store: LocalStore):
+    small, large = CONFIGS[0], CONFIGS[1]
+    append(store, [row("a", small), row("a", large), row("b", small)])
+    append(store, [row("b", large, model=LOSSLESS, psnr_db=math.inf, rd_lambda=None)])
+    points = rd_points(store, [source_image("a"), source_image("b")], CONFIGS)
+    assert [(point.model, point.n_images) for point in points] == [("mlp", 1)] * 2
 
 
 def test_the_latest_row_counts(store: LocalStore):

@@ -23,6 +23,7 @@ from tasks.catalogue.records import LOSSLESS, Stored
 from tasks.catalogue.rows import row_of
 from tasks.errors import RunCancelled, SourceError, StorageError, UnsupportedImage
 from tasks.originals.listing import SourceImage
+from tasks.originals.lossless import to_lossless
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import digest_source
 from tasks.plan import claims
@@ -35,7 +36,7 @@ from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
-from tests.tasks.pictures import file_of, image
+from tests.tasks.pictures import file_of, image, photograph
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def source_image(path: Path) -> SourceImage:
 @pytest.fixture(scope="module")
 def kept_once(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     folder = tmp_path_factory.mktemp("once")
-    (folder / "a.png").write_bytes(file_of(image(9, 8, 3), icc_profile=b"not looked into"))
+    (folder / "a.png").write_bytes(file_of(photograph(9, 8, 3), icc_profile=b"not looked into"))
     recipe = Recipe(CodecConfig(model="mlp", preset="draft"), n_steps=N_STEPS)
     job = ArchiveJob(
         run_id="run", store=str(folder / "store"), recipe=recipe, options=RunOptions(device="cpu")
@@ -219,7 +220,7 @@ def test_what_no_fit_brings_up_to_the_contract_is_stored_without_loss(tmp_path: 
     assert (row["rd_lambda"], row["n_parameters"], row["estimated_rate_bits"]) == (None, None, None)
     assert row["rate_bpp"] == 8 * row["n_bytes"] / (9 * 8)
     assert "stored without loss: the best of 2 fits has" in row["notes"][-1]
-    assert row["key"] == object_key(kept.image.digest, kept.archive_digest, ".webp")
+    assert row["key"] == object_key(kept.image.digest, kept.archive_digest, ".png")
     opened = open_picture(kept.path.read_bytes(), max_pixels=100)
     np.testing.assert_array_equal(opened.pixels, np.asarray(NOISE))
     claim = claims.claimed(kept.store, kept.image.digest, kept.archive_digest)
@@ -239,11 +240,11 @@ def test_what_is_stored_without_loss_is_taken_over_without_a_fit(lossless_once: 
 
 
 def test_a_refit_that_meets_the_contract_is_stored_as_a_bitstream(tmp_path: Path):
-    loose = contracted(tmp_path, image(16, 16, 3), Contract(10.0)).stored
+    loose = contracted(tmp_path, photograph(16, 16, 3), Contract(10.0)).stored
     assert (loose.effort.refits, loose.model) == (0, "mlp")
     assert loose.network is not None
     assert loose.network.rd_lambda == 0.02
-    kept = contracted(tmp_path, image(16, 16, 3), Contract(loose.file.psnr_db + 8.0))
+    kept = contracted(tmp_path, photograph(16, 16, 3), Contract(loose.file.psnr_db + 8.0))
     archived = verify_image(kept.stored, kept.job)
     assert kept.stored.effort.refits is not None
     assert kept.stored.effort.refits >= 1
@@ -262,7 +263,7 @@ def test_a_group_has_a_result_or_an_error_for_each_in_order(kept: Kept, tmp_path
     """The first was stored before, one changed, one is no image, and two are fitted."""
     paths = [tmp_path / name for name in ("changed.png", "text.png", "one.png", "two.png")]
     for n, path in enumerate(paths):
-        path.write_bytes(file_of(image(8, 8 + n, 3)))
+        path.write_bytes(file_of(photograph(8, 8 + n, 3)))
     paths[1].write_text("no photograph")
     images = [kept.image, *map(source_image, paths)]
     paths[0].write_bytes(file_of(image(8, 9, 4)))
@@ -336,9 +337,78 @@ def test_the_device_of_a_job_is_the_callers_error(
         compress_images([source_image(tmp_path / "b.png")], job)
 
 
+def stored_in(folder: Path, data: bytes, **goal: Any) -> tuple[Kept, dict[str, Any]]:
+    """A picture that was archived with short fits, and its row."""
+    (folder / "a.png").write_bytes(data)
+    recipe = Recipe(CodecConfig(preset="draft", **goal), n_steps=20)
+    options = RunOptions(device="cpu")
+    job = ArchiveJob(run_id="run", store=str(folder / "store"), recipe=recipe, options=options)
+    found = source_image(folder / "a.png")
+    kept = Kept(found, job, alone(found, job))
+    return kept, row_of(verify_image(kept.stored, job))
+
+
+def chart() -> Image.Image:
+    blocks = np.random.default_rng(0).integers(0, 3, (8, 8))
+    palette = np.array([[0, 0, 0], [250, 90, 3], [255, 255, 255]], np.uint8)
+    return Image.fromarray(palette[np.kron(blocks, np.ones((8, 8), int))])
+
+
+@pytest.mark.parametrize("goal", [{"rd_lambda": 0.01}, {"target_psnr_db": 35.0}, {"target_bpp": 1.0}])
+def test_what_is_no_photograph_is_stored_without_loss_and_without_a_fit(
+    tmp_path: Path, goal: dict[str, float]
+):
+    kept, row = stored_in(tmp_path, file_of(chart()), **goal)
+    assert (row["model"], row["psnr_db"], row["device"]) == (LOSSLESS, math.inf, None)
+    assert (row["attempts"], row["restarts"], row["fit_seconds"]) == (0, 0, 0.0)
+    assert row["encode_seconds"] > 0
+    assert row["notes"] == ["stored without loss: no fit can be hoped to serve the goal better"]
+    assert row["n_bytes"] < kept.image.n_bytes
+    np.testing.assert_array_equal(
+        open_picture(kept.path.read_bytes(), max_pixels=5000).pixels, np.asarray(chart())
+    )
+    assert claims.claimed(kept.store, kept.image.digest, kept.archive_digest) is not None
+
+
+def test_what_is_better_without_loss_after_a_fit_keeps_what_the_fit_took(tmp_path: Path):
+    """Three steps make no fit of it; that nothing better could be hoped for was not seen before."""
+    kept, row = stored_in(tmp_path, file_of(photograph(24, 24, 1)), rd_lambda=1e-5)
+    assert (row["model"], row["attempts"], row["device"]) == (LOSSLESS, 1, "cpu")
+    assert row["notes"][0].startswith("stored without loss: the bitstream has ")
+    assert row["psnr_db"] == math.inf
+    assert kept.stored.network is None
+
+
+def test_an_original_is_never_smaller_than_what_is_stored_of_it_without_loss(tmp_path: Path):
+    small = to_lossless(open_picture(file_of(chart()), max_pixels=5000)).data
+    kept, row = stored_in(tmp_path, small)
+    assert row["n_bytes"] <= len(small)
+    assert row["source_n_bytes"] == len(small)
+    if kept.path.read_bytes() == small:
+        assert "the file is the original as it was" in row["notes"]
+
+
+@pytest.mark.parametrize(("hidden", "said"), [("ignore", "do not count"), ("keep", "count")])
+def test_a_row_says_what_was_done_with_colours_that_nobody_sees(tmp_path: Path, hidden: str, said: str):
+    pixels = np.asarray(photograph(24, 24, 4)).copy()
+    pixels[:, :, 3] = 255
+    pixels[16:, :, 3] = 0
+    kept, row = stored_in(tmp_path, file_of(Image.fromarray(pixels)), hidden=hidden)
+    assert row["notes"][0].startswith(f"the colours of {8 * 24} fully transparent pixels {said}")
+    assert row["psnr_db"] == kept.stored.file.psnr_db
+
+
+def test_an_image_that_is_best_as_its_mean_colour_says_so(tmp_path: Path):
+    pixels = np.asarray(photograph(24, 24)) // 32 + 100
+    _, row = stored_in(tmp_path, file_of(Image.fromarray(pixels)), rd_lambda=0.5)
+    assert row["notes"] == ["stored as its mean colour alone, which serves the goal better than a fit"]
+    assert (row["model"], row["n_parameters"], row["n_bytes"]) == ("cnn", 0, 25)
+    assert math.isfinite(row["psnr_db"])
+
+
 def test_an_image_of_one_colour_is_stored_without_a_fit(kept: Kept, tmp_path: Path):
     (tmp_path / "flat.png").write_bytes(file_of(Image.new("RGB", (5, 4), (1, 2, 3))))
     stored = alone(source_image(tmp_path / "flat.png"), kept.job)
-    assert (stored.effort.attempts, stored.effort.fit_seconds) == (1, 0.0)
+    assert (stored.effort.attempts, stored.effort.fit_seconds, stored.effort.device) == (0, 0.0, None)
     assert stored.file.psnr_db == math.inf
     assert stored.model == "mlp"

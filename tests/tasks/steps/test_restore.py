@@ -172,9 +172,9 @@ def test_a_different_file_of_the_name_is_not_replaced(store: LocalStore, tmp_pat
 def test_a_file_without_loss_is_restored_whatever_its_key(store: LocalStore, tmp_path: Path, suffix: str):
     """Archives of before named it like a bitstream."""
     picture = Picture(gradient(9, 8, 3), Metadata(), "PNG", "RGB", ())
-    data = to_lossless(picture)
+    data = to_lossless(picture).data
     key = object_key(archived("a/b.jpg").origin.image.digest, ARCHIVE, suffix)
-    record = kept(store, data, decode_lossless(data, max_pixels=72), model=LOSSLESS, key=key)
+    record = kept(store, data, decode_lossless(data, max_pixels=72, channels=3), model=LOSSLESS, key=key)
     restored(store, record, tmp_path / "back")
     opened = open_picture((tmp_path / "back" / "a" / "b.jpg.png").read_bytes(), max_pixels=72)
     np.testing.assert_array_equal(opened.pixels, picture.pixels)

@@ -15,6 +15,7 @@ from inr.bitstream import Metadata
 from inr.metrics import psnr_db
 from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue.keys import object_key
+from tasks.catalogue.recipe import Recipe, Setting
 from tasks.catalogue.records import PictureFacts, Planned, Stored
 from tasks.catalogue.rows import row_of
 from tasks.errors import SourceError, VerificationMismatch
@@ -27,7 +28,7 @@ from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import read_intact, verify_image, verify_stored
 from tasks.store.folder import LocalStore
 from tests.inr.conftest import VECTORS
-from tests.tasks.pictures import file_of, image
+from tests.tasks.pictures import file_of, gradient, image
 from tests.tasks.rows import RECIPE, stored_of
 
 BITSTREAM = (VECTORS / "rgb_metadata.inr").read_bytes()
@@ -96,7 +97,7 @@ def kept(tmp_path: Path) -> Kept:
 def lossless(tmp_path: Path) -> Kept:
     original = file_of(image(9, 8, 3), icc_profile=b"not looked into")
     picture = open_picture(original, max_pixels=100)
-    data = to_lossless(picture)
+    data = to_lossless(picture).data
     found = digest_pixels(picture.pixels)
     kept = keep(
         tmp_path,
@@ -201,6 +202,36 @@ def test_a_row_of_an_older_archive_names_a_lossless_object_like_a_bitstream(loss
     newer = object_key(planned.image.digest, planned.setting.archive_digest, ".webp")
     lossless.store.put(newer, lossless.path.read_bytes())
     assert read_intact(lossless.store, with_file(lossless.stored, key=newer))[0].pixels.shape == (9, 8, 3)
+
+
+@pytest.mark.parametrize(("hidden", "psnr"), [("ignore", math.inf), ("keep", 30.0)])
+def test_colours_that_nobody_sees_count_only_where_they_are_kept(tmp_path: Path, hidden: str, psnr: float):
+    """A file that differs from its original under alpha 0 alone."""
+    pixels = gradient(9, 8, 4)
+    pixels[:, :, 3] = 255
+    pixels[4:, :, 3] = 0
+    other = pixels.copy()
+    other[4:, :, :3] ^= np.uint8(8)
+    data = file_of(Image.fromarray(other))
+    measured = psnr_db(reference=pixels, decoded=other)
+    assert measured == pytest.approx(psnr, abs=4) or hidden == "ignore"
+    kept = keep(
+        tmp_path,
+        file_of(Image.fromarray(pixels)),
+        data,
+        symbols_digest=digest_symbols(()),
+        pixels_digest=digest_pixels(other),
+        psnr_db=math.inf if hidden == "ignore" else measured,
+    )
+    setting = Setting.of(Recipe(inr.CodecConfig(hidden=hidden)))
+    planned = dataclasses.replace(kept.stored.planned, setting=setting)
+    facts = PictureFacts("PNG", "RGBA", 8, 9, 4, 0, 0, ())
+    stored = dataclasses.replace(kept.stored, planned=planned, network=None, picture=facts)
+    found = verify_image(stored, kept.job).verification
+    assert found.psnr_db == stored.file.psnr_db
+    claimed = 40.0 if hidden == "ignore" else math.inf
+    with pytest.raises(VerificationMismatch, match="PSNR in dB"):
+        verify_image(with_file(stored, psnr_db=claimed), kept.job)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "another", "bomb"])

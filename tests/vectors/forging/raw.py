@@ -30,7 +30,7 @@ def section(data: bytes) -> bytes:
 
 def sealed(data: bytes) -> bytes:
     """A file without its CRC, with its length and its CRC."""
-    data = data[:7] + struct.pack("<I", len(data) + 4) + data[11:]
+    data = data[:8] + struct.pack("<I", len(data) + 4) + data[12:]
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -42,6 +42,8 @@ def file(
     metadata: bytes = b"",
     family: int = 1,
     channels: int = 1,
+    planes: int = 0,
+    constants: bytes = b"",
     width: bytes = varint(3),
     height: bytes = varint(2),
     sections: bytes | None = None,
@@ -49,8 +51,8 @@ def file(
 ) -> bytes:
     """A file; `sections` stands in the place of all four, `after` follows them."""
     four = b"".join(map(section, (architecture, tensors, metadata, payload)))
-    head = MAGIC + bytes([1, family, channels]) + bytes(4)
-    return sealed(head + width + height + (four if sections is None else sections) + after)
+    head = MAGIC + bytes([1, family, channels, planes]) + bytes(4)
+    return sealed(head + width + height + constants + (four if sections is None else sections) + after)
 
 
 def mlp_file(

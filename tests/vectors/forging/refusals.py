@@ -58,7 +58,7 @@ def _changed(data: bytes, at: int, value: int) -> bytes:
 
 
 def _length_of(n: int, data: bytes) -> bytes:
-    return data[:7] + struct.pack("<I", n) + data[11:]
+    return data[:8] + struct.pack("<I", n) + data[12:]
 
 
 def _frames() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
@@ -71,8 +71,8 @@ def _frames() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     yield "version_of_a_short_file", "UnsupportedVersion", "version", lambda: b"\x89INR\x02"
     yield "no_bytes", "Truncated", "file too short", lambda: b""
     yield "magic_alone", "Truncated", "file too short", lambda: whole[:4]
-    yield "length_cut", "Truncated", "file too short", lambda: whole[:10]
-    yield "length_20", INVALID, "length", lambda: sums_crc(_length_of(20, whole[:16] + bytes(4)))
+    yield "length_cut", "Truncated", "file too short", lambda: whole[:11]
+    yield "length_21", INVALID, "length", lambda: sums_crc(_length_of(21, whole[:17] + bytes(4)))
     yield "length_0", INVALID, "length", lambda: sums_crc(_length_of(0, whole))
     yield "one_byte_too_few", "Truncated", "file too short", lambda: whole[:-1]
     yield "one_byte_too_many", "TrailingData", "file too long", lambda: whole + b"\0"
@@ -80,7 +80,7 @@ def _frames() -> Iterator[tuple[str, str, str, Callable[[], bytes]]]:
     yield "length_of_one_more", "Truncated", "file too short", lambda: more
     yield "length_of_one_less", "TrailingData", "file too long", lambda: less
     yield "crc", "ChecksumMismatch", "crc", lambda: _changed(whole, len(whole) - 1, whole[-1] ^ 1)
-    yield "crc_of_other_bytes", "ChecksumMismatch", "crc", lambda: _changed(whole, 12, 3)
+    yield "crc_of_other_bytes", "ChecksumMismatch", "crc", lambda: _changed(whole, 13, 3)
 
 
 def sums_crc(data: bytes) -> bytes:

@@ -29,7 +29,7 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
         *("mlp_architecture_cut", "mlp_architecture_followed", "mlp_tensors_cut", "mlp_tensors_followed"),
         *("cnn_architecture_cut", "cnn_architecture_followed", "cnn_tensors_cut", "cnn_tensors_followed"),
     ),
-    ("1", "A length below 21"): ("length_20", "length_0"),
+    ("1", "A length below 22"): ("length_21", "length_0"),
     ("1", "It SHOULD refuse"): ("samples",),
     ("3", "`varint n_icc`"): (
         *(

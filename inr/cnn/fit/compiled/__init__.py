@@ -1,1 +1,1 @@
-"""Fitting a network of family `cnn` to one image. A decoder imports nothing from here."""
+"""The losses of a fit by compiled loops, for a CPU with numba."""

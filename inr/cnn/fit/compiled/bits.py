@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from inr.cnn.arithmetic import NEIGHBOURS, PAD
 from inr.cnn.fit.compiled import context_kernels
+from inr.cnn.fit.compiled.arrays import Floats, padded, zeros
 from inr.cnn.fit.compiled.elementary_kernels import LANES
-from inr.cnn.fit.compiled.losses import CompiledLosses, Floats, up_to, zeros
+from inr.cnn.fit.compiled.jobs import Jobs
 
 _OFFSETS = tuple(np.array(column) for column in zip(*NEIGHBOURS, strict=True))
 
@@ -26,21 +27,15 @@ class _Networks:
     biases: tuple[Floats, ...]
 
 
-def _padded(matrix: Floats) -> Floats:
-    out = zeros(up_to(matrix.shape[0], 4), up_to(matrix.shape[1], 4))
-    out[: matrix.shape[0], : matrix.shape[1]] = matrix
-    return out
-
-
-def _networks(losses: CompiledLosses, matrices: Sequence[torch.Tensor]) -> list[_Networks]:
+def _networks_of(jobs: Jobs, matrices: Sequence[torch.Tensor]) -> list[_Networks]:
     own, parents, hidden, last = (matrix.detach().numpy() for matrix in matrices)
-    common = [_padded(own), np.ascontiguousarray(hidden[:, :-1]), np.ascontiguousarray(last[:, :-1])]
+    common = [padded(own), np.ascontiguousarray(hidden[:, :-1]), np.ascontiguousarray(last[:, :-1])]
     transposed = [np.ascontiguousarray(weight.T) for weight in common]
     biases = [np.ascontiguousarray(hidden[:, -1]), np.ascontiguousarray(last[:, -1]), zeros(64)]
     found = []
-    for grid in losses.architecture.grids:
+    for grid in jobs.architecture.grids:
         block = parents[:, grid.columns]
-        weight, constant = _padded(block[:, :-1]), zeros(len(common[0]))
+        weight, constant = padded(block[:, :-1]), zeros(len(common[0]))
         constant[: len(block)] = block[:, -1]
         found.append(
             _Networks((*common, weight), (*transposed, np.ascontiguousarray(weight.T)), (*biases, constant))
@@ -59,8 +54,8 @@ class _Answer:
     by_bias: tuple[Floats, ...]
 
 
-def _job(
-    losses: CompiledLosses,
+def _bits_of_rows(
+    jobs: Jobs,
     planes: Sequence[Floats],
     latents: Floats,
     networks: _Networks,
@@ -70,10 +65,10 @@ def _job(
     above = min(top, PAD)
     plane = planes[place][top - above :]
     gradient = zeros(bottom - top + above + PAD, plane.shape[1])
-    by_weight = tuple(np.zeros_like(weight) for weight in networks.weights)
+    by_weight = tuple(zeros(*weight.shape) for weight in networks.weights)
     n_rows, n_parents, hidden = len(by_weight[0]), by_weight[3].shape[1], len(by_weight[1])
     by_bias = (zeros(hidden), zeros(2), zeros(n_rows))
-    parents, n_buffer = _parents_of(losses, place, top, bottom)
+    parents, n_buffer = _parents_of(jobs, place, top, bottom)
     by_parent = zeros(n_buffer)
     sizes = (len(NEIGHBOURS), n_rows, hidden, 2, 2, hidden, n_rows, len(NEIGHBOURS), 6)
     nats = context_kernels.context_rows(
@@ -93,14 +88,12 @@ def _job(
     return _Answer(nats, gradient, parts, by_weight, by_bias)
 
 
-def _parents_of(
-    losses: CompiledLosses, place: int, top: int, bottom: int
-) -> tuple[tuple[NDArray[np.int64], ...], int]:
+def _parents_of(jobs: Jobs, place: int, top: int, bottom: int) -> tuple[tuple[NDArray[np.int64], ...], int]:
     """Where the parents of a job's rows lie, in the latents and in a buffer of their gradients."""
-    grids = losses.architecture.grids
+    grids = jobs.architecture.grids
     places = list(grids[place].parents)
-    starts = losses.starts[places].astype(np.int64)
-    widths = np.array([losses.shapes[n][1] for n in places], dtype=np.int64)
+    starts = jobs.starts[places].astype(np.int64)
+    widths = np.array([jobs.shapes[n][1] for n in places], dtype=np.int64)
     shifts = np.array([grids[n].depth - grids[place].depth - 1 for n in places], dtype=np.int64)
     firsts = top // 2 >> shifts
     sizes = ((((bottom - 1) // 2) >> shifts) - firsts + 1) * widths
@@ -112,33 +105,31 @@ class Bits(torch.autograd.Function):
     """Bits and their gradients come out of one pass, so `backward` only scales them."""
 
     @staticmethod
-    def forward(
-        ctx: Any, losses: CompiledLosses, latents: torch.Tensor, *matrices: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, jobs: Jobs, latents: torch.Tensor, *matrices: torch.Tensor) -> torch.Tensor:
+        """Bits of all latents, from the matrices of the context model: a scalar."""
         flat = latents.detach().numpy()
-        planes = _padded_planes(losses, flat)
-        networks = _networks(losses, matrices)
-        answers = losses.map(
-            lambda item: _job(losses, planes, flat, networks[item[0]], item), losses.context_jobs
+        planes = _padded_planes(jobs, flat)
+        networks = _networks_of(jobs, matrices)
+        answers = jobs.run(
+            lambda item: _bits_of_rows(jobs, planes, flat, networks[item[0]], item), jobs.of_context
         )
-        by_latent = _by_latent(losses, answers)
-        by_matrix = _by_matrix(losses, answers, matrices)
+        by_latent = _by_latent(jobs, answers)
+        by_matrix = _by_matrix(jobs, answers, matrices)
         ctx.save_for_backward(torch.from_numpy(by_latent), *by_matrix)
         total = sum(answer.nats for answer in answers)
         return torch.tensor(total / math.log(2), dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
+        """Gradients of the latents and of the matrices."""
         scale = upstream[0] / math.log(2)
         return None, *[scale * gradient for gradient in ctx.saved_tensors]
 
 
-def _by_latent(losses: CompiledLosses, answers: Sequence[_Answer]) -> Floats:
-    total = zeros(int(losses.starts[-1]))
-    for (place, top, bottom), answer in zip(losses.context_jobs, answers, strict=True):
-        height, width = losses.shapes[place]
-        plane = total[losses.starts[place] : losses.starts[place + 1]].reshape(height, width)
-        above = min(top, PAD)
+def _by_latent(jobs: Jobs, answers: Sequence[_Answer]) -> Floats:
+    total = zeros(int(jobs.starts[-1]))
+    for (place, top, bottom), answer in zip(jobs.of_context, answers, strict=True):
+        plane, above = jobs.part(total, place), min(top, PAD)
         plane[top - above : bottom] += answer.gradient[PAD:, PAD:-PAD]
         for start, part in answer.by_parents:
             total[start : start + len(part)] += part
@@ -146,10 +137,10 @@ def _by_latent(losses: CompiledLosses, answers: Sequence[_Answer]) -> Floats:
 
 
 def _by_matrix(
-    losses: CompiledLosses, answers: Sequence[_Answer], matrices: Sequence[torch.Tensor]
+    jobs: Jobs, answers: Sequence[_Answer], matrices: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:
     own, parents, hidden, last = (np.zeros(tuple(matrix.shape), dtype=np.float32) for matrix in matrices)
-    for (place, _, _), answer in zip(losses.context_jobs, answers, strict=True):
+    for (place, _, _), answer in zip(jobs.of_context, answers, strict=True):
         by_own, by_hidden, by_last, by_block = answer.by_weight
         of_hidden, of_last, of_block = answer.by_bias
         own += by_own[: len(own), : own.shape[1]]
@@ -157,17 +148,16 @@ def _by_matrix(
         hidden[:, -1] += of_hidden
         last[:, :-1] += by_last
         last[:, -1] += of_last
-        block = parents[:, losses.architecture.grids[place].columns]
+        block = parents[:, jobs.architecture.grids[place].columns]
         block[:, :-1] += by_block[: len(block), : block.shape[1] - 1]
         block[:, -1] += of_block[: len(block)]
     return [torch.from_numpy(matrix) for matrix in (own, parents, hidden, last)]
 
 
-def _padded_planes(losses: CompiledLosses, latents: Floats) -> list[Floats]:
+def _padded_planes(jobs: Jobs, latents: Floats) -> list[Floats]:
     """The grids with zeros around them, where neighbours may lie."""
     planes = []
-    for n, (height, width) in enumerate(losses.shapes):
+    for place, (height, width) in enumerate(jobs.shapes):
         planes.append(zeros(PAD + height, width + 2 * PAD))
-        grid = latents[losses.starts[n] : losses.starts[n + 1]]
-        planes[-1][PAD:, PAD:-PAD] = grid.reshape(height, width)
+        planes[-1][PAD:, PAD:-PAD] = jobs.part(latents, place)
     return planes

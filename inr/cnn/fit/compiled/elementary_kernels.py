@@ -1,6 +1,6 @@
 """Elementary loops of a fit of family `cnn`: products, sums, rectification, exponentials and logarithms.
 
-Work goes in runs of at most LANES positions that stay in the fastest cache. All loops run free of the
+Work goes in runs of at most LANES positions that stay in a fast cache. All loops run free of the
 interpreter's lock; gradients are added to what is there.
 """
 
@@ -10,7 +10,7 @@ from numpy.polynomial.polynomial import Polynomial
 
 from inr.compiling import compiled
 
-LANES = 128
+LANES = 256
 F = np.float32
 jit = compiled(fastmath=True)
 

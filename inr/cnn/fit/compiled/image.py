@@ -1,4 +1,4 @@
-"""The image that latents stand for and its gradients by compiled loops, a job for each plane or block of rows."""
+"""The image that latents stand for and its gradients by compiled loops, a job for each plane or some rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from inr.cnn.fit.compiled import plane_kernels, synthesis_kernels
+from inr.cnn.fit.compiled.arrays import Floats, empty, joined, split, up_to, zeros
 from inr.cnn.fit.compiled.elementary_kernels import LANES
-from inr.cnn.fit.compiled.losses import CompiledLosses, Floats, joined, split, zeros
+from inr.cnn.fit.compiled.jobs import Jobs, Span, blocks
 
 
 @dataclass(frozen=True)
@@ -32,52 +33,50 @@ class Pixelwise(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        losses: CompiledLosses,
+        jobs: Jobs,
         latents: torch.Tensor,
         filters: torch.Tensor,
         upsampling: torch.Tensor,
         *layers: torch.Tensor,
     ) -> torch.Tensor:
+        """Samples before the residual layers: float32 [channels, height, width]."""
         taps = filters.detach().numpy(), upsampling.detach().numpy()
-        stacks = _stacks(losses, latents.detach().numpy(), *taps)
+        stacks = _stacks(jobs, latents.detach().numpy(), *taps)
         inputs = stacks.stacks[0].reshape(len(stacks.stacks[0]), -1)
         first, second = split(layers[0], rows=4, columns=4), split(layers[1], rows=4)
-        channels = losses.architecture.channels
-        samples = np.empty((channels, inputs.shape[1]), dtype=np.float32)
-        edges = losses.pixel_edges
+        channels = jobs.architecture.channels
+        samples = empty(channels, inputs.shape[1])
 
-        def job(n: int) -> None:
+        def job(pixels: Span) -> None:
             scratch = tuple(zeros(size, LANES) for size in (len(inputs), len(first[0]), 4))
-            synthesis_kernels.synthesis_rows(
-                inputs, samples, edges[n], edges[n + 1], *first, *second, scratch
-            )
+            synthesis_kernels.synthesis_rows(inputs, samples, *pixels, *first, *second, scratch)
 
-        losses.map(job, range(len(edges) - 1))
-        ctx.kept = losses, stacks, taps, first, second, layers
-        return torch.from_numpy(samples.reshape(channels, *losses.shapes[0]))
+        jobs.run(job, jobs.of_pixels)
+        ctx.kept = jobs, stacks, taps, first, second, layers
+        return torch.from_numpy(samples.reshape(channels, *jobs.shapes[0]))
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
-        losses, stacks, taps, first, second, layers = ctx.kept
+        """Gradients of the latents, of both kinds of taps, and of the two layers' matrices."""
+        jobs, stacks, taps, first, second, layers = ctx.kept
         inputs = stacks.stacks[0].reshape(len(stacks.stacks[0]), -1)
         by_sample = np.ascontiguousarray(upstream[0].numpy()).reshape(len(upstream[0]), -1)
-        by_input = np.empty_like(inputs)
+        by_input = empty(*inputs.shape)
         transposed = [np.ascontiguousarray(layer[0].T) for layer in (first, second)]
         none = zeros(max(len(first[0]), len(inputs)))
-        edges = losses.pixel_edges
 
-        def job(n: int) -> tuple[Floats, ...]:
-            gradients = tuple(np.zeros_like(array) for array in (*first, *second))
+        def job(pixels: Span) -> tuple[Floats, ...]:
+            gradients = tuple(zeros(*array.shape) for array in (*first, *second))
             sizes = (len(inputs), len(first[0]), 4, len(first[0]), len(inputs))
             synthesis_kernels.synthesis_rows_back(
-                inputs, by_sample, by_input, edges[n], edges[n + 1], first[0], transposed[0], first[1],
+                inputs, by_sample, by_input, *pixels, first[0], transposed[0], first[1],
                 transposed[1], none, *gradients, tuple(zeros(size, LANES) for size in sizes),
             )  # fmt: skip
             return gradients
 
-        sums = [sum(parts) for parts in zip(*losses.map(job, range(len(edges) - 1)), strict=True)]
+        sums = [sum(parts) for parts in zip(*jobs.run(job, jobs.of_pixels), strict=True)]
         by_latent, by_filter, by_upsampling = _stacks_back(
-            losses, stacks, by_input.reshape(stacks.stacks[0].shape), *taps
+            jobs, stacks, by_input.reshape(stacks.stacks[0].shape), *taps
         )
         return (
             None,
@@ -89,82 +88,72 @@ class Pixelwise(torch.autograd.Function):
         )
 
 
-def _blocks(height: int) -> list[tuple[int, int]]:
-    edges = np.linspace(0, height, max(1, min(4, height // 16)) + 1).astype(int)
-    return [(int(top), int(bottom)) for top, bottom in zip(edges, edges[1:], strict=False)]
-
-
-def _stacks(losses: CompiledLosses, latents: Floats, filters: Floats, upsampling: Floats) -> _Stacks:
-    n_levels = losses.architecture.n_levels
-    own = [
-        latents[losses.starts[n] : losses.starts[n + 1]].reshape(losses.shapes[n]) for n in range(n_levels)
-    ]
+def _stacks(jobs: Jobs, latents: Floats, filters: Floats, upsampling: Floats) -> _Stacks:
+    n_levels = jobs.architecture.n_levels
+    own = [jobs.part(latents, n) for n in range(n_levels)]
     stacks: list[Floats] = []
     for n in reversed(range(n_levels)):
         n_planes = n_levels - n
-        stack = zeros(n_planes if n else -(-n_planes // 4) * 4, *own[n].shape)
+        stack = empty(n_planes if n else up_to(n_planes, 4), *own[n].shape)
+        stack[n_planes:] = 0
         if not stacks:
             stack[0] = own[n]
         else:
-            _filter(losses, own[n], stack[0], filters[n])
-            _double(losses, stacks[0], stack, upsampling[n])
+            _filter(jobs, own[n], stack[0], filters[n])
+            _double(jobs, stacks[0], stack, upsampling[n])
         stacks.insert(0, stack)
     return _Stacks(own, stacks)
 
 
-def _filter(losses: CompiledLosses, source: Floats, target: Floats, taps: Floats) -> None:
-    def job(rows: tuple[int, int]) -> None:
+def _filter(jobs: Jobs, source: Floats, target: Floats, taps: Floats) -> None:
+    def job(rows: Span) -> None:
         plane_kernels.filter_rows(source, target, taps, *rows, zeros(source.shape[1] + 6))
 
-    losses.map(job, _blocks(len(source)))
+    jobs.run(job, blocks(len(source)))
 
 
-def _double(losses: CompiledLosses, source: Floats, stack: Floats, taps: Floats) -> None:
+def _double(jobs: Jobs, source: Floats, stack: Floats, taps: Floats) -> None:
     def job(k: int) -> None:
         plane_kernels.upsample(source[k : k + 1], stack[k + 1 : k + 2], taps, zeros(source.shape[2] + 5))
 
-    losses.map(job, range(len(source)))
+    jobs.run(job, range(len(source)))
 
 
 def _stacks_back(
-    losses: CompiledLosses, stacks: _Stacks, by_stack: Floats, filters: Floats, upsampling: Floats
+    jobs: Jobs, stacks: _Stacks, by_stack: Floats, filters: Floats, upsampling: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Gradients of the latents and of both kinds of taps; `by_stack` is worked on in place."""
-    by_latent = zeros(int(losses.starts[-1]))
+    by_latent = zeros(int(jobs.starts[-1]))
     by_filter, by_upsampling = np.zeros_like(filters), np.zeros_like(upsampling)
     for n, own in enumerate(stacks.own):
-        target = by_latent[losses.starts[n] : losses.starts[n + 1]].reshape(own.shape)
+        target = jobs.part(by_latent, n)
         if n + 1 == len(stacks.own):
             target[:] = by_stack[0]
             break
-        by_source, by_upsampling[n] = _double_back(losses, stacks.stacks[n + 1], by_stack, upsampling[n])
-        by_filter[n] = _filter_back(losses, own, by_stack[0], target, filters[n])
+        by_source, by_upsampling[n] = _double_back(jobs, stacks.stacks[n + 1], by_stack, upsampling[n])
+        by_filter[n] = _filter_back(jobs, own, by_stack[0], target, filters[n])
         by_stack = by_source
     return by_latent, by_filter, by_upsampling
 
 
-def _filter_back(
-    losses: CompiledLosses, source: Floats, by_plane: Floats, by_source: Floats, taps: Floats
-) -> Floats:
-    def lines(rows: tuple[int, int]) -> Floats:
+def _filter_back(jobs: Jobs, source: Floats, by_plane: Floats, by_source: Floats, taps: Floats) -> Floats:
+    def lines(rows: Span) -> Floats:
         by_tap = zeros(4)
         scratch = zeros(3, source.shape[1] + 12)
         plane_kernels.filter_lines_back(source, by_plane, taps, by_tap, *rows, scratch)
         return by_tap
 
-    def columns(rows: tuple[int, int]) -> None:
+    def columns(rows: Span) -> None:
         plane_kernels.filter_columns_back(by_plane, by_source, taps, *rows)
 
-    blocks = _blocks(len(source))
-    by_taps: Floats = np.sum(losses.map(lines, blocks), axis=0)
-    losses.map(columns, blocks)
+    spans = blocks(len(source))
+    by_taps: Floats = np.sum(jobs.run(lines, spans), axis=0)
+    jobs.run(columns, spans)
     return by_taps
 
 
-def _double_back(
-    losses: CompiledLosses, source: Floats, by_stack: Floats, taps: Floats
-) -> tuple[Floats, Floats]:
-    by_source = np.zeros_like(source)
+def _double_back(jobs: Jobs, source: Floats, by_stack: Floats, taps: Floats) -> tuple[Floats, Floats]:
+    by_source = zeros(*source.shape)
 
     def job(k: int) -> Floats:
         by_these, width = zeros(4), source.shape[2]
@@ -175,7 +164,7 @@ def _double_back(
         )  # fmt: skip
         return by_these
 
-    by_taps: Sequence[Floats] = losses.map(job, range(len(source)))
+    by_taps: Sequence[Floats] = jobs.run(job, range(len(source)))
     return by_source, np.sum(by_taps, axis=0)
 
 
@@ -184,39 +173,40 @@ class Residual(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, losses: CompiledLosses, samples: torch.Tensor, matrix: torch.Tensor, rectify: bool
+        ctx: Any, jobs: Jobs, samples: torch.Tensor, matrix: torch.Tensor, rectify: bool
     ) -> torch.Tensor:
-        before = np.pad(samples.detach().numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
+        """Samples after the layer, rectified if asked: float32 [channels, height, width]."""
         channels, height, width = samples.shape
-        after = np.empty((channels, height, width), dtype=np.float32)
+        before, after = _edges_repeated(samples.detach().numpy()), empty(channels, height, width)
         weight, bias = split(matrix)
         kernel = weight.reshape(channels, channels, 3, 3)
-        losses.map(
+        jobs.run(
             lambda rows: synthesis_kernels.head_forward(before, after, kernel, bias, rectify, *rows),
-            _blocks(height),
+            blocks(height),
         )
-        ctx.kept = losses, before, after, kernel, rectify, matrix
+        ctx.kept = jobs, before, after, kernel, rectify, matrix
         return torch.from_numpy(after)
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
-        losses, before, after, kernel, rectify, matrix = ctx.kept
+        """Gradients of the samples and of the matrix."""
+        jobs, before, after, kernel, rectify, matrix = ctx.kept
         channels, height, width = after.shape
         outer = zeros(channels, height + 4, width + 4)
         np.multiply(upstream[0].numpy(), after > 0 if rectify else 1, out=outer[:, 2:-2, 2:-2])
-        by_padded = np.empty_like(before)
+        by_padded = empty(*before.shape)
         turned = np.ascontiguousarray(kernel[:, :, ::-1, ::-1].swapaxes(0, 1))
 
-        def taps(rows: tuple[int, int]) -> tuple[Floats, Floats]:
-            by_kernel, by_bias = np.zeros_like(kernel), zeros(channels)
+        def taps(rows: Span) -> tuple[Floats, Floats]:
+            by_kernel, by_bias = zeros(*kernel.shape), zeros(channels)
             synthesis_kernels.head_taps_back(before, outer, by_kernel, by_bias, *rows)
             return by_kernel, by_bias
 
-        losses.map(
+        jobs.run(
             lambda rows: synthesis_kernels.head_samples_back(outer, by_padded, turned, *rows),
-            _blocks(height + 2),
+            blocks(height + 2),
         )
-        answers = losses.map(taps, _blocks(height))
+        answers = jobs.run(taps, blocks(height))
         by_kernel = np.sum([part for part, _ in answers], axis=0)
         by_bias = np.sum([part for _, part in answers], axis=0)
         return (
@@ -225,6 +215,16 @@ class Residual(torch.autograd.Function):
             joined(by_kernel.reshape(channels, -1), by_bias, matrix),
             None,
         )
+
+
+def _edges_repeated(planes: Floats) -> Floats:
+    """Planes with a line more at each side, which repeats the nearest one."""
+    channels, height, width = planes.shape
+    found = empty(channels, height + 2, width + 2)
+    found[:, 1:-1, 1:-1] = planes
+    found[:, 1:-1, 0], found[:, 1:-1, -1] = planes[:, :, 0], planes[:, :, -1]
+    found[:, 0], found[:, -1] = found[:, 1], found[:, -2]
+    return found
 
 
 def _edges_folded(padded: Floats) -> Floats:

@@ -21,7 +21,10 @@ def _filtered_line(source, row, t, line):
 
 @jit
 def filter_rows(source, target, t, top, bottom, line):
-    """Rows of target = source filtered by seven symmetric taps each way, edges repeated; line: scratch [w + 6]."""
+    """Rows of target = source filtered by seven symmetric taps each way, edges repeated.
+
+    line: scratch [w + 6].
+    """
     w = source.shape[1]
     t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
     for row in range(top, bottom):
@@ -38,7 +41,10 @@ def filter_rows(source, target, t, top, bottom, line):
 
 @jit
 def _line_back(g, line, g_line, t, g_t, padded):
-    """Gradients of filtering a line in width: g_line [w] is set, g_t added to; padded: scratch [w + 12], ends 0."""
+    """Gradients of filtering a line in width: g_line [w] is set, g_t added to.
+
+    padded: scratch [w + 12], zeros at its ends.
+    """
     w = len(g)
     t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
     q0 = q1 = q2 = q3 = F(0)
@@ -103,7 +109,7 @@ def filter_lines_back(source, g, t, g_t, top, bottom, scratch):
 
 @jit
 def filter_columns_back(g, g_source, t, top, bottom):
-    """Second half of the gradients of `filter_rows`: sets rows of g_source from what `filter_lines_back` left."""
+    """Second half of the gradients of `filter_rows`: sets rows of g_source, from what the first half left."""
     h, w = g.shape
     for row in range(top, bottom):
         target = g_source[row]

@@ -78,7 +78,7 @@ def head_forward(x, y, w, b, rectify, top, bottom):
 
 @jit
 def _add_convolved(out, up, here, down, w, width):
-    """Adds what nine taps make of three lines, each with a value before its first one and one after its last."""
+    """Adds what nine taps make of three lines, each of which has a value more at both ends."""
     a0, a1, a2 = w[0, 0], w[0, 1], w[0, 2]
     b0, b1, b2 = w[1, 0], w[1, 1], w[1, 2]
     c0, c1, c2 = w[2, 0], w[2, 1], w[2, 2]

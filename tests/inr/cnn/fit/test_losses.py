@@ -2,29 +2,29 @@ import sys
 
 import pytest
 import torch
-from inr.cnn.fit.compiled_losses import CompiledLosses
 
+from inr.cnn.fit.compiled.losses import CompiledLosses
 from inr.cnn.fit.losses import losses_on
 from inr.cnn.fit.plain_losses import PlainLosses
-from tests.inr.networks import with_prior
+from tests.inr.networks import pyramid
 
 
 def test_a_cpu_takes_compiled_loops_and_leaves_torch_one_thread() -> None:
     before = torch.get_num_threads()
-    with losses_on("cpu", with_prior(1)) as losses:
+    with losses_on("cpu", pyramid()) as losses:
         assert isinstance(losses, CompiledLosses)
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
 
 
 def test_a_gpu_and_who_asks_for_them_take_plain_operations() -> None:
-    with losses_on("cuda", with_prior(1)) as losses:
+    with losses_on("cuda", pyramid()) as losses:
         assert isinstance(losses, PlainLosses)
-    with losses_on("cpu", with_prior(1), plain=True) as losses:
+    with losses_on("cpu", pyramid(), plain=True) as losses:
         assert isinstance(losses, PlainLosses)
 
 
 def test_without_numba_a_cpu_takes_plain_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "inr.cnn.fit.compiled_losses", None)
-    with losses_on("cpu", with_prior(1)) as losses:
+    monkeypatch.setitem(sys.modules, "inr.cnn.fit.compiled.losses", None)
+    with losses_on("cpu", pyramid()) as losses:
         assert isinstance(losses, PlainLosses)

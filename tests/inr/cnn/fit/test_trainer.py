@@ -2,12 +2,11 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from skimage import data
 
 from inr.cnn.fit.presets import choose_pyramid
-from inr.cnn.fit.trainer import PyramidSettings, fit_pyramid, mean_index, soft_round
-from inr.cnn.network import largest_symbol
+from inr.cnn.fit.schedule import PyramidSettings
+from inr.cnn.fit.trainer import fit_pyramid
 from inr.fit.requests import FitReport, Fitted, GoesOn
 from inr.fit.threads import torch_threads
 
@@ -19,14 +18,6 @@ def fit(settings: PyramidSettings, goes_on: GoesOn, *, plain: bool = False) -> F
     return fit_pyramid(
         PIXELS, architecture, settings, rd_lambda=1e-3, seed=0, device="cpu", goes_on=goes_on, plain=plain
     )
-
-
-def test_soft_rounding_goes_from_the_identity_to_rounding() -> None:
-    values = torch.linspace(-3, 3, 601)
-    torch.testing.assert_close(soft_round(values, 20.0), values, atol=1e-3, rtol=0)
-    off_halves = values[(values - values.round()).abs() < 0.45]
-    cold = soft_round(off_halves, 0.005)
-    assert (cold - off_halves.round()).abs().max() < 0.01
 
 
 def test_the_plain_operations_fit_as_the_compiled_ones_do() -> None:
@@ -63,9 +54,26 @@ def test_a_fit_that_comes_apart_has_no_finite_estimate_and_a_network_all_the_sam
     assert fitted.network.render().shape == PIXELS.shape
 
 
-def test_a_matrix_has_the_scale_of_its_mean_or_one_that_reaches_its_largest() -> None:
-    assert mean_index(np.zeros((3, 4), np.int32)) == 0
-    spike = np.zeros((30, 40), np.int32)
-    spike[3, 5] = 900
-    assert largest_symbol(mean_index(spike)) >= 900
-    assert largest_symbol(mean_index(spike) - 1) < 900
+def test_samples_at_the_ends_of_the_scale_are_met_by_all_that_is_beyond() -> None:
+    """A white image is fitted at once: the errors of samples beyond white count for nothing."""
+    white = np.full((16, 16, 3), 255, np.uint8)
+    white[0, 0] = 0
+    seen: list[float] = []
+
+    def goes_on(report: FitReport) -> bool:
+        seen.append(report.psnr_db)
+        return True
+
+    fitted = fit_pyramid(
+        white,
+        choose_pyramid(white, 1e-3),
+        PyramidSettings(120, report_steps=20),
+        rd_lambda=1e-6,
+        seed=0,
+        device="cpu",
+        goes_on=goes_on,
+    )
+    assert fitted is not None
+    rendered = fitted.network.render()
+    assert (rendered[4:, 4:] == 255).all()
+    assert seen[-1] > 20

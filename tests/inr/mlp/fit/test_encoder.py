@@ -2,7 +2,7 @@ import numpy as np
 
 from inr.fit.requests import FitRequest, Fitted
 from inr.metrics import psnr_db
-from inr.mlp.fit.encoder import coding_of, fit_mlp, network_of, one_colour_mlp
+from inr.mlp.fit.encoder import coding_of, fit_mlp, network_of
 from inr.mlp.fit.presets import choose_architecture
 from tests.inr.networks import made_up_mlp, mlp
 
@@ -17,11 +17,6 @@ def test_each_request_becomes_a_network_of_its_own_size(photograph: np.ndarray) 
         assert isinstance(fitted, Fitted)
         assert fitted.network.render().shape == request.pixels.shape
         assert fitted.estimated_bits > 0
-
-
-def test_one_colour_needs_no_fit() -> None:
-    pixels = np.full((5, 9, 3), (3, 141, 255), np.uint8)
-    np.testing.assert_array_equal(one_colour_mlp(pixels, 1e-3).render(), pixels)
 
 
 def test_offsets_are_moved_where_that_lowers_the_error(photograph: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""What each part of family `cnn` and of its fit is worth."""

@@ -1,0 +1,89 @@
+"""The networks' matrices while family `cnn` is fitted: a prior's, and what a file adds to them in symbols."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inr.cnn.architecture import LatentPyramid
+from inr.cnn.network import MatrixCoding, largest_row_sum, largest_symbol, row_sums
+from inr.coding.pmf import N_SCALES, SCALE_BITS, THRESHOLDS
+from inr.fit.entropy import constant_and_slope, context_scales
+from inr.fit.quantizer import round_straight_through
+
+ASSUMED_EXPONENT = 8  # of all matrices, for the bits of weights before each has its own
+
+
+class NetworkWeights:
+    """Matrices that begin as the prior's: float32, in wire order, in units of one.
+
+    Args:
+        architecture: The network's architecture.
+        device: The device to keep them on.
+
+    Attributes:
+        matrices: The matrices, which a fit changes.
+    """
+
+    def __init__(self, architecture: LatentPyramid, device: torch.device) -> None:
+        self._architecture, self._names = architecture, list(architecture.matrices)
+        self._known = [
+            torch.tensor(architecture.known(name), dtype=torch.float32, device=device)
+            * 2.0 ** -architecture.exponent(name)
+            for name in self._names
+        ]
+        self.matrices = [matrix.clone().requires_grad_() for matrix in self._known]
+
+    def symbols(self, n: int, exponent: int) -> torch.Tensor:
+        """The difference of a matrix from its prior, in steps of an exponent, not rounded; none for 0."""
+        return (self.matrices[n] - self._known[n]) * (2.0**exponent if exponent else 0.0)
+
+    def with_symbols(self, n: int, symbols: torch.Tensor, exponent: int) -> torch.Tensor:
+        """The matrix that symbols stand for."""
+        return self._known[n] + symbols * 2.0**-exponent
+
+    def rounded(self, exponents: Sequence[int]) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The matrices with rounded symbols, which pass gradients straight through, and the symbols' bits."""
+        symbols = [round_straight_through(self.symbols(n, k)) for n, k in enumerate(exponents)]
+        matrices = [self.with_symbols(n, symbols[n], k) for n, k in enumerate(exponents)]
+        return matrices, torch.stack([symbol_bits(matrix) for matrix in symbols]).sum()
+
+    def assumed_bits(self) -> torch.Tensor:
+        """Bits of all matrices before they have exponents of their own, differentiable."""
+        symbols = [self.symbols(n, ASSUMED_EXPONENT) for n in range(len(self.matrices))]
+        return torch.stack([symbol_bits(matrix) for matrix in symbols]).sum()
+
+    @torch.no_grad()
+    def fits(self, n: int, symbols: torch.Tensor, exponent: int) -> bool:
+        """True if the format has room for a matrix' rounded symbols, and for its weights."""
+        if not float(symbols.abs().max()) <= largest_symbol(N_SCALES - 1):  # or not a number
+            return False
+        name = self._names[n]
+        weights = self.with_symbols(n, symbols, exponent) * 2.0 ** self._architecture.exponent(name)
+        integers = weights.round().to(torch.int32).cpu().numpy()
+        return int(row_sums(self._architecture, name, integers).max()) <= largest_row_sum(name)
+
+    @torch.no_grad()
+    def coded(self, n: int, exponent: int) -> tuple[NDArray[np.int32], MatrixCoding]:
+        """A matrix' symbols, int32, and their side information; those that do not fit are cut off."""
+        rounded = self.symbols(n, exponent).round()
+        if not self.fits(n, rounded, exponent):
+            rounded = rounded.nan_to_num().clamp(-1, 1)
+        symbols = rounded.to(torch.int32).cpu().numpy()
+        return symbols, MatrixCoding(exponent, mean_index(symbols) if exponent else 0)
+
+
+def symbol_bits(symbols: torch.Tensor) -> torch.Tensor:
+    """Bits of a matrix under the laws that its rounded symbols lead to."""
+    constant, slope = constant_and_slope(context_scales(symbols.detach().round()))
+    return constant.sum() + (slope * symbols.abs()).sum()
+
+
+def mean_index(symbols: NDArray[np.int32]) -> int:
+    """Index of the scale that codes a matrix: that of its mean, or of one that reaches its largest."""
+    magnitudes = np.abs(symbols)
+    index = int(np.searchsorted(THRESHOLDS, float(magnitudes.mean()) * (1 << SCALE_BITS), side="right"))
+    while index < N_SCALES - 1 and largest_symbol(index) < magnitudes.max():
+        index += 1
+    return index

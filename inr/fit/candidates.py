@@ -1,0 +1,121 @@
+"""The files that one image may become, each measured: those of its fits, and the one of a single colour.
+
+A fit gets the channels and the samples that need a network; here the rest is put back before anything is
+measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inr.bitstream import Container, Metadata, Planes, pack
+from inr.coding.coder import Symbols
+from inr.coding.planes import merge, planes_of, split
+from inr.fit.hidden import filled
+from inr.fit.requests import Fitted
+from inr.metrics import bpp, mse, psnr_of, visible_pixels
+from inr.network import Network, Sections
+from inr.search import Attempt
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A file that an image may become.
+
+    Attributes:
+        bitstream: The file.
+        network: Its network; None if it has none.
+        pixels: uint8 [height, width, channels] that it decodes to.
+        estimated_rate_bits: Bits of the payload by the fit's estimate, and of the file around it.
+        error: Mean squared error against the original, over the samples that count.
+        rate_bpp: 8 · bytes of the file / (width · height).
+    """
+
+    bitstream: bytes
+    network: Network | None
+    pixels: NDArray[np.uint8]
+    estimated_rate_bits: float
+    error: float
+    rate_bpp: float
+
+    @property
+    def symbols(self) -> Sequence[Symbols]:
+        """All coded tensors, in wire order."""
+        return () if self.network is None else self.network.symbols
+
+    @property
+    def psnr_db(self) -> float:
+        """PSNR against the original, in dB; infinite if all samples that count are equal."""
+        return psnr_of(self.error)
+
+    def cost(self, rd_lambda: float) -> float:
+        """Eq. 5, measured: MSE + λ · bpp."""
+        return self.error + rd_lambda * self.rate_bpp
+
+    def attempt(self, rd_lambda: float) -> Attempt:
+        """The candidate as the attempt of a search at some λ."""
+        return Attempt(rd_lambda, self.rate_bpp, self.psnr_db, len(self.bitstream))
+
+
+class Subject:
+    """One image as it is fitted, and the files that come of it.
+
+    Args:
+        pixels: uint8 [height, width, channels].
+        metadata: ICC profile and EXIF to carry along.
+        family: Name of the model family.
+        keeps_hidden: Whether the colours of fully transparent pixels count.
+
+    Attributes:
+        coded: uint8 [height, width, 0 to 4]: the channels that need a network.
+        visible: bool [height, width], whose False pixels count in alpha only; None if all count. Where it is
+            given and there is anything to code, alpha is the last channel of `coded`.
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], metadata: Metadata, family: str, *, keeps_hidden: bool
+    ) -> None:
+        self.visible = None if keeps_hidden else visible_pixels(pixels)
+        self._original, self._metadata, self._family = pixels, metadata, family
+        shown = pixels if self.visible is None else filled(pixels, self.visible)
+        self._planes = planes_of(shown)
+        self.coded = split(shown, self._planes)
+        self._mean_colour = np.rint(shown.mean((0, 1))).astype(int)
+
+    def flat(self) -> Candidate:
+        """The file of the image's mean colour, which has no network; exact for an image of one colour."""
+        planes = Planes({n: int(value) for n, value in enumerate(self._mean_colour)})
+        return self._candidate(None, planes, 0.0)
+
+    def candidate(self, fitted: Fitted) -> Candidate:
+        """The file of a fit."""
+        return self._candidate(fitted.network, self._planes, fitted.estimated_bits)
+
+    def _candidate(self, network: Network | None, planes: Planes, estimated_bits: float) -> Candidate:
+        height, width, channels = self._original.shape
+        sections = Sections(b"", b"", b"") if network is None else network.sections()
+        rendered = None if network is None else network.render()
+        pixels = merge(rendered, planes, (height, width, channels))
+        bitstream = pack(
+            Container(
+                family=self._family,
+                width=width,
+                height=height,
+                channels=channels,
+                architecture=sections.architecture,
+                tensors=sections.tensors,
+                payload=sections.payload,
+                metadata=self._metadata,
+                planes=planes,
+            )
+        )
+        return Candidate(
+            bitstream=bitstream,
+            network=network,
+            pixels=pixels,
+            estimated_rate_bits=estimated_bits + 8 * (len(bitstream) - len(sections.payload)),
+            error=mse(reference=self._original, decoded=pixels, visible=self.visible),
+            rate_bpp=bpp(n_bytes=len(bitstream), width=width, height=height),
+        )

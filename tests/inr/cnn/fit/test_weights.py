@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+from inr.cnn.fit.weights import NetworkWeights, mean_index, symbol_bits
+from inr.cnn.network import largest_symbol
+from tests.inr.cnn.fit.drawn import architecture
+
+SHAPE = architecture(3, 40, 24, 5)
+
+
+def weights() -> NetworkWeights:
+    return NetworkWeights(SHAPE, torch.device("cpu"))
+
+
+def test_networks_begin_as_the_prior_and_cost_next_to_nothing() -> None:
+    begun = weights()
+    for n, name in enumerate(SHAPE.matrices):
+        known = torch.tensor(SHAPE.known(name)) * 2.0 ** -SHAPE.exponent(name)
+        torch.testing.assert_close(begun.matrices[n].detach(), known.float(), rtol=0, atol=0)
+        assert not begun.symbols(n, SHAPE.exponent(name)).any()
+    assert float(begun.assumed_bits().detach()) < 0.3 * SHAPE.n_weights
+
+
+@pytest.mark.parametrize("exponent", [0, 3, 7])
+def test_symbols_are_the_difference_from_the_prior(exponent: int) -> None:
+    changed = weights()
+    with torch.no_grad():
+        changed.matrices[0][2, 3] += 5 * 2.0**-7
+    symbols, coding = changed.coded(0, exponent)
+    assert (coding.exponent, symbols.dtype) == (exponent, np.int32)
+    assert symbols[2, 3] == (0 if exponent < 7 else 5)
+    assert np.count_nonzero(symbols) == (exponent == 7)
+    [again, *_], bits = changed.rounded([exponent] * len(changed.matrices))
+    expected = changed.with_symbols(0, torch.tensor(symbols).float(), exponent)
+    torch.testing.assert_close(again, expected)
+    assert float(bits.detach()) > 0
+
+
+def test_rounded_symbols_pass_gradients_on() -> None:
+    begun = weights()
+    matrices, _ = begun.rounded([7] * len(begun.matrices))
+    matrices[1].sum().backward()
+    assert (begun.matrices[1].grad == 1).all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e6])
+def test_what_the_format_has_no_room_for_does_not_fit_and_is_cut_off(value: float) -> None:
+    broken = weights()
+    assert broken.fits(0, broken.symbols(0, 7), 7)
+    with torch.no_grad():
+        broken.matrices[0][0, 0] = value
+    assert not broken.fits(0, broken.symbols(0, 7).round(), 7)
+    assert np.abs(broken.coded(0, 7)[0]).max() <= 1
+
+
+def test_larger_symbols_cost_more() -> None:
+    drawn = torch.randn(12, 20, generator=torch.Generator().manual_seed(0))
+    bits = [float(symbol_bits((scale * drawn).round())) for scale in (0.1, 1.0, 10.0)]
+    assert bits == sorted(bits)
+    assert bits[-1] > bits[0] + 12 * 20 * 3
+
+
+def test_a_matrix_has_the_scale_of_its_mean_or_one_that_reaches_its_largest() -> None:
+    assert mean_index(np.zeros((3, 4), np.int32)) == 0
+    spike = np.zeros((30, 40), np.int32)
+    spike[3, 5] = 900
+    assert largest_symbol(mean_index(spike)) >= 900
+    assert largest_symbol(mean_index(spike) - 1) < 900
