@@ -1,7 +1,5 @@
 """The digests of tables that FORMAT.md states are those of its own text, and of the code's tables."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,8 @@ from inr.mlp import architecture, synthesis
 from tests import reference_decoder
 from tests.vectors import tables
 
-STATED = tables.on_the_page((Path(__file__).parents[2] / "inr" / "FORMAT.md").read_text(encoding="utf-8"))
+PAGE = tables.PAGE.read_text(encoding="utf-8")
+STATED = tables.on_the_page(PAGE)
 
 
 def test_every_table_of_the_page_has_its_digest() -> None:
@@ -35,3 +34,8 @@ def test_the_code_is_what_the_page_says(name: str) -> None:
         "NEIGHBOURS": arithmetic.NEIGHBOURS,
     }
     assert tables.digests(of_code)[name] == STATED[name]
+
+
+def test_the_page_says_which_priors_it_means() -> None:
+    """After new priors, `make vectors` writes their digest."""
+    assert tables.priors_on_the_page(PAGE) == tables.priors_digest()

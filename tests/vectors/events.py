@@ -49,6 +49,9 @@ _ONCE = (
     ),
     *("latent 2047", "latent -2047", "d = reach", "d = -reach", "reach 0", "reach 1023"),
     *(f"QUARTER({n})" for n in range(4)),
+    *(f"constant of channel {n}" for n in range(4)),
+    *("grey of 3 channels", "grey of 4 channels", "grey and constant alpha", "no planes"),
+    *("no network of 1 channel", "no network of 4 channels"),
     *("ICC profile alone", "EXIF block alone", "both", "k = 1", "width 65535", "height 65535", "512 neurons"),
     *(f"row of {name} at its limit" for name in ("context0", "parents", "context1", "context2", "filters")),
     *(f"row of {name} at its limit" for name in ("upsampling", "synthesis0", "synthesis1", "residual0")),
@@ -110,7 +113,7 @@ class Counting:
             "_check_sums",
         ):
             self.decoder[name] = getattr(self, name)
-        for name in ("_mlp_pixels", "_laplace_masses", "_matrix_fields"):
+        for name in ("_mlp_pixels", "_laplace_masses", "_matrix_fields", "_check_planes"):
             self.decoder[name] = getattr(self, name)
         self._watch_the_coder()
 
@@ -214,6 +217,15 @@ class Counting:
             else:
                 sums = (sums * ([1, 2, 2, 2] if name == "filters" else 1)).sum(axis=1)
             self.note(f"row of {name} at its limit", sums == most)
+
+    def _check_planes(self, planes: int, channels: int) -> None:
+        self._plain["_check_planes"](planes, channels)
+        for channel in range(4):
+            self.note(f"constant of channel {channel}", planes >> channel & 1)
+        self.note("no planes", planes == 0)
+        self.note(f"grey of {channels} channels", planes & 16)
+        self.note("grey and constant alpha", planes == 16 + 8)
+        self.note(f"no network of {channels} channel{'s' * (channels > 1)}", planes == 2**channels - 1)
 
     def _metadata(self, section: bytes) -> Any:
         icc, exif = self._plain["_metadata"](section)

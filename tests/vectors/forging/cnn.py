@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
-from inr.cnn.network import CnnNetwork, row_sums
+from inr.cnn.network import CnnNetwork, largest_row_sum, row_sums
 from inr.cnn.prior import Prior
 from tests.inr.networks import bitstream_of, coding_of, pyramid
 from tests.vectors.forging.raw import colour_prior, grey_prior
@@ -57,16 +57,23 @@ def context(
     return forged(shape, wanted, drawing(rng, most_bits), _reaches(shape, 30, 5, 200, 1))
 
 
-def ties_of_laws() -> CnnNetwork:
+def ties_of_laws(seed: int) -> CnnNetwork:
     """Last weights that are multiples of much, so that what they give is often half between two integers."""
-    shape = _shape(colour_prior(), 19, 14, 2)
-    rng = np.random.default_rng(20)
+    shape = _shape(colour_prior(), 27, 21, 2)
+    rng = np.random.default_rng(seed)
     sizes = dict(zip(CONTEXT_MATRICES, (200, 200, 20, 0), strict=True))
     wanted: dict[str, Ints | Told] = {name: wild(rng, shape, name, size) for name, size in sizes.items()}
     known, unit = shape.known("context2").astype(np.int64), 1 << min(11, shape.exponent("context2"))
-    nearest = (known + unit // 2) // unit * unit  # in reach with the finest unit
-    nearest[:, -1] += unit * np.sign(known[:, -1] - nearest[:, -1])
-    symbols = (nearest - known).astype(np.int32)
+    multiples = (known + unit // 2) // unit * unit  # in reach with the finest unit
+    multiples[:, -1] += unit * np.sign(known[:, -1] - multiples[:, -1])
+    above = -(-known[1] // unit) * unit
+    for j in np.argsort(
+        np.abs(above)
+    ):  # so that sums have both signs
+        if above[j] > 0 and np.abs(multiples[1]).sum() + above[j] <= largest_row_sum("context2") // 2:
+            multiples[1, j] = above[j]
+    multiples[1, -1] = above[-1]
+    symbols = (multiples - known).astype(np.int32)
     wanted["context2"] = symbols, coding_of(symbols, shape.exponent("context2"))
     return forged(shape, wanted, drawing(rng, 6), _reaches(shape, 60, 9))
 
@@ -214,30 +221,57 @@ def coarsest(known: Prior) -> CnnNetwork:
     return forged(shape, wanted, drawing(np.random.default_rng(16), 4), _reaches(shape, 12))
 
 
+def finest(known: Prior, gain: int) -> CnnNetwork:
+    """Symbols in the smallest unit of every matrix, k = E, which for `synthesis0` depends on the gain."""
+    shape = _shape(known, 11, 15, 2, gain=gain)
+    rng = np.random.default_rng(18)
+    wanted: dict[str, Ints | Told] = {}
+    for name, size in shape.matrices.items():
+        symbols = -np.sign(shape.known(name)).astype(np.int32) * rng.integers(0, 3, size, np.int32)
+        wanted[name] = symbols, coding_of(symbols, shape.exponent(name))
+    return forged(shape, wanted, drawing(rng, 3), _reaches(shape, 7))
+
+
 def _file(make: Callable[[], CnnNetwork]) -> Callable[[], bytes]:
     return lambda: bitstream_of(make())
-
-
-LAYERS, SMALL_LAYERS = {"synthesis0": 64, "synthesis1": 40}, {"synthesis0": 8, "synthesis1": 8}
-RESIDUALS, SMALL_RESIDUALS = {"residual0": 40, "residual1": 40}, {"residual0": 9, "residual1": 9}
 
 
 def _edge(known: Callable[[], Prior], sign: int, more: int) -> Callable[[], bytes]:
     return lambda: bitstream_of(edge_of_stack(known(), sign, more))
 
 
+LAYERS, SMALL_LAYERS = {"synthesis0": 64, "synthesis1": 40}, {"synthesis0": 8, "synthesis1": 8}
+RESIDUALS, SMALL_RESIDUALS = {"residual0": 40, "residual1": 40}, {"residual0": 9, "residual1": 9}
+# By seed, all that is random.
+DRAWN: dict[str, tuple[int, Callable[[int], CnnNetwork]]] = {
+    "cnn_ties_of_laws": (20, ties_of_laws),
+    "cnn_context_of_large_weights": (21, lambda n: context(n, (900, 700, 20, 60), 7, colour_prior(), 3)),
+    "cnn_context_of_small_weights": (22, lambda n: context(n, (60, 60, 18, 24), 5, grey_prior(), 2)),
+    "cnn_context_of_many_grids": (23, lambda n: context(n, (300, 500, 24, 40), 6, colour_prior(), 9)),
+    "cnn_context_of_constants": (24, lambda n: context(n, (200, 9000, 60, 90), 4, grey_prior(), 7)),
+    "cnn_small_stack": (26, lambda n: stack(n, (20, 20), 6, grey_prior(), gain=13)),
+    "cnn_stack_clipped_above": (25, lambda n: stack(n, (200, 200), 11, colour_prior(), lean=1, gain=6)),
+    "cnn_stack_clipped_below": (31, lambda n: stack(n, (200, 200), 11, grey_prior(), lean=-1, gain=18)),
+    "cnn_filters_clipped_above": (32, lambda n: stack(n, (200, 4), 11, grey_prior(), lean=1, gain=9)),
+    "cnn_filters_clipped_below": (33, lambda n: stack(n, (200, 4), 11, colour_prior(), lean=-1, gain=15)),
+    "cnn_clipped_layers": (27, lambda n: samples(n, LAYERS, 8, colour_prior(), gain=1, more=1)),
+    "cnn_clipped_residuals": (28, lambda n: samples(n, RESIDUALS, 6, colour_prior(), gain=11)),
+    "cnn_small_layers": (29, lambda n: samples(n, SMALL_LAYERS, 9, grey_prior(), gain=23)),
+    "cnn_small_residuals": (30, lambda n: samples(n, SMALL_RESIDUALS, 6, grey_prior(), more=1, gain=2)),
+}
+
+
+def drawn_again(name: str) -> bytes:
+    """The file NAME_N: what NAME is, with a seed higher by 100 N."""
+    base, _, n = name.rpartition("_")
+    seed, make = DRAWN[base]
+    return bitstream_of(make(seed + 100 * int(n)))
+
+
 FILES: dict[str, Callable[[], bytes]] = {
-    "cnn_context_of_large_weights": _file(lambda: context(21, (900, 700, 20, 60), 7, colour_prior(), 3)),
-    "cnn_context_of_small_weights": _file(lambda: context(22, (60, 60, 18, 24), 5, grey_prior(), 2)),
-    "cnn_context_of_many_grids": _file(lambda: context(23, (300, 500, 24, 40), 6, colour_prior(), 9)),
-    "cnn_context_of_constants": _file(lambda: context(24, (200, 9000, 60, 90), 4, grey_prior(), 7)),
+    **{name: lambda name=name: drawn_again(f"{name}_0") for name in DRAWN},
     "cnn_latents_to_2047": _file(lambda: growing_latents(1)),
     "cnn_latents_to_minus_2047": _file(lambda: growing_latents(-1)),
-    "cnn_ties_of_laws": _file(ties_of_laws),
-    "cnn_stack_clipped_above": _file(lambda: stack(25, (200, 200), 11, colour_prior(), lean=1, gain=6)),
-    "cnn_stack_clipped_below": _file(lambda: stack(31, (200, 200), 11, grey_prior(), lean=-1, gain=18)),
-    "cnn_filters_clipped_above": _file(lambda: stack(32, (200, 4), 11, grey_prior(), lean=1, gain=9)),
-    "cnn_filters_clipped_below": _file(lambda: stack(33, (200, 4), 11, colour_prior(), lean=-1, gain=15)),
     **{
         f"cnn_edge_of_stack_{name}": _edge(known, sign, more)
         for name, known, sign, more in (
@@ -247,14 +281,10 @@ FILES: dict[str, Callable[[], bytes]] = {
             ("below_and_less", colour_prior, -1, -1),
         )
     },
-    "cnn_small_stack": _file(lambda: stack(26, (20, 20), 6, grey_prior(), gain=13)),
-    "cnn_clipped_layers": _file(lambda: samples(27, LAYERS, 8, colour_prior(), gain=1, more=1)),
-    "cnn_clipped_residuals": _file(lambda: samples(28, RESIDUALS, 6, colour_prior(), gain=11)),
-    "cnn_small_layers": _file(lambda: samples(29, SMALL_LAYERS, 9, grey_prior(), gain=23)),
-    "cnn_small_residuals": _file(lambda: samples(30, SMALL_RESIDUALS, 6, grey_prior(), more=1, gain=2)),
     "cnn_halves": _file(lambda: halves(colour_prior(), more=1)),
     "cnn_ties_of_residuals": _file(lambda: ties_of_residuals(colour_prior())),
     "cnn_coarsest_units": _file(lambda: coarsest(grey_prior())),
+    "cnn_finest_units": _file(lambda: finest(colour_prior(), 0)),
     "cnn_at_the_limits": _file(lambda: at_the_limits(colour_prior(), 4)),
     "cnn_at_the_limits_of_grey": _file(lambda: at_the_limits(grey_prior(), 7, more=1, gain=24)),
 }

@@ -6,6 +6,7 @@ under a prior. `mlp_file` and `cnn_file` take any field in place of their own, a
 
 import struct
 import zlib
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -15,12 +16,19 @@ from inr.cnn.prior import Prior, priors
 from inr.coding.coder import PayloadWriter, table
 from inr.coding.pmf import uniform_counts
 
+INVALID = "InvalidField"
+Refusal = tuple[str, str, str, Callable[[], bytes]]  # name, the product's error, the second decoder's rule
 MAGIC = b"\x89INR"
 ONE_NEURON = varint(1) + bytes([1, 1, 1])
 MATRIX = bytes([40, 0]) + signed_varint(0) + varint(0)  # step, mean, low, range
 PHASE = varint(1) + bytes([0]) + varint(0)  # levels, mean, range
 OFFSET = bytes([40]) + signed_varint(0) + varint(0)  # step, low, range
 METADATA = varint(3) + varint(4) + zlib.compress(b"ICCEXIF", 9)
+
+
+def changed(data: bytes, at: int, value: int) -> bytes:
+    """The bytes with another one in a place."""
+    return data[:at] + bytes([value]) + data[at + 1 :]
 
 
 def section(data: bytes) -> bytes:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 
 SAYS = re.compile(r"MUST|\brefused\b|invalid\b|at most 2\^24|Nothing follows|this holds")
-RANGE = re.compile(r"\d to |at least|multiple|MUST|reserved|to E|number of|CRC-32|`89|u8 \| 1\b|1 grey")
+RANGE = re.compile(
+    r"\d to |at least|multiple|MUST|reserved|to E|number of|CRC-32|`89|u8 \| 1\b|1 grey|u8 each"
+)
 
 # Section, how the rule begins: files of `refused/`, or `vectors.json`'s where nothing is to be refused.
 RULES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -29,8 +31,24 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
         *("mlp_architecture_cut", "mlp_architecture_followed", "mlp_tensors_cut", "mlp_tensors_followed"),
         *("cnn_architecture_cut", "cnn_architecture_followed", "cnn_tensors_cut", "cnn_tensors_followed"),
     ),
+    ("1", "Bit 4 says"): (
+        *(f"planes_grey_of_{channels}_channels" for channels in (1, 2)),
+        *(f"planes_grey_and_constant_{channel}" for channel in range(3)),
+        "planes_no_sections_of_grey",
+    ),
+    ("1", "The bits of channels"): (
+        *(f"planes_bit_{bit}" for bit in (5, 6, 7)),
+        *(f"planes_bit_{n}_of_{n}_channels" for n in (1, 2, 3)),
+    ),
+    ("1", "If no channel is left"): (
+        *(
+            f"planes_{name}_without_a_network"
+            for name in ("architecture", "tensors", "payload", "no_sections")
+        ),
+    ),
+    ("1", "constants |"): ("planes_no_constants", "planes_constant_of_the_network"),
     ("1", "A length below 22"): ("length_21", "length_0"),
-    ("1", "It SHOULD refuse"): ("samples",),
+    ("1", "It SHOULD refuse"): ("samples", "planes_samples"),
     ("3", "`varint n_icc`"): (
         *(
             "metadata_icc_over_2_24",
@@ -70,14 +88,15 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("6.5", "- the payload MUST have"): ("payload_one_word_too_many", "payload_last_zero_left_out"),
     ("7", "Each fl is one operation"): ("mlp_single_operations", "mlp_single_operations_again"),
-    ("8", "levels L"): ("cnn_levels_0", "cnn_levels_10", "cnn_levels_of_the_prior"),
+    ("8", "levels L"): ("cnn_levels_0", "cnn_levels_10"),
     ("8", "prior p"): ("cnn_prior_0", "cnn_prior_that_is_not_there"),
     ("8", "gain |"): ("cnn_gain_25",),
     ("8", "An image of this family"): ("cnn_pixels_8192_4097", "cnn_pixels_8283_4051"),
-    ("8", "Its channels, C,"): ("cnn_channels_fewer", "cnn_channels_two_more"),
+    ("8", "Its channels, C,"): ("cnn_channels_fewer", "cnn_channels_two_more", "cnn_channels_of_the_network"),
     ("9", "exponent k"): (
         *(f"cnn_{name}_exponent" for name in ("context0", "parents", "context1", "context2")),
         *(f"cnn_{name}_exponent" for name in ("synthesis0", "synthesis1")),
+        "cnn_exponent_after_gain",
     ),
     ("9", "mean |"): ("cnn_mean_56", "cnn_mean_without_symbols"),
     ("9", "reach |"): ("cnn_reach_1024_of_the_first", "cnn_reach_1024_of_the_second"),
@@ -95,8 +114,8 @@ NO_RULES = (
     ("notation", "A file that breaks a MUST"),
     ("2", "Until release 1.0.0"),
 )
-# Files whose number depends on the priors: the residual layers that these have.
-OF_PRIORS = re.compile(r"cnn_residual\d_exponent|cnn_sum_of_residual\d")
+# Files that depend on the priors: on their residual layers, and on whether one has fewer levels than nine.
+OF_PRIORS = re.compile(r"cnn_residual\d_exponent|cnn_sum_of_residual\d|cnn_levels_of_the_prior")
 
 
 def rules_on(page: str) -> Iterator[tuple[str, str]]:
