@@ -5,7 +5,7 @@
 tries every fault of `tests.vectors.faults` on the files of this checkout, and of another one. A fault is
 caught where a file of `vectors.json` gives other symbols, pixels or metadata, or none; where a file of
 `refused/` is taken; or where a table has another digest than FORMAT.md says. What is not caught needs a
-reason in `EQUIVALENT`, or is named as missed.
+reason in `faults/unseen.json`, or is named as missed. An earlier result of that name says what to try first.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Check:
     Attributes:
         name: Its name.
         passes: Whether a decoder does it.
-        seconds: Time that it takes.
+        seconds: Time of the processor that it takes.
     """
 
     name: str
@@ -139,10 +139,10 @@ def checks(root: Path = ROOT) -> list[Check]:
         asked["tables"] = lambda decoder: tables.digests(decoder) == digests
     whole, found = decoder_of(faults_free(), root), []
     for name, passes in asked.items():
-        begun = time.perf_counter()
+        begun = time.process_time()
         if not passes(whole):
             raise AssertionError(f"the second decoder without a fault fails at {name}")
-        found.append(Check(name, passes, time.perf_counter() - begun))
+        found.append(Check(name, passes, time.process_time() - begun))
     return sorted(found, key=lambda check: check.seconds)
 
 
@@ -202,11 +202,13 @@ def caught_by(fault: Fault, asked: Sequence[Check], memory: Memory, root: Path =
     return None
 
 
-def run(root: Path, every: Sequence[Fault]) -> dict[str, str | None]:
-    """By which check of a checkout each fault is caught."""
+def run(root: Path, every: Sequence[Fault], before: Mapping[str, str | None]) -> dict[str, str | None]:
+    """By which check of a checkout each fault is caught; what caught it in an earlier run is tried first."""
     asked, memory, found = checks(root), Memory(root), dict[str, str | None]()
+    named = {check.name: check for check in asked}
     for n, fault in enumerate(every):
-        found[fault.name] = caught_by(fault, asked, memory, root)
+        first = [named[check] for check in [before.get(fault.name)] if check in named]
+        found[fault.name] = caught_by(fault, [*first, *asked], memory, root)
         if found[fault.name] is None or n % 100 == 0:
             print(
                 f"{n:5} of {len(every)}  {'' if found[fault.name] else fault.name}",
@@ -243,9 +245,17 @@ def measure(arguments: argparse.Namespace) -> Result:
     """Try the faults on both checkouts."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     every = faults()[:: arguments.every]
-    before = run(arguments.against.absolute(), every) if arguments.against else {}
-    after = run(ROOT, every)
+    known = _earlier(frame.result_file(arguments.out, ".json"))
+    before = run(arguments.against.absolute(), every, known[0]) if arguments.against else {}
+    after = run(ROOT, every, known[1])
     return Result({each.name: (each.section, before.get(each.name), after[each.name]) for each in every})
+
+
+def _earlier(path: Path) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """What caught the faults before and now in an earlier result, if there is one."""
+    faults_then = json.loads(path.read_text(encoding="utf-8"))["faults"] if path.exists() else {}
+    before, after = ({name: each[n] for name, each in faults_then.items()} for n in (1, 2))
+    return before, after
 
 
 def page(result: Result, _: argparse.Namespace) -> list[str]:

@@ -67,9 +67,7 @@ def ties_of_laws(seed: int) -> CnnNetwork:
     multiples = (known + unit // 2) // unit * unit  # in reach with the finest unit
     multiples[:, -1] += unit * np.sign(known[:, -1] - multiples[:, -1])
     above = -(-known[1] // unit) * unit
-    for j in np.argsort(
-        np.abs(above)
-    ):  # so that sums have both signs
+    for j in np.argsort(np.abs(above)):  # so that sums have both signs
         if above[j] > 0 and np.abs(multiples[1]).sum() + above[j] <= largest_row_sum("context2") // 2:
             multiples[1, j] = above[j]
     multiples[1, -1] = above[-1]

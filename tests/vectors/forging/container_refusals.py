@@ -104,7 +104,9 @@ def planes() -> Iterator[Refusal]:
         yield case(f"bit_{bit}", "bits 5 to 7 of planes", 3, 1 << bit, constants=b"")
     for channels in (1, 2, 3):
         absent = "planes of the image's channels"
-        yield case(f"bit_{channels}_of_{channels}_channels", absent, channels, 1 << channels)
+        name, bits = f"bit_{channels}_of_{channels}_channels", 1 << channels
+        yield case(name, absent, channels, bits, constants=b"")
+        yield case(f"{name}_and_its_value", absent, channels, bits)
     for channels in (1, 2):
         yield case(f"grey_of_{channels}_channels", "grey of three channels", channels, 1 << 4, constants=b"")
     for channel in range(3):

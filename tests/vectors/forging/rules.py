@@ -38,7 +38,7 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("1", "The bits of channels"): (
         *(f"planes_bit_{bit}" for bit in (5, 6, 7)),
-        *(f"planes_bit_{n}_of_{n}_channels" for n in (1, 2, 3)),
+        *(f"planes_bit_{n}_of_{n}_channels{more}" for n in (1, 2, 3) for more in ("", "_and_its_value")),
     ),
     ("1", "If no channel is left"): (
         *(

@@ -70,6 +70,7 @@ def matrix_of_sum(shape: LatentPyramid, name: str, columns: slice, wanted: int) 
     """Symbols of a matrix of which a row sums to `wanted` in these columns, and their exponent.
 
     The last row and the finest unit with which the sum comes out exactly; else the least sum above.
+    Magnitudes go up from the last column on, so that without the constants the row would be within the limit.
     """
     known, best = shape.known(name), None
     for k in range(shape.exponent(name), 0, -1):
@@ -77,7 +78,7 @@ def matrix_of_sum(shape: LatentPyramid, name: str, columns: slice, wanted: int) 
             there, unit = known[row, columns], 1 << (shape.exponent(name) - k)
             times = factors(name, len(there))
             try:
-                symbols = row_of_sum(there, times, unit, wanted)
+                symbols = row_of_sum(there[::-1], times[::-1], unit, wanted)[::-1]
             except ValueError:
                 continue
             found = int((np.abs(there + symbols * unit) * times).sum())
