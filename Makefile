@@ -19,7 +19,7 @@ RD_FLAGS ?=
 SCALE_FLAGS ?=
 REPORT_FLAGS ?=
 OTHER_TORCH ?=
-# Another checkout, which bench-decode and structure put beside this one.
+# Another checkout, which bench-decode, structure and mutants put beside this one.
 AGAINST ?=
 DECODE_FLAGS ?=
 PICTURES_FLAGS ?=
@@ -38,7 +38,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -68,6 +68,8 @@ help:
 	@echo 'make priors          on a graphics card: photographs from packages, crops, and inr/cnn/priors.json: a new format'
 	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
+	@echo 'make vectors         golden files anew that need no fit, and files that are to be refused, e.g. after new priors'
+	@echo 'make mutants         faults of a decoder that the golden files find: AGAINST=another checkout'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
 
 install: $(STAMP)
@@ -200,6 +202,13 @@ priors: $(STAMP)
 
 structure: $(STAMP)
 	$(BIN)/python -m benchmarks.structure $(addprefix --against ,$(AGAINST)) --out benchmarks/results/structure
+
+vectors: $(STAMP)
+	$(BIN)/python -m tests.vectors.make
+
+# An hour or so.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.vectors.mutants $(addprefix --against ,$(AGAINST)) --out benchmarks/results/mutants
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -1,14 +1,17 @@
 """A second decoder, written from inr/FORMAT.md alone, with nothing but NumPy and the standard library.
 
 It shares no code with `inr`: its tables are parsed from the tables printed in FORMAT.md. What it
-and `inr.decode` agree on is what the page says. Slow on purpose; for small images only.
+and `inr.decode` agree on is what the page says. It refuses what the page refuses, and names the rule.
+Slow on purpose; for small images only. `tests.vectors.mutants` puts faults into it, one at a time.
 """
 
+import bisect
 import itertools
 import json
 import math
 import re
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,27 +40,39 @@ SINE = [
     np.float32(text.replace("\N{MINUS SIGN}", "-"))
     for text in re.search(r"binary32 numbers\n\n +(.*)\n", _FORMAT)[1].split()
 ]
+_Matrices = dict[str, tuple[np.ndarray, int]]  # integers, and the exponent that they have
+_Grids = list[tuple[int, bool, list[int]]]  # depth, whether these are hyperlatents, places of the parents
+
+
+class Refused(Exception):
+    """The file breaks a rule; the message names it."""
+
+
+def _must(holds: bool, rule: str) -> None:
+    if not holds:
+        raise Refused(rule)
 
 
 class _Bytes:
+    """Reads a section, or the fields before the sections."""
+
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
-    def at_end(self) -> bool:
-        return self.at == len(self.data)
-
     def u8(self) -> int:
+        _must(self.at < len(self.data), "section too short")
         self.at += 1
         return self.data[self.at - 1]
 
     def varint(self) -> int:
-        value = shift = 0
-        while True:
+        value = 0
+        for n in range(5):
             byte = self.u8()
-            value |= (byte & 127) << shift
-            shift += 7
+            value |= (byte & 127) << 7 * n
             if byte < 128:
+                _must(byte > 0 or n == 0, "shortest varint")
                 return value
+        raise Refused("varint of five bytes")
 
     def signed(self) -> int:
         value = self.varint()
@@ -66,7 +81,11 @@ class _Bytes:
     def section(self) -> bytes:
         length = self.varint()
         self.at += length
+        _must(self.at <= len(self.data), "section within the file")
         return self.data[self.at - length : self.at]
+
+    def end(self, rule: str) -> None:
+        _must(self.at == len(self.data), rule)
 
 
 class _RangeDecoder:
@@ -82,26 +101,26 @@ class _RangeDecoder:
     def symbol(self, boundaries: list[int]) -> int:
         scale = self.range // 2**24
         quantile = (self.point - self.lower) % 2**64 // scale
-        assert quantile < 2**24
-        j = max(j for j in range(len(boundaries) - 1) if boundaries[j] <= quantile)
+        _must(quantile < 2**24, "quantile")
+        j = bisect.bisect_right(boundaries, quantile) - 1
         self.lower = (self.lower + scale * boundaries[j]) % 2**64
         self.range = scale * (boundaries[j + 1] - boundaries[j])
         if self.range < 2**32:
             self.lower = self.lower * 2**32 % 2**64
             self.range *= 2**32
-            self.point = (self.point * 2**32 % 2**64) + self.word()
+            self.point = self.point * 2**32 % 2**64 + self.word()
             self.n_steps += 1
         self.n_symbols += 1
         return j
 
     def end(self) -> None:
         if not self.n_symbols:
-            assert self.n_words == 0
+            _must(self.n_words == 0, "payload of no symbols")
             return
         last = (self.lower + 2**32 - 1) // 2**32 % 2**32
-        assert self.point == last * 2**32
+        _must(self.point == last * 2**32, "last words")
         two = (self.lower + self.range) % 2**64 // 2**32 == last
-        assert self.n_words == self.n_steps + (2 if two else 1)
+        _must(self.n_words == self.n_steps + (2 if two else 1), "number of words")
 
 
 def _boundaries(masses: list[int]) -> list[int]:
@@ -120,19 +139,21 @@ def _masses(t: int, low: int, high: int) -> list[int]:
 
 
 def _matrix(coder: _RangeDecoder, shape: tuple[int, int], mean: int, low: int, high: int) -> np.ndarray:
-    q = [[0] * shape[1] for _ in range(shape[0])]
     if low == high:
         return np.full(shape, low)
-    mu, tables = SCALE[mean], {}
+    q = [[0] * shape[1] for _ in range(shape[0])]
+    sums, mu, tables = [0] * shape[1], SCALE[mean], {}
     for i in range(shape[0]):
-        column = [(256 * sum(abs(q[k][c]) for k in range(i)) + mu) // (i + 1) for c in range(shape[1])]
+        column = [(256 * sums[c] + mu) // (i + 1) for c in range(shape[1])]
         for j in range(shape[1]):
             b = j // 16 * 16
             row = 256 * sum(abs(x) for x in q[i][:b]) + 4 * mu
-            scale = column[j] * row // (sum(column[:b]) + 4 * mu)
-            t = sum(threshold <= scale for threshold in THRESHOLD)
-            tables.setdefault(t, _boundaries(_masses(t, low, high)))
+            expected = sum(column[:b]) + 4 * mu
+            t = sum(threshold <= column[j] * row // expected for threshold in THRESHOLD)
+            if t not in tables:
+                tables[t] = _boundaries(_masses(t, low, high))
             q[i][j] = low + coder.symbol(tables[t])
+        sums = [sums[c] + abs(q[i][c]) for c in range(shape[1])]
     return np.array(q)
 
 
@@ -150,138 +171,207 @@ def _offsets(coder: _RangeDecoder, n: int, low: int, high: int) -> np.ndarray:
     return np.array([low + coder.symbol(boundaries) for _ in range(n)])
 
 
-def _sine_table(amplitude_bits: int) -> np.ndarray:
-    e = 14 - amplitude_bits
-    table = [round(2**14 * math.sin(2 * math.pi * p / 2**16)) for p in range(2**16)]
-    return np.array([(value + 2**e // 2) // 2**e for value in table])
+def _check_frame(data: bytes) -> None:
+    _must(data[:4] == b"\x89INR"[: len(data)], "magic")
+    _must(data[4:5] in (b"", b"\x01"), "version")
+    _must(len(data) >= 12, "file too short")
+    length = int.from_bytes(data[8:12], "little")
+    _must(length >= 22, "length")
+    _must(len(data) >= length, "file too short")
+    _must(len(data) <= length, "file too long")
+    _must(zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "crc")
 
 
-def _amplitude_bits(matrix: np.ndarray) -> int:
-    return min(14, 23 - int(np.abs(matrix).sum(axis=1).max()).bit_length())
+def _check_planes(planes: int, channels: int) -> None:
+    _must(planes < 2**5, "bits 5 to 7 of planes")
+    _must(planes % 2**4 < 2**channels, "planes of the image's channels")
+    if planes >= 2**4:
+        _must(channels >= 3, "grey of three channels")
+        _must(planes % 2**3 == 0, "grey of channels that vary")
 
 
-def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, bytes]:
-    """Symbols [tensor], pixels uint8 [height, width, channels], inflated metadata."""
-    assert data[:5] == b"\x89INR\x01"
-    assert data[5] in (1, 2)
+def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, bytes]]:
+    """Symbols [tensor], pixels uint8 [height, width, channels], ICC profile and EXIF block."""
+    _check_frame(data)
+    _must(1 <= data[5] <= 2, "family")
     channels, planes = data[6], data[7]
-    assert int.from_bytes(data[8:12], "little") == len(data)
-    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+    _must(1 <= channels <= 4, "channels")
+    _check_planes(planes, channels)
     body = _Bytes(data[:-4])
     body.at = 12
     width, height = body.varint(), body.varint()
-    constants = {c: body.u8() for c in range(channels) if planes >> c & 1}
-    is_grey = planes >> 4 == 1
-    coded = [c for c in range(channels) if c not in constants and not (is_grey and c in (1, 2))]
+    _must(1 <= width <= 65535, "width")
+    _must(1 <= height <= 65535, "height")
+    _must(width * height * channels <= 2**27, "samples")
+    constants = {c: body.u8() for c in range(channels) if planes // 2**c % 2 == 1}
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
-    assert body.at == len(data) - 4
-
-    assert len(payload) % 4 == 0
+    body.end("bytes after the payload")
+    _must(len(payload) % 4 == 0, "payload of whole words")
+    profile_and_exif = _metadata(metadata)
+    coded = [c for c in range(channels) if c not in constants and not (planes >= 2**4 and c in (1, 2))]
+    if not coded:
+        _must(architecture + tensors + payload == b"", "sections without a network")
+        return [], _image((height, width, channels), constants), profile_and_exif
     family = _mlp if data[5] == 1 else _cnn
-    symbols, image = [], np.zeros((height, width, channels), dtype=np.uint8)
+    coder = _RangeDecoder(payload)
+    symbols, pixels = family(_Bytes(architecture), _Bytes(tensors), coder, len(coded), width, height)
+    coder.end()
+    image = _image((height, width, channels), constants)
+    image[:, :, coded] = pixels()
+    if planes >= 2**4:
+        image[:, :, 1] = image[:, :, 2] = image[:, :, 0]
+    return symbols, image, profile_and_exif
+
+
+def _image(shape: tuple[int, int, int], constants: dict[int, int]) -> np.ndarray:
+    """Channels of one value; the others are 0 until the network gives them."""
+    image = np.zeros(shape, dtype=np.uint8)
     for channel, value in constants.items():
         image[:, :, channel] = value
-    if coded:
-        sections, coder = (_Bytes(architecture), _Bytes(tensors)), _RangeDecoder(payload)
-        symbols, image[:, :, coded] = family(*sections, coder, len(coded), width, height)
-        assert all(section.at_end() for section in sections)
-        coder.end()
-    else:
-        assert architecture == tensors == payload == b""
-    if is_grey:
-        image[:, :, 1] = image[:, :, 2] = image[:, :, 0]
-
-    meta = _Bytes(metadata)
-    inflated = b""
-    if metadata:
-        n = meta.varint() + meta.varint()
-        inflated = zlib.decompress(metadata[meta.at :])
-        assert len(inflated) == n
-    return symbols, image, inflated
+    return image
 
 
-def _mlp(
-    a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int
-) -> tuple[list[np.ndarray], np.ndarray]:
+def _metadata(section: bytes) -> tuple[bytes, bytes]:
+    if not section:
+        return b"", b""
+    meta = _Bytes(section)
+    n_icc, n_exif = meta.varint(), meta.varint()
+    _must(n_icc <= 2**24, "n_icc")
+    _must(n_exif <= 2**24, "n_exif")
+    stream, n = zlib.decompressobj(), n_icc + n_exif
+    try:
+        plain = stream.decompress(section[meta.at :], n + 1)
+    except zlib.error:
+        raise Refused("zlib stream") from None
+    _must(n > 0, "metadata of no bytes")
+    _must(len(plain) == n, "metadata of its length")
+    _must(stream.eof, "whole zlib stream")
+    _must(not stream.unused_data, "bytes after the zlib stream")
+    return plain[:n_icc], plain[n_icc:]
+
+
+def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int):
     h, d, n_frequencies, spacing = a.varint(), a.u8(), a.u8(), a.u8()
+    _must(1 <= h <= 512, "neurons")
+    _must(1 <= d <= 16, "depth")
+    _must(1 <= n_frequencies <= 32, "frequencies")
+    _must(1 <= spacing <= 4, "spacing")
+    _must((n_frequencies - 1) * spacing <= 48, "highest frequency")
+    a.end("bytes after the architecture")
     sizes = [4 * n_frequencies] + [h] * d + [channels]
     codings = []
     for i in range(d + 1):
         for kind in ("matrix", "phase" if i < d else "offset"):
-            step = side.varint() if kind == "phase" else side.u8()
-            mean = side.u8() if kind != "offset" else None
-            low = side.signed() if kind != "phase" else 0
-            codings.append((i, kind, step, mean, low, low + side.varint()))
+            codings.append((i, kind, *_mlp_fields(side, kind)))
+    side.end("bytes after the tensors")
     symbols, steps = [], []
     for i, kind, step, mean, low, high in codings:
-        steps.append(4 * step if kind == "phase" else (8 + step % 8) / 8 * 2.0 ** (step // 8 - 14))
         if kind == "matrix":
             symbols.append(_matrix(coder, (sizes[i + 1], sizes[i]), mean, low, high))
         elif kind == "phase":
             symbols.append(_phases(coder, sizes[i + 1], mean, high))
         else:
             symbols.append(_offsets(coder, sizes[i + 1], low, high))
-    return symbols, _pixels(symbols, steps, width, height, n_frequencies, spacing)
+        steps.append(step)
+    return symbols, lambda: _mlp_pixels(symbols, steps, width, height, n_frequencies, spacing)
 
 
-def _pixels(
-    symbols: list[np.ndarray], steps: list[float], w: int, h: int, n_frequencies: int, spacing: int
-) -> np.ndarray:
+def _mlp_fields(side: _Bytes, kind: str) -> tuple[float, int, int, int]:
+    """What a matrix's or offset's symbols are multiplied by or a phase's are divided by; mean, low, high."""
+    if kind == "phase":
+        levels = side.varint()
+        _must(1 <= levels <= 2047, "levels of a phase")
+        step = 4 * levels
+    else:
+        index = side.u8()
+        _must(index <= 127, "step")
+        step = (8 + index % 8) / 8 * 2.0 ** (index // 8 - 14)
+    mean = side.u8() if kind != "offset" else 0
+    _must(mean <= 55, "mean")
+    low = side.signed() if kind != "phase" else 0
+    _must(-2047 <= low <= 2047, "low")
+    wide = side.varint()
+    _must(wide <= 2047 - low, "range")
+    return step, mean, low, low + wide
+
+
+def _amplitude_bits(matrix: np.ndarray) -> int:
+    return min(14, 23 - int(np.abs(matrix).sum(axis=1).max()).bit_length())
+
+
+def _features(n: int, longer: int, bits: int, n_frequencies: int, spacing: int) -> np.ndarray:
+    """[n, 2 n_frequencies], of the columns or of the rows."""
+    e = 14 - bits
+    sines = np.rint(2**14 * np.sin(2 * math.pi * np.arange(2**16) / 2**16)).astype(np.int64)
+    f = np.array([FREQUENCY[k * spacing] for k in range(n_frequencies)])
+    p = (2 * np.arange(n)[:, None] + 1 - n) * f // longer % 2**16
+    both = np.concatenate([p, (p + 2**14) % 2**16], axis=1)
+    return (sines[both] + 2**e // 2) // 2**e
+
+
+def _mlp_pixels(symbols: list, steps: list, w: int, h: int, n_frequencies: int, spacing: int) -> np.ndarray:
     f32, longer = np.float32, max(w, h)
     bits = [_amplitude_bits(matrix) for matrix in symbols[0::2]]
-    table = _sine_table(bits[0])
-
-    def features(n: int) -> np.ndarray:
-        f = np.array(FREQUENCY)[np.arange(n_frequencies) * spacing]
-        p = (2 * np.arange(n)[:, None] + 1 - n) * f // longer
-        return np.concatenate([table[p % 2**16], table[(p + 2**14) % 2**16]], axis=1)
-
-    x, y = features(w), features(h)
-    inputs = np.concatenate(
-        [np.broadcast_to(x[None], (h, w, x.shape[1])), np.broadcast_to(y[:, None], (h, w, y.shape[1]))],
-        axis=2,
-    ).reshape(h * w, -1)
+    x = _features(w, longer, bits[0], n_frequencies, spacing)
+    y = _features(h, longer, bits[0], n_frequencies, spacing)
+    inputs = np.hstack([np.tile(x, (h, 1)), np.repeat(y, w, axis=0)])  # row by row
     depth = len(bits) - 1
     for i in range(depth):
-        sums = (inputs.astype(np.int64) @ symbols[2 * i].T.astype(np.int64)).astype(f32)
+        sums = inputs @ symbols[2 * i].T.astype(np.int64)
         beta = symbols[2 * i + 1].astype(f32) / f32(steps[2 * i + 1])
-        c0, c1, c2, c3 = (c * f32(2.0 ** bits[i + 1]) for c in SINE)
-        z = sums * f32(steps[2 * i] * 2.0 ** -bits[i]) + beta
-        r = z - np.rint(z)
-        v = r * r
-        out = (((v * c3 + c2) * v + c1) * v + c0) * r
-        inputs = np.rint(out).astype(np.int64)
-    sums = (inputs @ symbols[-2].T.astype(np.int64)).astype(f32)
-    beta = (255 * symbols[-1] * steps[-1]).astype(f32)
-    z = sums * f32(255 * steps[-2] * 2.0 ** -bits[-1]) + beta
-    return np.clip(np.rint(z), 0, 255).astype(np.uint8).reshape(h, w, -1)
+        c = [c * f32(2.0 ** bits[i + 1]) for c in SINE]
+        inputs = _sines(sums.astype(f32), f32(steps[2 * i] * 2.0 ** -bits[i]), beta, c)
+    sums = inputs @ symbols[-2].T.astype(np.int64)
+    z = sums.astype(f32) * f32(255 * steps[-2] * 2.0 ** -bits[-1])
+    z = z + (255 * symbols[-1] * steps[-1]).astype(f32)
+    return _clip(np.rint(z), 0, 255).astype(np.uint8).reshape(h, w, -1)
+
+
+def _sines(sums: np.ndarray, scale: np.float32, beta: np.ndarray, c: list[np.float32]) -> np.ndarray:
+    """Of a layer, from binary32 to integers; NumPy rounds each operation on its own."""
+    z = sums * scale
+    z = z + beta
+    r = z - np.rint(z)
+    v = r * r
+    y = v * c[3]
+    y = y + c[2]
+    y = y * v
+    y = y + c[1]
+    y = y * v
+    y = y + c[0]
+    y = y * r
+    return np.rint(y).astype(np.int64)
 
 
 def _shift(x: np.ndarray, s: int) -> np.ndarray:
     return (x + 2 ** (s - 1)) // 2**s if s > 0 else x * 2**-s
 
 
-def _grids(n_levels: int) -> list[tuple[int, bool, list[int]]]:
-    """Depth, whether these are hyperlatents, and places of the parents, of each grid in wire order."""
+def _clip(x: np.ndarray, low: int, high: int) -> np.ndarray:
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _grids(n_levels: int) -> _Grids:
+    """All grids in wire order."""
     depths = [(d, False) for d in range(n_levels)] + [(d, True) for d in (4, 5, 6) if d < n_levels]
     return [(d, hyper, [n for n, (e, _) in enumerate(depths) if e > d]) for d, hyper in depths]
 
 
-def _cnn(
-    a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int
-) -> tuple[list[np.ndarray], np.ndarray]:
+def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int):
+    _must(width * height <= 2**25, "pixels")
     n_levels, number, gain = a.u8(), a.u8(), a.u8()
-    assert 1 <= n_levels <= 9
-    assert 0 <= gain <= 24
-    grids = _grids(n_levels)
-    known = _prior(number, gain, n_levels, channels)
-    sides = {name: (side.u8(), side.u8()) for name in known}
+    _must(1 <= n_levels <= 9, "levels")
+    _must(1 <= number <= len(_priors()), "prior")
+    _must(gain <= 24, "gain")
+    a.end("bytes after the architecture")
+    grids, known = _grids(n_levels), _prior(number, gain, n_levels, channels)
+    sides = {name: _matrix_fields(side, exponent) for name, (_, exponent) in known.items()}
     reaches = [side.varint() for _ in grids]
+    _must(max(reaches) <= 1023, "reach")
+    side.end("bytes after the tensors")
     symbols, matrices = {}, {}
     for name, (p, exponent) in known.items():
         k, mean = sides[name]
-        assert 0 <= k <= exponent
-        assert k or not mean
         largest = min(2047, 16 + SCALE[mean] // 16) if k else 0
         symbols[name] = _matrix(coder, p.shape, mean, -largest, largest)
         matrices[name] = (p + symbols[name].astype(np.int64) * 2 ** (exponent - k), exponent)
@@ -293,15 +383,27 @@ def _cnn(
         start = sum(1 + len(others) for _, _, others in grids[:place])
         above = [(latents[n], 2 ** (grids[n][0] - depth)) for n in parents]
         latents[place] = _grid(coder, shape, reaches[place], matrices, start, above)
-    n_residuals = sum(name.startswith("residual") for name in matrices)
-    return [*symbols.values(), *latents], _samples(latents[:n_levels], matrices, n_residuals)
+    return [*symbols.values(), *latents], lambda: _cnn_pixels(latents[:n_levels], matrices)
 
 
-def _prior(number: int, gain: int, n_levels: int, channels: int) -> dict[str, tuple[np.ndarray, int]]:
-    entry = json.loads((Path(__file__).parent.parent / "inr" / "cnn" / "priors.json").read_text())[number - 1]
+def _matrix_fields(side: _Bytes, exponent: int) -> tuple[int, int]:
+    k, mean = side.u8(), side.u8()
+    _must(k <= exponent, "exponent")
+    _must(mean <= 55, "mean")
+    _must(k > 0 or mean == 0, "mean without symbols")
+    return k, mean
+
+
+@cache
+def _priors() -> list:
+    return json.loads((Path(__file__).parent.parent / "inr" / "cnn" / "priors.json").read_text())
+
+
+def _prior(number: int, gain: int, n_levels: int, channels: int) -> _Matrices:
+    entry = _priors()[number - 1]
     more = channels - entry["channels"]
-    assert more in (0, 1)
-    assert n_levels <= entry["n_levels"]
+    _must(0 <= more <= 1, "channels of the prior")
+    _must(n_levels <= entry["n_levels"], "levels of the prior")
     residuals = [f"residual{n}" for n in range(entry["n_residuals"])]
     filters = ["filters", "upsampling"] if n_levels > 1 else []
     found = {}
@@ -313,8 +415,9 @@ def _prior(number: int, gain: int, n_levels: int, channels: int) -> dict[str, tu
             p = p[: n_levels - 1]
         elif name == "synthesis0":
             v = gain // 4 - 3
-            p = np.hstack([(p[:, :n_levels] * QUARTER[gain % 4] + 128) // 256, _shift(p[:, -1:], v)])
             exponent -= v
+            scaled = (p[:, :n_levels] * QUARTER[gain % 4] + 128) // 256
+            p = np.hstack([scaled, _shift(p[:, -1:], v)])
         if more and name in residuals:
             p = np.hstack([p[:, :-1], np.zeros((len(p), 9), dtype=np.int64), p[:, -1:]])
         if more and name in ("synthesis0", "synthesis1", *residuals):
@@ -335,9 +438,7 @@ def _kept(n_levels: int, most_levels: int) -> list[int]:
     return found
 
 
-def _check_sums(
-    matrices: dict[str, tuple[np.ndarray, int]], grids: list[tuple[int, bool, list[int]]]
-) -> None:
+def _check_sums(matrices: _Matrices, grids: _Grids) -> None:
     for name, (weights, _) in matrices.items():
         sums, blocks = np.abs(weights), [slice(None)]
         if name == "parents":
@@ -346,47 +447,61 @@ def _check_sums(
         if name == "filters":
             sums = sums * [1, 2, 2, 2]
         most = 2**11 if name in ("filters", "upsampling") else 2**15
-        assert all(sums[:, block].sum(axis=1).max() <= most for block in blocks)
+        largest = max(sums[:, block].sum(axis=1).max() for block in blocks)
+        _must(largest <= most, f"sum of {name}")
 
 
 def _grid(
     coder: _RangeDecoder,
     shape: tuple[int, int],
     reach: int,
-    matrices: dict[str, tuple[np.ndarray, int]],
+    matrices: _Matrices,
     start: int,
     parents: list[tuple[np.ndarray, int]],
 ) -> np.ndarray:
     """A grid whose block starts at a column; its parents come with how many times smaller they are."""
     height, width = shape
-    (w0, k0), (p, kp), (w1, k1), (w2, k2) = (matrices[name] for name in CONTEXT)
-    p, most = p[:, start : start + len(parents) + 1], 2**15 - 1
+    block = matrices["parents"][0][:, start : start + len(parents) + 1]
     grid, tables = np.zeros(shape, dtype=np.int64), {}
     for y, x in sorted(np.ndindex(shape), key=lambda place: (place[1] + 3 * place[0], place[0])):
         places = [(y + dy, x + dx) for dy, dx in NEIGHBOURS]
         inputs = [grid[at] if 0 <= at[0] < height and 0 <= at[1] < width else 0 for at in places]
         above = [parent[y // times, x // times] for parent, times in parents]
-        a = _shift(w0 @ inputs, k0 - 7) + _shift(p @ [*above, 1], kp - 7)
-        u, r = np.clip(a[:-2], 0, most), np.clip(a[-2:], -most, most)
-        v = np.clip(_shift(w1 @ [*u, 2**7], k1), 0, most)
-        o = w2 @ [*v, 2**7]
-        centre = int(np.clip(_shift(o[0], k2 + 3) + _shift(r[0], 3), -2047 * 16, 2047 * 16)) + 8
-        t = int(np.clip(_shift(o[1], k2 + 4) + _shift(r[1], 4) + 32, 0, 80))
+        centre, t = _law(matrices, block, inputs, above)
         whole, part = centre // 16, centre % 16
         d = 0
-        if reach:
+        if reach > 0:
             if (t, part) not in tables:
                 tables[t, part] = _boundaries(_laplace_masses(t, part, reach))
             d = coder.symbol(tables[t, part]) - reach
         grid[y, x] = whole + d
-        assert abs(grid[y, x]) <= 2047
+        _must(-2047 <= grid[y, x] <= 2047, "latent")
     return grid
 
 
-def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
+def _law(matrices: _Matrices, block: np.ndarray, inputs: list[int], above: list[int]) -> tuple[int, int]:
+    """centre and t."""
+    (w0, k0), (_, kp), (w1, k1), (w2, k2) = (matrices[name] for name in CONTEXT)
+    a = _shift(w0 @ inputs, k0 - 7) + _shift(block @ [*above, 1], kp - 7)
+    u = _clip(a[:-2], 0, 2**15 - 1)
+    r = _clip(a[-2:], -(2**15 - 1), 2**15 - 1)
+    v = _clip(_shift(w1 @ [*u, 2**7], k1), 0, 2**15 - 1)
+    o = w2 @ [*v, 2**7]
+    centre = _clip(_shift(o[0], k2 + 3) + _shift(r[0], 3), -2047 * 16, 2047 * 16) + 8
+    t = _clip(_shift(o[1], k2 + 4) + _shift(r[1], 4) + 32, 0, 80)
+    return int(centre), int(t)
+
+
+@cache
+def _falling(t: int, reach: int) -> list[int]:
     g = [2**30]
     while len(g) <= 16 * (reach + 1):
         g.append(g[-1] * FALL[t] // 2**30)
+    return g
+
+
+def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
+    g = _falling(t, reach)
 
     def up_to(e: int) -> int:
         return g[-e] if e < 0 else 2**31 - g[e]
@@ -395,26 +510,26 @@ def _laplace_masses(t: int, part: int, reach: int) -> list[int]:
     return [up_to(e + 16) - up_to(e) for e in edges]
 
 
-def _doubled(plane: np.ndarray, taps: np.ndarray, k: int) -> np.ndarray:
-    n = plane.shape[0]
-    out = np.empty((2 * n, plane.shape[1]), dtype=np.int64)
-    for p in range(2 * n):
-        reads = [p // 2 - 2 + j if p % 2 == 0 else p // 2 + 2 - j for j in range(4)]
-        out[p] = sum(taps[j] * plane[min(max(reads[j], 0), n - 1)] for j in range(4))
-    return np.clip(_shift(out, k), -(2**19 - 1), 2**19 - 1)
-
-
 def _filtered(plane: np.ndarray, taps: np.ndarray, k: int) -> np.ndarray:
+    """Vertically."""
     n = len(plane)
-    places = np.arange(n)
-    a = {m: plane[np.clip(places + m, 0, n - 1)] for m in range(-3, 4)}
+    a = {m: plane[_clip(np.arange(n) + m, 0, n - 1)] for m in range(-3, 4)}
     s = taps[0] * a[0] + sum(taps[m] * (a[-m] + a[m]) for m in (1, 2, 3))
-    return np.clip(_shift(s, k), -(2**19 - 1), 2**19 - 1)
+    return _clip(_shift(s, k), -(2**19 - 1), 2**19 - 1)
 
 
-def _samples(
-    levels: list[np.ndarray], matrices: dict[str, tuple[np.ndarray, int]], n_residuals: int
-) -> np.ndarray:
+def _doubled(plane: np.ndarray, taps: np.ndarray, k: int) -> np.ndarray:
+    """Vertically."""
+    n = len(plane)
+    s = np.empty((2 * n, plane.shape[1]), dtype=np.int64)
+    for p in range(2 * n):
+        i = p // 2
+        reads = [i - 2, i - 1, i, i + 1] if p % 2 == 0 else [i + 2, i + 1, i, i - 1]
+        s[p] = sum(taps[j] * plane[min(max(reads[j], 0), n - 1)] for j in range(4))
+    return _clip(_shift(s, k), -(2**19 - 1), 2**19 - 1)
+
+
+def _stack(levels: list[np.ndarray], matrices: _Matrices) -> np.ndarray:
     stack: list[np.ndarray] = []
     for n in reversed(range(len(levels))):
         plane = levels[n] * 2**8
@@ -425,25 +540,37 @@ def _samples(
             taps, k = matrices["upsampling"]
             stack = [_doubled(_doubled(old, taps[n], k).T, taps[n], k).T[:rows, :columns] for old in stack]
         stack.insert(0, plane)
-    most = 2**15 - 1
-    x = np.clip(_shift(np.array(stack), 2), -most, most)
-    ones = np.ones((1, *x.shape[1:]), dtype=np.int64)
+    return np.array(stack)
+
+
+def _layer(weights: np.ndarray, values: np.ndarray, one: int) -> np.ndarray:
+    """Sums at every pixel, whose last weights meet a constant."""
+    return np.tensordot(weights, np.concatenate([values, np.full((1, *values.shape[1:]), one)]), 1)
+
+
+def _two_layers(stack: np.ndarray, matrices: _Matrices) -> np.ndarray:
     (s0, k0), (s1, k1) = matrices["synthesis0"], matrices["synthesis1"]
-    q = np.tensordot(s0, np.concatenate([x, ones * 2**6]), 1)
-    g = np.clip(_shift(q[: -len(s1)], k0 - 3), 0, most)
-    direct = np.clip(_shift(q[-len(s1) :], k0 - 6), -most, most)
-    y = np.tensordot(s1, np.concatenate([g, ones * 2**9]), 1)
-    y = np.clip(_shift(y, k1 - 3) + direct, -most, most)
-    for n in range(n_residuals):
-        around = np.pad(y, ((0, 0), (1, 1), (1, 1)), mode="edge")
-        rows, columns = y.shape[1:]
-        views = [
-            around[j, a : a + rows, b : b + columns]
-            for j in range(len(y))
-            for a in range(3)
-            for b in range(3)
-        ]
-        weights, k = matrices[f"residual{n}"]
-        z = np.tensordot(weights, np.array([*views, ones[0] * 2**12]), 1)
-        y = np.clip(y + _shift(z, k), -most if n == n_residuals - 1 else 0, most)
-    return np.moveaxis(np.clip((255 * y + 2**11) // 2**12, 0, 255).astype(np.uint8), 0, -1)
+    x = _clip(_shift(stack, 2), -(2**15 - 1), 2**15 - 1)
+    q = _layer(s0, x, 2**6)
+    g = _clip(_shift(q[: -len(s1)], k0 - 3), 0, 2**15 - 1)
+    direct = _clip(_shift(q[-len(s1) :], k0 - 6), -(2**15 - 1), 2**15 - 1)
+    return _clip(_shift(_layer(s1, g, 2**9), k1 - 3) + direct, -(2**15 - 1), 2**15 - 1)
+
+
+def _residual(y: np.ndarray, weights: np.ndarray, k: int, low: int) -> np.ndarray:
+    around = np.pad(y, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows, columns = y.shape[1:]
+    views = [
+        around[j, m : m + rows, n : n + columns] for j in range(len(y)) for m in range(3) for n in range(3)
+    ]
+    z = y + _shift(_layer(weights, np.array(views), 2**12), k)
+    return _clip(z, low, 2**15 - 1)
+
+
+def _cnn_pixels(levels: list[np.ndarray], matrices: _Matrices) -> np.ndarray:
+    y = _two_layers(_stack(levels, matrices), matrices)
+    residuals = [name for name in matrices if name.startswith("residual")]
+    for name in residuals:
+        y = _residual(y, *matrices[name], -(2**15 - 1) if name == residuals[-1] else 0)
+    samples = _clip(_shift(255 * y, 12), 0, 255)
+    return np.moveaxis(samples.astype(np.uint8), 0, -1)

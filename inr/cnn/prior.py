@@ -19,7 +19,7 @@ from inr.errors import InvalidField
 # Scale of the weights that latents meet first, in quarter octaves; NO_GAIN is one.
 N_GAINS = 25
 NO_GAIN = 12
-_QUARTERS = (256, 304, 362, 431)  # in units of 1 / 256
+QUARTERS = (256, 304, 362, 431)  # in units of 1 / 256
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,7 +70,7 @@ class Prior:
             return known
         more = channels - self.channels
         if name == "synthesis0":
-            scaled = known[:, :n_levels] * _QUARTERS[gain % 4] + 128 >> 8
+            scaled = known[:, :n_levels] * QUARTERS[gain % 4] + 128 >> 8
             known = np.concatenate([scaled, shift_rounded(known[:, -1:], _octave(gain))], axis=1)
         if name.startswith("residual"):
             known = np.insert(known, [9 * self.channels] * (9 * more), 0, axis=1)
