@@ -98,6 +98,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
+        self.files: set[str] = set()  # that were read, where a caller notes them
         self.decoder: Decoder = decoder_of(SOURCE.read_text(encoding="utf-8"), ROOT)
         self._fused = decoder_of(PRELUDE, ROOT)["_fused"]
         self._plain = dict(self.decoder)

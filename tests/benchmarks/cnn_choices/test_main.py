@@ -1,4 +1,5 @@
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_later_run_goes_on_from_what_was_measured(
     main([*words, "--only"])
     assert FIRST in capsys.readouterr().out
     main([*words, "--only", "no filters"])
-    out = capsys.readouterr().out
-    assert "no filters | 1 |" in out
-    assert out.count(FIRST) == 1  # in the page alone
+    assert "no filters | 1 |" in capsys.readouterr().out
+    measured_once = (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["choice"] for line in measured_once] == [FIRST, "no filters"]
     assert "| no filters | 1 |" in (tmp_path / "found.md").read_text(encoding="utf-8")

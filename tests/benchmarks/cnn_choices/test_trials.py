@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.cnn_choices.choices import CHOICES, Choice
+from benchmarks.cnn_choices.choices import CHOICES
 from benchmarks.cnn_choices.trials import Run, fitted_prior, measured, read_images
 from inr.cnn.prior import priors
 from tests.inr.cnn.fit.drawn import DEVICE
@@ -25,27 +25,15 @@ def test_every_image_and_seed_is_measured_on_its_file(name: str) -> None:
     [choice] = [choice for choice in CHOICES if choice.name == name]
     pixels = np.ascontiguousarray(data.astronaut()[20:36, 150:166])
     run = Run(
-        images={"a": pixels, "b": pixels[::-1].copy()}, crops=[pixels, pixels[:, ::-1].copy()],
-        rd_lambda=1e-3, n_steps=8, n_prior_steps=2, seeds=range(2), device=DEVICE,
+        images={"a": pixels}, crops=[pixels, pixels[:, ::-1].copy()], rd_lambda=1e-3, n_steps=8,
+        n_prior_steps=2, seeds=range(2), device=DEVICE,
     )  # fmt: skip
     prior = fitted_prior(run, choice)
     assert prior.synthesis_neurons == (choice.synthesis_neurons or priors()[0].synthesis_neurons)
     found = measured(run, choice, prior)
-    assert [(each.choice, each.image, each.seed) for each in found] == [
-        (name, image, seed) for seed in range(2) for image in "ab"
-    ]
+    assert [(each.choice, each.image, each.seed) for each in found] == [(name, "a", 0), (name, "a", 1)]
+    assert found[0].cost != found[1].cost
     for each in found:
         assert 0 < each.network_bytes < each.n_bytes < 3000
         assert each.cost > 1000 * 1e-3 * 8 * each.n_bytes / 16**2
         assert each.encode_seconds > 0
-
-
-def test_another_seed_makes_another_file() -> None:
-    pixels = np.ascontiguousarray(data.astronaut()[20:36, 150:166])
-    run = Run(
-        images={"a": pixels}, crops=[pixels], rd_lambda=1e-3, n_steps=8, n_prior_steps=1, seeds=[0],
-        device=DEVICE,
-    )  # fmt: skip
-    choices = [CHOICES[0], Choice("another", seed=1), CHOICES[0]]
-    costs = [measured(run, choice, priors()[0])[0].cost for choice in choices]
-    assert costs[0] == costs[2] != costs[1]

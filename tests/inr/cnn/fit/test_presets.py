@@ -13,10 +13,13 @@ def test_presets_are_in_order_and_a_number_of_steps_takes_their_place() -> None:
 
 
 def test_an_image_takes_the_prior_of_its_channels_and_the_gain_of_its_lambda() -> None:
-    for channels, number in ((1, 2), (2, 2), (3, 1), (4, 1)):
-        chosen = choose_pyramid(np.zeros((40, 30, channels), np.uint8), priors()[0].rd_lambda)
-        assert chosen.prior is priors()[number - 1]
-        assert (chosen.gain, chosen.n_levels) == (NO_GAIN, 4)
+    for known in priors():
+        for channels in (known.channels, known.channels + 1):
+            pixels = np.zeros((40, 30, channels), np.uint8)
+            chosen = choose_pyramid(pixels, known.rd_lambda)
+            assert (chosen.prior, chosen.gain, chosen.n_levels) == (known, NO_GAIN, 4)
+            near = choose_pyramid(pixels, known.rd_lambda * 2**0.5)
+            assert (near.prior, near.gain) == (known, NO_GAIN + 1)
     pixels = np.zeros((1, 600, 3), np.uint8)
     assert choose_pyramid(pixels, 1e-5).n_levels == 1
     assert choose_pyramid(pixels, 1e-9).gain == 0

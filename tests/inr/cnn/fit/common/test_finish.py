@@ -10,7 +10,7 @@ from inr.cnn.fit.common.weights import NetworkWeights
 from tests.inr.cnn.fit.drawn import architecture
 
 SHAPE = architecture(3, 12, 9, 3)
-LATENTS = (2 * torch.randn(SHAPE.n_latents, generator=torch.Generator().manual_seed(0))).round()
+LATENTS = (0.5 * torch.randn(SHAPE.n_latents, generator=torch.Generator().manual_seed(0))).round()
 
 
 def test_a_network_holds_the_latents_and_the_symbols_of_its_weights() -> None:
