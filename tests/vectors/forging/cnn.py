@@ -203,7 +203,7 @@ def ties_of_residuals(known: Prior) -> CnnNetwork:
 
 
 def _quarters(known: int, one: int, sign: int) -> int:
-    """Quarters of one, no whole, to which a symbol of the finest unit leads; two of that sign, if it can be."""
+    """Quarters of one, no whole, that the finest unit leads to; two of that sign, if it can be."""
     some = [n for n in range(-3, 16) if n % 4 and abs(n * one // 4 - known) <= 2047]
     return min(some, key=lambda n: (n * sign < 0, abs(abs(n) - 2)))
 
