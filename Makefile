@@ -206,7 +206,7 @@ structure: $(STAMP)
 vectors: $(STAMP)
 	$(BIN)/python -m tests.vectors.make
 
-# An hour or so.
+# Twenty minutes or so. AGAINST is a checkout of before, e.g. by git archive REV | tar -x -C build/before
 mutants: $(STAMP)
 	$(BIN)/python -m tests.vectors.mutants $(addprefix --against ,$(AGAINST)) --out benchmarks/results/mutants
 

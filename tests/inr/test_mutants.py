@@ -1,4 +1,7 @@
-"""The vectors find faults: some of those that `tests.vectors.mutants` tries, every time."""
+"""The vectors find faults: some of those that `make mutants` tries, each by the file that caught it then."""
+
+import json
+import re
 
 import pytest
 
@@ -7,13 +10,22 @@ from tests.vectors.faults.unseen import reasons
 from tests.vectors.mutants import ROOT, Check, Memory, caught_by, checks
 
 EVERY = faults()
-SEEN = [fault for fault in EVERY if fault.name not in reasons()]
-SOME = SEEN[:: len(SEEN) // 40]
+RESULT = json.loads((ROOT / "benchmarks" / "results" / "mutants.json").read_text(encoding="utf-8"))["faults"]
+CAUGHT = {name: caught for name, (*_, caught) in RESULT.items() if caught not in (None, "import")}
+# Files named cnn_ change with the priors, and which of them catches a fault with them.
+# Decoders without the limits of samples and of pixels take gigabytes, which `make mutants` does not let them.
+SEEN = [
+    fault
+    for fault in EVERY
+    if not CAUGHT.get(fault.name, "cnn_").startswith("cnn_")
+    and not re.search("'(samples|pixels)'", fault.name)
+]
+SOME = SEEN[:: max(1, len(SEEN) // 60)]
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[Check]:
-    return checks()
+def asked() -> dict[str, Check]:
+    return {check.name: check for check in checks(names={CAUGHT[fault.name] for fault in SOME})}
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +34,9 @@ def memory() -> Memory:
 
 
 @pytest.mark.parametrize("fault", SOME, ids=lambda fault: fault.name)
-def test_a_fault_is_caught(fault: Fault, asked: list[Check], memory: Memory) -> None:
-    assert caught_by(fault, asked, memory) not in (None, "import")
+def test_a_fault_is_caught(fault: Fault, asked: dict[str, Check], memory: Memory) -> None:
+    check = CAUGHT[fault.name]
+    assert caught_by(fault, [asked[check]], memory) == check
 
 
 def test_faults_lie_in_every_section_of_the_page_and_have_names_of_their_own() -> None:
@@ -33,6 +46,7 @@ def test_faults_lie_in_every_section_of_the_page_and_have_names_of_their_own() -
         compile(fault.source, "a decoder", "exec")
 
 
-def test_what_cannot_be_seen_is_a_fault_that_there_is() -> None:
-    """A list of exceptions that nothing takes is out of date."""
-    assert reasons().keys() <= {fault.name for fault in EVERY}
+def test_the_result_is_of_these_faults_and_names_a_reason_where_nothing_caught_one() -> None:
+    """After a change of the second decoder `make mutants` is due."""
+    assert RESULT.keys() == {fault.name for fault in EVERY}
+    assert {name for name, (*_, caught) in RESULT.items() if caught is None} == reasons().keys()

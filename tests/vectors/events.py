@@ -24,7 +24,9 @@ EXEMPT = {
     "_prior: _shift(p[:, -1:], v): tie above 0": "depends on the priors' constants and the gains",
     "_cnn_pixels: _shift(255 * y, 12): tie below 0": "such samples are clipped to 0",
 }
+OF_SPREAD = "_law: _shift(o[1], k2 + 4)"
 _ONCE = (
+    *(f"tie of a spread that is coded with, {sign}" for sign in (-1, 1)),
     *(f"FALL({t})" for t in range(81)),
     *(f"part {n}" for n in range(16)),
     *(f"scale index {t} of a weight" for t in range(56)),
@@ -133,6 +135,8 @@ class Counting:
         tie = values % 2**s == 2 ** (s - 1) if s > 0 else np.zeros(1, bool)
         self.note(f"{place}: tie below 0", tie & (values < 0))
         self.note(f"{place}: tie above 0", tie & (values > 0))
+        if place == OF_SPREAD:
+            self._tie_of_spread = int(tie * np.sign(values))
         return self._plain["_shift"](x, s)
 
     def _masses(self, t: int, low: int, high: int) -> Any:
@@ -194,6 +198,10 @@ class Counting:
         if self._reach:
             self.note(f"FALL({t})", True)
             self.note(f"part {centre % 16}", True)
+            for sign in (-1, 1):
+                self.note(
+                    f"tie of a spread that is coded with, {sign}", self._tie_of_spread == sign and 0 < t < 80
+                )
         return centre, t
 
     def _laplace_masses(self, t: int, part: int, reach: int) -> Any:

@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,16 +78,19 @@ class TooSlow(BaseException):
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise TooSlow
+    deadline = time.process_time() + seconds
 
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    def stop(*_: object) -> None:
+        if time.process_time() >= deadline:  # else the signal is a late one
+            raise TooSlow
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.1)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)  # by default a late one would end the process
 
 
 def decoder_of(source: str, root: Path, shared: Mapping[str, Any] = {}) -> Decoder:
@@ -127,8 +130,8 @@ def _refuses(data: bytes) -> Callable[[Decoder], bool]:
     return passes
 
 
-def checks(root: Path = ROOT) -> list[Check]:
-    """What the vectors of a checkout ask of a decoder, the quickest first."""
+def checks(root: Path = ROOT, names: Collection[str] | None = None) -> list[Check]:
+    """What the vectors of a checkout ask of a decoder, or those of these names; the quickest first."""
     folder, asked = root / "tests" / "vectors", dict[str, Callable[[Decoder], bool]]()
     for name, expected in json.loads((folder / "vectors.json").read_text()).items():
         asked[name] = _agrees((folder / f"{name}.inr").read_bytes(), expected)
@@ -139,6 +142,8 @@ def checks(root: Path = ROOT) -> list[Check]:
         asked["tables"] = lambda decoder: tables.digests(decoder) == digests
     whole, found = decoder_of(faults_free(), root), []
     for name, passes in asked.items():
+        if names is not None and name not in names:
+            continue
         begun = time.process_time()
         if not passes(whole):
             raise AssertionError(f"the second decoder without a fault fails at {name}")
@@ -223,8 +228,9 @@ ABOUT = (
     "bound off by one, a comparison that takes or leaves its edge, another sign, a term, clip or check",
     "left out, a rounding in another way, two operations fused, an order changed. What makes them is in",
     "`tests/vectors/faults/`.",
-    "Before are the vectors of the other checkout, with symbols and pixels only; now are those of this",
-    "one, with metadata, the folder `refused/` and the digests of tables.",
+    "Before are the vectors of another checkout (`--against`; without it, what an earlier run found), with",
+    "symbols and pixels only; now are those of this one, with metadata, the folder `refused/` and the",
+    "digests of tables.",
 )
 
 
@@ -237,7 +243,12 @@ class Result:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The arguments of this program."""
-    parser.add_argument("--against", type=Path, metavar="DIR", help="a checkout with other vectors")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="a checkout with other vectors; else as in an earlier result",
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="try every Nth fault only")
 
 
@@ -246,7 +257,7 @@ def measure(arguments: argparse.Namespace) -> Result:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     every = faults()[:: arguments.every]
     known = _earlier(frame.result_file(arguments.out, ".json"))
-    before = run(arguments.against.absolute(), every, known[0]) if arguments.against else {}
+    before = run(arguments.against.absolute(), every, known[0]) if arguments.against else known[0]
     after = run(ROOT, every, known[1])
     return Result({each.name: (each.section, before.get(each.name), after[each.name]) for each in every})
 

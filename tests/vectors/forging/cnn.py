@@ -61,8 +61,10 @@ def ties_of_laws(seed: int) -> CnnNetwork:
     """Last weights that are multiples of much, so that what they give is often half between two integers."""
     shape = _shape(colour_prior(), 27, 21, 2)
     rng = np.random.default_rng(seed)
-    sizes = dict(zip(CONTEXT_MATRICES, (200, 200, 20, 0), strict=True))
+    sizes = dict(zip(CONTEXT_MATRICES, (200, 200, 1, 0), strict=True))
     wanted: dict[str, Ints | Told] = {name: wild(rng, shape, name, size) for name, size in sizes.items()}
+    for name in ("context0", "parents"):
+        wanted[name][-1] = 0  # nothing passes by that would clip the spread
     known, unit = shape.known("context2").astype(np.int64), 1 << min(11, shape.exponent("context2"))
     multiples = (known + unit // 2) // unit * unit  # in reach with the finest unit
     multiples[:, -1] += unit * np.sign(known[:, -1] - multiples[:, -1])
@@ -173,7 +175,7 @@ def halves(known: Prior, **fields: int) -> CnnNetwork:
 
 
 def ties_of_residuals(known: Prior) -> CnnNetwork:
-    """A residual layer of weights that are halves; the next one makes large enough what it rounds."""
+    """A residual layer of halves or quarters; the next one makes large enough what it rounds."""
     shape = _shape(known, 19, 16, 1)
     one, unit = (1 << shape.exponent(f"residual{n}") for n in (0, 1))
     wanted: dict[str, Ints | Told] = {
@@ -187,16 +189,23 @@ def ties_of_residuals(known: Prior) -> CnnNetwork:
     wanted["synthesis0"][0] = [(1 << k) // 11, 1 << k]  # a neuron that brings odd values to all channels
     for channel in range(shape.channels):
         wanted["synthesis1"][channel, 0] = (1 << k1) // 13 + channel
-        centre, sign = 9 * channel + 4, -((-1) ** channel)
-        halves_of[channel, centre] = min(
-            (sign * one // 2, -sign * one // 2), key=lambda half: abs(half - known_[channel, centre]) > 2047
-        )
-        base = 1200 if halves_of[channel, centre] < 0 else 180  # so that both come to where samples are
+        centre = 9 * channel + 4
+        quarters = _quarters(int(known_[channel, centre]), one, -((-1) ** channel))
+        halves_of[channel, centre] = quarters * one // 4
+        base = 3100 // (4 + quarters) - 340  # so that they come to where samples are
         wanted["synthesis0"][channel - shape.channels, -1] = base << k >> 12
         much = min(7 * unit, 28_000)
         wanted["residual1"][channel, 9 * channel + 4] = much
         wanted["residual1"][channel, -1] = -min(4000, much * 2 // 13)
-    return forged(shape, wanted, drawing(np.random.default_rng(17), 3), [9])
+    network = forged(shape, wanted, drawing(np.random.default_rng(17), 3), [9])
+    assert (network.weights["residual0"].integers == halves_of).all()
+    return network
+
+
+def _quarters(known: int, one: int, sign: int) -> int:
+    """Quarters of one, no whole, that the finest unit leads to; two of that sign, if it can be."""
+    some = [n for n in range(-3, 16) if n % 4 and abs(n * one // 4 - known) <= 2047]
+    return min(some, key=lambda n: (n * sign < 0, abs(abs(n) - 2)))
 
 
 def at_the_limits(known: Prior, n_levels: int, **fields: int) -> CnnNetwork:

@@ -43,7 +43,9 @@ def frames() -> Iterator[Refusal]:
     more, less = (sums_crc(_length_of(len(whole) + n, whole)) for n in (1, -1))
     yield "length_of_one_more", "Truncated", "file too short", lambda: more
     yield "length_of_one_less", "TrailingData", "file too long", lambda: less
-    yield "crc", "ChecksumMismatch", "crc", lambda: changed(whole, len(whole) - 1, whole[-1] ^ 1)
+    crc = zlib.crc32(whole[:-4])
+    for name, n in (("crc_one_less", crc - 1), ("crc_one_more", crc + 1)):
+        yield name, "ChecksumMismatch", "crc", lambda n=n: whole[:-4] + struct.pack("<I", n)
     yield "crc_of_other_bytes", "ChecksumMismatch", "crc", lambda: changed(whole, 13, 3)
 
 

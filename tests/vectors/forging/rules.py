@@ -25,7 +25,7 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
     ("1", "width |"): ("width_0", "width_65536", "width_4294967299"),
     ("1", "height |"): ("height_0", "height_65536", "height_4294967299"),
     ("1", "payload |"): tuple(f"payload_of_words_and_{n}_bytes" for n in (1, 2, 3)),
-    ("1", "crc |"): ("crc", "crc_of_other_bytes"),
+    ("1", "crc |"): ("crc_one_less", "crc_one_more", "crc_of_other_bytes"),
     ("1", "Every byte of the file"): (
         *("header_cut", "section_past_the_end", "bytes_after_the_payload", "section_length_beyond_32_bits"),
         *("mlp_architecture_cut", "mlp_architecture_followed", "mlp_tensors_cut", "mlp_tensors_followed"),
