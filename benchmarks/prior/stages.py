@@ -25,11 +25,6 @@ class Stage:
 # In the order of the numbers that files name.
 STAGES = (
     Stage("rgb_0010", 3, 1e-3, 1000),
-    Stage("rgb_0040", 3, 4e-3, 300, after="rgb_0010"),
-    Stage("rgb_0160", 3, 1.6e-2, 300, after="rgb_0040"),
-    Stage("rgb_0003", 3, 3e-4, 300, after="rgb_0010"),
     Stage("grey_0010", 1, 1e-3, 400, after="rgb_0010"),
     Stage("grey_0040", 1, 4e-3, 250, after="grey_0010"),
-    Stage("grey_0160", 1, 1.6e-2, 250, after="grey_0040"),
-    Stage("grey_0003", 1, 3e-4, 250, after="grey_0010"),
 )

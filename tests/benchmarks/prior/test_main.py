@@ -64,8 +64,8 @@ def test_every_set_is_made_once_and_goes_on_from_the_one_it_names(
         (stage.channels, stage.rd_lambda) for stage in STAGES
     ]
     assert made() == []
-    (work / "rgb_0160.json").unlink()
-    assert made() == ["rgb_0160"]
-    (work / "grey_0160.json").unlink()
-    (work / "grey_0040.pt").unlink()
-    assert made() == ["grey_0040", "grey_0160"]
+    (work / "grey_0010.json").unlink()
+    assert made() == ["grey_0010"]
+    (work / "grey_0040.json").unlink()
+    (work / "grey_0010.pt").unlink()
+    assert made() == ["grey_0010", "grey_0040"]
