@@ -18,7 +18,8 @@ from tests.inr.conftest import VECTORS
 from tests.inr.networks import adding_nothing, container_of, made_up_mlp, mlp, pyramid
 from tests.vectors.make import FITTED, MADE_UP
 
-NAMES = sorted([*FITTED, *MADE_UP])  # forged ones are no other to this, and more of them would take long
+PLANES = ("planes_grey", "planes_constant", "cnn_planes_grey_opaque")
+NAMES = sorted([*FITTED, *MADE_UP, *PLANES])  # other forged ones are no other to this, and would take long
 SMALL = Limits(max_samples=1 << 14)
 
 
