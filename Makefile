@@ -24,7 +24,7 @@ AGAINST ?=
 DECODE_FLAGS ?=
 PICTURES_FLAGS ?=
 PRIOR_FLAGS ?=
-# What the CPU's fits of kodim15 cost: GPU_FLAGS='--cost-draft 1.9 --cost-standard 1.8'
+# What the CPU's fits of kodim15 cost: GPU_FLAGS='--cost-draft 0.66 --cost-standard 0.625'
 GPU_FLAGS ?=
 # Of the images of bench-pipeline; Dask starts processes, which is to be seen beside fits of a usual length.
 SIDE ?= 96

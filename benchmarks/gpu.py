@@ -1,6 +1,6 @@
 """Fits of family `cnn` on a graphics card: whether they are right there, and how long they take.
 
-    python -m benchmarks.gpu --images kodak --cost-draft 1.9 --cost-standard 1.8 --out benchmarks/results/gpu
+    python -m benchmarks.gpu --images kodak --cost-standard 0.625 --out benchmarks/results/gpu
     python -m benchmarks.gpu --dry-run --out build/gpu
 
 It checks the kernels against plain operations, that files decode on the CPU to the pixels of the fit, and
@@ -73,7 +73,7 @@ class Result:
         card: The card's name.
         torch, triton: Their versions.
         rows: The numbers.
-        failed: Parts that ended in an error, with its last line.
+        failed: Parts that ended in an error, with its first line.
         left_out: Parts for which no time was left.
     """
 

@@ -47,9 +47,14 @@ def make(arguments: argparse.Namespace) -> None:
     """Make the sets that are missing, or whose state is and others go on from it; join all."""
     arguments.work.mkdir(parents=True, exist_ok=True)
     made = [arguments.work / f"{stage.name}.json" for stage in STAGES]
-    waited_for = {stage.after for stage, path in zip(STAGES, made, strict=True) if not path.exists()}
+    missing: set[str] = set()
+    for stage, path in reversed(list(zip(STAGES, made, strict=True))):
+        if not path.exists() or stage.name in missing:
+            missing.add(stage.name)
+            if stage.after is not None and not (arguments.work / f"{stage.after}.pt").exists():
+                missing.add(stage.after)
     for stage, path in zip(STAGES, made, strict=True):
-        if path.exists() and (stage.name not in waited_for or path.with_suffix(".pt").exists()):
+        if stage.name not in missing:
             continue
         print(f"{stage.name}: λ = {stage.rd_lambda:g}, {stage.channels} channels", flush=True)
         before = None if stage.after is None else arguments.work / f"{stage.after}.pt"

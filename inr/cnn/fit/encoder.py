@@ -11,7 +11,7 @@ from inr.fit.requests import FitReport, FitRequest, Fitted, GoesOn, OnReports, o
 def fit_cnn(requests: Sequence[FitRequest], *, device: str, on_reports: OnReports) -> list[Fitted | InrError]:
     """Fit a latent pyramid to each request's image; see `encoder.Fitter.fit`.
 
-    On a graphics card, images of one size at one λ take their steps together.
+    On a graphics card, images of one size, at one λ and of as many steps, take them together.
 
     Raises:
         ConfigError: The device is a graphics card, and there is no Triton.

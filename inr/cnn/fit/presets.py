@@ -18,7 +18,7 @@ def _most_levels(n_pixels: int) -> int:
 
 
 def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid:
-    """The network for an image: that of the prior for its channels, scaled for λ.
+    """The network for an image: that of the prior for its channels whose λ is nearest, scaled for λ.
 
     Args:
         pixels: uint8 [height, width, channels].

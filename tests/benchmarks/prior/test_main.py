@@ -69,3 +69,7 @@ def test_every_set_is_made_once_and_goes_on_from_the_one_it_names(
     (work / "grey_0040.json").unlink()
     (work / "grey_0010.pt").unlink()
     assert made() == ["grey_0010", "grey_0040"]
+    (work / "grey_0040.json").unlink()
+    for name in ("grey_0010", "rgb_0010"):
+        (work / f"{name}.pt").unlink()
+    assert made() == ["rgb_0010", "grey_0010", "grey_0040"]

@@ -1,7 +1,7 @@
 """Family `cnn` as differentiable functions, by the plain operations of torch, on any device.
 
-They give the bits of the latents, and the image that the latents stand for. The folder compiled is their twin
-for a CPU; tests hold the two together.
+They give the bits of the latents, and the image that the latents stand for. The room compiled is their twin
+for a CPU, and the room fused for a graphics card; tests hold the two together.
 """
 
 import math
