@@ -185,6 +185,6 @@ def _store_page(store: ObjectStore, summary: RunSummary, options: RunOptions) ->
 
     try:
         return store_page(store, summary.run_id, options).pairs
-    except Exception:
+    except Exception:  # whatever it is, the images are archived, and a page can be made later
         get_run_logger().exception("the run's report could not be made; inr report makes one at any time")
         return ()

@@ -162,5 +162,5 @@ def _results(future: PrefectFuture[Any], step: Step, items: Sequence[Item]) -> l
     try:
         found = future.result()
         return list(zip(items, found if step.is_for_group else [found], strict=True))
-    except Exception as error:
+    except Exception as error:  # of one task; the run counts it as the result of its items
         return [(item, error) for item in items]

@@ -121,7 +121,7 @@ def _begin(store: ObjectStore, planned: Planned, job: ArchiveJob) -> Stored | _O
         lossless = Lossless(picture, planned.image, job.recipe, job.options)
         takes_fit = not lossless.needs_no_fit()
         return _Opened(planned, picture, lossless, takes_fit, time.perf_counter() - started)
-    except Exception as error:
+    except Exception as error:  # of one picture: it is that picture's result, and its neighbours go on
         return error
 
 
@@ -171,7 +171,7 @@ def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -
             network=_network_facts(encoded) if encoded else None,
         )
         return store_claimed(store, Claim(stored, result.history if result else ()), data)
-    except Exception as error:
+    except Exception as error:  # of one picture: it is that picture's result, and its neighbours go on
         return error
 
 
