@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from inr.cnn.architecture import MAX_PIXELS
 from inr.cnn.fit.presets import choose_pyramid, choose_settings
 from inr.cnn.fit.trainer import fit_pyramid
 from inr.errors import ConfigError, InrError
@@ -47,12 +48,20 @@ def _expect_triton() -> None:
 
 
 def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:
-    """Places of the requests, those together that can be fitted in step."""
+    """Places of the requests, those together that can be fitted in step.
+
+    A group has no more pixels than the largest image that the family takes, so it wants no more memory.
+    """
     groups: dict[object, list[int]] = {}
     for place, request in enumerate(requests):
         settings = choose_settings(request.preset, request.n_steps)
         groups.setdefault((request.pixels.shape, request.rd_lambda, settings), []).append(place)
-    return list(groups.values())
+    found = []
+    for places in groups.values():
+        height, width, _ = requests[places[0]].pixels.shape
+        most = max(1, MAX_PIXELS // (height * width))
+        found += [places[start : start + most] for start in range(0, len(places), most)]
+    return found
 
 
 def _fit_alike(

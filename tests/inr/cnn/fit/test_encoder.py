@@ -9,6 +9,7 @@ import torch
 from skimage import data
 
 from inr import CodecConfig, ConfigError, DeadlineExceeded, Encoded, InrError, Progress, decode, encode
+from inr.cnn.fit import encoder
 from inr.cnn.fit.encoder import fit_cnn
 from inr.fit.requests import FitReport, FitRequest
 
@@ -124,6 +125,15 @@ def test_on_a_card_images_of_one_size_are_fitted_together_and_results_keep_their
     assert fit_cnn(requests, device="cuda", on_reports=on_reports) == [0, 1, 2, 0]
     assert fitted_together == [((8, 8, 3), [0, 2]), ((8, 9, 3), [1]), ((8, 8, 3), [0])]
     assert seen == [(0, 2), (0, 2), (1,), (1,), (3,), (3,)]
+
+
+def test_on_a_card_a_group_is_no_larger_than_the_largest_image(
+    fitted_together: list[tuple[tuple[int, ...], list[int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "MAX_PIXELS", 2 * 8 * 8 + 5)
+    requests = requests_of((8, 8), (8, 8), (8, 8), (20, 20))
+    assert fit_cnn(requests, device="cuda", on_reports=lambda _: {}) == [0, 1, 2, 3]
+    assert [seeds for _, seeds in fitted_together] == [[0, 1], [2], [3]]
 
 
 def test_on_a_card_an_image_that_is_dropped_leaves_its_neighbours_alone(
