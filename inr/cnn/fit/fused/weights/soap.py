@@ -83,17 +83,10 @@ class FusedSoap:
         self._work = [torch.empty_like(self._momenta) for _ in range(2)]
         self._steps = torch.zeros(batch, len(parts), dtype=torch.int32, device=device)
         sides = [part.rows for part in parts], [part.columns for part in parts]
-        self._first_bases = [torch.cat([torch.eye(n).flatten() for n in side]).to(device) for side in sides]
-        self._bases = [basis.repeat(batch, 1) for basis in self._first_bases]
+        first_bases = [torch.cat([torch.eye(n).flatten() for n in side]).to(device) for side in sides]
+        self._bases = [basis.repeat(batch, 1) for basis in first_bases]
         self._moments = [torch.zeros_like(bases) for bases in self._bases]
         self._turns = [torch.empty_like(bases) for bases in self._bases]
-
-    def reset(self) -> None:
-        """Begin anew in the same memory."""
-        for tensor in (self._momenta, self._seconds, self._steps, *self._moments):
-            tensor.zero_()
-        for bases, first in zip(self._bases, self._first_bases, strict=True):
-            bases.copy_(first.expand_as(bases))
 
     def refreshes(self, index: int) -> bool:
         """True if bases are to be renewed in step `index`, from 0: in the first ones, then now and then."""
