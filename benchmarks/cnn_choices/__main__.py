@@ -6,8 +6,8 @@ Every figure is of a file and of what it holds: cost = 1000 · (MSE + λ · bpp)
 image with one seed, fitted as chosen and otherwise; the page has the mean of the ratios of their costs and
 its standard error. Where a choice changes the networks, they are fitted to the crops anew, as those of the
 first choice are, with as many steps: so a part is measured with a prior that knows of it against one that
-does not. It takes a graphics card. What was measured is kept beside the page, and a later run goes on from
-there.
+does not. It takes a graphics card. What was measured is kept beside the page, and a later run of
+the same conditions goes on from there.
 Writes OUT.json and OUT.md.
 """
 
@@ -56,7 +56,6 @@ def measure(arguments: argparse.Namespace) -> Result:
     """Try every choice on every image with every seed."""
     path = frame.result_file(arguments.out, ".jsonl")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    done = [Measured(**json.loads(line)) for line in lines]
     run = Run(
         images=read_images(list_images(arguments.images, arguments.names)),
         crops=read_crops(arguments.crops, 3, side=arguments.side, every=arguments.every),
@@ -66,6 +65,8 @@ def measure(arguments: argparse.Namespace) -> Result:
         seeds=range(arguments.seeds),
         device=arguments.device,
     )
+    before = [Measured(**json.loads(line)) for line in lines]
+    done = [found for found in before if found.conditions == run.conditions]
     chosen: Prior | None = None
     for choice in CHOICES:
         wanted = choice is CHOICES[0] or arguments.only is None or choice.name in arguments.only

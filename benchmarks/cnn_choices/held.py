@@ -1,6 +1,7 @@
 """Fits on a card that do without something."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,5 +89,4 @@ def prior_without(known: Prior, shape: LatentPyramid, choice: Choice) -> Prior:
         new = draw.normal(0, 0.25, (after - before, first.shape[1])) * unit
         matrices["synthesis0"] = np.insert(first, before, new.astype(np.int32), axis=0)
         matrices["synthesis1"] = np.insert(second, [before] * (after - before), 0, axis=1)
-    fields = {name: getattr(known, name) for name in known.__dataclass_fields__}
-    return Prior(**{**fields, "matrices": matrices, "synthesis_neurons": after})
+    return replace(known, matrices=matrices, synthesis_neurons=after)

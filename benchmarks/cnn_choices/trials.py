@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks import frame
 from benchmarks.cnn_choices.choices import Choice
 from benchmarks.cnn_choices.held import HeldFits, prior_without
 from benchmarks.prior.shared_fit import SharedFit
@@ -24,8 +25,12 @@ from inr.metrics import mse
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A file: its choice, its image and seed, its bytes and cost, and the seconds of its share of a batch."""
+    """A file: its choice, its image and seed, its bytes and cost, and the seconds of its share of a batch.
 
+    `conditions` are those of the run, so that no other run is taken for it.
+    """
+
+    conditions: str
     choice: str
     image: str
     seed: int
@@ -57,6 +62,15 @@ class Run:
     seeds: Sequence[int]
     device: str
 
+    @property
+    def conditions(self) -> str:
+        """What a result depends on beside its choice, image and seed."""
+        return (
+            f"λ={self.rd_lambda:g}, {self.n_steps} steps, priors of {self.n_prior_steps} steps and "
+            f"{len(self.crops)} crops, {len(self.images)} images, {len(self.seeds)} seeds, code "
+            f"{frame.codec_digest()[:16]}"
+        )
+
     def shape(self) -> LatentPyramid:
         """The architecture for the images as inr chooses it."""
         return choose_pyramid(next(iter(self.images.values())), self.rd_lambda)
@@ -83,11 +97,7 @@ def measured(run: Run, choice: Choice, prior: Prior) -> list[Measured]:
     names = [name for _ in run.seeds for name in run.images]
     seeds = [seed for seed in run.seeds for _ in run.images]
     pixels = [run.images[name] for name in names]
-    chosen = run.shape()
-    shape = LatentPyramid(
-        channels=chosen.channels, width=chosen.width, height=chosen.height, n_levels=chosen.n_levels,
-        prior=prior, gain=NO_GAIN,
-    )  # fmt: skip
+    shape = replace(run.shape(), prior=prior, gain=NO_GAIN)
     settings = PyramidSettings(n_steps=round(run.n_steps * choice.steps_factor), **choice.settings)
     started = time.monotonic()
     fits = HeldFits(
@@ -107,6 +117,7 @@ def measured(run: Run, choice: Choice, prior: Prior) -> list[Measured]:
         error = mse(reference=image, decoded=result.network.render())
         found.append(
             Measured(
+                conditions=run.conditions,
                 choice=choice.name,
                 image=name,
                 seed=seed,

@@ -14,6 +14,7 @@ from tests.inr.cnn.fit.drawn import DEVICE
 
 def measured(choice: str, image: str, seed: int, cost: float, seconds: float) -> Measured:
     return Measured(
+        conditions="those of a test",
         choice=choice,
         image=image,
         seed=seed,
@@ -69,4 +70,8 @@ def test_a_later_run_goes_on_from_what_was_measured(
     assert "no filters | 1 |" in capsys.readouterr().out
     measured_once = (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["choice"] for line in measured_once] == [FIRST, "no filters"]
+    main([*words, "--rd-lambda", "0.002", "--only"])
+    assert len((tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    assert "| no filters | 1 |" not in (tmp_path / "found.md").read_text(encoding="utf-8")
+    main([*words, "--only"])
     assert "| no filters | 1 |" in (tmp_path / "found.md").read_text(encoding="utf-8")
