@@ -26,7 +26,8 @@ MAX_BODY_LINES = 40  # of a function
 # stands for them. "" is what lies on a floor outside of its rooms.
 ORDER = {
     **{f"inr.{family}": ("", "fit") for family in FAMILIES.values()},
-    "inr.cnn.fit": ("compiled", "common", "fused", ""),
+    "inr.cnn.fit": ("common", "compiled", "fused", ""),
+    "inr.cnn.fit.compiled": ("kernels", ""),
     "inr.cnn.fit.fused": ("context", "image", "weights", ""),
     "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
     "tasks.report": ("", "html"),

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.fit.common.finish import rounded_network
-from inr.cnn.fit.common.losses import Losses, losses_of
-from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings, Surrogate
+from inr.cnn.fit.common.losses import Losses, Target
+from inr.cnn.fit.common.noise import Noise
+from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
+from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
-from inr.fit.hidden import sample_weights
 from inr.fit.requests import FitReport, Fitted, GoesOn
 
 
@@ -35,32 +36,22 @@ class PyramidFit:
         settings: PyramidSettings,
         losses: Losses,
         rd_lambda: float,
-        generator: torch.Generator,
+        seed: int,
         goes_on: GoesOn,
         visible: NDArray[np.bool_] | None = None,
     ) -> None:
         self._architecture, self._settings, self._losses = architecture, settings, losses
         self._goes_on = goes_on
-        self._target = torch.tensor(np.moveaxis(pixels, -1, 0)).float() / 255
-        # A sample at an end of the scale is met by all that is beyond it, since samples are clipped.
-        self.least = torch.where(self._target == 0, 0.0, -math.inf)
-        self.most = torch.where(self._target == 1, 0.0, math.inf)
-        weights = None if visible is None else sample_weights(visible, pixels.shape[2])
-        self._shares = None if weights is None else torch.tensor(np.moveaxis(weights, -1, 0))
+        self._target = Target.of(pixels, visible)
         self._per_bit = rd_lambda / (architecture.width * architecture.height)
         self.latents = torch.zeros(architecture.n_latents, requires_grad=True)
         self.weights = NetworkWeights(architecture)
-        self._surrogate = Surrogate(settings, architecture.n_latents, generator)
+        self._noise = Noise(architecture.n_latents, seed)
         self._adam = torch.optim.Adam([self.latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
         shares = [NETWORK_SHARES.get(name, 1.0) for name in architecture.matrices]
         self._soap = Soap(self.weights.matrices, rates=shares)
         self._best = math.inf
         self._kept: list[torch.Tensor] = []
-
-    def _distortion(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        error = self._losses.image(latents, matrices) - self._target
-        squares = error.clamp(self.least, self.most).square()
-        return squares.mean() if self._shares is None else (self._shares * squares).mean()
 
     def _step(
         self,
@@ -75,7 +66,7 @@ class PyramidFit:
         for matrix in self.weights.matrices:
             matrix.grad = None
         bits = self._losses.bits(latents, matrices) + weight_bits
-        distortion = self._distortion(latents, matrices)
+        distortion = self._losses.distortion(latents, matrices, self._target)
         cost = distortion + self._per_bit * bits
         torch.autograd.backward(cost)
         if not self.latents.requires_grad:  # the cost is that of the rounded state
@@ -95,7 +86,8 @@ class PyramidFit:
         n_steps = self._settings.n_together
         for index in range(n_steps):
             progress = index / n_steps
-            latents = self._surrogate(self.latents, index, progress)
+            noise = self._noise.draw(index) * self._settings.width(progress)
+            latents = self._losses.soften(self.latents, noise, self._settings.temperature(progress))
             bits, rate = self.weights.assumed_bits(), self._settings.rate(progress)
             if not self._step(index, latents, self.weights.matrices, bits, rate):
                 return False
@@ -109,7 +101,7 @@ class PyramidFit:
         """Keep the state if none before was better with its latents rounded."""
         latents, matrices = self.latents.round(), self.weights.matrices
         bits = self._losses.bits(latents, matrices) + self.weights.assumed_bits()
-        cost = float(self._distortion(latents, matrices) + self._per_bit * bits)
+        cost = float(self._losses.distortion(latents, matrices, self._target) + self._per_bit * bits)
         self._keep(cost, [self.latents, *matrices])
 
     @torch.no_grad()
@@ -147,7 +139,8 @@ class PyramidFit:
         bits = symbol_bits(symbols) if exponent else 0.0
         if n < len(CONTEXT_MATRICES):
             return self._per_bit * float(bits + self._losses.bits(self.latents, matrices))
-        return float(self._distortion(self.latents, matrices)) + self._per_bit * float(bits)
+        distortion = self._losses.distortion(self.latents, matrices, self._target)
+        return float(distortion + self._per_bit * bits)
 
     def networks_alone(self, exponents: Sequence[int]) -> bool:
         """Fit the networks with rounded weights, each with its step; return whether the fit goes on."""
@@ -193,8 +186,7 @@ def fit_pyramid(
         go on.
     """
     with losses_of(architecture, plain=plain) as losses:
-        generator = torch.Generator().manual_seed(seed)
-        fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, generator, goes_on, visible)
+        fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, seed, goes_on, visible)
         if not fit.together():
             return None
         fit.round_latents()

@@ -1,47 +1,61 @@
-"""The two terms of the loss of family `cnn` on a CPU, and the choice of who computes them."""
+"""The terms of the loss of family `cnn`, as a fit on a CPU takes them, and what an image is to be."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.common.plain_losses import PlainLosses
-from inr.fit.threads import torch_threads
+from inr.fit.hidden import sample_weights
+
+
+@dataclass(frozen=True)
+class Target:
+    """Samples of one image.
+
+    Attributes:
+        samples: float32 [channels, height, width], in [0, 1].
+        shares: What each sample weighs in the mean squared error, float32 of the same shape, of mean one;
+            None if all weigh the same.
+    """
+
+    samples: torch.Tensor
+    shares: torch.Tensor | None
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8], visible: NDArray[np.bool_] | None) -> "Target":
+        """The target of an image.
+
+        Args:
+            pixels: uint8 [height, width, channels].
+            visible: bool [height, width], see `FitRequest`; None if all of it is.
+        """
+        shares = None if visible is None else sample_weights(visible, pixels.shape[2])
+        return cls(
+            samples=_channels_first(pixels).float() / 255,
+            shares=None if shares is None else _channels_first(shares),
+        )
+
+
+def _channels_first(samples: NDArray[np.uint8] | NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(samples, -1, 0)))
 
 
 class Losses(Protocol):
     """Differentiable functions of latents, float32 [latents], and of the networks' matrices in wire order."""
 
+    def soften(self, latents: torch.Tensor, noise: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Latents as the decoder might see them, given noise, float32 [latents] too."""
+
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Bits of all latents, which come in wire order of grids: a scalar."""
 
+    def distortion(
+        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], target: Target
+    ) -> torch.Tensor:
+        """The mean squared error of the image that the latents stand for: a scalar."""
+
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Samples in [0, 1], not clipped: float32 [channels, height, width]."""
-
-
-@contextmanager
-def losses_of(architecture: LatentPyramid, *, plain: bool = False) -> Iterator[Losses]:
-    """Compiled loops where there is numba, over as many threads as torch may use; else plain operations.
-
-    Args:
-        architecture: The network's architecture.
-        plain: Take plain operations in any case.
-    """
-    try:
-        from inr.cnn.fit.compiled.losses import CompiledLosses
-    except ImportError:
-        plain = True
-    if plain:
-        yield PlainLosses(architecture)
-        return
-    n_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
-    try:
-        with torch_threads(1):  # what is left to torch is too small to share
-            yield CompiledLosses(architecture, pool)
-    finally:
-        if pool is not None:
-            pool.shutdown()

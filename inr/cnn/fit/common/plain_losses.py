@@ -12,6 +12,7 @@ import torch.nn.functional as functional
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import NEIGHBOURS, PAD
+from inr.cnn.fit.common.losses import Target
 
 MIN_LOG_SPREAD, MAX_LOG_SPREAD = -4.0, 6.0  # log2 of a Laplace law's spread in symbols
 
@@ -56,6 +57,28 @@ class PlainLosses:
         half = block[..., :-1] @ torch.stack(seen, dim=-3).flatten(-2) + block[..., -1:]
         return _repeated(torch.unflatten(half, -1, size), 2, (height, width)).flatten(-2)
 
+    def soften(self, latents: torch.Tensor, noise: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Latents as the decoder might see them (arXiv 2312.02753, section 3.1): softly rounded twice.
+
+        Args:
+            latents: float32 [...].
+            noise: Added between both, of the same shape.
+            temperature: Of soft rounding.
+        """
+        return soft_round(soft_round(latents, temperature) + noise, temperature)
+
+    def distortion(
+        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], target: Target
+    ) -> torch.Tensor:
+        """The mean squared error of one image: a scalar.
+
+        A sample at an end of the scale is met by all that is beyond it, since samples are clipped.
+        """
+        error = self.image(latents, matrices) - target.samples
+        error = torch.where(target.samples == 0, error.clamp_min(0), error)
+        squares = torch.where(target.samples == 1, error.clamp_max(0), error).square()
+        return squares.mean() if target.shares is None else (target.shares * squares).mean()
+
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Samples in [0, 1], not clipped: float32 [..., channels, height, width]."""
         named = dict(zip(self._architecture.matrices, matrices, strict=True))
@@ -77,6 +100,12 @@ class PlainLosses:
             samples = samples + _convolution(samples, named[name])
             samples = torch.relu(samples) if n < len(residuals) else samples
         return samples
+
+
+def soft_round(values: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Rounding that is smooth (arXiv 2006.09952, eq. 7): the identity when warm, round() when cold."""
+    middle = values.floor() + 0.5
+    return middle + torch.tanh((values - middle) / temperature) * (0.5 / math.tanh(0.5 / temperature))
 
 
 def laplace_bits(latents: torch.Tensor, centre: torch.Tensor, log_spread: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,8 @@
-"""How a fit of family `cnn` goes on: its length, its rates, and the surrogate of rounding."""
+"""How a fit of family `cnn` goes on: its length, its rates, its noise and temperature."""
 
 import math
 from dataclasses import dataclass
 
-import torch
-
-_NOISE_DEVIATION = 24**-0.5  # of the sum of two uniform variables of width a half
 NETWORK_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate, of matrices by name
 _LAST_RATE = 0.03  # share of the first rate that is left at the end
 
@@ -51,37 +48,10 @@ class PyramidSettings:
         """Share of the networks' rate, `progress` of the way through the tail."""
         return self.tail_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
+    def temperature(self, progress: float) -> float:
+        """Temperature of soft rounding, `progress` of the way to the tail."""
+        return self.warmest + (self.coldest - self.warmest) * progress
 
-def soft_round(values: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Rounding that is smooth (arXiv 2006.09952, eq. 7): the identity when warm, round() when cold."""
-    middle = values.floor() + 0.5
-    return middle + torch.tanh((values - middle) / temperature) * (0.5 / math.tanh(0.5 / temperature))
-
-
-class Surrogate:
-    """Latents as the decoder might see them (arXiv 2312.02753, section 3.1).
-
-    Every second step takes the noise of the one before it with the other sign, which evens it out.
-
-    Args:
-        settings: Widths and temperatures.
-        n_latents: Number of latents.
-        generator: Draws the noise.
-    """
-
-    def __init__(self, settings: PyramidSettings, n_latents: int, generator: torch.Generator) -> None:
-        self._settings, self._generator = settings, generator
-        self._noise = torch.zeros(n_latents)
-
-    def __call__(self, latents: torch.Tensor, index: int, progress: float) -> torch.Tensor:
-        """Latents of step `index`, softly rounded with noise, `progress` of the way to rounding."""
-        settings = self._settings
-        temperature = settings.warmest + (settings.coldest - settings.warmest) * progress
-        if index % 2:
-            self._noise.neg_()
-        else:  # half the sum of two uniform variables: as wide as rounding errors, rarely at their ends
-            self._noise.uniform_(-0.25, 0.25, generator=self._generator)
-            self._noise += torch.empty_like(self._noise).uniform_(-0.25, 0.25, generator=self._generator)
-        width = settings.widest + (settings.narrowest - settings.widest) * progress
-        noise = self._noise * (width / _NOISE_DEVIATION)
-        return soft_round(soft_round(latents, temperature) + noise, temperature)
+    def width(self, progress: float) -> float:
+        """Standard deviation of the latents' noise, `progress` of the way to the tail."""
+        return self.widest + (self.narrowest - self.widest) * progress

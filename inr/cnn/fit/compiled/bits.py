@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from inr.cnn.arithmetic import NEIGHBOURS, PAD
-from inr.cnn.fit.compiled import context_kernels
 from inr.cnn.fit.compiled.arrays import Floats, padded, zeros
-from inr.cnn.fit.compiled.elementary_kernels import LANES
 from inr.cnn.fit.compiled.jobs import Jobs
+from inr.cnn.fit.compiled.kernels import context
+from inr.cnn.fit.compiled.kernels.elementary import LANES
 
 _OFFSETS = tuple(np.array(column) for column in zip(*NEIGHBOURS, strict=True))
 
@@ -71,7 +71,7 @@ def _bits_of_rows(
     parents, n_buffer = _parents_of(jobs, place, top, bottom)
     by_parent = zeros(n_buffer)
     sizes = (len(NEIGHBOURS), n_rows, hidden, 2, 2, hidden, n_rows, len(NEIGHBOURS), 6)
-    nats = context_kernels.context_rows(
+    nats = context.context_rows(
         plane, gradient, (top, bottom, above), PAD, latents, parents, by_parent, _OFFSETS,
         networks.weights, networks.transposed, networks.biases, by_weight, by_bias,
         tuple(zeros(size, LANES) for size in sizes),

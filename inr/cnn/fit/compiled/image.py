@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from inr.cnn.fit.compiled import plane_kernels, synthesis_kernels
 from inr.cnn.fit.compiled.arrays import Floats, empty, joined, split, up_to, zeros
-from inr.cnn.fit.compiled.elementary_kernels import LANES
 from inr.cnn.fit.compiled.jobs import Jobs, Span, blocks
+from inr.cnn.fit.compiled.kernels import plane, synthesis
+from inr.cnn.fit.compiled.kernels.elementary import LANES
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pixelwise(torch.autograd.Function):
 
         def job(pixels: Span) -> None:
             scratch = tuple(zeros(size, LANES) for size in (len(inputs), len(first[0]), 4))
-            synthesis_kernels.synthesis_rows(inputs, samples, *pixels, *first, *second, scratch)
+            synthesis.synthesis_rows(inputs, samples, *pixels, *first, *second, scratch)
 
         jobs.run(job, jobs.of_pixels)
         ctx.kept = jobs, stacks, taps, first, second, layers
@@ -68,7 +68,7 @@ class Pixelwise(torch.autograd.Function):
         def job(pixels: Span) -> tuple[Floats, ...]:
             gradients = tuple(zeros(*array.shape) for array in (*first, *second))
             sizes = (len(inputs), len(first[0]), 4, len(first[0]), len(inputs))
-            synthesis_kernels.synthesis_rows_back(
+            synthesis.synthesis_rows_back(
                 inputs, by_sample, by_input, *pixels, first[0], transposed[0], first[1],
                 transposed[1], none, *gradients, tuple(zeros(size, LANES) for size in sizes),
             )  # fmt: skip
@@ -107,14 +107,14 @@ def _stacks(jobs: Jobs, latents: Floats, filters: Floats, upsampling: Floats) ->
 
 def _filter(jobs: Jobs, source: Floats, target: Floats, taps: Floats) -> None:
     def job(rows: Span) -> None:
-        plane_kernels.filter_rows(source, target, taps, *rows, zeros(source.shape[1] + 6))
+        plane.filter_rows(source, target, taps, *rows, zeros(source.shape[1] + 6))
 
     jobs.run(job, blocks(len(source)))
 
 
 def _double(jobs: Jobs, source: Floats, stack: Floats, taps: Floats) -> None:
     def job(k: int) -> None:
-        plane_kernels.upsample(source[k : k + 1], stack[k + 1 : k + 2], taps, zeros(source.shape[2] + 5))
+        plane.upsample(source[k : k + 1], stack[k + 1 : k + 2], taps, zeros(source.shape[2] + 5))
 
     jobs.run(job, range(len(source)))
 
@@ -140,11 +140,11 @@ def _filter_back(jobs: Jobs, source: Floats, by_plane: Floats, by_source: Floats
     def lines(rows: Span) -> Floats:
         by_tap = zeros(4)
         scratch = zeros(3, source.shape[1] + 12)
-        plane_kernels.filter_lines_back(source, by_plane, taps, by_tap, *rows, scratch)
+        plane.filter_lines_back(source, by_plane, taps, by_tap, *rows, scratch)
         return by_tap
 
     def columns(rows: Span) -> None:
-        plane_kernels.filter_columns_back(by_plane, by_source, taps, *rows)
+        plane.filter_columns_back(by_plane, by_source, taps, *rows)
 
     spans = blocks(len(source))
     by_taps: Floats = np.sum(jobs.run(lines, spans), axis=0)
@@ -158,7 +158,7 @@ def _double_back(jobs: Jobs, source: Floats, by_stack: Floats, taps: Floats) -> 
     def job(k: int) -> Floats:
         by_these, width = zeros(4), source.shape[2]
         part = slice(k, k + 1)
-        plane_kernels.upsample_back(
+        plane.upsample_back(
             source[part], by_stack[k + 1 : k + 2], by_source[part], taps, by_these, zeros(width + 5),
             zeros(width + 6),
         )  # fmt: skip
@@ -181,7 +181,7 @@ class Residual(torch.autograd.Function):
         weight, bias = split(matrix)
         kernel = weight.reshape(channels, channels, 3, 3)
         jobs.run(
-            lambda rows: synthesis_kernels.head_forward(before, after, kernel, bias, rectify, *rows),
+            lambda rows: synthesis.head_forward(before, after, kernel, bias, rectify, *rows),
             blocks(height),
         )
         ctx.kept = jobs, before, after, kernel, rectify, matrix
@@ -199,11 +199,11 @@ class Residual(torch.autograd.Function):
 
         def taps(rows: Span) -> tuple[Floats, Floats]:
             by_kernel, by_bias = zeros(*kernel.shape), zeros(channels)
-            synthesis_kernels.head_taps_back(before, outer, by_kernel, by_bias, *rows)
+            synthesis.head_taps_back(before, outer, by_kernel, by_bias, *rows)
             return by_kernel, by_bias
 
         jobs.run(
-            lambda rows: synthesis_kernels.head_samples_back(outer, by_padded, turned, *rows),
+            lambda rows: synthesis.head_samples_back(outer, by_padded, turned, *rows),
             blocks(height + 2),
         )
         answers = jobs.run(taps, blocks(height))

@@ -47,8 +47,7 @@ class Jobs:
             for place, (height, width) in enumerate(self.shapes)
             for rows in _cut(height, height * width // _LEAST_POSITIONS, multiple=2)
         ]
-        n_pixels = architecture.height * architecture.width
-        self.of_pixels = _cut(n_pixels, n_pixels // _LEAST_POSITIONS)
+        self.of_pixels = parts(architecture.height * architecture.width)
 
     def part(self, latents: Floats, place: int) -> Floats:
         """The part of all latents that is the grid at a place: [rows, columns], a view."""
@@ -62,6 +61,11 @@ class Jobs:
 def blocks(n_rows: int) -> list[Span]:
     """First row and end of each job on the rows of a plane."""
     return _cut(n_rows, n_rows // _LEAST_ROWS)
+
+
+def parts(n_values: int) -> list[Span]:
+    """First value and end of each job on values one by one."""
+    return _cut(n_values, n_values // _LEAST_POSITIONS)
 
 
 def _cut(length: int, n_parts: int, multiple: int = 1) -> list[Span]:

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.fit.common.losses import Target
 from inr.cnn.fit.compiled.bits import Bits
 from inr.cnn.fit.compiled.image import Pixelwise, Residual
 from inr.cnn.fit.compiled.jobs import Jobs
+from inr.cnn.fit.compiled.pointwise import Distortion, Soften
 
 _MULTIPLE = 4  # of neurons that the loops take
 
@@ -38,6 +40,19 @@ class CompiledLosses:
         # torch leaves `Function.apply` without types, here and below.
         result: torch.Tensor = Bits.apply(self._jobs, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
         return result
+
+    def soften(self, latents: torch.Tensor, noise: torch.Tensor, temperature: float) -> torch.Tensor:
+        """See `PlainLosses.soften`."""
+        softened: torch.Tensor = Soften.apply(self._jobs, latents, noise, temperature)  # type: ignore[no-untyped-call]
+        return softened
+
+    def distortion(
+        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], target: Target
+    ) -> torch.Tensor:
+        """See `PlainLosses.distortion`."""
+        samples = self.image(latents, matrices)
+        mean: torch.Tensor = Distortion.apply(self._jobs, samples, target)  # type: ignore[no-untyped-call]
+        return mean
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """See `PlainLosses.image`."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import LatentPyramid
 from inr.cnn.fit.common.finish import rounded_network
-from inr.cnn.fit.common.losses import losses_of
 from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.common.weights import NetworkWeights
+from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.fit.requests import FitReport, Fitted
 

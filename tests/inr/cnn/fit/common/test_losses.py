@@ -1,28 +1,21 @@
-import sys
-
+import numpy as np
 import pytest
-import torch
 
-from inr.cnn.fit.common.losses import losses_of
-from inr.cnn.fit.common.plain_losses import PlainLosses
-from inr.cnn.fit.compiled.losses import CompiledLosses
-from tests.inr.networks import pyramid
+from inr.cnn.fit.common.losses import Target
 
 
-def test_a_cpu_takes_compiled_loops_and_leaves_torch_one_thread() -> None:
-    before = torch.get_num_threads()
-    with losses_of(pyramid()) as losses:
-        assert isinstance(losses, CompiledLosses)
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
+def test_samples_are_shares_of_white_and_all_count_the_same() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) * 11
+    target = Target.of(pixels, None)
+    assert target.shares is None
+    assert target.samples.shape == (3, 2, 4)
+    np.testing.assert_allclose(target.samples.numpy(), np.moveaxis(pixels, -1, 0) / 255, rtol=1e-6)
 
 
-def test_who_asks_for_them_takes_plain_operations() -> None:
-    with losses_of(pyramid(), plain=True) as losses:
-        assert isinstance(losses, PlainLosses)
-
-
-def test_without_numba_a_cpu_takes_plain_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "inr.cnn.fit.compiled.losses", None)
-    with losses_of(pyramid()) as losses:
-        assert isinstance(losses, PlainLosses)
+def test_hidden_samples_weigh_nothing_and_the_mean_is_one() -> None:
+    visible = np.array([[True, False]])
+    shares = Target.of(np.zeros((1, 2, 4), np.uint8), visible).shares
+    assert shares is not None
+    assert not shares[:3, 0, 1].any()
+    assert float(shares[3, 0, 1]) == float(shares[0, 0, 0])
+    assert float(shares.mean()) == pytest.approx(1)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from inr.cnn.fit.common.plain_losses import PlainLosses, laplace_bits
+from inr.cnn.fit.common.losses import Target
+from inr.cnn.fit.common.plain_losses import PlainLosses, laplace_bits, soft_round
 from inr.fit.threads import torch_threads
 from tests.inr.cnn.fit.drawn import SHAPES, Point, architecture, point, results
 from tests.inr.networks import adding_nothing
@@ -18,6 +19,14 @@ BATCH = 2
 def one_thread() -> Iterator[None]:
     with torch_threads(1):  # so small that threads would only wait for each other
         yield
+
+
+def test_soft_rounding_goes_from_the_identity_to_rounding() -> None:
+    values = torch.linspace(-3, 3, 601)
+    torch.testing.assert_close(soft_round(values, 20.0), values, atol=1e-3, rtol=0)
+    off_halves = values[(values - values.round()).abs() < 0.45]
+    cold = soft_round(off_halves, 0.005)
+    assert (cold - off_halves.round()).abs().max() < 0.01
 
 
 def test_gradients_are_those_of_the_bits() -> None:
@@ -79,3 +88,19 @@ def test_samples_are_those_that_a_decoder_derives(shape: tuple[int, int, int, in
     errors = np.abs(pixels - replace(network, levels=levels).render())
     assert errors.max() < 3  # roundings on the way add up
     assert errors.mean() < 0.5
+
+
+def test_a_sample_at_an_end_of_the_scale_is_met_by_all_that_is_beyond() -> None:
+    pyramid = architecture(3, 2, 1, 1)
+    at = point(pyramid).to(torch.float64)
+    at.latents.requires_grad_(False)
+    for matrix in at.matrices:
+        matrix.requires_grad_(False)
+    beyond = PlainLosses(pyramid).image(at.latents, at.matrices)
+    wanted = torch.where(beyond < 0, 0.0, torch.where(beyond > 1, 1.0, beyond))
+    assert float(PlainLosses(pyramid).distortion(at.latents, at.matrices, Target(wanted, None))) == 0
+    one_off = wanted.clone()
+    one_off[0, 0, 0] = 1 - one_off[0, 0, 0].round()
+    error = float(beyond[0, 0, 0] - one_off[0, 0, 0])
+    found = PlainLosses(pyramid).distortion(at.latents, at.matrices, Target(one_off, None))
+    assert float(found) == pytest.approx(error**2 / 6, rel=1e-5)

@@ -5,7 +5,7 @@ import torch
 import triton
 import triton.language as tl
 
-from inr.cnn.fit.common.schedule import soft_round
+from inr.cnn.fit.common.plain_losses import soft_round
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.latent_kernels import _noise, distortion, soften, update_latents
 from tests.inr.cnn.fit.drawn import DEVICE

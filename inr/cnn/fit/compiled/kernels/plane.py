@@ -1,6 +1,6 @@
 """Planes of family `cnn`, filtered and doubled in size, and the gradients of both."""
 
-from inr.cnn.fit.compiled.elementary_kernels import F, jit
+from inr.cnn.fit.compiled.kernels.elementary import F, jit
 
 MARGIN = 3  # taps of a filter on each side
 

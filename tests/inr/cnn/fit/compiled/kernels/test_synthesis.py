@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from inr.cnn.fit.compiled.arrays import Floats, zeros
-from inr.cnn.fit.compiled.elementary_kernels import LANES
-from inr.cnn.fit.compiled.synthesis_kernels import (
+from inr.cnn.fit.compiled.kernels.elementary import LANES
+from inr.cnn.fit.compiled.kernels.synthesis import (
     head_forward,
     head_samples_back,
     head_taps_back,

@@ -4,8 +4,8 @@ import torch
 
 from inr.cnn.fit.common.plain_losses import laplace_bits
 from inr.cnn.fit.compiled.arrays import _APART, zeros
-from inr.cnn.fit.compiled.context_kernels import _add_pairs, _gather, _repeat, _scatter, laplace
-from inr.cnn.fit.compiled.elementary_kernels import LANES
+from inr.cnn.fit.compiled.kernels.context import _add_pairs, _gather, _repeat, _scatter, laplace
+from inr.cnn.fit.compiled.kernels.elementary import LANES
 
 
 @pytest.mark.parametrize("spread", [-6.0, -3.0, 0.0, 2.0, 5.0, 8.0])  # beyond both ends too

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inr.cnn.fit.compiled.arrays import Floats, zeros
-from inr.cnn.fit.compiled.plane_kernels import (
+from inr.cnn.fit.compiled.kernels.plane import (
     filter_columns_back,
     filter_lines_back,
     filter_rows,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from inr.cnn.fit.compiled.arrays import Floats
-from inr.cnn.fit.compiled.elementary_kernels import (
+from inr.cnn.fit.compiled.kernels.elementary import (
     LANES,
     dense,
     dense_of_two,

@@ -1,6 +1,6 @@
 """Bits of the latents of family `cnn` and their gradients, in one pass: the twin of `PlainLosses.bits`."""
 
-from inr.cnn.fit.compiled.elementary_kernels import (
+from inr.cnn.fit.compiled.kernels.elementary import (
     LANES,
     LN2,
     F,

@@ -1,6 +1,6 @@
 """The networks that turn a stack of planes of family `cnn` into an image, and their gradients."""
 
-from inr.cnn.fit.compiled.elementary_kernels import LANES, F, dense, jit, mask, outer, relu, sums
+from inr.cnn.fit.compiled.kernels.elementary import LANES, F, dense, jit, mask, outer, relu, sums
 
 
 @jit
