@@ -44,21 +44,26 @@ def fit(arguments: argparse.Namespace) -> None:
 
 
 def make(arguments: argparse.Namespace) -> None:
-    """Make the sets that are missing, or whose state is and others go on from it; join all."""
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    made = [arguments.work / f"{stage.name}.json" for stage in STAGES]
+    """Make the sets that are missing, or whose state is and others go on from it; join all.
+
+    Trials, which take a share of the steps, have a folder of their own.
+    """
+    share = arguments.share_of_steps
+    work = arguments.work if share == 1 else arguments.work / f"share_of_{share:g}"
+    work.mkdir(parents=True, exist_ok=True)
+    made = [work / f"{stage.name}.json" for stage in STAGES]
     missing: set[str] = set()
     for stage, path in reversed(list(zip(STAGES, made, strict=True))):
         if not path.exists() or stage.name in missing:
             missing.add(stage.name)
-            if stage.after is not None and not (arguments.work / f"{stage.after}.pt").exists():
+            if stage.after is not None and not (work / f"{stage.after}.pt").exists():
                 missing.add(stage.after)
     for stage, path in zip(STAGES, made, strict=True):
         if stage.name not in missing:
             continue
         print(f"{stage.name}: λ = {stage.rd_lambda:g}, {stage.channels} channels", flush=True)
-        before = None if stage.after is None else arguments.work / f"{stage.after}.pt"
-        n_steps = max(1, round(stage.n_steps * arguments.share_of_steps))
+        before = None if stage.after is None else work / f"{stage.after}.pt"
+        n_steps = max(1, round(stage.n_steps * share))
         own = {"channels": stage.channels, "rd_lambda": stage.rd_lambda, "steps": n_steps, "out": path}
         fit(argparse.Namespace(**{**vars(arguments), **own, "go_on_from": before}))
     join(made, arguments.out)

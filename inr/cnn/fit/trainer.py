@@ -19,7 +19,7 @@ from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.fit.common.finish import rounded_network
 from inr.cnn.fit.common.losses import Losses, Target
 from inr.cnn.fit.common.noise import Noise
-from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
@@ -47,7 +47,8 @@ class PyramidFit:
         self.latents = torch.zeros(architecture.n_latents, requires_grad=True)
         self.weights = NetworkWeights(architecture)
         self._noise = Noise(architecture.n_latents, seed)
-        self._adam = torch.optim.Adam([self.latents], betas=(0.8, 0.99), eps=1e-10, fused=True)
+        epsilon = LATENT_EPSILON * self._per_bit
+        self._adam = torch.optim.Adam([self.latents], betas=LATENT_BETAS, eps=epsilon, fused=True)
         shares = [NETWORK_SHARES.get(name, 1.0) for name in architecture.matrices]
         self._soap = Soap(self.weights.matrices, rates=shares)
         self._best = math.inf

@@ -49,9 +49,9 @@ def test_steps_on_two_crops_make_a_prior(
 def test_every_set_is_made_once_and_goes_on_from_the_one_it_names(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    work, out = tmp_path / "work", tmp_path / "priors.json"
+    work, out = tmp_path / "work" / "share_of_0.001", tmp_path / "priors.json"  # a trial is kept apart
     words = ["make", str(crops), "--side", "16", "--share-of-steps", "0.001", "--device", "cpu"]
-    words += ["--work", str(work), "--out", str(out)]
+    words += ["--work", str(tmp_path / "work"), "--out", str(out)]
 
     def made() -> list[str]:
         main(words)

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+LATENT_BETAS = 0.8, 0.99  # of Adam on the latents
+LATENT_EPSILON = 0.01  # of Adam on the latents, times λ a pixel, so that it means the same at every size
 NETWORK_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate, of matrices by name
 _LAST_RATE = 0.03  # share of the first rate that is left at the end
 

@@ -71,6 +71,7 @@ def update_latents(
     counter,
     seeds,
     n_latents,
+    epsilon,
     first_decay: tl.constexpr,
     second_decay: tl.constexpr,
     block: tl.constexpr,
@@ -98,7 +99,7 @@ def update_latents(
     second += (1 - second_decay) * gradient * gradient
     tl.store(first_moments + at, first, mask=inside)
     tl.store(second_moments + at, second, mask=inside)
-    spread = tl.sqrt(second * tl.load(row + _SECOND_CORRECTION)) + 1e-12
+    spread = tl.sqrt(second * tl.load(row + _SECOND_CORRECTION)) + epsilon
     values -= tl.load(row + _RATE) * tl.load(row + _FIRST_CORRECTION) * first / spread
     tl.store(latents + at, values, mask=inside)
 

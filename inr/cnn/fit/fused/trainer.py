@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
-from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context.bits import FusedContext
@@ -23,7 +23,6 @@ from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.fit.fused.weights.weight_bits import WeightBits
 from inr.fit.hidden import sample_weights
 
-_BETAS = 0.8, 0.99
 _BLOCK = 1024  # latents or samples of a program
 _EAGER_STEPS = 2  # of a kind, before it is recorded
 
@@ -120,14 +119,14 @@ class FusedFits:
             row = [0.0] * kernels.N_COLUMNS
             if index < first:
                 progress = index / first
-                temperature = settings.warmest + (settings.coldest - settings.warmest) * progress
+                temperature = settings.temperature(progress)
                 rate = settings.rate(progress)
                 row[kernels.TEMPERATURE] = temperature
                 row[kernels.SCALE] = 0.5 / math.tanh(0.5 / temperature)
-                row[kernels.WIDTH] = settings.widest + (settings.narrowest - settings.widest) * progress
+                row[kernels.WIDTH] = settings.width(progress)
                 row[kernels.RATE] = rate * settings.latent_rate
-                row[kernels.FIRST_CORRECTION] = 1 / (1 - _BETAS[0] ** (index + 1))
-                row[kernels.SECOND_CORRECTION] = 1 / (1 - _BETAS[1] ** (index + 1))
+                row[kernels.FIRST_CORRECTION] = 1 / (1 - LATENT_BETAS[0] ** (index + 1))
+                row[kernels.SECOND_CORRECTION] = 1 / (1 - LATENT_BETAS[1] ** (index + 1))
             else:
                 rate = settings.rate_of_tail((index - first) / (n_steps - first))
             row[kernels.WEIGHTS_RATE] = rate * settings.network_rate
@@ -198,7 +197,7 @@ class FusedFits:
         self.bits.copy_(bits + weight_bits)
         kernels.update_latents[(n_blocks, self.n_images)](
             self.latents, by_bits, by_distortion, self._cost_shares, *self._moments, self._schedule,
-            self._counter, self._seeds, n_latents, *_BETAS, _BLOCK,
+            self._counter, self._seeds, n_latents, LATENT_EPSILON * self._per_bit, *LATENT_BETAS, _BLOCK,
         )  # fmt: skip
         self._update_weights(of_context, of_image, of_weights, refresh)
 
