@@ -105,5 +105,5 @@ CHOICES = (
     Choice("networks' rate 7e-3", {"network_rate": 7e-3}),
     Choice("latents' rate .4", {"latent_rate": 0.4}),
     Choice("latents' rate .2", {"latent_rate": 0.2}),
-    Choice("tail a twentieth", {"tail_fraction": 0.05}),
+    Choice("tail a tenth", {"tail_fraction": 0.1}),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 LATENT_BETAS = 0.8, 0.99  # of Adam on the latents
 LATENT_EPSILON = 0.01  # of Adam on the latents, times λ a pixel, so that it means the same at every size
 NETWORK_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate, of matrices by name
-_LAST_RATE = 0.03  # share of the first rate that is left at the end
+_LAST_RATE = 0.01  # share of the first rate that is left at the end
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class PyramidSettings:
     """
 
     n_steps: int
-    tail_fraction: float = 0.1
+    tail_fraction: float = 0.03
     latent_rate: float = 0.3
     network_rate: float = 1e-2
-    tail_rate: float = 0.3
+    tail_rate: float = 0.02
     warmest: float = 0.4
     coldest: float = 0.1
     widest: float = 0.204

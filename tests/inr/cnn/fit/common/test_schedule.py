@@ -5,10 +5,10 @@ from inr.cnn.fit.common.schedule import PyramidSettings
 
 def test_rates_fall_along_half_a_cosine_and_the_tail_begins_lower() -> None:
     settings = PyramidSettings(100)
-    assert settings.n_together == 90
+    assert settings.n_together == 97
     assert settings.rate(0) == 1
-    assert settings.rate(0.5) == pytest.approx(0.515)
-    assert settings.rate(1) == pytest.approx(0.03)
+    assert settings.rate(0.5) == pytest.approx(0.505)
+    assert settings.rate(1) == pytest.approx(0.01)
     assert settings.rate_of_tail(0) == settings.tail_rate
     assert settings.rate_of_tail(1) == pytest.approx(0)
 
