@@ -14,16 +14,23 @@ from PIL import Image, ImageDraw, ImageFilter
 
 SHIPPED = Path(skimage.__file__).parent / "data"
 
-# Copied byte for byte: four in colour, one of them a JPEG, and one grey.
-AS_THEY_ARE = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png")
+# Copied byte for byte; one is a JPEG.
+COPIED = ("chelsea.png", "coffee.png", "rocket.jpg")
+# Where crops and tiles come from: four in colour, and one grey.
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png")
 
 
 def make_samples(folder: Path) -> list[Path]:
-    """Writes eight photographs, 150x150 to 640x512: RGB, grey, with a palette and with alpha."""
+    """Writes eight photographs, 150x150 to 640x427: RGB, grey, with a palette and with alpha.
+
+    They have a megapixel in all, so that the first archive that one makes takes a few minutes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in AS_THEY_ARE:
+    for name in COPIED:
         shutil.copyfile(SHIPPED / name, folder / name)
-    _hubble().save(folder / "hubble.png")
+    _crop("astronaut.png", 130, 0, 386, 256).save(folder / "astronaut.png")
+    _crop("camera.png", 130, 60, 386, 316).save(folder / "camera.png")
+    _crop("hubble_deep_field.jpg", 340, 308, 660, 564).save(folder / "hubble.png")
     _retina_palette().save(folder / "retina-palette.png")
     _portrait_alpha().save(folder / "portrait-alpha.png")
     return sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
@@ -32,7 +39,7 @@ def make_samples(folder: Path) -> list[Path]:
 def make_crops(folder: Path, *, n_images: int, side: int) -> list[Path]:
     """Writes `n_images` different square crops of `side` pixels, taken in turn from the photographs."""
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [Image.open(SHIPPED / name).convert("RGB") for name in AS_THEY_ARE]
+    pictures = [Image.open(SHIPPED / name).convert("RGB") for name in PHOTOGRAPHS]
     paths = []
     for index in range(n_images):
         picture = pictures[index % len(pictures)]
@@ -63,7 +70,7 @@ def make_tiles(folder: Path, *, n_images: int, side: int) -> list[Path]:
 
 
 def _tiles(side: int) -> Iterator[Image.Image]:
-    for name in AS_THEY_ARE:
+    for name in PHOTOGRAPHS:
         picture = Image.open(SHIPPED / name)
         for top in range(0, picture.height - side + 1, side):
             for left in range(0, picture.width - side + 1, side):
@@ -75,8 +82,9 @@ def _corner(index: int, right: int, bottom: int) -> tuple[int, int]:
     return int((index * 0.618034 % 1) * right), int((index * 0.754878 % 1) * bottom)
 
 
-def _hubble() -> Image.Image:
-    return Image.open(SHIPPED / "hubble_deep_field.jpg").crop((180, 180, 820, 692))
+def _crop(name: str, *box: int) -> Image.Image:
+    left, top, right, bottom = box
+    return Image.open(SHIPPED / name).crop((left, top, right, bottom))
 
 
 def _retina_palette() -> Image.Image:
