@@ -65,7 +65,8 @@ def show_inspection(found: dict[str, Any]) -> None:
 
 def _tensor_row(tensor: dict[str, Any], total: float) -> tuple[str, ...]:
     shape = "x".join(str(n) for n in tensor["shape"])
-    return (f"  {tensor['name']}", shape, f"{tensor['step']:.4g}", *_counts(tensor, total))
+    step = "not coded" if tensor["step"] is None else f"{tensor['step']:.4g}"
+    return (f"  {tensor['name']}", shape, step, *_counts(tensor, total))
 
 
 def _counts(share: dict[str, Any], total: float) -> tuple[str, ...]:

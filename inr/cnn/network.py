@@ -166,7 +166,8 @@ class CnnNetwork:
     def sizes(self) -> list[TensorSize]:
         """Measure the share of each matrix and grid in the payload."""
         context = context_model(self.shape, self.weights)
-        steps = [2.0**-coding.exponent for coding in self.codings] + [1.0] * len(self.levels)
+        steps = [2.0**-coding.exponent if coding.exponent else None for coding in self.codings]
+        steps += [1.0] * len(self.levels)
         bits = [c.law.bits(matrix) for c, matrix in zip(self.codings, self.matrices, strict=True)]
         bits += [level_bits(context, place, self.levels, reach) for place, reach in enumerate(self.reaches)]
         names = [(name, "network") for name in self.shape.matrices]

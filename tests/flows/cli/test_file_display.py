@@ -42,7 +42,7 @@ def test_an_inspection_is_two_tables_under_three_lines(shown: Callable[[], list[
             ],
             "tensors": [
                 {"name": "colours", "shape": (2, 3), "step": 0.5, **network, "n_symbols": 6, "n_zero": 1},
-                {"name": "none", "shape": (0,), "step": 1.0, **nothing, "n_symbols": 0, "n_zero": 0},
+                {"name": "none", "shape": (0,), "step": None, **nothing, "n_symbols": 0, "n_zero": 0},
                 {"name": "level0", "shape": (2, 4), "step": 1.0, **level, "n_symbols": 8, "n_zero": 7},
             ],
         }
@@ -55,7 +55,7 @@ def test_an_inspection_is_two_tables_under_three_lines(shown: Callable[[], list[
     assert [each.split() for each in lines[9:]] == [
         ["network,", "all", "6", "1", "48", "8.000", "75.0%"],
         ["colours", "2x3", "0.5", "6", "1", "48", "8.000", "75.0%"],
-        ["none", "0", "1", "0", "0", "0", "0.000", "0.0%"],
+        ["none", "0", "not", "coded", "0", "0", "0", "0.000", "0.0%"],
         ["levels,", "all", "8", "7", "16", "2.000", "25.0%"],
         ["level0", "2x4", "1", "8", "7", "16", "2.000", "25.0%"],
     ]

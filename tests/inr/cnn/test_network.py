@@ -40,6 +40,10 @@ def test_a_file_takes_as_many_bits_as_its_tables_say() -> None:
     sizes = inspect(bitstream_of(network)).tensors
     assert [size.name for size in sizes[-6:]] == [*(f"level{n}" for n in range(5)), "hyper4"]
     assert sum(size.n_symbols for size in sizes) == network.n_parameters
+    none_added = adding_nothing(pyramid(n_levels=2)).sizes()
+    assert [(size.step, size.bits) for size in none_added if size.part == "network"] == [(None, 0)] * (
+        len(none_added) - 2
+    )
 
 
 def test_a_grid_without_reach_takes_no_part() -> None:
