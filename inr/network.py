@@ -33,8 +33,8 @@ class TensorSize:
     Attributes:
         name: Layer and kind, or grid of latents.
         shape: [out, in] of a matrix, [out] of a vector, [height, width] of a grid of latents.
-        step: Quantisation step; in turns for sine layers, full scale for the output of `mlp`. None of a tensor
-            that is not coded, since all of its symbols are zero.
+        step: Quantisation step; in turns for sine layers, full scale for the output of `mlp`. None if the
+            tensor is not coded, since all of its symbols are zero.
         n_symbols: Weights or latents.
         n_zero: Number of symbols that are zero.
         bits: Information of the symbols under their integer tables.

@@ -1,4 +1,4 @@
-"""Networks that files are to be differences from: fitted to many crops at once on a graphics card.
+"""Networks that files are to be differences from: fitted to many crops at once.
 
 Every crop has latents, and networks, of its own, and the difference of its networks from the shared ones
 costs bits in its loss, as in the fit of a file. All crops take a step; then the shared networks take one
@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.prior.crops import Crop
 from benchmarks.prior.entries import entry_of
+from benchmarks.prior.on_cpu import CompiledFits, SharedSoap
 from benchmarks.prior.start import deepened, of_luminance
 from inr.cnn.architecture import LatentPyramid
 from inr.cnn.fit.common.schedule import NETWORK_SHARES, PyramidSettings
@@ -37,8 +38,9 @@ class SharedFit:
         start: The prior to begin with.
         rd_lambda: λ of the loss.
         n_steps: Steps of each crop.
-        device: The device.
-        make: Makes the fits of crops alike; takes the arguments of `FusedFits`.
+        device: "cuda", or "cpu", where a step of a crop of 256x256 takes some 12 ms on two cores.
+        make: Makes the fits of crops alike by kernels; takes the arguments of `FusedFits`, in whose place it
+            stands.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class SharedFit:
         n_steps: int,
         *,
         device: str,
-        make: Callable[..., FusedFits] = FusedFits,
+        make: Callable[..., FusedFits] | None = None,
     ) -> None:
         self._rd_lambda, self._n_steps, self._device = rd_lambda, n_steps, torch.device(device)
         named = deepened(start, rd_lambda, torch.Generator().manual_seed(0))
@@ -69,21 +71,16 @@ class SharedFit:
             prior=self._prior,
             gain=NO_GAIN,
         )
-        blocks = [(grid.columns.start, grid.columns.stop) for grid in grids_of(MAX_LEVELS)]
-        self._soap = FusedSoap(
-            list(self._shape.matrices.values()),
-            1,
-            self._device,
-            rates=[NETWORK_SHARES.get(name, 1.0) for name in self.names],
-            splits={self.names.index("parents"): blocks},
-        )
+        is_compiled = make is None and self._device.type == "cpu"
+        self._soap = SharedSoap(self._shape) if is_compiled else self._fused_soap()
         self._rates = torch.zeros((), device=device)
         levels = [N_LEVELS[n % len(N_LEVELS)] for n in range(len(crops))]
-        self._groups: list[tuple[FusedFits, torch.Tensor]] = []
+        self._groups: list[tuple[FusedFits | CompiledFits, torch.Tensor]] = []
+        maker = make or (CompiledFits if is_compiled else FusedFits)
         for n_levels in sorted(set(levels)):
             mine = [n for n, its in enumerate(levels) if its == n_levels]
             shape = replace(self._shape, n_levels=n_levels)
-            fits = make(
+            fits = maker(
                 [crops[n] for n in mine],
                 shape,
                 PyramidSettings(n_steps=n_steps, tail_fraction=0.0, network_rate=OWN_RATE),
@@ -93,6 +90,16 @@ class SharedFit:
             )
             self._groups.append((fits, self._places(n_levels).to(device)))
         self._spread()
+
+    def _fused_soap(self) -> FusedSoap:
+        blocks = [(grid.columns.start, grid.columns.stop) for grid in grids_of(MAX_LEVELS)]
+        return FusedSoap(
+            list(self._shape.matrices.values()),
+            1,
+            self._device,
+            rates=[NETWORK_SHARES.get(name, 1.0) for name in self.names],
+            splits={self.names.index("parents"): blocks},
+        )
 
     def _places(self, n_levels: int) -> torch.Tensor:
         """Places among the shared weights of those that a pyramid of so many levels has."""

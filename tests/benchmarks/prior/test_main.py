@@ -13,8 +13,6 @@ from inr.cnn.grids import MAX_LEVELS
 from inr.cnn.network import largest_row_sum, row_sums
 from inr.cnn.prior import NO_GAIN, read_priors
 
-pytestmark = pytest.mark.usefixtures("doubles")
-
 
 @pytest.fixture
 def crops(tmp_path: Path) -> Path:

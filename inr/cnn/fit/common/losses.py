@@ -40,7 +40,7 @@ class Target:
 
 
 def _channels_first(samples: NDArray[np.uint8] | NDArray[np.float32]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(samples, -1, 0)))
+    return torch.tensor(np.moveaxis(samples, -1, 0))
 
 
 class Losses(Protocol):

@@ -6,6 +6,7 @@ from inr.cnn.fit.common.losses import Target
 
 def test_samples_are_shares_of_white_and_all_count_the_same() -> None:
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) * 11
+    pixels.setflags(write=False)  # as those that Pillow gives
     target = Target.of(pixels, None)
     assert target.shares is None
     assert target.samples.shape == (3, 2, 4)
