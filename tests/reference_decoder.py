@@ -191,7 +191,7 @@ def _check_planes(planes: int, channels: int) -> None:
 
 
 def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, bytes]]:
-    """Symbols [tensor], pixels uint8 [height, width, channels], ICC profile and EXIF block."""
+    """Symbols [tensor], pixels uint8 [height, width, channels], ICC profile, EXIF block, XMP packet."""
     _check_frame(data)
     _must(1 <= data[5] <= 2, "family")
     channels, planes = data[6], data[7]

@@ -240,7 +240,7 @@ def _picture(image: Image.Image, data: bytes) -> Picture:
     if found.icc_profile and mode in ("CMYK", "YCbCr") and converted.mode != mode:
         found.notes.append(f"ICC profile dropped: it described {mode}")
         found.icc_profile = None
-    pixels = np.asarray(converted, dtype=np.uint8)
+    pixels = np.array(converted, dtype=np.uint8)  # a copy: what Pillow shows cannot be written to
     return Picture(
         pixels=np.ascontiguousarray(pixels.reshape(converted.height, converted.width, -1)),
         metadata=found.metadata(),

@@ -51,6 +51,7 @@ def test_native_modes_pass_untouched(channels: int, mode: str):
     assert picture.notes == ()
     np.testing.assert_array_equal(picture.pixels, gradient(12, 16, channels))
     assert picture.pixels.flags.c_contiguous
+    assert picture.pixels.flags.writeable
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1)])
