@@ -31,12 +31,33 @@ _SRGB_CODE_POINTS = b"\x01\x0d\x00\x01"
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk: its name, what it holds, and all of its bytes; `is_whole` if its length and CRC hold."""
+    """A chunk of a file: its name, where it begins, and the length of what it holds, as it says."""
 
+    file: bytes
     name: bytes
-    body: bytes
-    raw: bytes
-    is_whole: bool
+    at: int
+    length: int
+
+    @property
+    def raw(self) -> bytes:
+        """All of its bytes, as far as there are any."""
+        return self.file[self.at : self.end]
+
+    @property
+    def body(self) -> bytes:
+        """What it holds, as far as that is there."""
+        return self.file[self.at + 8 : self.at + 8 + self.length]
+
+    @property
+    def end(self) -> int:
+        """Where the next chunk begins."""
+        return min(self.at + 12 + self.length, len(self.file))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its length and CRC hold."""
+        crc = zlib.crc32(memoryview(self.file)[self.at + 4 : self.at + 8 + self.length])
+        return self.file[self.at + 8 + self.length : self.end] == crc.to_bytes(4, "big")
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
@@ -44,10 +65,8 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     at = len(MAGIC)
     while at + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
-        raw = data[at : at + 12 + length]
-        body, crc = raw[8 : 8 + length], raw[8 + length :]
-        yield Chunk(name, body, raw, crc == zlib.crc32(raw[4 : 8 + length]).to_bytes(4, "big"))
-        at += len(raw)
+        yield (chunk := Chunk(data, name, at, length))
+        at = chunk.end
         if name == b"IEND":
             return
 
@@ -81,7 +100,7 @@ def carried(image: Image.Image, data: bytes) -> Carried:
     """What the chunks carry; makes the transparent colour what the file says, for Pillow to convert."""
     _set_transparent_colour(image, data)
     found, every = Carried(), list(chunks(data))
-    bodies = {chunk.name: chunk.body for chunk in every}
+    bodies = {chunk.name: chunk.body for chunk in every if chunk.name not in _PICTURE}
     profile = bodies.get(b"iCCP")
     found.icc_profile = None if profile is None else _profile(profile, found)
     exif = bodies.get(b"eXIf")
@@ -94,7 +113,7 @@ def carried(image: Image.Image, data: bytes) -> Carried:
             found.drop_resolution(x, y, "pixels a metre" if unit else "(aspect of a pixel)")
     found.drop("PNG chunks", (chunk.name.decode("latin-1") for chunk in every if chunk.name not in _OURS))
     _note_damage(every, found)
-    found.trailing(len(data) - len(MAGIC) - sum(len(chunk.raw) for chunk in every))
+    found.trailing(len(data) - every[-1].end)
     return found
 
 
