@@ -4,7 +4,6 @@ from PIL import Image, JpegImagePlugin
 
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.carried import Carried
-from tasks.originals.formats.scans import check_scans
 
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
@@ -25,6 +24,8 @@ def check(image: Image.Image, data: bytes) -> None:
 
 def carried(image: Image.Image, data: bytes) -> Carried:
     """What the segments carry."""
+    from tasks.originals.formats.scans import check_scans  # loads numba, which a plan does without
+
     found, others, parts = Carried(), [], []
     segments = image.applist if isinstance(image, JpegImagePlugin.JpegImageFile) else []
     for name, body in segments:

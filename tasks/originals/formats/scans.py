@@ -27,6 +27,7 @@ _OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0
 _EOI, _SOS, _DQT, _DHT, _DRI = 0xD9, 0xDA, 0xDB, 0xC4, 0xDD
 _ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a segment
 _MOST_MEAN = 1024  # 8 · 128: a block of black
+_MAX_BLOCKS, _MAX_SCANS, _MAX_FACTOR = 1 << 23, 500, 4  # beyond these nothing is looked into
 _UNSEEN = 127  # of the bits of a coefficient that are still to come
 _WHAT = {
     BAD_CODE: "a code that is none",
@@ -140,6 +141,8 @@ class _Reader:
         frame, self._n_scans = self._frame, self._n_scans + 1
         if frame is None:
             raise _Damaged("a scan before its frame")
+        if self._n_scans > _MAX_SCANS:
+            raise _NotRead
         n = body[0]
         chosen = [(body[1 + 2 * k], body[2 + 2 * k]) for k in range(n)]
         start, end, bits = body[1 + 2 * n], body[2 + 2 * n], body[3 + 2 * n]
@@ -177,15 +180,11 @@ class _Reader:
 def _frame(body: bytes, is_progressive: bool) -> _Frame:
     height, width, n = struct.unpack_from(">HHB", body, 1)
     parts = {}
-    for name, factors, table in struct.iter_unpack("3B", body[6 : 6 + 3 * n]):
-        parts[name] = _Component(factors >> 4, factors & 15, table)
+    for name, sides, table in struct.iter_unpack("3B", body[6 : 6 + 3 * n]):
+        parts[name] = _Component(sides >> 4, sides & 15, table)
     frame = _Frame(width, height, is_progressive, parts)
-    if (
-        not height
-        or not width
-        or len(parts) != n
-        or not all(p.horizontal and p.vertical for p in parts.values())
-    ):
+    factors = {factor for part in parts.values() for factor in (part.horizontal, part.vertical)}
+    if not (height and width) or len(parts) != n or not factors <= set(range(1, _MAX_FACTOR + 1)):
         raise _NotRead
     wide, high = (max(getattr(p, side) for p in parts.values()) for side in ("horizontal", "vertical"))
     frame.units = -(-width // (8 * wide)), -(-height // (8 * high))
@@ -193,6 +192,8 @@ def _frame(body: bytes, is_progressive: bool) -> _Frame:
         part.across, part.down = frame.units[0] * part.horizontal, frame.units[1] * part.vertical
         part.first, frame.n_blocks = frame.n_blocks, frame.n_blocks + part.across * part.down
         frame.left[name] = np.full(64, _UNSEEN)
+    if frame.n_blocks > _MAX_BLOCKS:
+        raise _NotRead
     frame.nonzero = np.zeros((frame.n_blocks if is_progressive else 1, 64), np.uint8)
     return frame
 

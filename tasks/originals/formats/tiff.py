@@ -13,7 +13,6 @@ from PIL import Image, TiffImagePlugin, TiffTags
 
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.carried import Carried
-from tasks.originals.formats.scans import check_scans
 
 MAX_PAGES = 16  # that are looked at to find the picture
 _SUBFILE, _OLD_SUBFILE, _SMALLER, _OLD_SMALLER = 254, 255, 1, 2
@@ -183,6 +182,8 @@ def _note_damage(tags: Any, data: bytes, found: Carried) -> None:
     """Note a strip of JPEG that is damaged; other compressions tell so themselves."""
     if tags.get(_COMPRESSION) != _JPEG:
         return
+    from tasks.originals.formats.scans import check_scans  # loads numba, which a plan does without
+
     offsets = _numbers(tags.get(_STRIPS, tags.get(_TILES)))
     sizes = _numbers(tags.get(_STRIP_SIZES, tags.get(_TILE_SIZES)))
     tables = tags.get(_JPEG_TABLES, b"")

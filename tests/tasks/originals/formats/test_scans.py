@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,24 @@ def test_kinds_that_are_not_looked_into_are_not_said_to_be_damaged(marker: int):
     data = file_of(photograph(), "JPEG")
     at = data.index(b"\xff\xc0") + 1
     assert check_scans(data[:at] + bytes([marker]) + data[at + 1 :]) == Scans("", None)
+
+
+def test_what_claims_to_be_huge_takes_no_memory_and_is_not_looked_into():
+    data = file_of(photograph(), "JPEG", progressive=True)
+    at = data.index(b"\xff\xc2") + 5
+    huge = data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :]
+    tracemalloc.start()
+    assert check_scans(huge) == Scans("", None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 24
+
+
+def test_scans_without_end_are_not_looked_into():
+    data = file_of(photograph().convert("L"), "JPEG")
+    scan = data[data.index(b"\xff\xda") : -2]
+    assert check_scans(data[:-2] + 400 * scan + data[-2:]) == Scans("", len(data) + 400 * len(scan))
+    assert check_scans(data[:-2] + 600 * scan + data[-2:]) == Scans("", None)
 
 
 def test_any_damage_is_found_or_not_but_ends():
