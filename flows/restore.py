@@ -26,7 +26,7 @@ def run_name() -> str:
 def restore(
     store: str, target: str, where: str = "true", format: Format = "png", options: RunOptions | None = None
 ) -> Any:  # RestoreSummary, or a failed state; Prefect unwraps the state before the caller sees it
-    """Write archived images into a folder as lossless files, with ICC profile and EXIF.
+    """Write archived images into a folder as lossless files, with ICC profile, EXIF and XMP.
 
     Args:
         store: Folder of the archive, as a path or ``file:`` URI, or ``s3://bucket/prefix``.

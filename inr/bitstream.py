@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 FAMILIES = {1: "mlp", 2: "cnn"}
 
 MAX_SIDE = 65535  # pixels
-MAX_METADATA_BYTES = 1 << 24  # each of ICC profile and EXIF, uncompressed
+MAX_METADATA_BYTES = 1 << 24  # each of ICC profile, EXIF and XMP, uncompressed
 MAX_SYMBOL = 2047  # magnitude
 SECTIONS = ("architecture", "tensors", "metadata", "payload")
 
@@ -48,10 +48,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Metadata:
-    """ICC profile and EXIF of a photograph, byte for byte; None where it carries none."""
+    """ICC profile, EXIF block and XMP packet of a photograph, byte for byte; None where it has none."""
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Container:
         architecture: The family's description of its network; empty without a network, like the next two.
         tensors: Side information of the network's tensors.
         payload: The range coder's output, whole 32-bit words.
-        metadata: ICC profile and EXIF.
+        metadata: ICC profile, EXIF and XMP.
         planes: The channels that the network does not code.
         section_bytes: Name and size in the file of every part; the sizes sum to the file's.
     """
@@ -175,9 +176,9 @@ def check_metadata(metadata: Metadata) -> None:
     """Refuse what no bitstream carries.
 
     Raises:
-        ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
+        ConfigError: ICC profile, EXIF or XMP is over MAX_METADATA_BYTES.
     """
-    for name, part in (("icc_profile", metadata.icc_profile), ("exif", metadata.exif)):
+    for name, part in vars(metadata).items():
         if part is not None and len(part) > MAX_METADATA_BYTES:
             raise ConfigError(
                 f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {len(part)}"
@@ -186,10 +187,10 @@ def check_metadata(metadata: Metadata) -> None:
 
 def _pack_metadata(metadata: Metadata) -> bytes:
     check_metadata(metadata)
-    parts = [metadata.icc_profile or b"", metadata.exif or b""]
+    parts = [metadata.icc_profile or b"", metadata.exif or b"", metadata.xmp or b""]
     if not any(parts):
         return b""
-    return varint(len(parts[0])) + varint(len(parts[1])) + zlib.compress(b"".join(parts), 9)
+    return b"".join(varint(len(part)) for part in parts) + zlib.compress(b"".join(parts), 9)
 
 
 def _unpack_metadata(data: bytes) -> Metadata:
@@ -198,7 +199,8 @@ def _unpack_metadata(data: bytes) -> Metadata:
     reader = Reader(data, "metadata")
     n_icc = reader.varint("ICC length", 0, MAX_METADATA_BYTES)
     n_exif = reader.varint("EXIF length", 0, MAX_METADATA_BYTES)
-    n_bytes = n_icc + n_exif
+    n_xmp = reader.varint("XMP length", 0, MAX_METADATA_BYTES)
+    n_bytes = n_icc + n_exif + n_xmp
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(data[reader.position :], n_bytes + 1)
@@ -206,7 +208,8 @@ def _unpack_metadata(data: bytes) -> Metadata:
         raise InvalidField(f"metadata: not a zlib stream ({error})") from None
     if len(plain) != n_bytes or n_bytes == 0 or not stream.eof or stream.unused_data:
         raise InvalidField(f"metadata: expected a zlib stream of {n_bytes} > 0 bytes, found another")
-    return Metadata(icc_profile=plain[:n_icc] or None, exif=plain[n_icc:] or None)
+    icc_profile, exif, xmp = plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]
+    return Metadata(icc_profile or None, exif or None, xmp or None)
 
 
 def _check_planes(found: int, channels: int) -> None:
@@ -221,7 +224,7 @@ def pack(container: Container) -> bytes:
     """Write a container.
 
     Raises:
-        ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
+        ConfigError: ICC profile, EXIF or XMP is over MAX_METADATA_BYTES.
     """
     metadata = _pack_metadata(container.metadata)
     family_id = next(number for number, name in FAMILIES.items() if name == container.family)

@@ -17,7 +17,7 @@ class Decoded:
 
     Attributes:
         pixels: uint8 [height, width, channels].
-        metadata: ICC profile and EXIF, byte for byte.
+        metadata: ICC profile, EXIF and XMP, byte for byte.
         symbols_digest: SHA-256 of the network's symbols, see `network.digest_symbols`; of none without one.
         pixels_digest: SHA-256 of the pixels, row by row, channels interleaved.
     """

@@ -52,6 +52,7 @@ class Inspection:
     multiply_adds_per_pixel: int
     icc_bytes: int
     exif_bytes: int
+    xmp_bytes: int
 
 
 def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
@@ -81,6 +82,7 @@ def inspect(bitstream: bytes, *, limits: Limits = Limits()) -> Inspection:
         multiply_adds_per_pixel=0 if network is None else network.multiply_adds_per_pixel,
         icc_bytes=len(container.metadata.icc_profile or b""),
         exif_bytes=len(container.metadata.exif or b""),
+        xmp_bytes=len(container.metadata.xmp or b""),
     )
 
 

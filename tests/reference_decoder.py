@@ -191,7 +191,7 @@ def _check_planes(planes: int, channels: int) -> None:
 
 
 def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, bytes]]:
-    """Symbols [tensor], pixels uint8 [height, width, channels], ICC profile and EXIF block."""
+    """Symbols [tensor], pixels uint8 [height, width, channels], ICC profile, EXIF block, XMP packet."""
     _check_frame(data)
     _must(1 <= data[5] <= 2, "family")
     channels, planes = data[6], data[7]
@@ -207,11 +207,11 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, byte
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
     body.end("bytes after the payload")
     _must(len(payload) % 4 == 0, "payload of whole words")
-    profile_and_exif = _metadata(metadata)
+    carried = _metadata(metadata)
     coded = [c for c in range(channels) if c not in constants and not (planes >= 2**4 and c in (1, 2))]
     if not coded:
         _must(architecture + tensors + payload == b"", "sections without a network")
-        return [], _image((height, width, channels), constants), profile_and_exif
+        return [], _image((height, width, channels), constants), carried
     family = _mlp if data[5] == 1 else _cnn
     coder = _RangeDecoder(payload)
     symbols, pixels = family(_Bytes(architecture), _Bytes(tensors), coder, len(coded), width, height)
@@ -220,7 +220,7 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, byte
     image[:, :, coded] = pixels()
     if planes >= 2**4:
         image[:, :, 1] = image[:, :, 2] = image[:, :, 0]
-    return symbols, image, profile_and_exif
+    return symbols, image, carried
 
 
 def _image(shape: tuple[int, int, int], constants: dict[int, int]) -> np.ndarray:
@@ -231,14 +231,15 @@ def _image(shape: tuple[int, int, int], constants: dict[int, int]) -> np.ndarray
     return image
 
 
-def _metadata(section: bytes) -> tuple[bytes, bytes]:
+def _metadata(section: bytes) -> tuple[bytes, bytes, bytes]:
     if not section:
-        return b"", b""
+        return b"", b"", b""
     meta = _Bytes(section)
-    n_icc, n_exif = meta.varint(), meta.varint()
+    n_icc, n_exif, n_xmp = meta.varint(), meta.varint(), meta.varint()
     _must(n_icc <= 2**24, "n_icc")
     _must(n_exif <= 2**24, "n_exif")
-    stream, n = zlib.decompressobj(), n_icc + n_exif
+    _must(n_xmp <= 2**24, "n_xmp")
+    stream, n = zlib.decompressobj(), n_icc + n_exif + n_xmp
     try:
         plain = stream.decompress(section[meta.at :], n + 1)
     except zlib.error:
@@ -247,7 +248,7 @@ def _metadata(section: bytes) -> tuple[bytes, bytes]:
     _must(len(plain) == n, "metadata of its length")
     _must(stream.eof, "whole zlib stream")
     _must(not stream.unused_data, "bytes after the zlib stream")
-    return plain[:n_icc], plain[n_icc:]
+    return plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]
 
 
 def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int):

@@ -30,6 +30,7 @@ ORDER = {
     "inr.cnn.fit.compiled": ("kernels", ""),
     "inr.cnn.fit.fused": ("context", "image", "weights", ""),
     "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
+    "tasks.originals": ("formats", ""),
     "tasks.report": ("", "html"),
     "flows": ("engine", "", "cli"),
 }

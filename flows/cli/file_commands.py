@@ -53,7 +53,7 @@ def decode(
     output: Annotated[Path, typer.Option("--output", "-o", help="The image to write, IMAGE.png.")],
     as_json: Json = False,
 ) -> None:
-    """Decode a bitstream into a PNG with its ICC profile and EXIF."""
+    """Decode a bitstream into a PNG with its ICC profile, EXIF and XMP."""
     from flows.cli.file_display import show_decoded
     from flows.cli.files import decode_file
     from flows.cli.printing import show_json

@@ -30,7 +30,8 @@ def show_decoded(made: dict[str, Any]) -> None:
     """Show the result of a decoding."""
     size = f"{made['width']}x{made['height']}x{made['channels']}"
     line(f"{made['bitstream']} → {made['output']}")
-    line(f"{size}, ICC profile {made['icc_n_bytes']} bytes, EXIF {made['exif_n_bytes']} bytes")
+    carried = f"ICC profile {made['icc_n_bytes']} bytes, EXIF {made['exif_n_bytes']} bytes"
+    line(f"{size}, {carried}, XMP {made['xmp_n_bytes']} bytes")
 
 
 def show_inspection(found: dict[str, Any]) -> None:

@@ -102,7 +102,7 @@ def _encoded(encoded: "inr.Encoded", config: CodecConfig) -> dict[str, Any]:
 
 
 def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
-    """Decode a bitstream into a PNG with its ICC profile and EXIF.
+    """Decode a bitstream into a PNG with its ICC profile, EXIF and XMP.
 
     Raises:
         ConfigError: The output is not named ``.png``, or is no file of its own in an existing folder.
@@ -123,6 +123,7 @@ def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
         **_size(decoded.pixels.shape),
         "icc_n_bytes": len(decoded.metadata.icc_profile or b""),
         "exif_n_bytes": len(decoded.metadata.exif or b""),
+        "xmp_n_bytes": len(decoded.metadata.xmp or b""),
         "symbols_digest": decoded.symbols_digest,
         "pixels_digest": decoded.pixels_digest,
     }

@@ -64,7 +64,7 @@ class Subject:
 
     Args:
         pixels: uint8 [height, width, channels].
-        metadata: ICC profile and EXIF to carry along.
+        metadata: ICC profile, EXIF and XMP to carry along.
         family: Name of the model family.
         keeps_hidden: Whether the colours of fully transparent pixels count.
 

@@ -28,7 +28,7 @@ class EncodeRequest:
     Attributes:
         pixels: uint8 [height, width, channels]: grey, grey and alpha, RGB, or RGB and alpha.
         config: Model, preset, goal and seed, and whether hidden colours count.
-        metadata: ICC profile and EXIF to carry along.
+        metadata: ICC profile, EXIF and XMP to carry along.
         contract: A PSNR that the encoding must reach, if any.
         n_steps: Optimiser steps of each fit in place of the preset's, at least 1; None leaves the preset's.
     """

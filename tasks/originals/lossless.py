@@ -7,7 +7,6 @@ opened by `tasks.originals.opening` like any other that comes from outside.
 
 import functools
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,11 +21,12 @@ from inr.fit.hidden import filled
 from inr.metrics import mse
 from inr.network import digest_pixels, digest_symbols
 from tasks.errors import UnsupportedImage
+from tasks.originals.formats.exif import EXIF_HEADER
+from tasks.originals.formats.webp import chunks
 from tasks.originals.forms import indexed, lifted, reduced
 from tasks.originals.opening import Picture, format_of, open_picture
-from tasks.originals.writing import to_webp
+from tasks.originals.writing import png_of, to_webp
 
-EXIF_HEADER = b"Exif\0\0"
 Visible = NDArray[np.bool_] | None
 SUFFIXES = {"WEBP": ".webp", "PNG": ".png"}
 _SLOW_PIXELS, _SLOW_BPP = 1 << 18, 6.0  # of pictures above both, WebP's best takes half a minute a megapixel
@@ -86,7 +86,7 @@ def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
 def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:
     """The original of a picture as its file without loss, if it is a PNG or a WebP without loss."""
     found = format_of(original)
-    is_such_a_file = found == "PNG" or (found == "WEBP" and b"VP8L" in _chunks(original))
+    is_such_a_file = found == "PNG" or (found == "WEBP" and b"VP8L" in dict(chunks(original)))
     return _checked(original, picture, visible) if is_such_a_file else None
 
 
@@ -98,15 +98,6 @@ def _shown(picture: Picture, visible: Visible) -> Iterator[NDArray[np.uint8]]:
         black = picture.pixels.copy()
         black[~visible, :-1] = 0
         yield reduced(black)
-
-
-def _chunks(data: bytes) -> Iterator[bytes]:
-    """The names of a WebP file's chunks."""
-    at = 12
-    while at + 8 <= len(data):
-        yield data[at : at + 4]
-        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-        at += at % 2
 
 
 def _webps(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
@@ -134,10 +125,8 @@ def _pngs(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
 
 
 def _png(image: Image.Image, metadata: Metadata, alphas: bytes | None = None) -> bytes:
-    file, transparency = io.BytesIO(), {} if alphas is None else {"transparency": alphas}
-    profile, exif = metadata.icc_profile, metadata.exif or b""
-    image.save(file, "PNG", optimize=True, icc_profile=profile, exif=exif, **transparency)
-    return file.getvalue()
+    transparency = {} if alphas is None else {"transparency": alphas}
+    return png_of(image, metadata, optimize=True, **transparency)
 
 
 def _checked(data: bytes, picture: Picture, visible: Visible) -> LosslessFile | None:
@@ -179,8 +168,9 @@ def decode_lossless(data: bytes, *, max_pixels: int, channels: int) -> Decoded:
 
 
 def same_metadata(first: Metadata, second: Metadata) -> bool:
-    """Return whether ICC profile and EXIF are equal, byte for byte, whichever formats they went through."""
-    return first.icc_profile == second.icc_profile and _bare(first.exif) == _bare(second.exif)
+    """Return whether ICC profile, EXIF and XMP are equal, whichever formats they went through."""
+    one, other = ((each.icc_profile, _bare(each.exif), each.xmp) for each in (first, second))
+    return one == other
 
 
 def _bare(exif: bytes | None) -> bytes | None:

@@ -3,7 +3,9 @@
 Grey, grey with alpha, RGB and RGBA of 8 bits pass as they are. Palettes, bilevel, CMYK and YCbCr are
 converted, and a note says so. What would lose more than a note can say is refused by name: more than
 8 bits per sample, floats, animations, several pages. Every limit is checked on the header, before
-pixels are unpacked. EXIF orientation is applied to the pixels and removed from the EXIF block.
+pixels are unpacked. What Pillow is silent about is asked of `tasks.originals.formats`: whether the pixels are
+the file's, and what it carries beside them. The orientation is applied to the pixels, and EXIF and XMP then
+say that these are upright; otherwise both are kept byte for byte, as the ICC profile is.
 """
 
 import hashlib
@@ -11,18 +13,37 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from inr.bitstream import Limits, Metadata
 from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.formats import bmp, gif, jpeg, png, ppm, tiff, webp
+from tasks.originals.formats.carried import Carried
+from tasks.originals.formats.exif import UPRIGHT, DamagedExif, upright
 from tasks.originals.listing import SourceImage
 from tasks.originals.reading import read_source
 from tasks.settings import RunOptions
 
+
+class Reader(Protocol):
+    """What a module of `tasks.originals.formats` does for its format."""
+
+    def check(self, image: Image.Image, data: bytes) -> None:
+        """Raise if the header shows that Pillow would read something else than the file's picture."""
+
+    def carried(self, image: Image.Image, data: bytes) -> Carried:
+        """Metadata to keep, and notes; before the pixels are loaded."""
+
+
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+BEGINNINGS = {
+    **{png.MAGIC: "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF"},
+    **{b"BM": "BMP", b"II+\0": "TIFF", b"MM\0+": "TIFF"},
+}
 NATIVE_MODES = ("L", "LA", "RGB", "RGBA")
 CONVERTED_MODES = {
     "1": "L",
@@ -36,7 +57,19 @@ CONVERTED_MODES = {
 }
 WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-ORIENTATION = 0x0112
+READERS: dict[str, Reader] = {
+    **{"PNG": png, "JPEG": jpeg, "MPO": jpeg, "WEBP": webp},
+    **{"TIFF": tiff, "BMP": bmp, "GIF": gif, "PPM": ppm},
+}
+TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +78,7 @@ class Picture:
 
     Attributes:
         pixels: u8 [H, W, C]; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
-        metadata: ICC profile and EXIF, as they were but for the orientation.
+        metadata: ICC profile, EXIF and XMP, as they were but for the orientation.
         format: The file's format, as Pillow names it.
         mode: The file's colour mode, as Pillow names it.
         notes: Sentences on what was changed or dropped.
@@ -132,13 +165,13 @@ def open_picture(data: bytes, *, max_pixels: int) -> Picture:
         UnsupportedImage: It is no image, is damaged, is too large or of a kind that is refused.
     """
     with _opened(data, max_pixels) as image:
-        return _picture(image)
+        return _picture(image, data)
 
 
 def format_of(data: bytes) -> str | None:
     """The format of a file, one of `FORMATS`, by its first bytes; None if it has none of them."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _open(data) as image:
             return image.format
     except Exception:  # Pillow's readers of headers raise nearly anything on damaged bytes
         return None
@@ -156,13 +189,14 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     if not data:
         raise UnsupportedImage("expected an image, found a file of 0 bytes")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _open(data) as image:
+            READERS[str(image.format)].check(image, data)
             _refuse(image, max_pixels)
             yield image
     except UnsupportedImage:
         raise
     except UnidentifiedImageError as error:
-        raise UnsupportedImage(f"expected one of {', '.join(FORMATS)}, found none of them") from error
+        raise UnsupportedImage(_what_it_is(data)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnsupportedImage(f"expected at most {max_pixels} pixels: {error}") from error
     except MemoryError as error:
@@ -171,15 +205,26 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise UnsupportedImage(f"damaged: {type(error).__name__}: {error}") from error
 
 
+def _what_it_is(data: bytes) -> str:
+    """Why Pillow opens a file as none of `FORMATS`."""
+    for start, format_ in BEGINNINGS.items():
+        if data.startswith(start):
+            return f"{format_}: damaged, or of a kind that is not supported"
+    return f"expected one of {', '.join(FORMATS)}, found none of them"
+
+
+def _open(data: bytes) -> Image.Image:
+    shown = png.picture_alone(data) if data.startswith(png.MAGIC) else data
+    return Image.open(io.BytesIO(shown), formats=FORMATS)
+
+
 def _refuse(image: Image.Image, max_pixels: int) -> None:
     """Raise if the header alone shows that an image is not taken."""
     width, height = image.size
     if width < 1 or height < 1 or width * height > max_pixels:
         raise UnsupportedImage(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise UnsupportedImage(f"{image.format}: expected one picture, found an animation or pages")
-    if bits := _deep_samples(image):
-        raise UnsupportedImage(f"{image.format}: expected 8 bits per sample, found {bits}")
+    if image.format not in ("MPO", "TIFF") and getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedImage(f"{image.format}: expected one picture, found an animation")
     if image.mode not in NATIVE_MODES and image.mode not in CONVERTED_MODES:
         raise UnsupportedImage(f"{image.format}: colour mode {image.mode} is not supported")
     samples, most = width * height * CHANNELS[_target_mode(image)], Limits().max_samples
@@ -187,57 +232,40 @@ def _refuse(image: Image.Image, max_pixels: int) -> None:
         raise UnsupportedImage(f"expected at most {most} samples, as decoders take, found {samples}")
 
 
-def _deep_samples(image: Image.Image) -> str:
-    """The sample depth if it is above 8 bits, else nothing.
-
-    Pillow opens 16-bit RGB as mode RGB and drops the low half in silence; only the raw mode shows it.
-    """
-    if image.mode.startswith(("I", "F")):
-        return f"mode {image.mode}"
-    for tile in image.tile if isinstance(image, ImageFile.ImageFile) else ():
-        for part in tile.args if isinstance(tile.args, tuple) else (tile.args,):
-            if isinstance(part, str) and any(f";{bits}" in part for bits in ("12", "16", "32")):
-                return f"raw mode {part}"
-            if image.format == "PPM" and isinstance(part, int) and part > 255:
-                return f"a maximum of {part}"
-    return ""
-
-
-def _picture(image: Image.Image) -> Picture:
-    format_, mode, notes = str(image.format), image.mode, []
-    image.load()
-    if format_ == "MPO":
-        notes.append("the first of several pictures in an MPO file is kept")
-    profile = image.info.get("icc_profile")
-    oriented, exif = _orient(image, notes)
-    converted = _convert(oriented, notes)
-    if profile and mode in ("CMYK", "YCbCr") and converted.mode != mode:
-        notes.append(f"ICC profile dropped: it described {mode}")
-        profile = None
-    pixels = np.asarray(converted, dtype=np.uint8)
-    _note_dropped(image, notes)
+def _picture(image: Image.Image, data: bytes) -> Picture:
+    format_, mode = str(image.format), image.mode
+    found = READERS[format_].carried(image, data)
+    oriented = _oriented(image, found)
+    converted = _convert(oriented, found.notes)
+    if found.icc_profile and mode in ("CMYK", "YCbCr") and converted.mode != mode:
+        found.notes.append(f"ICC profile dropped: it described {mode}")
+        found.icc_profile = None
+    pixels = np.array(converted, dtype=np.uint8)  # a copy: what Pillow shows cannot be written to
     return Picture(
         pixels=np.ascontiguousarray(pixels.reshape(converted.height, converted.width, -1)),
-        metadata=Metadata(icc_profile=profile or None, exif=exif),
+        metadata=found.metadata(),
         format=format_,
         mode=mode,
-        notes=tuple(notes),
+        notes=tuple(found.notes),
     )
 
 
-def _orient(image: Image.Image, notes: list[str]) -> tuple[Image.Image, bytes | None]:
-    """Apply the EXIF orientation, if any; returns the image and the EXIF block to keep."""
-    kept = image.info.get("exif") or None
+def _oriented(image: Image.Image, found: Carried) -> Image.Image:
+    """Load the pixels and turn them upright; what is carried then says that they are."""
+    said = tiff.orientation(image) if image.format == "TIFF" else None
     try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-        if orientation == 1 or orientation not in range(1, 9):
-            return image, kept
-        oriented = ImageOps.exif_transpose(image)
-    except Exception as error:  # EXIF is a format of its own, and damaged blocks are common
-        notes.append(f"EXIF cannot be read ({type(error).__name__}): kept as it is, orientation not applied")
-        return image, kept
-    notes.append(f"EXIF orientation {orientation} applied")
-    return oriented, (oriented.info.get("exif") or None) if kept else None
+        turned = upright(found.exif, found.xmp, said)
+    except DamagedExif as error:  # EXIF is a format of its own, and damaged blocks are common
+        found.notes.append(f"EXIF cannot be read ({error}): kept as it is, orientation not applied")
+        image.load()
+        return image
+    image.load()
+    found.exif, found.xmp = turned.exif, turned.xmp
+    if turned.orientation == UPRIGHT:
+        return image
+    found.notes.append(f"EXIF orientation {turned.orientation} applied")
+    is_applied = image.format == "TIFF"  # by Pillow, as it loads the pixels
+    return image if is_applied else image.transpose(TRANSPOSITIONS[turned.orientation])
 
 
 def _target_mode(image: Image.Image) -> str:
@@ -252,10 +280,3 @@ def _convert(image: Image.Image, notes: list[str]) -> Image.Image:
         return image
     notes.append(f"converted from {image.mode} to {mode}")
     return image.convert(mode)
-
-
-def _note_dropped(image: Image.Image, notes: list[str]) -> None:
-    if image.info.get("xmp") or "XML:com.adobe.xmp" in image.info:
-        notes.append("XMP dropped")
-    if image.format == "TIFF":
-        notes.append("TIFF tags dropped")

@@ -1,20 +1,29 @@
-"""Decoded pixels → a lossless image file that any program opens, with its ICC profile and EXIF block."""
+"""Decoded pixels → a lossless image file that any program opens, with ICC profile, EXIF and XMP."""
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from inr.bitstream import Metadata
 from tasks.errors import UnsupportedImage
+from tasks.originals.formats.png import XMP_KEYWORD
 
 
 def to_png(pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
     """A PNG file of u8 [H, W, C] pixels, C from 1 to 4."""
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    file = io.BytesIO()
-    image.save(file, "PNG", icc_profile=metadata.icc_profile, exif=metadata.exif or b"")
+    return png_of(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), metadata)
+
+
+def png_of(image: Image.Image, metadata: Metadata, **options: Any) -> bytes:
+    """A PNG file of an image, with the options of Pillow's writer."""
+    file, texts = io.BytesIO(), PngImagePlugin.PngInfo()
+    if metadata.xmp:
+        texts.add_itxt(XMP_KEYWORD, metadata.xmp)
+    profile, exif = metadata.icc_profile, metadata.exif or b""
+    image.save(file, "PNG", icc_profile=profile, exif=exif, pnginfo=texts, **options)
     return file.getvalue()
 
 
@@ -23,7 +32,7 @@ def to_webp(pixels: NDArray[np.uint8], metadata: Metadata, *, best: bool = False
 
     Args:
         pixels: The pixels.
-        metadata: ICC profile and EXIF.
+        metadata: ICC profile, EXIF and XMP.
         best: As small as libwebp can, which takes up to fifty times as long.
 
     Raises:
@@ -32,12 +41,11 @@ def to_webp(pixels: NDArray[np.uint8], metadata: Metadata, *, best: bool = False
     height, width, n_channels = pixels.shape
     if n_channels < 3:
         pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
-    profile, exif = metadata.icc_profile or b"", metadata.exif or b""
+    carried = {name: part or b"" for name, part in vars(metadata).items()}
     file, effort = io.BytesIO(), {"method": 6, "quality": 100} if best else {}
     # `exact`: colours under transparent pixels are part of the image.
-    exactly = {"lossless": True, "exact": True, "icc_profile": profile, "exif": exif}
     try:
-        Image.fromarray(pixels).save(file, "WEBP", **exactly, **effort)
+        Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, **carried, **effort)
     except (OSError, ValueError) as error:
         raise UnsupportedImage(f"WebP cannot hold {width}x{height} pixels: {error}") from error
     return file.getvalue()

@@ -52,6 +52,7 @@ def with_metadata(section: bytes) -> bytes:
             Metadata,
             icc_profile=st.one_of(st.none(), st.binary(min_size=1, max_size=300)),
             exif=st.one_of(st.none(), st.binary(min_size=1, max_size=300)),
+            xmp=st.one_of(st.none(), st.binary(min_size=1, max_size=300)),
         ),
     )
 )
@@ -163,18 +164,34 @@ DAMAGED = {
     "section beyond the end": (edited(15, b"\x7f"), InvalidField, "architecture"),
     "bytes after the payload": (sealed(FILE[:-4] + b"\x00"), InvalidField, "header: expected"),
     "payload of 7": (sealed(FILE[:-13] + b"\x077 bytes"), InvalidField, "payload"),
-    "metadata not zlib": (with_metadata(b"\x01\x00rubbish"), InvalidField, "metadata"),
-    "metadata of nothing": (with_metadata(b"\x00\x00" + zlib.compress(b"")), InvalidField, "metadata"),
-    "metadata shorter": (with_metadata(b"\x09\x00" + zlib.compress(b"8 bytes.")), InvalidField, "metadata"),
-    "metadata longer": (with_metadata(b"\x07\x00" + zlib.compress(b"8 bytes.")), InvalidField, "metadata"),
-    "metadata cut": (with_metadata(b"\x08\x00" + zlib.compress(b"8 bytes.")[:-3]), InvalidField, "metadata"),
-    "metadata and more": (
-        with_metadata(b"\x08\x00" + zlib.compress(b"8 bytes.") + b"!"),
+    "metadata not zlib": (with_metadata(b"\x01\x00\x00rubbish"), InvalidField, "metadata"),
+    "metadata of nothing": (with_metadata(b"\x00\x00\x00" + zlib.compress(b"")), InvalidField, "metadata"),
+    "metadata shorter": (
+        with_metadata(b"\x09\x00\x00" + zlib.compress(b"8 bytes.")),
         InvalidField,
         "metadata",
     ),
-    "metadata with a preset dictionary": (with_metadata(b"\x08\x00" + preset()), InvalidField, "metadata"),
-    "metadata of 32 MiB": (with_metadata(varint(1 << 25) + b"\x00"), InvalidField, "ICC length"),
+    "metadata longer": (
+        with_metadata(b"\x07\x00\x00" + zlib.compress(b"8 bytes.")),
+        InvalidField,
+        "metadata",
+    ),
+    "metadata cut": (
+        with_metadata(b"\x08\x00\x00" + zlib.compress(b"8 bytes.")[:-3]),
+        InvalidField,
+        "metadata",
+    ),
+    "metadata and more": (
+        with_metadata(b"\x08\x00\x00" + zlib.compress(b"8 bytes.") + b"!"),
+        InvalidField,
+        "metadata",
+    ),
+    "metadata with a preset dictionary": (
+        with_metadata(b"\x08\x00\x00" + preset()),
+        InvalidField,
+        "metadata",
+    ),
+    "metadata of 32 MiB": (with_metadata(varint(1 << 25) + b"\x00\x00"), InvalidField, "ICC length"),
 }
 
 
@@ -186,7 +203,7 @@ def test_each_broken_rule_has_its_error(name: str) -> None:
 
 
 def test_a_deflate_bomb_is_not_inflated() -> None:
-    bomb = with_metadata(b"\x08\x00" + zlib.compress(bytes(1 << 26)))
+    bomb = with_metadata(b"\x08\x00\x00" + zlib.compress(bytes(1 << 26)))
     with pytest.raises(InvalidField, match="metadata"):
         unpack(bomb)
 
@@ -200,9 +217,10 @@ def test_the_image_must_fit_the_limits() -> None:
         unpack(FILE, Limits(max_samples=640 * 3 * 3 - 1))
 
 
-def test_metadata_over_the_limit_is_the_callers_mistake() -> None:
-    with pytest.raises(ConfigError, match="exif"):
-        pack(replace(PLAIN, metadata=Metadata(exif=bytes((1 << 24) + 1))))
+@pytest.mark.parametrize("name", ["icc_profile", "exif", "xmp"])
+def test_metadata_over_the_limit_is_the_callers_mistake(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        pack(replace(PLAIN, metadata=Metadata(**{name: bytes((1 << 24) + 1)})))
 
 
 @given(st.integers(0, 2**35 - 1))

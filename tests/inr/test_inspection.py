@@ -41,7 +41,7 @@ def test_the_network_the_levels_and_the_hyperlatents_are_counted_together() -> N
 
 def test_metadata_is_counted_uncompressed() -> None:
     found = inspect((VECTORS / "rgb_metadata.inr").read_bytes())
-    assert (found.icc_bytes, found.exif_bytes) == (400, 20)
+    assert (found.icc_bytes, found.exif_bytes, found.xmp_bytes) == (400, 20, 108)
 
 
 def test_what_is_no_file_is_named() -> None:

@@ -40,7 +40,7 @@ def test_a_decoder_written_from_the_page_alone_agrees(name: str, counting: Count
     symbols, pixels, metadata = read((VECTORS / f"{name}.inr").read_bytes())
     assert digest_symbols([tensor.astype(np.int32) for tensor in symbols]) == INDEX[name]["symbols_sha256"]
     assert digest_pixels(pixels) == INDEX[name]["pixels_sha256"]
-    for part, block in zip(("icc", "exif"), metadata, strict=True):
+    for part, block in zip(("icc", "exif", "xmp"), metadata, strict=True):
         assert INDEX[name][f"{part}_sha256"] == (hashlib.sha256(block).hexdigest() if block else None)
 
 
@@ -65,6 +65,7 @@ def test_metadata_comes_back_byte_for_byte() -> None:
     assert decoded.metadata.icc_profile == b"a profile " * 40
     assert decoded.metadata.exif is not None
     assert decoded.metadata.exif.startswith(b"Exif\0\0MM\0*")
+    assert decoded.metadata.xmp == b"<x:xmpmeta/>" * 9
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -84,4 +85,4 @@ def test_the_format_page_names_what_the_vectors_hold() -> None:
     assert "The last change is of 2026-11-27: family `cnn` in its second form" in page
     names = sorted(name for name in INDEX if not name.startswith("cnn_"))
     symbols = hashlib.sha256("".join(INDEX[name]["symbols_sha256"] for name in names).encode())
-    assert symbols.hexdigest() == "f7ff2366a13f710e363a69f7c291d3b279dd7cf033d2000b55e25bcf592c8c39"
+    assert symbols.hexdigest() == "9dd31e6a72b88216c7e337ebebb21cd5a7c0c5aa3e8b5276cee0ce83d9d7935c"

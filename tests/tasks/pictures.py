@@ -41,6 +41,41 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
+def phone_exif(orientation: int, order: str = "little") -> bytes:
+    """An EXIF block as of a telephone: a maker note that counts from the block's start, and a thumbnail.
+
+    The maker note holds an entry that looks like an orientation, as does the directory of the thumbnail.
+    """
+    order_of = {"little": "<", "big": ">"}[order]
+
+    def entry(tag: int, kind: int, count: int, value: int) -> bytes:
+        held = (
+            struct.pack(order_of + "H", value) + b"\0\0" if kind == 3 else struct.pack(order_of + "I", value)
+        )
+        return struct.pack(order_of + "HHI", tag, kind, count) + held
+
+    thumbnail = file_of(image(6, 8), "JPEG")
+    note = b"MAKER\0" + entry(0x0112, 3, 1, 6) + bytes(range(64))
+    first = [(0x010F, 2, 4, 0x00585955), (0x0112, 3, 1, orientation), (0x8769, 4, 1, 62)]
+    parts = [struct.pack(order_of + "2sHI", b"II" if order == "little" else b"MM", 42, 8)]
+    parts += [struct.pack(order_of + "H", len(first)), *(entry(*each) for each in first)]
+    second = 62 + 2 + 12 + 4 + len(note)
+    parts += [struct.pack(order_of + "I", second), bytes(62 - 8 - 2 - 36 - 4)]
+    parts += [struct.pack(order_of + "H", 1), entry(0x927C, 7, len(note), 80), bytes(4), note]
+    its = [(0x0112, 3, 1, 6), (0x0201, 4, 1, second + 42), (0x0202, 4, 1, len(thumbnail))]
+    parts += [struct.pack(order_of + "H", len(its)), *(entry(*each) for each in its), bytes(4), thumbnail]
+    return b"".join(parts)
+
+
+def png_of(
+    width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]
+) -> bytes:
+    """A PNG with a header and with chunks before its pixels of our choice."""
+    whole = png_header(width, height, depth, colour, rows)
+    end = 33  # of signature and header
+    return whole[:end] + b"".join(png_chunk(*chunk) for chunk in chunks) + whole[end:]
+
+
 def png_header(width: int, height: int, depth: int = 8, colour: int = 2, rows: bytes = b"") -> bytes:
     """A PNG with a header of our choice."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)

@@ -54,7 +54,16 @@ _ONCE = (
     *(f"constant of channel {n}" for n in range(4)),
     *("grey of 3 channels", "grey of 4 channels", "grey and constant alpha", "no planes"),
     *("no network of 1 channel", "no network of 4 channels"),
-    *("ICC profile alone", "EXIF block alone", "both", "k = 1", "width 65535", "height 65535", "512 neurons"),
+    *(
+        "ICC profile alone",
+        "EXIF block alone",
+        "XMP packet alone",
+        "all three",
+        "k = 1",
+        "width 65535",
+        "height 65535",
+        "512 neurons",
+    ),
     *(f"row of {name} at its limit" for name in ("context0", "parents", "context1", "context2", "filters")),
     *(f"row of {name} at its limit" for name in ("upsampling", "synthesis0", "synthesis1", "residual0")),
 )
@@ -237,11 +246,12 @@ class Counting:
         self.note(f"no network of {channels} channel{'s' * (channels > 1)}", planes == 2**channels - 1)
 
     def _metadata(self, section: bytes) -> Any:
-        icc, exif = self._plain["_metadata"](section)
-        self.note("ICC profile alone", bool(icc) and not exif)
-        self.note("EXIF block alone", bool(exif) and not icc)
-        self.note("both", bool(icc) and bool(exif))
-        return icc, exif
+        icc, exif, xmp = found = self._plain["_metadata"](section)
+        self.note("ICC profile alone", bool(icc) and not (exif or xmp))
+        self.note("EXIF block alone", bool(exif) and not (icc or xmp))
+        self.note("XMP packet alone", bool(xmp) and not (icc or exif))
+        self.note("all three", all(found))
+        return found
 
     def _watch_the_coder(self) -> None:
         coder, events = self.decoder["_RangeDecoder"], self

@@ -57,7 +57,8 @@ def _fitted(name: str) -> bytes:
     }
     metadata = Metadata()
     if name == "rgb_metadata":
-        metadata = Metadata(icc_profile=b"a profile " * 40, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
+        metadata = Metadata(icc_profile=b"a profile " * 40, exif=exif, xmp=b"<x:xmpmeta/>" * 9)
     config = CodecConfig(model="mlp", preset="draft", rd_lambda=3e-5 if name == "rgb_fine" else 5e-4)
     image = np.ascontiguousarray(pixels.get(name, rgb))
     return encode(image, config, metadata=metadata, device="cpu").bitstream
@@ -141,6 +142,7 @@ def entry(bitstream: bytes) -> dict[str, Any]:
         "pixels_sha256": decoded.pixels_digest,
         "icc_sha256": _digest(decoded.metadata.icc_profile),
         "exif_sha256": _digest(decoded.metadata.exif),
+        "xmp_sha256": _digest(decoded.metadata.xmp),
     }
 
 

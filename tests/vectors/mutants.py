@@ -112,7 +112,7 @@ def _agrees(data: bytes, expected: Mapping[str, Any]) -> Callable[[Decoder], boo
             "symbols_sha256": digest.hexdigest(),
             "pixels_sha256": sha256(pixels),
         }
-        for name, part in zip(("icc", "exif"), metadata, strict=True):
+        for name, part in zip(("icc", "exif", "xmp"), metadata, strict=True):
             found[f"{name}_sha256"] = hashlib.sha256(part).hexdigest() if part else None
         return all(found[key] == value for key, value in expected.items() if key in found)
 

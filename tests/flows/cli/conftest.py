@@ -21,7 +21,8 @@ def photo(folder: Path) -> Path:
     exif = Image.Exif()
     exif[0x010F] = "maker"
     path = folder / "photo.jpg"
-    path.write_bytes(file_of(image(12, 16, 3), "JPEG", exif=exif.tobytes(), icc_profile=b"profile"))
+    carried = {"exif": exif.tobytes(), "icc_profile": b"profile", "xmp": b"<x:xmpmeta/>"}
+    path.write_bytes(file_of(image(12, 16, 3), "JPEG", **carried))
     return path
 
 

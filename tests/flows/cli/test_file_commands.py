@@ -25,6 +25,7 @@ def test_decode_writes_the_image_with_its_metadata(encoded: dict[str, Any], bits
     with Image.open(tmp_path / "out.png") as decoded:
         assert decoded.size == (16, 12)
         assert decoded.info["icc_profile"] == b"profile"
+        assert decoded.info["xmp"] == b"<x:xmpmeta/>"
         assert decoded.getexif()[0x010F] == "maker"
     assert list(tmp_path.iterdir()) == [tmp_path / "out.png"]
 

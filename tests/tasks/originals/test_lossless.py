@@ -38,7 +38,8 @@ def kind(data: bytes) -> str | None:
     "shape", [(12, 16, 1), (12, 16, 2), (12, 16, 3), (12, 16, 4), (1, 1, 3), (1, 16384, 3)]
 )
 def test_every_kind_of_picture_comes_back_exactly(shape: tuple[int, int, int]):
-    original = picture(*shape, metadata=Metadata(icc_profile=b"a profile", exif=b"Exif\0\0" + EXIF))
+    metadata = Metadata(icc_profile=b"a profile", exif=b"Exif\0\0" + EXIF, xmp=b"<x:xmpmeta/>")
+    original = picture(*shape, metadata=metadata)
     file = to_lossless(original)
     decoded = decode_lossless(file.data, max_pixels=shape[0] * shape[1], channels=shape[2])
     np.testing.assert_array_equal(decoded.pixels, original.pixels)

@@ -1,17 +1,20 @@
 import hashlib
 import io
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from inr.bitstream import Limits
+from inr.bitstream import MAX_METADATA_BYTES, Limits
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceImage
+from tasks.originals.lossless import same_metadata
 from tasks.originals.opening import (
     Picture,
     format_of,
@@ -21,10 +24,10 @@ from tasks.originals.opening import (
     picture_size,
     read_header,
 )
-from tasks.originals.writing import to_png
+from tasks.originals.writing import to_png, to_webp
 from tasks.settings import RunOptions
 from tests.opens import counting_opens
-from tests.tasks.pictures import file_of, gradient, image, png_header
+from tests.tasks.pictures import file_of, gradient, image, phone_exif, photograph, png_header
 
 MAX_PIXELS = 10_000
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -48,6 +51,7 @@ def test_native_modes_pass_untouched(channels: int, mode: str):
     assert picture.notes == ()
     np.testing.assert_array_equal(picture.pixels, gradient(12, 16, channels))
     assert picture.pixels.flags.c_contiguous
+    assert picture.pixels.flags.writeable
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1)])
@@ -91,18 +95,19 @@ def test_a_transparent_colour_becomes_an_alpha_channel(channels: int, key: objec
         (file_of(image(), "JPEG")[:400], "damaged"),
         (
             png_header(16, 12, depth=16, colour=2, rows=bytes(1200)),
-            "8 bits per sample, found raw mode RGB;16",
+            "8 bits per sample, found 16",
         ),
-        (png_header(16, 12, depth=16, colour=0, rows=bytes(1200)), "8 bits per sample, found mode I;16"),
+        (png_header(16, 12, depth=16, colour=0, rows=bytes(1200)), "8 bits per sample, found 16"),
         (
             png_header(16, 12, depth=16, colour=4, rows=bytes(1200)),
-            "8 bits per sample, found raw mode LA;16",
+            "8 bits per sample, found 16",
         ),
         (b"P6 4 4 65535\n" + bytes(96), "8 bits per sample, found a maximum of 65535"),
         (b"P5 4 4 65535\n" + bytes(32), "8 bits per sample"),
-        (b"Pf\n2 2\n-1.0\n" + bytes(16), "found mode F"),
-        (file_of(image(1, 1, 1).convert("I"), "TIFF"), "found mode I"),
-        (file_of(image().convert("LAB"), "TIFF"), "colour mode LAB"),
+        (b"Pf\n2 2\n-1.0\n" + bytes(16), "expected P1 to P6, found b'Pf'"),
+        (file_of(image(1, 1, 1).convert("I"), "TIFF"), "8 bits per sample, found 32"),
+        (b"II*\0" + bytes(60), "TIFF: damaged, or of a kind that is not supported"),
+        (file_of(image().convert("LAB"), "TIFF"), "photometric interpretation 8"),
         (file_of(image(), "GIF", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
         (file_of(image(), "PNG", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
         (file_of(image(), "WEBP", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
@@ -154,6 +159,7 @@ def test_damaged_exif_is_kept_with_a_note():
     picture = opened(file_of(image(), exif=b"Exif\0\0garbage"))
     assert "EXIF cannot be read" in picture.notes[0]
     assert picture.metadata.exif == b"Exif\0\0garbage"
+    assert opened(to_png(picture.pixels, picture.metadata)).metadata == picture.metadata
 
 
 def test_profile_and_exif_survive_the_way_out_and_back():
@@ -170,10 +176,80 @@ def test_a_profile_that_no_longer_describes_the_pixels_is_dropped_with_a_note():
     assert "ICC profile dropped: it described CMYK" in picture.notes
 
 
-def test_what_is_dropped_is_noted():
-    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
-    assert "XMP dropped" in opened(file_of(image(), "JPEG", xmp=xmp)).notes
-    assert "TIFF tags dropped" in opened(file_of(image(), "TIFF")).notes
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])
+def test_a_file_that_carries_nothing_has_no_note_on_that(format_: str):
+    notes = opened(file_of(image(), format_)).notes
+    expected = {
+        "GIF": ("converted from P to RGB",),
+        "BMP": ("resolution dropped: 3780 x 3780 pixels a metre",),
+    }
+    assert notes == expected.get(format_, ())
+
+
+XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'> \xe2\x80\xaf </x:xmpmeta>"
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("write", [to_png, to_webp])
+def test_profile_exif_and_xmp_come_back_byte_for_byte(format_: str, write: Callable[..., bytes]):
+    exif = b"Exif\0\0" + phone_exif(1)
+    options = {"icc_profile": SRGB, "exif": exif}
+    if format_ == "PNG":
+        file, texts = image(), PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", XMP)
+        data = file_of(file, format_, pnginfo=texts, **options)
+    elif format_ == "TIFF":  # has tags in the place of an EXIF block
+        data = file_of(image(), format_, icc_profile=SRGB, tiffinfo={700: XMP})
+    else:
+        data = file_of(image(), format_, xmp=XMP, **options)
+    first = opened(data)
+    assert first.metadata.icc_profile == SRGB
+    assert first.metadata.xmp == XMP
+    assert (first.metadata.exif or exif).removeprefix(b"Exif\0\0") == phone_exif(1)
+    again = opened(write(first.pixels, first.metadata))
+    assert same_metadata(again.metadata, first.metadata)
+    assert again.notes == ()
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_of_an_exif_block_the_orientation_alone_is_changed(format_: str, orientation: int):
+    data = file_of(photograph(), format_, exif=b"Exif\0\0" + phone_exif(orientation))
+    picture = opened(data)
+    assert picture.notes == (f"EXIF orientation {orientation} applied",)
+    assert (picture.metadata.exif or b"").removeprefix(b"Exif\0\0") == phone_exif(1)
+    with Image.open(io.BytesIO(data)) as raw:
+        np.testing.assert_array_equal(picture.pixels, np.asarray(ImageOps.exif_transpose(raw)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_the_orientation_of_a_tiff_is_applied_once(compression: str | None, orientation: int):
+    picture = opened(file_of(photograph(), "TIFF", compression=compression, tiffinfo={274: orientation}))
+    tagged = Image.Exif()
+    tagged[0x0112] = orientation
+    with Image.open(io.BytesIO(file_of(photograph(), exif=tagged.tobytes()))) as raw:
+        np.testing.assert_array_equal(picture.pixels, np.asarray(ImageOps.exif_transpose(raw)))
+    assert picture.notes == (() if orientation == 1 else (f"EXIF orientation {orientation} applied",))
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "TIFF"])
+def test_where_xmp_alone_gives_an_orientation_it_is_applied_once(format_: str):
+    xmp = b'<x:xmpmeta tiff:Orientation="6"/>'
+    options: dict[str, Any] = {"tiffinfo": {700: xmp}} if format_ == "TIFF" else {"xmp": xmp}
+    picture = opened(file_of(photograph(), format_, **options))
+    assert picture.pixels.shape == (16, 12, 3)
+    assert picture.metadata.xmp == b'<x:xmpmeta tiff:Orientation="1"/>'
+    again = opened(to_png(picture.pixels, picture.metadata))
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    assert again.notes == ()
+
+
+def test_metadata_that_no_bitstream_holds_is_dropped_with_a_note():
+    much = MAX_METADATA_BYTES + 1
+    picture = opened(file_of(image(), "WEBP", xmp=bytes(much)))
+    assert picture.metadata.xmp is None
+    assert picture.notes == (f"xmp of {much} bytes dropped: at most {MAX_METADATA_BYTES} are kept",)
 
 
 def test_of_several_pictures_in_a_camera_file_the_first_is_kept():

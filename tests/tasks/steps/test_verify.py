@@ -22,6 +22,7 @@ from tasks.errors import SourceError, VerificationMismatch
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import lossless_suffix, to_lossless
 from tasks.originals.opening import Picture, open_original, open_picture, read_header
+from tasks.originals.writing import to_png
 from tasks.plan.claims import Claim, write_claim
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
@@ -82,10 +83,9 @@ def keep(folder: Path, original: bytes, data: bytes, **file: Any) -> Kept:
 def kept(tmp_path: Path) -> Kept:
     """A golden bitstream, and an original that it is a poor reconstruction of."""
     pixels = DECODED.pixels ^ np.uint8(1)
-    options = {"icc_profile": DECODED.metadata.icc_profile, "exif": DECODED.metadata.exif}
     return keep(
         tmp_path,
-        file_of(Image.fromarray(pixels), **options),
+        to_png(pixels, DECODED.metadata),
         BITSTREAM,
         symbols_digest=DECODED.symbols_digest,
         pixels_digest=DECODED.pixels_digest,

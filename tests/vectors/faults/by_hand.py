@@ -77,7 +77,7 @@ BY_HAND: tuple[tuple[str, str, str], ...] = (
     ("11.4", "    z = y + _shift(_layer(weights, np.array(views), 2**12), k)\n    return _clip(z, low, 2**15 - 1)",
      "    for i in range(len(y)):\n        z = y[i] + _shift(_layer(weights[i : i + 1], np.array(views), 2**12)[0], k)\n        around[i, 1:-1, 1:-1] = y[i] = _clip(z, low, 2**15 - 1)\n    return y"),
     ("11.4", "    for name in residuals:\n        y = _residual(y, ", "    first = y\n    for name in residuals:\n        y = _residual(first, "),
-    ("3", "zlib.decompressobj()", "zlib.decompressobj(zdict=b'ICCEXIF')"),
+    ("3", "zlib.decompressobj()", "zlib.decompressobj(zdict=b'ICCEXIFXMP')"),
     ("1", "for c in range(channels) if planes", "for c in reversed(range(channels)) if planes"),
     ("1", "width, height = body.varint(), body.varint()", "height, width = body.varint(), body.varint()"),
     ("1", "coder, len(coded), width, height)", "coder, channels, width, height)"),
@@ -86,5 +86,8 @@ BY_HAND: tuple[tuple[str, str, str], ...] = (
     ("1", "image[:, :, coded] = pixels()", "image[:, :, coded[::-1]] = pixels()"),
     ("1", "channels, planes = data[6], data[7]", "planes, channels = data[6], data[7]"),
     ("1", "if not coded:", "if not coded and data[5] == 1:"),
-    ("3", "return plain[:n_icc], plain[n_icc:]", "return plain[n_icc:], plain[:n_icc]"),
+    ("3", "return plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]",
+     "return plain[n_icc : n_icc + n_exif], plain[:n_icc], plain[n_icc + n_exif :]"),
+    ("3", "return plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]",
+     "return plain[:n_icc], plain[n_icc + n_exif :], plain[n_icc : n_icc + n_exif]"),
 )  # fmt: skip

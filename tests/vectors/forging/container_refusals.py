@@ -132,22 +132,23 @@ def metadata() -> Iterator[Refusal]:
     def case(name: str, rule: str, data: bytes) -> Refusal:
         return f"metadata_{name}", INVALID, rule, lambda: mlp_file(metadata=data)
 
-    lengths, stream = varint(3) + varint(4), zlib.compress(b"ICCEXIF", 9)
+    lengths, stream = varint(3) + varint(4) + varint(3), zlib.compress(b"ICCEXIFXMP", 9)
     much = varint(2**24 + 1)
-    yield case("icc_over_2_24", "n_icc", much + varint(0) + zlib.compress(bytes(2**24 + 1), 9))
-    yield case("exif_over_2_24", "n_exif", varint(0) + much + zlib.compress(bytes(2**24 + 1), 9))
-    yield case("of_no_bytes", "metadata of no bytes", bytes(2) + zlib.compress(b"", 9))
-    yield case("one_byte_too_few", "metadata of its length", lengths + zlib.compress(b"ICCEXI", 9))
-    yield case("one_byte_too_many", "metadata of its length", lengths + zlib.compress(b"ICCEXIFS", 9))
+    for n, name in enumerate(("icc", "exif", "xmp")):
+        too_long = bytes(n) + much + bytes(2 - n) + zlib.compress(bytes(2**24 + 1), 9)
+        yield case(f"{name}_over_2_24", f"n_{name}", too_long)
+    yield case("of_no_bytes", "metadata of no bytes", bytes(3) + zlib.compress(b"", 9))
+    yield case("one_byte_too_few", "metadata of its length", lengths + zlib.compress(b"ICCEXIFXM", 9))
+    yield case("one_byte_too_many", "metadata of its length", lengths + zlib.compress(b"ICCEXIFXMPS", 9))
     yield case("bomb", "metadata of its length", lengths + zlib.compress(bytes(1 << 22), 9))
     yield case("stream_cut", "whole zlib stream", lengths + stream[:-1])
     yield case("stream_followed", "bytes after the zlib stream", lengths + stream + b"\0")
     yield case("checksum", "zlib stream", lengths + stream[:-1] + bytes([stream[-1] ^ 1]))
     raw = zlib.compressobj(9, zlib.DEFLATED, -15)
-    yield case("no_zlib_header", "zlib stream", lengths + raw.compress(b"ICCEXIF") + raw.flush())
-    preset = zlib.compressobj(9, zdict=b"ICCEXIF")
-    yield case("preset_dictionary", "zlib stream", lengths + preset.compress(b"ICCEXIF") + preset.flush())
-    yield case("without_lengths", "section too short", b"\x03")
+    yield case("no_zlib_header", "zlib stream", lengths + raw.compress(b"ICCEXIFXMP") + raw.flush())
+    preset = zlib.compressobj(9, zdict=b"ICCEXIFXMP")
+    yield case("preset_dictionary", "zlib stream", lengths + preset.compress(b"ICCEXIFXMP") + preset.flush())
+    yield case("without_lengths", "section too short", b"\x03\x04")
 
 
 def payloads() -> Iterator[Refusal]:

@@ -266,8 +266,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "mlp_carry_and_two_words": lambda: bitstream_of(carry(True)),
     "mlp_next_to_zero": lambda: bitstream_of(next_to_zero()),
     "mlp_ends": lambda: bitstream_of(ends()),
-    "largest_metadata": lambda: _with(Metadata(icc_profile=bytes(1 << 24), exif=bytes(1 << 24))),
+    "largest_metadata": lambda: _with(Metadata(*[bytes(1 << 24)] * 3)),
     "exif_of_one_byte": lambda: _with(Metadata(exif=b"I")),
     "icc_alone": lambda: _with(Metadata(icc_profile=bytes(range(256)))),
     "exif_alone": lambda: _with(Metadata(exif=b"II*\0" + bytes(200))),
+    "xmp_alone": lambda: _with(Metadata(xmp=b"<x:xmpmeta/>" * 20)),
 }

@@ -23,7 +23,7 @@ ONE_NEURON = varint(1) + bytes([1, 1, 1])
 MATRIX = bytes([40, 0]) + signed_varint(0) + varint(0)  # step, mean, low, range
 PHASE = varint(1) + bytes([0]) + varint(0)  # levels, mean, range
 OFFSET = bytes([40]) + signed_varint(0) + varint(0)  # step, low, range
-METADATA = varint(3) + varint(4) + zlib.compress(b"ICCEXIF", 9)
+METADATA = varint(3) + varint(4) + varint(3) + zlib.compress(b"ICCEXIFXMP", 9)
 
 
 def changed(data: bytes, at: int, value: int) -> bytes:

@@ -53,6 +53,7 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
         *(
             "metadata_icc_over_2_24",
             "metadata_exif_over_2_24",
+            "metadata_xmp_over_2_24",
             "metadata_of_no_bytes",
             "metadata_without_lengths",
         ),

@@ -1,0 +1,80 @@
+"""BMP: samples of fewer than 8 bits, palettes that Pillow reads as if they were none, and its headers."""
+
+import struct
+
+from PIL import Image, ImageFile
+
+from tasks.errors import UnsupportedImage
+from tasks.originals.formats.carried import Carried
+
+_FILE_HEADER = 14  # bytes before the header of the picture
+# Bits per pixel → how Pillow must read them; what else it takes them for in a palette of greys is wrong.
+_RAW_MODES = {1: ("1", "P;1"), 4: ("P;4",), 8: ("L", "P")}
+_NARROW = {"BGR;15": "5, 5 and 5", "BGR;16": "5, 6 and 5"}
+_V4, _V5 = 108, 124  # bytes of the headers that say what colours mean
+_CALIBRATED, _EMBEDDED, _LINKED = b"\0\0\0\0", b"DEBM", b"KNIL"
+
+
+def check(image: Image.Image, data: bytes) -> None:
+    """Refuse pixels that Pillow unpacks as other pixels.
+
+    Raises:
+        UnsupportedImage: It does.
+    """
+    bits, raw_mode = _bits(data), _raw_mode(image)
+    if _compression(data) in (0, 3) and raw_mode not in _RAW_MODES.get(bits, (raw_mode,)):
+        raise UnsupportedImage(f"BMP: a palette of greys with {bits} bits a pixel is not supported")
+
+
+def carried(image: Image.Image, data: bytes) -> Carried:
+    """An embedded ICC profile is kept; what else the header says of colours, and a fourth byte, is noted."""
+    found, raw_mode = Carried(), _raw_mode(image)
+    if raw_mode in _NARROW:
+        found.notes.append(f"samples of {_NARROW[raw_mode]} bits widened to 8")
+    if "X" in raw_mode and _fourth_bytes(image, data, raw_mode).strip(b"\0"):
+        found.notes.append("fourth sample dropped: it has no stated meaning")
+    size = _header_size(data)
+    if size >= 40:
+        across, down = struct.unpack_from("<ii", data, 38)
+        found.drop_resolution(across, down, "pixels a metre")
+    if size in (_V4, _V5):
+        _read_colours(data, size, found)
+    return found
+
+
+def _read_colours(data: bytes, size: int, found: Carried) -> None:
+    kind = data[70:74]
+    if kind == _CALIBRATED and any(data[74:122]):
+        found.notes.append("end points and gamma of its colours dropped; the samples are kept as they are")
+    elif kind == _EMBEDDED and size == _V5:
+        at, length = struct.unpack_from("<II", data, _FILE_HEADER + 112)
+        profile = data[_FILE_HEADER + at : _FILE_HEADER + at + length]
+        found.icc_profile = profile if profile and len(profile) == length else None
+        if found.icc_profile is None:
+            found.notes.append("ICC profile dropped: it cannot be read")
+    elif kind == _LINKED:
+        found.notes.append("ICC profile dropped: it is a file of its own")
+
+
+def _fourth_bytes(image: Image.Image, data: bytes, raw_mode: str) -> bytes:
+    start = image.tile[0].offset if isinstance(image, ImageFile.ImageFile) else 0
+    pixels = data[start : start + 4 * image.width * image.height]
+    return pixels[raw_mode.index("X") :: 4]
+
+
+def _raw_mode(image: Image.Image) -> str:
+    args = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else ()
+    return str(args[0]) if isinstance(args, tuple) else str(args)
+
+
+def _header_size(data: bytes) -> int:
+    return int.from_bytes(data[14:18], "little")
+
+
+def _bits(data: bytes) -> int:
+    at = 24 if _header_size(data) == 12 else 28
+    return int.from_bytes(data[at : at + 2], "little")
+
+
+def _compression(data: bytes) -> int:
+    return 0 if _header_size(data) == 12 else int.from_bytes(data[30:34], "little")
