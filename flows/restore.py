@@ -8,12 +8,12 @@ from prefect.runtime import flow_run
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
+from tasks.catalogue.lookup import open_archive
 from tasks.catalogue.records import Archived
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.restore import Format, RestoreJob, RestoreSummary, select
 from tasks.steps.restore import restore as restore_task
-from tasks.store.locations import open_store
 
 
 def run_name() -> str:
@@ -42,7 +42,7 @@ def restore(
         ImagesFailed: Some were not; carries the summary.
         ConfigError, CatalogueError, StorageError: Predicate, store or target cannot be used.
     """
-    run, source = begin(options), open_store(store)
+    run, source = begin(options), open_archive(store)
     records = select(source, where)
     get_run_logger().info("%d images selected", len(records))
     summary = RestoreSummary(run.run_id, source.url, target, len(records))

@@ -200,14 +200,14 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
         ConfigError: Store, settings or output cannot be used; or the catalogue has no row.
         CatalogueError, StorageError: The store cannot be read, or the output not written.
     """
+    from tasks.catalogue.lookup import open_archive
     from tasks.report.html.render import make_report
     from tasks.settings import load_settings
     from tasks.steps.threads import use_threads
-    from tasks.store.locations import open_store
 
     check_output(output)
     use_threads(1)  # threads that wait for a busy core cost a small picture four times its decoding
-    archive = open_store(store)
+    archive = open_archive(store)
     made = make_report(archive, load_settings().options(), n_worst=n_worst, run_id=run_id)
     data = made.html.encode()
     replace_file(output, data)
