@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.printing import duration, line, table
-from tasks.originals.listing import printable
+from tasks.originals.names import printable
 from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def show_estimate(found: "Estimate") -> None:
 
 def show_restored(summary: "RestoreSummary") -> None:
     """Show what a run of ``restore`` did."""
+    for name, place in summary.renamed:
+        line(f"{name}: restored as {place}")
     for path, why in summary.failures:
         line(f"{path}: {why}")
     line(summary.headline())

@@ -102,21 +102,26 @@ def _encoded(encoded: "inr.Encoded", config: CodecConfig) -> dict[str, Any]:
 
 
 def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
-    """Decode a bitstream into a PNG with its ICC profile and EXIF.
+    """Decode a bitstream into a PNG, or a WebP without loss, with its ICC profile and EXIF.
 
     Raises:
-        ConfigError: The output is not named ``.png``, or is no file of its own in an existing folder.
+        ConfigError: The output is named for no format of `FORMATS`, or is no file of its own in an existing
+            folder.
         SourceError: The bitstream cannot be read.
+        UnsupportedImage: The format cannot hold the image.
         BitstreamError: It is no valid bitstream.
         StorageError: The output cannot be written.
     """
-    from tasks.originals.writing import to_png
+    from tasks.originals.writing import FORMATS
 
-    check_output(output, bitstream, suffix=".png")
+    check_output(output, bitstream)
+    if (format_ := output.suffix.lower()[1:]) not in FORMATS:
+        expected = " or ".join(f".{name}" for name in FORMATS)
+        raise ConfigError(f"output: expected a name ending in {expected}, found {str(output)!r}")
     data = read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES)
     with numba_alone():
         decoded = inr.decode(data)
-    replace_file(output, to_png(decoded.pixels, decoded.metadata))
+    replace_file(output, FORMATS[format_](decoded.pixels, decoded.metadata))
     return {
         "bitstream": str(bitstream),
         "output": str(output),

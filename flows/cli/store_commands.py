@@ -78,6 +78,9 @@ def restore(
         str, typer.Option(help="Which images: a condition in SQL on the columns of images.")
     ] = "true",
     format_: Annotated[str, typer.Option("--format", help="png or webp (lossless).")] = "png",
+    all_versions: Annotated[
+        bool, typer.Option("--all-versions", help="Every version of a photograph, not only the latest.")
+    ] = False,
     workers: Workers = None,
     runner: Runner = None,
     as_json: Json = False,
@@ -86,19 +89,22 @@ def restore(
     from flows.cli.display import show_restored
     from tasks.catalogue.lookup import open_archive
     from tasks.originals.writing import FORMATS
+    from tasks.plan.restoring import plan_restore
     from tasks.settings import load_settings
-    from tasks.steps.restore import Format, RestoreSummary, select
+    from tasks.steps.restore import Format, RestoreSummary
+    from tasks.store.locations import local_path
 
     place, folder = location(store), location(target)
     options = load_settings(workers=workers, runner=runner).options()
     if format_ not in FORMATS:
         raise ConfigError(f"format: expected {' or '.join(FORMATS)}, found {format_!r}")
+    local_path(folder)
     summary = RestoreSummary("", place, folder)
-    if select(open_archive(place), where):
+    if plan_restore(open_archive(place), where, f".{format_}", all_versions=all_versions):
         from flows.restore import restore as flow
 
         kind = cast("Format", format_)
-        summary = started(lambda: flow(place, folder, where, kind, options), bar=not as_json)
+        summary = started(lambda: flow(place, folder, where, kind, options, all_versions), bar=not as_json)
     concluded(summary, dataclasses.asdict, show_restored, as_json)
 
 

@@ -8,6 +8,7 @@ opened by `tasks.originals.opening` like any other that comes from outside.
 import functools
 import hashlib
 import io
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from inr.network import digest_pixels, digest_symbols
 from tasks.errors import UnsupportedImage
 from tasks.originals.forms import indexed, lifted, reduced
 from tasks.originals.opening import Picture, format_of, open_picture
-from tasks.originals.writing import to_webp
+from tasks.originals.writing import png_holds, to_webp
 
 EXIF_HEADER = b"Exif\0\0"
 Visible = NDArray[np.bool_] | None
@@ -80,7 +81,7 @@ def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
     try:
         return len(to_webp(pixels, metadata))
     except UnsupportedImage:  # too large for WebP
-        return min(map(len, _pngs(pixels, metadata)))
+        return min(map(len, _pngs(pixels, metadata)), default=sys.maxsize)
 
 
 def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:
@@ -121,6 +122,8 @@ def _webps(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
 
 
 def _pngs(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
+    if not png_holds(metadata):
+        return
     yield _png(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), metadata)
     if pixels.shape[2] == 1 and not (set(np.unique(pixels)) - {0, 255}):
         yield _png(Image.fromarray(pixels[:, :, 0]).convert("1"), metadata)
