@@ -15,6 +15,7 @@ from inr.errors import (
     ChecksumMismatch,
     ConfigError,
     InvalidField,
+    TooMuchWork,
     TrailingData,
     Truncated,
     UnsupportedVersion,
@@ -25,6 +26,7 @@ FORMAT_VERSION = 1
 FAMILIES = {1: "mlp", 2: "cnn"}
 
 MAX_SIDE = 65535  # pixels
+MAX_PIXELS = 1 << 26  # of an image
 MAX_METADATA_BYTES = 1 << 24  # each of ICC profile and EXIF, uncompressed
 MAX_SYMBOL = 2047  # magnitude
 SECTIONS = ("architecture", "tensors", "metadata", "payload")
@@ -37,13 +39,21 @@ _GREY = 1 << 4  # of the byte `planes`; bits 0 to 3 are the channels of one valu
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a reader is willing to allocate.
+    """The most that a reader is willing to allocate and to compute.
 
     Attributes:
         max_samples: Largest width · height · channels; at one byte each this bounds the image.
+        max_multiply_adds: Multiply-adds that a network of any file may take, counted as FORMAT.md has it.
+        multiply_adds_per_byte: Multiply-adds that it may take beside these for each byte of the file.
     """
 
-    max_samples: int = 1 << 27
+    max_samples: int = 4 * MAX_PIXELS
+    max_multiply_adds: int = 1 << 33
+    multiply_adds_per_byte: int = 1 << 24
+
+    def multiply_adds(self, n_bytes: int) -> int:
+        """Multiply-adds that the network of a file of that size may take."""
+        return self.max_multiply_adds + self.multiply_adds_per_byte * n_bytes
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ class Container:
         metadata: ICC profile and EXIF.
         planes: The channels that the network does not code.
         section_bytes: Name and size in the file of every part; the sizes sum to the file's.
+        max_multiply_adds: Multiply-adds that its reader allows its network; None: any number.
     """
 
     family: str
@@ -99,6 +110,19 @@ class Container:
     metadata: Metadata = Metadata()
     planes: Planes = Planes()
     section_bytes: dict[str, int] = field(default_factory=dict, compare=False)
+    max_multiply_adds: int | None = field(default=None, compare=False)
+
+    def check_work(self, multiply_adds: int) -> None:
+        """Refuse a network that would take more work than the reader allows.
+
+        Raises:
+            TooMuchWork: It would.
+        """
+        if self.max_multiply_adds is not None and multiply_adds > self.max_multiply_adds:
+            raise TooMuchWork(
+                f"work: expected at most {self.max_multiply_adds} multiply-adds for a file of "
+                f"{sum(self.section_bytes.values())} bytes, found {multiply_adds}"
+            )
 
 
 class Reader:
@@ -277,6 +301,8 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
         raise InvalidField(
             f"size: expected at most {limits.max_samples} samples, found {width} x {height} x {channels}"
         )
+    if width * height > MAX_PIXELS:
+        raise InvalidField(f"size: expected at most {MAX_PIXELS} pixels, found {width} x {height}")
     constants = {n: reader.byte(f"constant {n}", 0, 255) for n in range(channels) if described >> n & 1}
     sizes = {"header": _PREFIX.size + reader.position}
     sections = _read_sections(reader, sizes, len(data))
@@ -293,6 +319,7 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
         metadata=_unpack_metadata(sections["metadata"]),
         planes=planes,
         section_bytes=sizes,
+        max_multiply_adds=limits.multiply_adds(len(data)),
     )
 
 

@@ -38,6 +38,8 @@ def show_run(summary: RunSummary) -> None:
 
 def show_estimate(found: "Estimate") -> None:
     """Show what an archive would take."""
+    for path, why in found.refused:
+        line(f"{path}: {why}")
     line(f"plan: {found.plan}")
     if found.n_refused:
         line(f"{found.n_refused} of them cannot be archived, by their headers alone")

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from inr.bitstream import Limits, Metadata
+from inr.bitstream import MAX_SIDE, Metadata, check_metadata
+from inr.errors import ConfigError
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.originals.reading import read_source
@@ -35,7 +36,6 @@ CONVERTED_MODES = {
     "La": "LA",
 }
 WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
-CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 ORIENTATION = 0x0112
 
 
@@ -176,15 +176,18 @@ def _refuse(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width < 1 or height < 1 or width * height > max_pixels:
         raise UnsupportedImage(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
+    if max(width, height) > MAX_SIDE:
+        raise UnsupportedImage(f"expected sides of at most {MAX_SIDE} pixels, found {width}x{height}")
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedImage(f"{image.format}: expected one picture, found an animation or pages")
     if bits := _deep_samples(image):
         raise UnsupportedImage(f"{image.format}: expected 8 bits per sample, found {bits}")
     if image.mode not in NATIVE_MODES and image.mode not in CONVERTED_MODES:
         raise UnsupportedImage(f"{image.format}: colour mode {image.mode} is not supported")
-    samples, most = width * height * CHANNELS[_target_mode(image)], Limits().max_samples
-    if samples > most:
-        raise UnsupportedImage(f"expected at most {most} samples, as decoders take, found {samples}")
+    try:
+        check_metadata(Metadata(image.info.get("icc_profile"), image.info.get("exif")))
+    except ConfigError as error:
+        raise UnsupportedImage(str(error)) from error
 
 
 def _deep_samples(image: Image.Image) -> str:

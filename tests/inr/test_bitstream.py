@@ -6,13 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inr.bitstream import Container, Limits, Metadata, Planes, Reader, pack, signed_varint, unpack, varint
+from inr.bitstream import (
+    MAX_PIXELS,
+    Container,
+    Limits,
+    Metadata,
+    Planes,
+    Reader,
+    pack,
+    signed_varint,
+    unpack,
+    varint,
+)
 from inr.errors import (
     BadMagic,
     BitstreamError,
     ChecksumMismatch,
     ConfigError,
     InvalidField,
+    TooMuchWork,
     TrailingData,
     Truncated,
     UnsupportedVersion,
@@ -198,6 +210,19 @@ def test_the_image_must_fit_the_limits() -> None:
     assert unpack(FILE, Limits(max_samples=640 * 3 * 3)).width == 640
     with pytest.raises(InvalidField, match="found 640 x 3 x 3"):
         unpack(FILE, Limits(max_samples=640 * 3 * 3 - 1))
+    assert unpack(pack(replace(PLAIN, width=8192, height=MAX_PIXELS // 8192))).height == 8192
+    with pytest.raises(InvalidField, match=f"at most {MAX_PIXELS} pixels, found 8192 x 8193"):
+        unpack(pack(replace(PLAIN, width=8192, height=8193)))
+
+
+def test_work_is_bounded_by_the_size_of_the_file() -> None:
+    limits = Limits(max_multiply_adds=1000, multiply_adds_per_byte=10)
+    most = 1000 + 10 * len(FILE)
+    assert limits.multiply_adds(len(FILE)) == most
+    unpack(FILE, limits).check_work(most)
+    with pytest.raises(TooMuchWork, match=f"at most {most} multiply-adds for a file of {len(FILE)} bytes"):
+        unpack(FILE, limits).check_work(most + 1)
+    PLAIN.check_work(1 << 99)  # one that is being written
 
 
 def test_metadata_over_the_limit_is_the_callers_mistake() -> None:
