@@ -15,7 +15,6 @@ from inr.errors import (
     ChecksumMismatch,
     ConfigError,
     InvalidField,
-    TooMuchWork,
     TrailingData,
     Truncated,
     UnsupportedVersion,
@@ -50,10 +49,6 @@ class Limits:
     max_samples: int = 4 * MAX_PIXELS
     max_multiply_adds: int = 1 << 33
     multiply_adds_per_byte: int = 1 << 24
-
-    def multiply_adds(self, n_bytes: int) -> int:
-        """Multiply-adds that the network of a file of that size may take."""
-        return self.max_multiply_adds + self.multiply_adds_per_byte * n_bytes
 
 
 @dataclass(frozen=True)
@@ -111,18 +106,6 @@ class Container:
     planes: Planes = Planes()
     section_bytes: dict[str, int] = field(default_factory=dict, compare=False)
     max_multiply_adds: int | None = field(default=None, compare=False)
-
-    def check_work(self, multiply_adds: int) -> None:
-        """Refuse a network that would take more work than the reader allows.
-
-        Raises:
-            TooMuchWork: It would.
-        """
-        if self.max_multiply_adds is not None and multiply_adds > self.max_multiply_adds:
-            raise TooMuchWork(
-                f"work: expected at most {self.max_multiply_adds} multiply-adds for a file of "
-                f"{sum(self.section_bytes.values())} bytes, found {multiply_adds}"
-            )
 
 
 class Reader:
@@ -202,10 +185,8 @@ def check_metadata(metadata: Metadata) -> None:
         ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
     """
     for name, part in (("icc_profile", metadata.icc_profile), ("exif", metadata.exif)):
-        if part is not None and len(part) > MAX_METADATA_BYTES:
-            raise ConfigError(
-                f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {len(part)}"
-            )
+        if part is not None and (found := len(part)) > MAX_METADATA_BYTES:
+            raise ConfigError(f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {found}")
 
 
 def _pack_metadata(metadata: Metadata) -> bytes:
@@ -242,11 +223,7 @@ def _check_planes(found: int, channels: int) -> None:
 
 
 def pack(container: Container) -> bytes:
-    """Write a container.
-
-    Raises:
-        ConfigError: ICC profile or EXIF is over MAX_METADATA_BYTES.
-    """
+    """Write a container. Raises as `check_metadata`."""
     metadata = _pack_metadata(container.metadata)
     family_id = next(number for number, name in FAMILIES.items() if name == container.family)
     planes = container.planes
@@ -297,12 +274,11 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
     reader = Reader(data[_PREFIX.size : -_CRC.size], "header")
     width = reader.varint("width", 1, MAX_SIDE)
     height = reader.varint("height", 1, MAX_SIDE)
+    size = f"{width} x {height} x {channels}"
     if width * height * channels > limits.max_samples:
-        raise InvalidField(
-            f"size: expected at most {limits.max_samples} samples, found {width} x {height} x {channels}"
-        )
+        raise InvalidField(f"size: expected at most {limits.max_samples} samples, found {size}")
     if width * height > MAX_PIXELS:
-        raise InvalidField(f"size: expected at most {MAX_PIXELS} pixels, found {width} x {height}")
+        raise InvalidField(f"size: expected at most {MAX_PIXELS} pixels, found {size}")
     constants = {n: reader.byte(f"constant {n}", 0, 255) for n in range(channels) if described >> n & 1}
     sizes = {"header": _PREFIX.size + reader.position}
     sections = _read_sections(reader, sizes, len(data))
@@ -319,7 +295,7 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
         metadata=_unpack_metadata(sections["metadata"]),
         planes=planes,
         section_bytes=sizes,
-        max_multiply_adds=limits.multiply_adds(len(data)),
+        max_multiply_adds=limits.max_multiply_adds + limits.multiply_adds_per_byte * len(data),
     )
 
 

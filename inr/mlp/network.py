@@ -14,7 +14,7 @@ from inr.coding.tensors import Geometric, Increments, TensorCoding, Uniform
 from inr.mlp.architecture import CoordinateMLP, TensorSpec
 from inr.mlp.steps import MAX_QUARTER_LEVELS, N_STEPS
 from inr.mlp.synthesis import synthesize
-from inr.network import Sections, TensorSize
+from inr.network import Sections, TensorSize, check_work
 
 MATRIX_PRODUCT = 16  # multiply-adds of large matrix products that take the time of one elsewhere
 
@@ -51,7 +51,7 @@ class MlpNetwork:
         """
         shape = CoordinateMLP.from_bytes(container.architecture, container.channels)
         n_pixels = container.width * container.height
-        container.check_work(-(-n_pixels * shape.multiply_adds_per_pixel // MATRIX_PRODUCT))
+        check_work(container, -(-n_pixels * shape.multiply_adds_per_pixel // MATRIX_PRODUCT))
         step_indices, codings = read_side_information(shape, container.tensors)
         payload = PayloadReader(container.payload)
         symbols = [

@@ -29,6 +29,7 @@ from inr.errors import (
     Truncated,
     UnsupportedVersion,
 )
+from inr.network import check_work
 
 PLAIN = Container("mlp", 640, 3, 3, b"arch", b"tensors", b"8 bytes.", Metadata())
 FILE = pack(PLAIN)
@@ -218,11 +219,10 @@ def test_the_image_must_fit_the_limits() -> None:
 def test_work_is_bounded_by_the_size_of_the_file() -> None:
     limits = Limits(max_multiply_adds=1000, multiply_adds_per_byte=10)
     most = 1000 + 10 * len(FILE)
-    assert limits.multiply_adds(len(FILE)) == most
-    unpack(FILE, limits).check_work(most)
+    check_work(unpack(FILE, limits), most)
     with pytest.raises(TooMuchWork, match=f"at most {most} multiply-adds for a file of {len(FILE)} bytes"):
-        unpack(FILE, limits).check_work(most + 1)
-    PLAIN.check_work(1 << 99)  # one that is being written
+        check_work(unpack(FILE, limits), most + 1)
+    check_work(PLAIN, 1 << 99)  # one that is being written
 
 
 def test_metadata_over_the_limit_is_the_callers_mistake() -> None:

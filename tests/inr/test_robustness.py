@@ -114,7 +114,7 @@ def _deepest_mlp() -> tuple[bytes, bytes]:
     def made(rows: int) -> bytes:
         return mlp_file(varint(512) + bytes([16, 1, 1]), tensors, width=varint(256), height=varint(rows))
 
-    rows = 16 * Limits().multiply_adds(len(made(128))) // (256 * (15 * 512**2 + 512))
+    rows = 16 * (2**33 + 2**24 * len(made(128))) // (256 * (15 * 512**2 + 512))
     return made(rows), made(rows + 1)
 
 
@@ -122,7 +122,7 @@ def _largest_cnn() -> tuple[bytes, bytes]:
     """Latents that are what is expected, and images of as many rows as they may have and one more."""
     number = next(known.number for known in priors() if known.channels == 3)
     container = container_of(adding_nothing(pyramid(number, 1, 1, 9)), width=2048, height=2048)
-    rows = Limits().multiply_adds(len(pack(container))) // (WORK_PER_PIXEL * 2048)
+    rows = (2**33 + 2**24 * len(pack(container))) // (WORK_PER_PIXEL * 2048)
     return tuple(pack(dataclasses.replace(container, height=height)) for height in (rows, rows + 1))
 
 
