@@ -8,11 +8,11 @@ from prefect.runtime import flow_run
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
+from tasks.catalogue.lookup import open_archive
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.compact import CompactSummary, Day, plan_compaction
 from tasks.steps.compact import compact as compact_task
-from tasks.store.locations import open_store
 
 DAYS_AT_A_TIME = 2  # each is held in memory
 
@@ -36,7 +36,7 @@ def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect un
         ImagesFailed: Some days were not; carries the summary.
         ConfigError, StorageError: The store cannot be used.
     """
-    run, target = begin(RunOptions(workers=DAYS_AT_A_TIME)), open_store(store)
+    run, target = begin(RunOptions(workers=DAYS_AT_A_TIME)), open_archive(store)
     days = plan_compaction(target)
     get_run_logger().info("%d days to compact", len(days))
     summary = CompactSummary(run.run_id, target.url, len(days))

@@ -8,32 +8,41 @@ from prefect.runtime import flow_run
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
-from tasks.catalogue.records import Archived
-from tasks.report.markdown import markdown_list
+from tasks.catalogue.lookup import open_archive
+from tasks.plan.restoring import Restoring, plan_restore
+from tasks.report.markdown import markdown_list, markdown_table
 from tasks.settings import RunOptions
-from tasks.steps.restore import Format, RestoreJob, RestoreSummary, select
+from tasks.steps.restore import KEPT_FAILURES, Format, RestoreJob, RestoreSummary
 from tasks.steps.restore import restore as restore_task
-from tasks.store.locations import open_store
+from tasks.store.locations import local_path
 
 
 def run_name() -> str:
     """The name of a run in Prefect's lists: what it restores, and where."""
     given = flow_run.parameters
-    return f"restore {given['store']} into {given['target']}, where {given.get('where') or 'true'}"
+    versions = ", all versions" if given.get("all_versions") else ""
+    return f"restore {given['store']} into {given['target']}, where {given.get('where') or 'true'}{versions}"
 
 
 @flow(name="restore", flow_run_name=run_name)
 def restore(
-    store: str, target: str, where: str = "true", format: Format = "png", options: RunOptions | None = None
+    store: str,
+    target: str,
+    where: str = "true",
+    format: Format = "png",
+    options: RunOptions | None = None,
+    all_versions: bool = False,
 ) -> Any:  # RestoreSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Write archived images into a folder as lossless files, with ICC profile, EXIF and XMP.
 
     Args:
         store: Folder of the archive, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
-        target: Folder to write into; made if it does not exist. Files that are there are never replaced.
+        target: Folder to write into, as a path or ``file:`` URI; made if it does not exist. Files that are
+            there are never replaced.
         where: Which images, as a condition in SQL on the columns of ``images``.
         format: Format of the files.
         options: The way of working; the settings of the environment if not given.
+        all_versions: Every version of a photograph that is selected, and not only the latest.
 
     Returns:
         The `RestoreSummary`, where every image was restored.
@@ -42,20 +51,21 @@ def restore(
         ImagesFailed: Some were not; carries the summary.
         ConfigError, CatalogueError, StorageError: Predicate, store or target cannot be used.
     """
-    run, source = begin(options), open_store(store)
-    records = select(source, where)
-    get_run_logger().info("%d images selected", len(records))
-    summary = RestoreSummary(run.run_id, source.url, target, len(records))
+    run, source = begin(options), open_archive(store)
+    local_path(target)  # refuses what is no folder's name
+    wanted = plan_restore(source, where, f".{format}", all_versions=all_versions)
+    get_run_logger().info("%d images selected", len(wanted))
+    summary = RestoreSummary(run.run_id, source.url, target, len(wanted))
     job = RestoreJob(source.url, target, format, run.n_threads)
 
-    def step(record: Archived) -> Step:
-        return Step(restore_task, {"record": record, "job": job})
+    def step(item: Restoring) -> Step:
+        return Step(restore_task, {"wanted": item, "job": job})
 
-    def count(record: Archived, result: Any) -> None:
+    def count(item: Restoring, result: Any) -> None:
         failed = isinstance(result, Exception)
-        summary.fail(record.path, result) if failed else summary.add(result)
+        summary.fail(item.path, result) if failed else summary.add(result)
 
-    run.each(records, step, count, summary)
+    run.each(wanted, step, count, summary)
     return ended(summary, _page(summary), failures("image", summary.failures, summary.n_failed))
 
 
@@ -67,4 +77,7 @@ def _page(summary: RestoreSummary) -> str:
         "images": f"{summary.n_restored} of {summary.n_planned}, {summary.n_failed} failed",
         "files": f"{summary.n_written} written, {summary.n_present} were there, {summary.n_bytes} bytes",
     }
-    return "\n".join(markdown_list(facts))
+    lines = markdown_list(facts)
+    if renamed := summary.renamed[:KEPT_FAILURES]:
+        lines += ["", *markdown_table(("image", "restored as"), renamed)]
+    return "\n".join(lines)

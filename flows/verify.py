@@ -10,6 +10,7 @@ from flows.engine.artifacts import Table
 from flows.engine.runs import Run, begin, ended, in_parts
 from flows.engine.workers import Step
 from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.lookup import open_archive
 from tasks.catalogue.records import Archived
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
@@ -23,7 +24,6 @@ from tasks.steps.audit import (
     record_audits,
     unavailable_row,
 )
-from tasks.store.locations import open_store
 
 
 def run_name() -> str:
@@ -56,7 +56,7 @@ def verify(
         ImagesFailed: Some are damaged, missing or could not be read; carries the summary.
         ConfigError, CatalogueError, StorageError: The store cannot be used.
     """
-    run, target = begin(options), open_store(store)
+    run, target = begin(options), open_archive(store)
     plan = plan_audit(target, sample=sample, unread_days=unread_days)
     get_run_logger().info("%d bitstreams to read, %d orphans", len(plan.records), len(plan.orphans))
     summary = AuditSummary(run.run_id, target.url, len(plan.records), plan.n_archived)

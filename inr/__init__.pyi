@@ -16,6 +16,7 @@ from .errors import FitDiverged as FitDiverged
 from .errors import InrError as InrError
 from .errors import InvalidField as InvalidField
 from .errors import SelfCheckFailed as SelfCheckFailed
+from .errors import TooMuchWork as TooMuchWork
 from .errors import TrailingData as TrailingData
 from .errors import Truncated as Truncated
 from .errors import UnsupportedVersion as UnsupportedVersion

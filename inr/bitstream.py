@@ -25,6 +25,7 @@ FORMAT_VERSION = 1
 FAMILIES = {1: "mlp", 2: "cnn"}
 
 MAX_SIDE = 65535  # pixels
+MAX_PIXELS = 1 << 26  # of an image
 MAX_METADATA_BYTES = 1 << 24  # each of ICC profile, EXIF and XMP, uncompressed
 MAX_SYMBOL = 2047  # magnitude
 SECTIONS = ("architecture", "tensors", "metadata", "payload")
@@ -37,13 +38,17 @@ _GREY = 1 << 4  # of the byte `planes`; bits 0 to 3 are the channels of one valu
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a reader is willing to allocate.
+    """The most that a reader is willing to allocate and to compute.
 
     Attributes:
         max_samples: Largest width · height · channels; at one byte each this bounds the image.
+        max_multiply_adds: Multiply-adds that a network of any file may take, counted as FORMAT.md has it.
+        multiply_adds_per_byte: Multiply-adds that it may take beside these for each byte of the file.
     """
 
-    max_samples: int = 1 << 27
+    max_samples: int = 4 * MAX_PIXELS
+    max_multiply_adds: int = 1 << 33
+    multiply_adds_per_byte: int = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Container:
         metadata: ICC profile, EXIF and XMP.
         planes: The channels that the network does not code.
         section_bytes: Name and size in the file of every part; the sizes sum to the file's.
+        max_multiply_adds: Multiply-adds that its reader allows its network; None: any number.
     """
 
     family: str
@@ -100,6 +106,7 @@ class Container:
     metadata: Metadata = Metadata()
     planes: Planes = Planes()
     section_bytes: dict[str, int] = field(default_factory=dict, compare=False)
+    max_multiply_adds: int | None = field(default=None, compare=False)
 
 
 class Reader:
@@ -221,11 +228,7 @@ def _check_planes(found: int, channels: int) -> None:
 
 
 def pack(container: Container) -> bytes:
-    """Write a container.
-
-    Raises:
-        ConfigError: ICC profile, EXIF or XMP is over MAX_METADATA_BYTES.
-    """
+    """Write a container. Raises as `check_metadata`."""
     metadata = _pack_metadata(container.metadata)
     family_id = next(number for number, name in FAMILIES.items() if name == container.family)
     planes = container.planes
@@ -276,10 +279,11 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
     reader = Reader(data[_PREFIX.size : -_CRC.size], "header")
     width = reader.varint("width", 1, MAX_SIDE)
     height = reader.varint("height", 1, MAX_SIDE)
+    size = f"{width} x {height} x {channels}"
     if width * height * channels > limits.max_samples:
-        raise InvalidField(
-            f"size: expected at most {limits.max_samples} samples, found {width} x {height} x {channels}"
-        )
+        raise InvalidField(f"size: expected at most {limits.max_samples} samples, found {size}")
+    if width * height > MAX_PIXELS:
+        raise InvalidField(f"size: expected at most {MAX_PIXELS} pixels, found {size}")
     constants = {n: reader.byte(f"constant {n}", 0, 255) for n in range(channels) if described >> n & 1}
     sizes = {"header": _PREFIX.size + reader.position}
     sections = _read_sections(reader, sizes, len(data))
@@ -296,6 +300,7 @@ def unpack(data: bytes, limits: Limits = Limits()) -> Container:
         metadata=_unpack_metadata(sections["metadata"]),
         planes=planes,
         section_bytes=sizes,
+        max_multiply_adds=limits.max_multiply_adds + limits.multiply_adds_per_byte * len(data),
     )
 
 

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import Metadata
-from inr.cnn.architecture import MAX_PIXELS
 from inr.cnn.fit.encoder import fit_cnn
 from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError, InrError
@@ -30,7 +29,7 @@ OnProgress = Callable[[Mapping[int, Progress]], Mapping[int, InrError]]
 
 FITTERS = {
     "mlp": Fitter(fit_mlp),
-    "cnn": Fitter(fit_cnn, MAX_PIXELS),
+    "cnn": Fitter(fit_cnn),
 }
 
 
@@ -61,7 +60,7 @@ def encode_many(
 
     Returns:
         For each request, in order, its result or the error that ended it: a `ConfigError` where its pixels
-        are not of the form that a request asks for, `FitDiverged`, `ContractMissed`, `SelfCheckFailed`, or
+        are not of the form that a request asks for, `ContractMissed`, `SelfCheckFailed`, or
         the error that `on_progress` returned.
 
     Raises:
@@ -124,7 +123,6 @@ def encode(
 
     Raises:
         ConfigError: The pixels are not of that form, exceed the limits, or the device is not there.
-        FitDiverged: The fit ended in NaN, begun again after a collapse.
         ContractMissed: No fit met the contract.
         SelfCheckFailed: The bitstream does not decode to what was fitted.
     """

@@ -3,7 +3,7 @@
     InrError
     ├── ConfigError            the caller's: an argument or setting out of range
     ├── EncodeError            ours: this image could not be encoded
-    │   ├── FitDiverged        NaN, after another seed too
+    │   ├── FitDiverged        NaN, after another seed too; never raised, since a flat file stands in
     │   ├── DeadlineExceeded   the caller's time ran out (the progress callback returns it)
     │   ├── ContractMissed     no fit reached the least PSNR that was asked for (in search.py)
     │   └── SelfCheckFailed    the bitstream just written did not decode to what was fitted
@@ -13,6 +13,7 @@
         ├── Truncated          fewer bytes than the file says it has
         ├── TrailingData       more bytes than the file says it has
         ├── InvalidField       a field outside its range, or a limit exceeded
+        │   └── TooMuchWork    a network that takes more work than a file of that size may
         └── ChecksumMismatch   the CRC-32 disagrees with the bytes
 
 A message says what, where, what was expected and what was found.
@@ -32,7 +33,7 @@ class EncodeError(InrError):
 
 
 class FitDiverged(EncodeError):
-    """The fit ended in NaN, begun again after a collapse with another seed."""
+    """The fit ended in NaN, begun again with another seed after a collapse; the reason of a flat file."""
 
 
 class DeadlineExceeded(EncodeError):
@@ -65,6 +66,10 @@ class TrailingData(BitstreamError):
 
 class InvalidField(BitstreamError):
     """A field lies outside of its range, or exceeds a limit."""
+
+
+class TooMuchWork(InvalidField):
+    """A network takes more work than its reader allows a file of that size."""
 
 
 class ChecksumMismatch(BitstreamError):

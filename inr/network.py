@@ -8,7 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inr.bitstream import Container
 from inr.coding.coder import Symbols
+from inr.errors import TooMuchWork
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ class Network(Protocol):
 
     def sizes(self) -> list[TensorSize]:
         """Measure each tensor's share of the payload."""
+
+
+def check_work(container: Container, multiply_adds: int) -> None:
+    """Refuse a network that would take more work than the reader of its container allows.
+
+    Raises:
+        TooMuchWork: It would.
+    """
+    most = container.max_multiply_adds
+    if most is not None and multiply_adds > most:
+        n_bytes = sum(container.section_bytes.values())
+        raise TooMuchWork(
+            f"work: expected at most {most} multiply-adds for a file of {n_bytes} bytes, "
+            f"found {multiply_adds}"
+        )
 
 
 def digest_symbols(symbols: Sequence[Symbols]) -> str:

@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from inr.bitstream import MAX_PIXELS
 from inr.errors import ConfigError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -44,7 +45,7 @@ class RunOptions(BaseModel):
     workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     batch_images: int = Field(default=64, ge=1, le=100_000)
-    max_pixels: int = Field(default=2**26, ge=1, le=2**26)
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=MAX_PIXELS)
     max_file_bytes: int = Field(default=2**29, ge=1)
     runner: Literal["threads", "dask"] = "threads"
     runner_address: str | None = None

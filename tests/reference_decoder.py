@@ -202,7 +202,7 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, byte
     width, height = body.varint(), body.varint()
     _must(1 <= width <= 65535, "width")
     _must(1 <= height <= 65535, "height")
-    _must(width * height * channels <= 2**27, "samples")
+    _must(width * height <= 2**26, "pixels")
     constants = {c: body.u8() for c in range(channels) if planes // 2**c % 2 == 1}
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
     body.end("bytes after the payload")
@@ -214,7 +214,8 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, byte
         return [], _image((height, width, channels), constants), carried
     family = _mlp if data[5] == 1 else _cnn
     coder = _RangeDecoder(payload)
-    symbols, pixels = family(_Bytes(architecture), _Bytes(tensors), coder, len(coded), width, height)
+    most = 2**33 + 2**24 * len(data)
+    symbols, pixels = family(_Bytes(architecture), _Bytes(tensors), coder, len(coded), width, height, most)
     coder.end()
     image = _image((height, width, channels), constants)
     image[:, :, coded] = pixels()
@@ -251,7 +252,7 @@ def _metadata(section: bytes) -> tuple[bytes, bytes, bytes]:
     return plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]
 
 
-def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int):
+def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int, most: int):
     h, d, n_frequencies, spacing = a.varint(), a.u8(), a.u8(), a.u8()
     _must(1 <= h <= 512, "neurons")
     _must(1 <= d <= 16, "depth")
@@ -259,6 +260,7 @@ def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: in
     _must(1 <= spacing <= 4, "spacing")
     _must((n_frequencies - 1) * spacing <= 48, "highest frequency")
     a.end("bytes after the architecture")
+    _must(width * height * ((d - 1) * h * h + channels * h) <= 16 * most, "work")
     sizes = [4 * n_frequencies] + [h] * d + [channels]
     codings = []
     for i in range(d + 1):
@@ -358,14 +360,14 @@ def _grids(n_levels: int) -> _Grids:
     return [(d, hyper, [n for n, (e, _) in enumerate(depths) if e > d]) for d, hyper in depths]
 
 
-def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int):
-    _must(width * height <= 2**25, "pixels")
+def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int, most: int):
     n_levels, number, gain = a.u8(), a.u8(), a.u8()
     _must(1 <= n_levels <= 9, "levels")
     _must(1 <= number <= len(_priors()), "prior")
     _must(gain <= 24, "gain")
     a.end("bytes after the architecture")
     grids, known = _grids(n_levels), _prior(number, gain, n_levels, channels)
+    _must(2**11 * width * height <= most, "work")
     sides = {name: _matrix_fields(side, exponent) for name, (_, exponent) in known.items()}
     reaches = [side.varint() for _ in grids]
     _must(max(reaches) <= 1023, "reach")

@@ -137,16 +137,17 @@ def restore(store: Path, target: Path) -> Restored:
 
     from inr.cnn import plain
     from inr.cnn.operations import exact_operations
-    from tasks.steps.restore import RestoreJob, restore_image, select
+    from tasks.plan.restoring import plan_restore
+    from tasks.steps.restore import RestoreJob, restore_image
     from tasks.steps.verify import read_intact
     from tasks.store.locations import open_store
 
     opened, pixels = open_store(str(store)), {}
     job = RestoreJob(str(store), str(target), "png", int(os.environ.get(THREADS, "1")))
-    for record in select(opened, "true"):
-        restore_image(record, job)
-        decoded = read_intact(opened, record.stored)[0].pixels
-        pixels[record.path] = hashlib.sha256(decoded.tobytes()).hexdigest()
+    for wanted in plan_restore(opened, "true", ".png"):
+        restore_image(wanted, job)
+        decoded = read_intact(opened, wanted.record.stored)[0].pixels
+        pixels[wanted.path] = hashlib.sha256(decoded.tobytes()).hexdigest()
     files = {path.relative_to(target).as_posix(): path for path in sorted(target.rglob("*.png"))}
     return Restored(
         condition="",

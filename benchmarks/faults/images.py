@@ -16,7 +16,7 @@ from benchmarks.faults.outcomes import Account
 from benchmarks.faults.places import Place
 from benchmarks.faults.scenery import Scenery
 from benchmarks.faults.verdicts import judge, latest_rows
-from tasks.originals.listing import printable
+from tasks.originals.names import escaped, printable
 
 GOOD = "crop-000.png"
 BOMB_SIDE = 12_000  # pixels: 144 million, which take 432 MB, in a file of half a megabyte
@@ -126,14 +126,14 @@ def all_kinds(place: Place, account: Account, _: Scenery) -> None:
     account.expect("the others are archived, the originals as they were", account.after_fault.nothing_lost)
     account.expect("each ended as a row", len(rows) == n_good + len(KINDS))
     for kind in KINDS:
-        account.rows[kind.what] = _seen(kind, place, rows[printable(kind.name)])
+        account.rows[kind.what] = _seen(kind, place, rows[escaped(os.fsencode(kind.name))])
     for name in bad:
         mend(place, name)
     place.remember()
     account.recover(place, "each mended, archived again", before=AS_NOBODY_SPECIAL)
     archived = {row["source_path"] for row in latest_rows(place.stored) if row["status"] == "archived"}
     for kind in KINDS:
-        found = "archived" if printable(kind.name) in archived else "nothing to archive"
+        found = "archived" if escaped(os.fsencode(kind.name)) in archived else "nothing to archive"
         account.rows[kind.what].recovered = [found]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.printing import duration, line, table
-from tasks.originals.listing import printable
+from tasks.originals.names import printable
 from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def show_run(summary: RunSummary) -> None:
 
 def show_estimate(found: "Estimate") -> None:
     """Show what an archive would take."""
+    for path, why in found.refused:
+        line(f"{path}: {why}")
     line(f"plan: {found.plan}")
     if found.n_refused:
         line(f"{found.n_refused} of them cannot be archived, by their headers alone")
@@ -50,6 +52,8 @@ def show_estimate(found: "Estimate") -> None:
 
 def show_restored(summary: "RestoreSummary") -> None:
     """Show what a run of ``restore`` did."""
+    for name, place in summary.renamed:
+        line(f"{name}: restored as {place}")
     for path, why in summary.failures:
         line(f"{path}: {why}")
     line(summary.headline())

@@ -50,10 +50,12 @@ def encode(
 
 def decode(
     bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The image to write, IMAGE.png.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The image to write, IMAGE.png or IMAGE.webp.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Decode a bitstream into a PNG with its ICC profile, EXIF and XMP."""
+    """Decode a bitstream into a PNG or lossless WebP with its ICC profile, EXIF and XMP."""
     from flows.cli.file_display import show_decoded
     from flows.cli.files import decode_file
     from flows.cli.printing import show_json

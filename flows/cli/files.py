@@ -102,21 +102,26 @@ def _encoded(encoded: "inr.Encoded", config: CodecConfig) -> dict[str, Any]:
 
 
 def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
-    """Decode a bitstream into a PNG with its ICC profile, EXIF and XMP.
+    """Decode a bitstream into a PNG, or a WebP without loss, with its ICC profile, EXIF and XMP.
 
     Raises:
-        ConfigError: The output is not named ``.png``, or is no file of its own in an existing folder.
+        ConfigError: The output is named for no format of `FORMATS`, or is no file of its own in an existing
+            folder.
         SourceError: The bitstream cannot be read.
+        UnsupportedImage: The format cannot hold the image.
         BitstreamError: It is no valid bitstream.
         StorageError: The output cannot be written.
     """
-    from tasks.originals.writing import to_png
+    from tasks.originals.writing import FORMATS
 
-    check_output(output, bitstream, suffix=".png")
+    check_output(output, bitstream)
+    if (format_ := output.suffix.lower()[1:]) not in FORMATS:
+        expected = " or ".join(f".{name}" for name in FORMATS)
+        raise ConfigError(f"output: expected a name ending in {expected}, found {str(output)!r}")
     data = read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES)
     with numba_alone():
         decoded = inr.decode(data)
-    replace_file(output, to_png(decoded.pixels, decoded.metadata))
+    replace_file(output, FORMATS[format_](decoded.pixels, decoded.metadata))
     return {
         "bitstream": str(bitstream),
         "output": str(output),
@@ -201,14 +206,14 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
         ConfigError: Store, settings or output cannot be used; or the catalogue has no row.
         CatalogueError, StorageError: The store cannot be read, or the output not written.
     """
+    from tasks.catalogue.lookup import open_archive
     from tasks.report.html.render import make_report
     from tasks.settings import load_settings
     from tasks.steps.threads import use_threads
-    from tasks.store.locations import open_store
 
     check_output(output)
     use_threads(1)  # threads that wait for a busy core cost a small picture four times its decoding
-    archive = open_store(store)
+    archive = open_archive(store)
     made = make_report(archive, load_settings().options(), n_worst=n_worst, run_id=run_id)
     data = made.html.encode()
     replace_file(output, data)

@@ -22,10 +22,10 @@ def query(
     """Ask the catalogue of an archive, in SQL: "select model, avg(psnr_db) from images group by 1"."""
     from flows.cli.display import show_answer
     from flows.cli.printing import show_json
+    from tasks.catalogue.lookup import open_archive
     from tasks.catalogue.query import query as ask
-    from tasks.store.locations import open_store
 
-    answer = ask(open_store(location(store)), sql)
+    answer = ask(open_archive(location(store)), sql)
     show_json({"columns": answer.columns, "rows": answer.rows}) if as_json else show_answer(answer)
 
 
@@ -59,12 +59,12 @@ def verify(
 ) -> None:
     """Read and decode what an archive stores, compare it with the records, and record what was found."""
     from flows.cli.display import show_audit
+    from tasks.catalogue.lookup import open_archive
     from tasks.settings import load_settings
     from tasks.steps.audit import AuditSummary
-    from tasks.store.locations import open_store
 
     place, options = location(store), load_settings(workers=workers, runner=runner).options()
-    open_store(place)  # refuses a URL with credentials before it can become a parameter of a run
+    open_archive(place)  # refused before a flow starts, of which a URL with credentials would be a parameter
     from flows.verify import verify as flow
 
     summary: AuditSummary = started(lambda: flow(place, sample, unread_days, options), bar=not as_json)
@@ -78,39 +78,45 @@ def restore(
         str, typer.Option(help="Which images: a condition in SQL on the columns of images.")
     ] = "true",
     format_: Annotated[str, typer.Option("--format", help="png or webp (lossless).")] = "png",
+    all_versions: Annotated[
+        bool, typer.Option("--all-versions", help="Every version of a photograph, not only the latest.")
+    ] = False,
     workers: Workers = None,
     runner: Runner = None,
     as_json: Json = False,
 ) -> None:
     """Write archived images as lossless files, each compared with its record on the way."""
     from flows.cli.display import show_restored
+    from tasks.catalogue.lookup import open_archive
     from tasks.originals.writing import FORMATS
+    from tasks.plan.restoring import plan_restore
     from tasks.settings import load_settings
-    from tasks.steps.restore import Format, RestoreSummary, select
-    from tasks.store.locations import open_store
+    from tasks.steps.restore import Format, RestoreSummary
+    from tasks.store.locations import local_path
 
     place, folder = location(store), location(target)
     options = load_settings(workers=workers, runner=runner).options()
     if format_ not in FORMATS:
         raise ConfigError(f"format: expected {' or '.join(FORMATS)}, found {format_!r}")
+    local_path(folder)
     summary = RestoreSummary("", place, folder)
-    if select(open_store(place), where):
+    if plan_restore(open_archive(place), where, f".{format_}", all_versions=all_versions):
         from flows.restore import restore as flow
 
         kind = cast("Format", format_)
-        summary = started(lambda: flow(place, folder, where, kind, options), bar=not as_json)
+        summary = started(lambda: flow(place, folder, where, kind, options, all_versions), bar=not as_json)
     concluded(summary, dataclasses.asdict, show_restored, as_json)
 
 
 def compact(store: Store, as_json: Json = False) -> None:
     """Make one Parquet part of the many of each day; archives and queries may run meanwhile."""
     from flows.cli.display import show_compacted
+    from tasks.catalogue.lookup import open_archive
     from tasks.steps.compact import CompactSummary, plan_compaction
-    from tasks.store.locations import open_store
 
     place = location(store)
     summary = CompactSummary("", place)
-    if plan_compaction(open_store(place)):
+    if plan_compaction(open_archive(place)):
         from flows.compact import compact as flow
 
         summary = started(lambda: flow(place), bar=False)

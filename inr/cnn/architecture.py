@@ -7,13 +7,14 @@ section 8). The class of codec is that of COOL-CHIC (arXiv 2212.05458) and C3 (a
 import math
 from dataclasses import dataclass
 
+from inr.bitstream import MAX_PIXELS as MAX_PIXELS
 from inr.bitstream import Reader
 from inr.cnn.arithmetic import NEIGHBOURS, Ints
 from inr.cnn.grids import MAX_LEVELS, Grid, grids_of
 from inr.cnn.prior import N_GAINS, Prior, prior, priors
 from inr.errors import InvalidField
 
-MAX_PIXELS = 1 << 25  # of an image, so that its latents are not over 256 MiB
+WORK_PER_PIXEL = 1 << 11  # multiply-adds, whatever the networks: those of every prior are fewer
 CONTEXT_MATRICES = ("context0", "parents", "context1", "context2")  # the first in wire order
 
 
@@ -130,10 +131,8 @@ class LatentPyramid:
         """Read an architecture section.
 
         Raises:
-            InvalidField: A field is out of its range, or the image is too large for the family.
+            InvalidField: A field is out of its range.
         """
-        if width * height > MAX_PIXELS:
-            raise InvalidField(f"size: expected at most {MAX_PIXELS} pixels, found {width} x {height}")
         reader = Reader(data, "architecture")
         n_levels = reader.byte("levels", 1, MAX_LEVELS)
         known = prior(reader.byte("prior", 1, len(priors())))

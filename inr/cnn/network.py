@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.bitstream import Container, Reader, varint
-from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
+from inr.cnn.architecture import CONTEXT_MATRICES, WORK_PER_PIXEL, LatentPyramid
 from inr.cnn.arithmetic import MAX_REACH, Ints, Latents
 from inr.cnn.context import ContextModel
 from inr.cnn.grids import coding_order
@@ -19,7 +19,7 @@ from inr.coding.coder import PayloadReader, PayloadWriter, Symbols
 from inr.coding.pmf import N_SCALES, SCALE_BITS, SCALES
 from inr.coding.tensors import Geometric
 from inr.errors import InvalidField
-from inr.network import Sections, TensorSize
+from inr.network import Sections, TensorSize, check_work
 
 _MAX_ROW_SUM = 1 << 15  # of magnitudes in a row of a matrix, so that no sum leaves 32 bits
 _MAX_FILTER_SUM = 1 << 11  # for `filters` and `upsampling`, whose inputs are larger
@@ -109,6 +109,7 @@ class CnnNetwork:
             width=container.width,
             height=container.height,
         )
+        check_work(container, WORK_PER_PIXEL * shape.width * shape.height)
         codings, reaches = read_side_information(shape, container.tensors)
         payload = PayloadReader(container.payload)
         matrices = [

@@ -1,8 +1,9 @@
 """One image's encoding, fit by fit: the search asks for a λ, a fit answers, its file is measured.
 
 A fit that collapses is begun again once, with another seed. Where no fit is better than the file of the mean
-colour alone, which needs no network, that file is what the search receives. What counts in the end is decoded
-again and compared.
+colour alone, which needs no network, that file is what the search receives, and so it is where a fit ends in
+no numbers. What counts in the end is decoded again and compared; where that takes more work than decoders
+allow a file of its size, the file of the mean colour stands in.
 """
 
 import math
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inr.bitstream import MAX_SIDE, Limits, Metadata, check_metadata
+from inr.bitstream import MAX_PIXELS, MAX_SIDE, Metadata, check_metadata
 from inr.config import CodecConfig, Contract
 from inr.decoder import decode
-from inr.errors import ConfigError, FitDiverged, InrError, SelfCheckFailed
+from inr.errors import ConfigError, FitDiverged, InrError, SelfCheckFailed, TooMuchWork
 from inr.fit.candidates import Candidate, Subject
 from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter
 from inr.network import digest_pixels, digest_symbols
@@ -61,6 +62,8 @@ class Encoded:
         attempts: Every fit that was coded, in order; several if a goal or a contract was searched for, and
             none if the mean colour alone is what was asked for.
         history: Every progress report of every fit.
+        fallback: Why the mean colour alone stands in for a fit: `FitDiverged` or `TooMuchWork`. None if it
+            does not.
     """
 
     bitstream: bytes
@@ -77,6 +80,7 @@ class Encoded:
     n_refits: int
     attempts: tuple[Attempt, ...]
     history: tuple[Progress, ...]
+    fallback: InrError | None = None
 
 
 class Encoding:
@@ -94,12 +98,12 @@ class Encoding:
     def __init__(self, request: EncodeRequest, fitter: Fitter, device: str) -> None:
         self.outcome: Encoded | InrError | None = None
         self._request, self._fitter, self._device = request, fitter, device
-        self._candidates: list[tuple[Candidate, Attempt]] = []
+        self._candidates: list[tuple[Candidate, Attempt, FitDiverged | None]] = []
         self._history: list[Progress] = []
         self._n_fits = self._n_restarts = self._n_refits = 0
         self._collapsed: list[str] = []  # the fits at the present λ that collapsed, in words
         try:
-            _check(request, fitter)
+            _check(request)
             config = request.config
             keeps_hidden = config.hidden == "keep"
             self._subject = Subject(request.pixels, request.metadata, config.model, keeps_hidden=keeps_hidden)
@@ -162,7 +166,7 @@ class Encoding:
             self._advance(self._flat if self._flat_is_better(candidate) else candidate)
 
     def _take_collapsed(self, found: str) -> None:
-        """Begin the fit again with another seed; after a second end in no numbers give up."""
+        """Begin the fit again with another seed; after a second end in no numbers the flat file does."""
         self._collapsed.append(found)
         if len(self._collapsed) == 1:
             self._n_restarts += 1
@@ -172,7 +176,10 @@ class Encoding:
             f"fit of {width} x {height} pixels at λ = {self._asked.rd_lambda:g}: expected at least the "
             f"{self._flat.psnr_db:.2f} dB of the image's mean colour, found {' and '.join(self._collapsed)}"
         )
-        self.outcome = self._missed(self._request.contract) if self._request.contract else diverged
+        if self._request.contract:
+            self.outcome = self._missed(self._request.contract)
+        else:
+            self._advance(self._flat, diverged)
 
     def _flat_is_enough(self) -> bool:
         """Return whether the mean colour alone is what was asked for, so that no fit is needed."""
@@ -188,10 +195,15 @@ class Encoding:
         rd_lambda = self._asked.rd_lambda
         return self._flat.cost(rd_lambda) <= fitted.cost(rd_lambda)
 
-    def _advance(self, candidate: Candidate) -> None:
-        """Give the search an attempt: it asks for the next λ, or ends."""
+    def _advance(self, candidate: Candidate, diverged: FitDiverged | None = None) -> None:
+        """Give the search an attempt: it asks for the next λ, or ends.
+
+        Args:
+            candidate: The file of the fit, or the flat one.
+            diverged: The end of the fit for which the flat file stands in, if that is so.
+        """
         attempt = candidate.attempt(self._asked.rd_lambda)
-        self._candidates.append((candidate, attempt))
+        self._candidates.append((candidate, attempt, diverged))
         self._n_refits += self._asked.is_refit
         self._collapsed.clear()
         try:
@@ -202,8 +214,7 @@ class Encoding:
             if contract is not None and not reached.meets_contract:
                 self.outcome = self._missed(contract)
             else:
-                best, made = self._candidates[reached.best]
-                self.outcome = self._encoded(best, made.rd_lambda)
+                self.outcome = self._decodable(*self._candidates[reached.best])
 
     def _missed(self, contract: Contract) -> ContractMissed:
         history = tuple(self._history)
@@ -213,10 +224,27 @@ class Encoding:
 
     @property
     def _attempts(self) -> tuple[Attempt, ...]:
-        return tuple(attempt for _, attempt in self._candidates)
+        return tuple(attempt for _, attempt, _ in self._candidates)
 
-    def _encoded(self, candidate: Candidate, rd_lambda: float) -> Encoded | SelfCheckFailed:
-        """The result that a candidate makes, if its file decodes to what was fitted."""
+    def _decodable(self, best: Candidate, made: Attempt, fallback: InrError | None) -> Encoded | InrError:
+        """The result of the attempt that counts, or the flat file's where decoders would refuse its work."""
+        contract = self._request.contract
+        try:
+            return self._encoded(best, made.rd_lambda, fallback)
+        except TooMuchWork as error:
+            if contract is None or self._flat.psnr_db >= contract.min_psnr_db:
+                return self._encoded(self._flat, made.rd_lambda, error)
+            self._candidates.clear()  # no attempt made a file
+            return self._missed(contract)
+
+    def _encoded(
+        self, candidate: Candidate, rd_lambda: float, fallback: InrError | None = None
+    ) -> Encoded | SelfCheckFailed:
+        """The result that a candidate makes, if its file decodes to what was fitted.
+
+        Raises:
+            TooMuchWork: Decoders refuse a file of that size that takes so much work.
+        """
         expected = (digest_symbols(candidate.symbols), digest_pixels(candidate.pixels))
         decoded = decode(candidate.bitstream)
         found = (decoded.symbols_digest, decoded.pixels_digest)
@@ -237,25 +265,22 @@ class Encoding:
             n_refits=self._n_refits,
             attempts=self._attempts,
             history=tuple(self._history),
+            fallback=fallback,
         )
 
 
-def _check(request: EncodeRequest, fitter: Fitter) -> None:
-    pixels, most, model = request.pixels, Limits().max_samples, request.config.model
+def _check(request: EncodeRequest) -> None:
+    pixels = request.pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
         raise ConfigError(
             "pixels: expected uint8 [height, width, 1 to 4 channels], "
             f"found {pixels.dtype} {list(pixels.shape)}"
         )
-    if not 1 <= min(pixels.shape[:2]) <= max(pixels.shape[:2]) <= MAX_SIDE or pixels.size > most:
+    height, width, _ = pixels.shape
+    if not 1 <= min(height, width) <= max(height, width) <= MAX_SIDE or height * width > MAX_PIXELS:
         raise ConfigError(
-            f"pixels: expected sides from 1 to {MAX_SIDE} and at most {most} samples, "
+            f"pixels: expected sides from 1 to {MAX_SIDE} and at most {MAX_PIXELS} pixels, "
             f"found {list(pixels.shape)}"
-        )
-    max_pixels = fitter.max_pixels
-    if max_pixels is not None and pixels.shape[0] * pixels.shape[1] > max_pixels:
-        raise ConfigError(
-            f"pixels: {model} expected at most {max_pixels} of them, found {list(pixels.shape)}"
         )
     check_metadata(request.metadata)
     if request.n_steps is not None and request.n_steps < 1:

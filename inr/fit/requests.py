@@ -86,11 +86,9 @@ class Fitter:
     Attributes:
         fit: Fits a network to each request's image on "cpu" or "cuda". It calls `on_reports` every so many
             steps, drops the requests that the answer names, and returns one result or error for each.
-        max_pixels: Largest width · height that the family takes; None: the container's limits alone.
     """
 
     fit: _Fit
-    max_pixels: int | None = None
 
 
 # Takes one report; returns whether the fit goes on.

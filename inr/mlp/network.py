@@ -14,7 +14,9 @@ from inr.coding.tensors import Geometric, Increments, TensorCoding, Uniform
 from inr.mlp.architecture import CoordinateMLP, TensorSpec
 from inr.mlp.steps import MAX_QUARTER_LEVELS, N_STEPS
 from inr.mlp.synthesis import synthesize
-from inr.network import Sections, TensorSize
+from inr.network import Sections, TensorSize, check_work
+
+MATRIX_PRODUCT = 16  # multiply-adds of large matrix products that take the time of one elsewhere
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +50,8 @@ class MlpNetwork:
             InvalidField: A field of its sections is out of range, or the payload is not decodable.
         """
         shape = CoordinateMLP.from_bytes(container.architecture, container.channels)
+        n_pixels = container.width * container.height
+        check_work(container, -(-n_pixels * shape.multiply_adds_per_pixel // MATRIX_PRODUCT))
         step_indices, codings = read_side_information(shape, container.tensors)
         payload = PayloadReader(container.payload)
         symbols = [

@@ -8,12 +8,30 @@ from datetime import datetime
 
 import pyarrow.compute as pc
 
+from inr.errors import ConfigError
 from tasks.catalogue.audits import LOST, AuditRow
 from tasks.catalogue.columns import Row
-from tasks.catalogue.parts import read_audits, read_images
+from tasks.catalogue.parts import IMAGES, list_parts, read_audits, read_images
 from tasks.catalogue.records import Archived, Status
 from tasks.catalogue.rows import archived_of, audit_of
+from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
+
+
+def open_archive(url: str) -> ObjectStore:
+    """The store of an archive that is there, for all that reads one; what writes one opens any place.
+
+    Raises:
+        ConfigError: The URL is of no store, or nothing was ever recorded there.
+        StorageError: The store cannot be listed.
+    """
+    store = open_store(url)
+    if not list_parts(store, IMAGES):
+        raise ConfigError(
+            f"store {store.url}: expected an archive, found no row of a catalogue; "
+            "is the name right, and is it mounted?"
+        )
+    return store
 
 
 def last_audits(store: ObjectStore) -> dict[str, AuditRow]:

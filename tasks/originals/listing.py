@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from inr.errors import ConfigError
+from tasks.originals.names import escaped, printable
 from tasks.store.locations import S3_SCHEME, local_path
 
 SUFFIXES = frozenset(
@@ -39,9 +40,9 @@ class SourceImage:
     Attributes:
         digest: SHA-256 of the file's bytes.
         uri: URI to read it from.
-        path: Path below the source, fit to be shown.
+        path: Path below the source, fit to be shown, see `tasks.originals.names.escaped`.
         n_bytes: Size of the file.
-        also_at: Paths of other files with the same bytes.
+        also_at: Paths of other files with the same bytes, in the same form.
     """
 
     digest: str
@@ -70,7 +71,7 @@ def list_source(source: str) -> Listing:
         return _list_s3(source)
     root = local_path(source).absolute()
     if root.is_file():
-        return Listing((SourceFile(root.as_uri(), printable(root.name)),), {})
+        return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
     try:
         os.scandir(root).close()
     except OSError as error:
@@ -79,16 +80,14 @@ def list_source(source: str) -> Listing:
     left_out: Counter[str] = Counter()
     for path in _walk(root):
         if path.suffix.lower() in SUFFIXES or path.is_dir():  # a folder only if it cannot be listed
-            files.append(SourceFile(path.as_uri(), printable(path.relative_to(root).as_posix())))
+            files.append(SourceFile(path.as_uri(), _local_name(path, root)))
         else:
             left_out[printable(path.suffix.lower()) or "no suffix"] += 1
     return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))
 
 
-def printable(name: str) -> str:
-    """A file name as text that can be shown and stored; what cannot is written as an escape."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _local_name(path: Path, root: Path) -> str:
+    return escaped(os.fsencode(path.relative_to(root)))
 
 
 def _list_s3(source: str) -> Listing:
@@ -97,7 +96,7 @@ def _list_s3(source: str) -> Listing:
     root = s3.parse_url(source)
     found = {key[len(root.key("")) :]: key for key, _ in s3.list_keys(root)}
     if not found and s3.exists(root):
-        return Listing((SourceFile(root.url, printable(PurePosixPath(root.prefix).name)),), {})
+        return Listing((SourceFile(root.url, escaped(PurePosixPath(root.prefix).name.encode())),), {})
     if not found:
         raise ConfigError(f"source {source}: there is nothing there")
     files: list[SourceFile] = []
@@ -107,7 +106,7 @@ def _list_s3(source: str) -> Listing:
         if name.endswith("/") or any(part.startswith(".") for part in name.split("/")):
             continue
         if suffix in SUFFIXES:
-            files.append(SourceFile(s3.Location(root.bucket, key).url, printable(name)))
+            files.append(SourceFile(s3.Location(root.bucket, key).url, escaped(name.encode())))
         else:
             left_out[printable(suffix) or "no suffix"] += 1
     return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))

@@ -7,6 +7,7 @@ opened by `tasks.originals.opening` like any other that comes from outside.
 
 import functools
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ from tasks.originals.formats.exif import EXIF_HEADER
 from tasks.originals.formats.webp import chunks
 from tasks.originals.forms import indexed, lifted, reduced
 from tasks.originals.opening import Picture, format_of, open_picture
-from tasks.originals.writing import png_of, to_webp
+from tasks.originals.writing import png_holds, png_of, to_webp
 
 Visible = NDArray[np.bool_] | None
 SUFFIXES = {"WEBP": ".webp", "PNG": ".png"}
@@ -80,7 +81,7 @@ def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
     try:
         return len(to_webp(pixels, metadata))
     except UnsupportedImage:  # too large for WebP
-        return min(map(len, _pngs(pixels, metadata)))
+        return min(map(len, _pngs(pixels, metadata)), default=sys.maxsize)
 
 
 def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:
@@ -112,6 +113,8 @@ def _webps(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
 
 
 def _pngs(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
+    if not png_holds(metadata):
+        return
     yield _png(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), metadata)
     if pixels.shape[2] == 1 and not (set(np.unique(pixels)) - {0, 255}):
         yield _png(Image.fromarray(pixels[:, :, 0]).convert("1"), metadata)

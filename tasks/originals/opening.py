@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from inr.bitstream import Limits, Metadata
+from inr.bitstream import MAX_SIDE, Metadata, check_metadata
+from inr.errors import ConfigError
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.formats import bmp, gif, jpeg, png, ppm, tiff, webp
 from tasks.originals.formats.carried import Carried
@@ -56,7 +57,6 @@ CONVERTED_MODES = {
     "La": "LA",
 }
 WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
-CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 READERS: dict[str, Reader] = {
     **{"PNG": png, "JPEG": jpeg, "MPO": jpeg, "WEBP": webp},
     **{"TIFF": tiff, "BMP": bmp, "GIF": gif, "PPM": ppm},
@@ -223,13 +223,16 @@ def _refuse(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width < 1 or height < 1 or width * height > max_pixels:
         raise UnsupportedImage(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
+    if max(width, height) > MAX_SIDE:
+        raise UnsupportedImage(f"expected sides of at most {MAX_SIDE} pixels, found {width}x{height}")
     if image.format not in ("MPO", "TIFF") and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedImage(f"{image.format}: expected one picture, found an animation")
     if image.mode not in NATIVE_MODES and image.mode not in CONVERTED_MODES:
         raise UnsupportedImage(f"{image.format}: colour mode {image.mode} is not supported")
-    samples, most = width * height * CHANNELS[_target_mode(image)], Limits().max_samples
-    if samples > most:
-        raise UnsupportedImage(f"expected at most {most} samples, as decoders take, found {samples}")
+    try:
+        check_metadata(Metadata(image.info.get("icc_profile"), image.info.get("exif")))
+    except ConfigError as error:
+        raise UnsupportedImage(str(error)) from error
 
 
 def _picture(image: Image.Image, data: bytes) -> Picture:

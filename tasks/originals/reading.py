@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from tasks.errors import SourceError, StorageError
-from tasks.originals.listing import printable
+from tasks.originals.names import printable
 from tasks.store.locations import S3_SCHEME, local_path
 
 CHUNK = 1 << 20

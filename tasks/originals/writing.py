@@ -11,9 +11,26 @@ from inr.bitstream import Metadata
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.png import XMP_KEYWORD
 
+PNG_PROFILE_BYTES = (1 << 20) - 1  # of the largest ICC profile with which Pillow opens a PNG
+
+
+def png_holds(metadata: Metadata) -> bool:
+    """Return whether a PNG with that metadata opens everywhere: some programs refuse large ICC profiles."""
+    return len(metadata.icc_profile or b"") <= PNG_PROFILE_BYTES
+
 
 def to_png(pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
-    """A PNG file of u8 [H, W, C] pixels, C from 1 to 4."""
+    """A PNG file of u8 [H, W, C] pixels, C from 1 to 4.
+
+    Raises:
+        UnsupportedImage: The ICC profile is one with which many programs do not open a PNG.
+    """
+    if not png_holds(metadata):
+        found = len(metadata.icc_profile or b"")
+        raise UnsupportedImage(
+            f"PNG cannot hold the ICC profile: expected at most {PNG_PROFILE_BYTES} bytes, with which all "
+            f"programs open it, found {found}; WebP holds it"
+        )
     return png_of(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), metadata)
 
 

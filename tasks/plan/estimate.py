@@ -55,6 +55,7 @@ class Estimate:
         plan: The plan, for people.
         n_images: Images to archive.
         n_refused: Files that will be rows with status ``failed``: refused by their header, or unreadable.
+        refused: Path and reason of each of these.
         n_pixels: Pixels of the images that are not refused.
         source_n_bytes: Size of the files of all images.
         n_workers: Images at a time.
@@ -72,6 +73,7 @@ class Estimate:
     hours: float | None
     n_bytes: int | None
     origin: str
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int) -> Estimate:
@@ -86,14 +88,17 @@ def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int
     Raises:
         CatalogueError, StorageError: The store's catalogue cannot be read.
     """
-    sizes = [plan.sizes[image.digest] for image in plan.images]
-    known = [size[0] * size[1] for size in sizes if not isinstance(size, UnsupportedImage)]
+    sizes = {image.path: plan.sizes[image.digest] for image in plan.images}
+    known = [size[0] * size[1] for size in sizes.values() if not isinstance(size, UnsupportedImage)]
+    refused = [(path, size) for path, size in sizes.items() if isinstance(size, UnsupportedImage)]
+    reasons = [*refused, *((file.path, error) for file, error in plan.unreadable)]
     rates = rates_of(store, config)
     found = predicted(rates, config, known)
     return Estimate(
         plan=plan.describe(),
         n_images=len(plan.images),
-        n_refused=len(sizes) - len(known) + len(plan.unreadable),
+        n_refused=len(reasons),
+        refused=tuple((path, f"{type(error).__name__}: {error}") for path, error in reasons),
         n_pixels=sum(known),
         source_n_bytes=sum(image.n_bytes for image in plan.images),
         n_workers=n_workers,

@@ -13,7 +13,7 @@ from inr.bitstream import MAGIC
 from inr.errors import ConfigError
 from inr.metrics import bpp
 from tasks.originals.forms import lifted, without_opaque_alpha
-from tasks.originals.listing import printable
+from tasks.originals.names import printable
 from tasks.originals.opening import format_of, open_picture
 from tasks.originals.reading import read_source
 from tasks.report.quality import Quality, measure_quality

@@ -65,6 +65,7 @@ class Lossless:
         yield from _notes_on_hidden(self._picture, self._config)
         if isinstance(result, Encoded):
             why = f"the bitstream has {len(result.bitstream)} bytes and {result.psnr_db:.2f} dB"
+            why += f", without a fit: {result.fallback}" if result.fallback else ""
         else:
             why = "no fit can be hoped to serve the goal better" if result is None else str(result)
         yield f"stored without loss: {why}"
@@ -76,6 +77,9 @@ class Lossless:
         n_bytes, target = len(encoded.bitstream), self._config.target_bpp
         if encoded.psnr_db == math.inf:
             return self._is_within(n_bytes)
+        least_db = self._config.target_psnr_db
+        if encoded.fallback is not None and least_db is not None and encoded.psnr_db < least_db:
+            return True
         if self._config.rd_lambda is not None:
             return self._is_within(n_bytes + self._bytes_worth(10 ** (-encoded.psnr_db / 10)))
         return self._is_within(n_bytes if target is None else max(n_bytes, target * self._n_pixels / 8))
@@ -136,7 +140,9 @@ class Lossless:
 def notes_on_bitstream(picture: Picture, config: CodecConfig, encoded: Encoded) -> Iterator[str]:
     """Sentences for the row of an image that is stored as a bitstream."""
     yield from _notes_on_hidden(picture, config)
-    if encoded.n_parameters == 0 and math.isfinite(encoded.psnr_db):
+    if encoded.fallback is not None:
+        yield f"stored as its mean colour alone, in place of a fit: {encoded.fallback}"
+    elif encoded.n_parameters == 0 and math.isfinite(encoded.psnr_db):
         yield "stored as its mean colour alone, which serves the goal better than a fit"
 
 

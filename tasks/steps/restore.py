@@ -1,37 +1,44 @@
 """Row → stored bitstream → image file, compared at every step of the way back.
 
-A row's path below its source becomes a path below the target, with the suffix of the format after
-its own if that is another one. Two images of one name are refused; where a name is taken in another
-way, by ``a.jpg.png`` beside ``a.jpg``, the second one fails. Files are made whole and never replaced,
-and what is to be written is read back first.
+A row's path below its source becomes a path below the target, with the suffix of the format after its own
+if that is another one. What the target cannot hold under that name gets another one, and what the format
+cannot hold gets another format; the summary lists each. Files are made whole and never replaced, and what
+is to be written is read back first.
 """
 
-from collections.abc import Iterable
+import errno
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
+from inr import Decoded
 from inr.bitstream import Metadata
-from inr.errors import ConfigError
-from tasks.catalogue.query import query
-from tasks.catalogue.records import Archived, Status
-from tasks.catalogue.rows import archived_of
-from tasks.errors import StorageError, VerificationMismatch
+from tasks.catalogue.versions import names_of
+from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
 from tasks.originals.lossless import same_metadata
+from tasks.originals.names import escaped, plain_path, target_path
 from tasks.originals.opening import open_picture
 from tasks.originals.writing import FORMATS
+from tasks.plan.restoring import Restoring
 from tasks.steps.threads import use_threads
 from tasks.steps.verify import read_intact
 from tasks.store.files import create_file
-from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.locations import local_path, open_store
 
 Format = Literal["png", "webp"]
 KEPT_FAILURES = 500
+
+# What a system says of a path that its disk cannot hold: too long, of other characters, or a file in place of
+# a folder, or the reverse.
+NOT_HELD = frozenset(
+    {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class RestoreJob:
 
     Attributes:
         store: URL of the archive.
-        target: Folder to restore into.
+        target: Folder to restore into, as a path or ``file:`` URI.
         format: Format of the files written.
         n_threads: Threads of each worker.
     """
@@ -53,11 +60,19 @@ class RestoreJob:
 
 @dataclass(frozen=True)
 class Restored:
-    """The result of one row: files written, files that were there already, and the bytes of all."""
+    """The result of one row.
+
+    Attributes:
+        n_written: Files written.
+        n_present: Files that were there already.
+        n_bytes: Bytes of all of these.
+        renamed: Each name, as its row has it, whose file got another one, and that path below the target.
+    """
 
     n_written: int
     n_present: int
     n_bytes: int
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -75,6 +90,7 @@ class RestoreSummary:
         n_bytes: Size of the files.
         n_failed: Images that failed.
         failures: Path and reason of the first `KEPT_FAILURES` of them.
+        renamed: Every name whose file got another one, and that path below the target.
         wall_seconds: Time of the run.
     """
 
@@ -88,6 +104,7 @@ class RestoreSummary:
     n_bytes: int = 0
     n_failed: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
     wall_seconds: float = 0.0
 
     def add(self, restored: Restored) -> None:
@@ -96,6 +113,7 @@ class RestoreSummary:
         self.n_written += restored.n_written
         self.n_present += restored.n_present
         self.n_bytes += restored.n_bytes
+        self.renamed += restored.renamed
 
     def fail(self, path: str, error: BaseException) -> None:
         """Count a failure."""
@@ -114,89 +132,76 @@ class RestoreSummary:
             return "nothing to restore: no archived image is selected"
         present = f", {self.n_present} were there" if self.n_present else ""
         failed = f", {self.n_failed} failed" if self.n_failed else ""
+        renamed = f", {len(self.renamed)} under another name" if self.renamed else ""
         restored = f"{self.n_restored} of {self.n_planned} images restored"
-        return f"{restored}: {self.n_written} files written{present}{failed}"
+        return f"{restored}: {self.n_written} files written{present}{renamed}{failed}"
 
 
-def select(store: ObjectStore, where: str) -> list[Archived]:
-    """The archived images that a predicate selects, by path.
-
-    Args:
-        store: The archive.
-        where: A condition on the columns of ``images``, in SQL.
-
-    Raises:
-        ConfigError: The predicate is wrong, or two of the images would become the same file.
-        CatalogueError, StorageError: The catalogue cannot be read.
-    """
-    archived = f"(select * from images where status = '{Status.ARCHIVED}')"
-    sql = f"select * from {archived} where (\n{where}\n) order by source_path"
-    records = [archived_of(row) for row in query(store, sql).records()]
-    _refuse_clashes(records)
-    return records
-
-
-def _refuse_clashes(records: Iterable[Archived]) -> None:
-    seen: dict[str, Archived] = {}
-    for record in records:
-        for name in (record.path, *record.origin.image.also_at):
-            other = seen.setdefault(name, record)
-            if other is not record:
-                differ = _difference(other, record)
-                raise ConfigError(f"where: two images are named {name}: choose by {differ}")
-
-
-def _difference(first: Archived, second: Archived) -> str:
-    """The column that distinguishes two images of one name, and its values."""
-    a, b = first.origin, second.origin
-    if a.image.digest == b.image.digest:
-        return f"archive_digest, {a.setting.archive_digest} or {b.setting.archive_digest}"
-    return f"source_uri, {a.image.uri} or {b.image.uri}"
-
-
-@task(task_run_name="restore {record.path}")
-def restore(record: Archived, job: RestoreJob) -> Restored:
+@task(task_run_name="restore {wanted.path}")
+def restore(wanted: Restoring, job: RestoreJob) -> Restored:
     """Prefect's view of `restore_image`."""
-    return restore_image(record, job)
+    return restore_image(wanted, job)
 
 
-def restore_image(record: Archived, job: RestoreJob) -> Restored:
+def restore_image(wanted: Restoring, job: RestoreJob) -> Restored:
     """Write the files of one archived image, its copies included.
 
     Raises:
         VerificationMismatch: The stored file is not what the row says, or a file that was written does
             not read back as the same image.
-        UnsupportedImage: The format cannot hold the image.
+        UnsupportedImage: No format can hold the image.
         StorageError: The store cannot be read, the target cannot be written, or a different file of that name
             is there.
     """
     use_threads(job.n_threads)
-    store = open_store(job.store)
-    decoded, _ = read_intact(store, record.stored)
-    data = FORMATS[job.format](decoded.pixels, decoded.metadata)
-    _check(record.stored.file.key, data, decoded.pixels, decoded.metadata)
-    n_written = n_present = 0
-    for name in (record.path, *record.origin.image.also_at):
-        path = target_path(Path(job.target), name, job.format)
-        if create_file(path, data):
-            n_written += 1
+    record, target = wanted.record, local_path(job.target)
+    decoded, _ = read_intact(open_store(job.store), record.stored)
+    format_, data = _file_of(decoded, record.stored.file.key, job.format)
+    n_written, renamed, names = 0, [], names_of(record)
+    for name, is_own in zip(names, wanted.own_names, strict=True):
+        path, is_new = _written(_places(wanted, name, target, format_, is_own=is_own), data)
+        n_written += is_new
+        if not is_own or path != target_path(target, name, f".{job.format}"):
+            renamed.append((name, escaped(os.fsencode(path.relative_to(target)))))
+    return Restored(n_written, len(names) - n_written, len(data) * len(names), tuple(renamed))
+
+
+def _file_of(decoded: Decoded, key: str, wanted: Format) -> tuple[str, bytes]:
+    """The format that holds an image, the one that is wanted if it can, and the file."""
+    errors: list[UnsupportedImage] = []
+    for format_ in sorted(FORMATS, key=lambda format_: format_ != wanted):
+        try:
+            data = FORMATS[format_](decoded.pixels, decoded.metadata)
+            _check(key, data, decoded.pixels, decoded.metadata)
+        except UnsupportedImage as error:
+            errors.append(error)
         else:
-            n_present += 1
-    return Restored(n_written, n_present, len(data) * (n_written + n_present))
+            return format_, data
+    raise errors[0]
 
 
-def target_path(target: Path, name: str, format_: Format) -> Path:
-    """The path of an original's restored file.
+def _places(
+    wanted: Restoring, name: str, target: Path, format_: str, *, is_own: bool
+) -> Iterator[tuple[Path, bool]]:
+    """Paths for a file, the best one first, and whether another one follows."""
+    setting, image = wanted.record.origin.setting, wanted.record.origin.image
+    marks, suffix = f"{image.digest[:12]}-{setting.archive_digest[:8]}", f".{format_}"
+    if is_own:
+        yield target_path(target, name, suffix), True
+    yield plain_path(target, name, marks, suffix, in_its_folder=True), True
+    yield plain_path(target, name, marks, suffix, in_its_folder=False), False
 
-    Raises:
-        StorageError: The name would lead out of the target.
-    """
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or {"..", "."} & set(parts) or "\0" in name:
-        raise StorageError(f"name: expected a path below the source, found {name!r}")
-    suffix = f".{format_}"
-    last = parts[-1] if parts[-1].lower().endswith(suffix) else parts[-1] + suffix
-    return target.joinpath(*parts[:-1], last)
+
+def _written(places: Iterator[tuple[Path, bool]], data: bytes) -> tuple[Path, bool]:
+    """The first path that the target can hold, and whether the file is new there."""
+    for path, has_next in places:
+        try:
+            return path, create_file(path, data)
+        except StorageError as error:
+            cause = error.__cause__
+            if not (has_next and isinstance(cause, OSError) and cause.errno in NOT_HELD):
+                raise
+    raise AssertionError("the last place is returned or raised")
 
 
 def _check(key: str, data: bytes, pixels: NDArray[np.uint8], metadata: Metadata) -> None:

@@ -18,7 +18,7 @@ from tasks.errors import StorageError, StorageUnavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_BITSTREAM_BYTES = 1 << 28  # of one stored image; also where it is stored without loss
+MAX_BITSTREAM_BYTES = 1 << 29  # of one stored image; also where it is stored without loss
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 15.0

@@ -1,19 +1,31 @@
+import hashlib
 import json
+import os
+import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 import inr
+from flows.archive import archive
+from flows.cli import exits
 from flows.restore import restore
 from tasks.catalogue import lookup, parts
 from tasks.errors import ImagesFailed
+from tasks.originals.names import raw_name
 from tasks.originals.opening import open_picture
 from tasks.steps.restore import RestoreSummary
+from tasks.store import s3_client
 from tasks.store.folder import LocalStore
-from tests.flows.conftest import GOOD, OPTIONS, Archived
+from tasks.store.s3 import parse_url
+from tests.flows.command import invoke
+from tests.flows.conftest import DRAFT, GOOD, OPTIONS, Archived
+from tests.s3_server import Access
+from tests.tasks.pictures import file_of
 
 
 def stored(archive: Archived) -> dict[str, parts.Row]:
@@ -22,7 +34,8 @@ def stored(archive: Archived) -> dict[str, parts.Row]:
 
 
 def restored_name(name: str, format_: str) -> str:
-    return name if name.endswith(f".{format_}") else f"{name}.{format_}"
+    own = os.fsdecode(raw_name(name))
+    return own if own.endswith(f".{format_}") else f"{own}.{format_}"
 
 
 @pytest.mark.parametrize("format_", ["png", "webp"])
@@ -73,3 +86,87 @@ def test_prefect_shows_what_failed_and_a_second_run_goes_on(archived: Archived, 
     assert shown["restore-progress"] == 100.0
     with pytest.raises(ImagesFailed, match=f"0 files written, {len(GOOD) - 2} were there, 2 failed"):
         restore(str(archived.store), str(target), options=OPTIONS)
+
+
+def shown(path: Path) -> tuple[int, ...]:
+    """The colour of a picture of one colour."""
+    with Image.open(path) as opened:
+        return tuple(np.asarray(opened.convert("RGB"))[0, 0].tolist())
+
+
+NAMES = {
+    "Screenshot 2023-10-05 at 3.45.12\u202fPM.png": "Screenshot 2023-10-05 at 3.45.12\u202fPM.png",
+    "\u00a0\u3000\u200d\u200f.png": "\u00a0\u3000\u200d\u200f.png",
+    "b" * 248 + ".jpg": None,
+    "a.png": "a.png",
+    "a.png.jpg": "a.png.jpg.png",
+    "c.jpg": None,
+    "c.jpg.png": "c.jpg.png",
+}
+
+
+@pytest.mark.parametrize("format_", ["png", "webp"])
+def test_names_come_back_from_a_folder_as_they_were_and_what_cannot_is_listed(
+    tmp_path: Path, store: LocalStore, format_: str
+):
+    names = {
+        **NAMES,
+        r"back\slash \u202f.png": r"back\slash \u202f.png",
+        "e\x1b[31m\n.png": "e\x1b[31m\n.png",
+    }
+    check_names(tmp_path / "photos", names, store.url, tmp_path / "back", format_)
+
+
+def test_names_come_back_from_keys_in_s3(tmp_path: Path, store: LocalStore, s3_access: Access):
+    bucket = f"s3://archive/{uuid.uuid4().hex}"
+    check_names(tmp_path / "photos", NAMES, store.url, tmp_path / "back", "png", bucket)
+
+
+def check_names(
+    photos: Path, names: dict[str, str | None], store: str, target: Path, format_: str, bucket: str = ""
+) -> None:
+    """Archive a picture of each name and restore all; `names` has each one's PNG, None if under another."""
+    photos.mkdir()
+    colours = {}
+    for number, name in enumerate(names):
+        data = file_of(Image.new("RGB", (1, 1), (number,) * 3))
+        colours[name] = (number,) * 3
+        (photos / name).write_bytes(data)
+        if bucket:
+            place = parse_url(bucket)
+            s3_client.client().put_object(Bucket=place.bucket, Key=place.key(name), Body=data)
+    archive(bucket or str(photos), store, DRAFT, OPTIONS)
+    summary: RestoreSummary = restore(store, str(target), format=format_, options=OPTIONS)
+    assert (summary.n_restored, summary.n_failed) == (len(names), 0)
+    renamed = {os.fsdecode(raw_name(name)): os.fsdecode(raw_name(place)) for name, place in summary.renamed}
+    if format_ == "png":
+        assert set(renamed) == {name for name, place in names.items() if place is None}
+    for name in names:
+        place = renamed.get(name) or (name if name.endswith(format_) else f"{name}.{format_}")
+        assert shown(target / place) == colours[name]
+    assert len(list(target.iterdir())) == len(names)
+
+
+def test_of_a_photograph_that_was_tagged_anew_the_latest_version_comes_back(
+    tmp_path: Path, store: LocalStore
+):
+    photo, digests = tmp_path / "photos" / "a.png", []
+    photo.parent.mkdir()
+    for number in (1, 2):
+        photo.write_bytes(file_of(Image.new("RGB", (1, 1), (number,) * 3)))
+        digests.append(hashlib.sha256(photo.read_bytes()).hexdigest())
+        archive(str(photo.parent), store.url, DRAFT, OPTIONS)
+    latest = invoke("restore", store.url, tmp_path / "latest")
+    assert latest.exit_code == exits.OK, latest.output
+    assert [(path.name, shown(path)) for path in (tmp_path / "latest").iterdir()] == [("a.png", (2, 2, 2))]
+    every = json.loads(invoke("restore", store.url, tmp_path / "all", "--all-versions", "--json").output)
+    [[name, place]] = every["renamed"]
+    assert (name, place[: 2 + 12]) == ("a.png", f"a-{digests[0][:12]}")
+    assert {path.name: shown(path) for path in (tmp_path / "all").iterdir()} == {
+        "a.png": (2, 2, 2),
+        place: (1, 1, 1),
+    }
+    where = f"image_digest like '{digests[0][:12]}%'"
+    chosen = invoke("restore", store.url, tmp_path / "first", "--where", where)
+    assert chosen.exit_code == exits.OK, chosen.output
+    assert shown(tmp_path / "first" / "a.png") == (1, 1, 1)

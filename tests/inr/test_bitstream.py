@@ -6,17 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inr.bitstream import Container, Limits, Metadata, Planes, Reader, pack, signed_varint, unpack, varint
+from inr.bitstream import (
+    MAX_PIXELS,
+    Container,
+    Limits,
+    Metadata,
+    Planes,
+    Reader,
+    pack,
+    signed_varint,
+    unpack,
+    varint,
+)
 from inr.errors import (
     BadMagic,
     BitstreamError,
     ChecksumMismatch,
     ConfigError,
     InvalidField,
+    TooMuchWork,
     TrailingData,
     Truncated,
     UnsupportedVersion,
 )
+from inr.network import check_work
 
 PLAIN = Container("mlp", 640, 3, 3, b"arch", b"tensors", b"8 bytes.", Metadata())
 FILE = pack(PLAIN)
@@ -215,6 +228,18 @@ def test_the_image_must_fit_the_limits() -> None:
     assert unpack(FILE, Limits(max_samples=640 * 3 * 3)).width == 640
     with pytest.raises(InvalidField, match="found 640 x 3 x 3"):
         unpack(FILE, Limits(max_samples=640 * 3 * 3 - 1))
+    assert unpack(pack(replace(PLAIN, width=8192, height=MAX_PIXELS // 8192))).height == 8192
+    with pytest.raises(InvalidField, match=f"at most {MAX_PIXELS} pixels, found 8192 x 8193"):
+        unpack(pack(replace(PLAIN, width=8192, height=8193)))
+
+
+def test_work_is_bounded_by_the_size_of_the_file() -> None:
+    limits = Limits(max_multiply_adds=1000, multiply_adds_per_byte=10)
+    most = 1000 + 10 * len(FILE)
+    check_work(unpack(FILE, limits), most)
+    with pytest.raises(TooMuchWork, match=f"at most {most} multiply-adds for a file of {len(FILE)} bytes"):
+        check_work(unpack(FILE, limits), most + 1)
+    check_work(PLAIN, 1 << 99)  # one that is being written
 
 
 @pytest.mark.parametrize("name", ["icc_profile", "exif", "xmp"])

@@ -23,7 +23,8 @@ from inr import (
     encode_many,
     inspect,
 )
-from inr.bitstream import MAX_METADATA_BYTES, Container, pack
+from inr.bitstream import MAX_METADATA_BYTES, MAX_PIXELS, Container, pack
+from inr.config import MODELS
 from inr.metrics import psnr_db
 from inr.search import MAX_FITS
 from tests.inr.toy import ToyFitter, toy_family
@@ -102,8 +103,9 @@ def test_a_deadline_or_a_divergence_ends_one_request_and_not_its_neighbours(phot
         assert first.restarts == 0
     assert isinstance(second, DeadlineExceeded)
     assert str(second) == "of 1"
-    assert isinstance(third, FitDiverged)
-    assert "found NaN and NaN" in str(third)
+    assert isinstance(third, Encoded)
+    assert isinstance(third.fallback, FitDiverged)
+    assert "found NaN and NaN" in str(third.fallback)
     # All three in the first round, two of them to its end; then the restart of the third alone.
     assert fitter.seen == [[3, 3, 3, 2, 2], [1, 1, 1, 1, 1]]
 
@@ -182,10 +184,11 @@ def test_pixels_of_another_form_are_refused(pixels: np.ndarray) -> None:
         encode(pixels, DRAFT)
 
 
-def test_more_pixels_than_a_family_takes_are_refused() -> None:
-    pixels = np.broadcast_to(np.uint8(0), (8192, 4097, 1))
-    with pytest.raises(ConfigError, match="cnn expected at most 33554432 of them"):
-        encode(pixels, CodecConfig(model="cnn"))
+@pytest.mark.parametrize("model", MODELS)
+def test_an_image_has_as_many_pixels_with_every_family(model: str) -> None:
+    pixels = np.broadcast_to(np.uint8(0), (8192, 8193, 1))
+    with pytest.raises(ConfigError, match=f"at most {MAX_PIXELS} pixels, found"):
+        encode(pixels, CodecConfig(model=model))
 
 
 def test_a_fit_takes_a_step_at_least(photograph: np.ndarray) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 import pytest
 
 from inr import BitstreamError, Limits, decode
-from inr.bitstream import pack, unpack
-from inr.cnn.architecture import MAX_PIXELS
+from inr.bitstream import MAX_PIXELS, pack, unpack, varint
+from inr.cnn.architecture import WORK_PER_PIXEL
 from inr.cnn.prior import priors
 from tests.inr.conftest import VECTORS
 from tests.inr.networks import adding_nothing, container_of, made_up_mlp, mlp, pyramid
+from tests.vectors.forging.raw import MATRIX, OFFSET, PHASE, mlp_file
 from tests.vectors.make import FITTED, MADE_UP
 
 PLANES = ("planes_grey", "planes_constant", "cnn_planes_grey_opaque")
@@ -102,37 +103,53 @@ def test_no_word_can_be_hidden_in_a_payload(name: str) -> None:
 
 def _largest_mlp() -> tuple[bytes, bytes]:
     network = made_up_mlp(mlp(1, 1, 1, 1, 1), seed=0, width=4, height=4)
-    return tuple(pack(container_of(network, width=65535, height=rows)) for rows in (2048, 2049))
+    rows = MAX_PIXELS // 65535
+    return tuple(pack(container_of(network, width=65535, height=height)) for height in (rows, rows + 1))
+
+
+def _deepest_mlp() -> tuple[bytes, bytes]:
+    """The largest network, of weights that take no room, with as many rows as it may have and one more."""
+    tensors = (MATRIX + PHASE) * 16 + MATRIX + OFFSET
+
+    def made(rows: int) -> bytes:
+        return mlp_file(varint(512) + bytes([16, 1, 1]), tensors, width=varint(256), height=varint(rows))
+
+    rows = 16 * (2**33 + 2**24 * len(made(128))) // (256 * (15 * 512**2 + 512))
+    return made(rows), made(rows + 1)
 
 
 def _largest_cnn() -> tuple[bytes, bytes]:
-    """Latents that are what is expected; the second with a size that its family does not admit."""
+    """Latents that are what is expected, and images of as many rows as they may have and one more."""
     number = next(known.number for known in priors() if known.channels == 3)
-    container = container_of(adding_nothing(pyramid(number, 1, 1, 9)), width=8192, height=4096)
-    assert container.width * container.height == MAX_PIXELS
-    return pack(container), pack(dataclasses.replace(container, height=4097))
+    container = container_of(adding_nothing(pyramid(number, 1, 1, 9)), width=2048, height=2048)
+    rows = (2**33 + 2**24 * len(pack(container))) // (WORK_PER_PIXEL * 2048)
+    return tuple(pack(dataclasses.replace(container, height=height)) for height in (rows, rows + 1))
 
 
-@pytest.mark.parametrize(("largest", "named"), [(_largest_mlp, "samples"), (_largest_cnn, "pixels")])
-def test_a_small_file_cannot_ask_for_much_memory(
+@pytest.mark.parametrize(
+    ("largest", "named"), [(_largest_mlp, "pixels"), (_deepest_mlp, "work"), (_largest_cnn, "work")]
+)
+def test_a_small_file_cannot_ask_for_much_memory_or_time(
     largest: Callable[[], tuple[bytes, bytes]], named: str
 ) -> None:
     """The largest image that a family admits, from a small file, in a process of its own."""
     admitted, too_large = largest()
     assert len(admitted) < 5000
     program = """
-import resource, sys
+import resource, sys, time
 from inr import BitstreamError, decode
 warm_up, admitted, too_large = (bytes.fromhex(line) for line in sys.stdin.read().split())
 decode(warm_up)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.process_time()
 decode(admitted)
+seconds = time.process_time() - started
 try:
     decode(too_large)
 except BitstreamError as error:
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, seconds, error)
 """
-    warm_up = (VECTORS / ("rgb.inr" if named == "samples" else "cnn_rgb.inr")).read_bytes()
+    warm_up = (VECTORS / ("cnn_rgb.inr" if largest is _largest_cnn else "rgb.inr")).read_bytes()
     done = subprocess.run(
         [sys.executable, "-c", program],
         input="\n".join(data.hex() for data in (warm_up, admitted, too_large)),
@@ -140,6 +157,7 @@ except BitstreamError as error:
         text=True,
         check=True,
     )
-    mebibytes, message = done.stdout.split(maxsplit=1)
+    mebibytes, seconds, message = done.stdout.split(maxsplit=2)
     assert int(mebibytes) <= 256
+    assert float(seconds) < 60  # a few, of a core that is not shared
     assert named in message

@@ -80,7 +80,8 @@ def make_report(
         numbers, comparison = facts.read_facts(asked), compare_curves(asked)
         worst = [archived_of(row) for row in facts.worst_rows(asked, n_worst)]
     if not numbers.totals.n_archived + numbers.totals.n_failed:
-        raise ConfigError(f"{store.url}: expected an archive, found no row of a catalogue")
+        expected = "an archive" if run_id is None else f"a run {run_id}"
+        raise ConfigError(f"{store.url}: expected {expected}, found no row of a catalogue")
     found = tuple(pairs(store, worst, options, max_pixels))
     return Report(render(store.url, run_id, numbers, comparison, found), numbers, found)
 

@@ -57,8 +57,11 @@ def test_an_estimate_says_what_is_known(shown: Callable[[], list[str]]):
         "source_n_bytes": 9,
         "n_workers": 2,
     }
-    display.show_estimate(Estimate(**known, n_refused=1, hours=1.0, n_bytes=7, origin="a table"))
+    display.show_estimate(
+        Estimate(**known, n_refused=1, hours=1.0, n_bytes=7, origin="a table", refused=(("a.png", "why"),))
+    )
     assert shown() == [
+        "a.png: why",
         "plan: 3 to archive",
         "1 of them cannot be archived, by their headers alone",
         "1.5 megapixels in 9 bytes",

@@ -2,10 +2,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import inr
 from flows.cli import exits
+from inr.bitstream import Metadata
 from tests.flows.command import inr_run, invoke
 from tests.tasks.pictures import file_of, image
 
@@ -112,3 +115,20 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert result.exit_code == code, result.output
     assert reason in result.stderr
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_png_cannot_hold_is_decoded_into_a_webp(tmp_path: Path):
+    profile = b"p" * (1 << 20)
+    pixels = np.full((3, 5, 3), 7, np.uint8)
+    encoded = inr.encode(pixels, inr.CodecConfig(model="mlp"), metadata=Metadata(icc_profile=profile))
+    (tmp_path / "x.inr").write_bytes(encoded.bitstream)
+    refused = invoke("decode", tmp_path / "x.inr", "-o", tmp_path / "x.png")
+    assert (refused.exit_code, "PNG cannot hold the ICC profile" in refused.stderr) == (exits.IMAGE, True)
+    assert invoke("decode", tmp_path / "x.inr", "-o", tmp_path / "x.webp").exit_code == exits.OK
+    with Image.open(tmp_path / "x.webp") as opened:
+        assert opened.info["icc_profile"] == profile
+        np.testing.assert_array_equal(np.asarray(opened), pixels)
+    wrong = invoke("decode", tmp_path / "x.inr", "-o", tmp_path / "x.jpg")
+    assert wrong.exit_code == exits.USAGE
+    assert "expected a name ending in .png or .webp" in wrong.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.inr", "x.webp"]

@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from flows.cli import exits
@@ -79,9 +80,35 @@ def test_the_command_with_nothing_to_restore_says_so(archived_once: Archived, tm
         assert invoke("restore", archived_once.store, tmp_path, *arguments).exit_code == exits.USAGE
 
 
-def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived, tmp_path: Path):
+def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived):
     compact(str(archived.store))
-    for store in (archived.store, tmp_path):
-        result = invoke("compact", store)
-        assert result.exit_code == exits.OK, result.output
-        assert result.output == "nothing to compact: no day has more than one part\n"
+    result = invoke("compact", archived.store)
+    assert result.exit_code == exits.OK, result.output
+    assert result.output == "nothing to compact: no day has more than one part\n"
+
+
+@pytest.mark.parametrize("place", ["absent", "empty", "photos", ".", "once/bitstreams"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("verify", "PLACE"),
+        ("restore", "PLACE", "back"),
+        ("query", "PLACE", "select count(*) from images"),
+        ("compact", "PLACE"),
+        ("report", "PLACE", "-o", "page.html"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_place_without_an_archive_is_an_error_of_every_command_that_reads_one(
+    archived_once: Archived, tmp_path: Path, words: tuple[str, ...], place: str
+):
+    (tmp_path / "empty").mkdir()  # the folder of a disk that is not mounted
+    (tmp_path / "photos").symlink_to(archived_once.source)
+    (tmp_path / "once").symlink_to(archived_once.store)
+    before = sorted(tmp_path.rglob("*"))
+    paths = {"PLACE": tmp_path / place, "back": tmp_path / "back", "page.html": tmp_path / "page.html"}
+    result = invoke(*(paths.get(word, word) for word in words))
+    assert result.exit_code == exits.USAGE, result.output
+    assert f"store {tmp_path / place}: expected an archive, found no row of a catalogue" in result.stderr
+    assert result.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before

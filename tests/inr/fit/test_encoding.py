@@ -1,13 +1,26 @@
 """One encoding, fit by fit: collapses, goals, contracts, and the check at its end."""
 
 import math
+import re
+from functools import partial
 
 import numpy as np
 import pytest
 
-from inr import CodecConfig, Contract, ContractMissed, FitDiverged, SelfCheckFailed, decode, encode
+from inr import (
+    CodecConfig,
+    Contract,
+    ContractMissed,
+    FitDiverged,
+    Limits,
+    SelfCheckFailed,
+    TooMuchWork,
+    decode,
+    encode,
+)
 from inr.config import MODELS
 from inr.fit import encoding as encoding_module
+from inr.fit.requests import FitRequest
 from inr.metrics import mse, psnr_db
 from inr.search import MAX_FITS
 from tests.inr.toy import ToyFitter, ToyNetwork, toy_family
@@ -40,10 +53,50 @@ def test_a_fit_below_the_mean_colour_is_begun_again_and_then_the_mean_colour_cou
     assert encoded.restarts == len(encoded.attempts) >= 1
 
 
-def test_a_fit_that_ends_in_nan_twice_is_an_error(photograph: np.ndarray) -> None:
-    message = r"expected at least the .* dB of the image's mean colour"
-    with toy_family(ToyFitter(lambda request: True)), pytest.raises(FitDiverged, match=message):
-        encode(photograph, CodecConfig(**TOY), device="cpu")
+@pytest.mark.parametrize("goal", [{"rd_lambda": 1e-3}, {"target_psnr_db": 30.0}, {"target_bpp": 1.0}])
+def test_a_fit_that_ends_in_nan_twice_leaves_the_mean_colour_and_says_why(
+    photograph: np.ndarray, goal: dict[str, float]
+) -> None:
+    with toy_family(ToyFitter(lambda request: True)):
+        encoded = encode(photograph, CodecConfig(model="toy", **goal), device="cpu")
+        np.testing.assert_array_equal(decode(encoded.bitstream).pixels, encoded.pixels)
+    np.testing.assert_array_equal(encoded.pixels, flat_colour(photograph))
+    assert (encoded.n_parameters, encoded.restarts) == (0, len(encoded.attempts))
+    assert isinstance(encoded.fallback, FitDiverged)
+    assert re.search(r"expected at least the .* dB of .* found NaN and NaN", str(encoded.fallback))
+
+
+def test_a_search_goes_on_after_a_fit_that_diverged(photograph: np.ndarray) -> None:
+    seen: list[FitRequest] = []
+
+    def first_two(request: FitRequest) -> bool:
+        seen.append(request)
+        return len(seen) <= 2
+
+    with toy_family(ToyFitter(first_two)):
+        encoded = encode(photograph, CodecConfig(model="toy", target_psnr_db=20.0), device="cpu")
+    assert (encoded.fallback, encoded.restarts) == (None, 1)
+    assert len(encoded.attempts) > 1
+    assert encoded.n_parameters > 0
+
+
+@pytest.mark.parametrize(
+    ("contract", "is_met"), [(None, True), (Contract(10.0), True), (Contract(13.0, 9), False)]
+)
+def test_a_file_that_decoders_would_refuse_for_its_work_is_not_made(
+    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch, contract: Contract | None, is_met: bool
+) -> None:
+    limits = Limits(max_multiply_adds=0, multiply_adds_per_byte=1)
+    monkeypatch.setattr(encoding_module, "decode", partial(decode, limits=limits))
+    config = CodecConfig(model="mlp", preset="draft", rd_lambda=1e-4)
+    if not is_met:
+        with pytest.raises(ContractMissed, match="no fit succeeded"):
+            encode(photograph, config, device="cpu", n_steps=STEPS, contract=contract)
+        return
+    encoded = encode(photograph, config, device="cpu", n_steps=STEPS, contract=contract)
+    assert isinstance(encoded.fallback, TooMuchWork)
+    np.testing.assert_array_equal(encoded.pixels, flat_colour(photograph))
+    assert len(encoded.attempts) >= 1
 
 
 @pytest.mark.parametrize(("rd_lambda", "is_flat"), [(1e-4, False), (1e-3, False), (0.5, True)])

@@ -1,16 +1,20 @@
 import dataclasses
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from inr.errors import ConfigError
 from tasks.catalogue.audits import AuditRow, AuditStatus
-from tasks.catalogue.lookup import archived_objects, find, last_audits, latest
+from tasks.catalogue.lookup import archived_objects, find, last_audits, latest, open_archive
 from tasks.catalogue.records import Failed, now
 from tasks.catalogue.rows import row_of
-from tasks.errors import CatalogueError
+from tasks.errors import CatalogueError, StorageError
 from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
+from tasks.store.s3 import S3Store
+from tests.s3_server import Access
 from tests.tasks.rows import ARCHIVE, archived, changed, digest, failed, listed
 
 
@@ -22,6 +26,29 @@ def store(tmp_path: Path) -> LocalStore:
 def audit(key: str, status: AuditStatus, seconds: float = 0.0) -> AuditRow:
     at = now() + timedelta(seconds=seconds)
     return AuditRow(run_id="run", checked_at=at, key=key, status=status)
+
+
+def test_an_archive_is_a_store_with_rows_whether_its_images_could_be_archived_or_not(tmp_path: Path):
+    for name, outcome in (("good", archived("a")), ("bad", failed("a"))):
+        append(LocalStore(tmp_path / name), [outcome])
+        assert open_archive(str(tmp_path / name)).url == str(tmp_path / name)
+    stray = LocalStore(tmp_path / "stray")
+    stray.put("bitstreams/ff/stray.inr", b"x")
+    for wrong in ("bad/catalogue", "", "stray", "nowhere"):
+        with pytest.raises(ConfigError, match=f"store {tmp_path / wrong}: expected an archive, found no row"):
+            open_archive(str(tmp_path / wrong))
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_prefix_in_s3_is_an_archive_by_the_same_rule(s3_access: Access):
+    store = S3Store(f"s3://archive/{uuid.uuid4().hex}")
+    append(store, [archived("a")])
+    assert open_archive(store.url).url == store.url
+    for wrong in (store.url[:-1], f"{store.url}/catalogue", "s3://archive"):
+        with pytest.raises(ConfigError, match=f"store {wrong}: expected an archive, found no row"):
+            open_archive(wrong)
+    with pytest.raises(StorageError, match="no such bucket"):
+        open_archive("s3://archives/x")
 
 
 def test_the_latest_row_counts_whatever_the_order_of_parts(store: LocalStore):

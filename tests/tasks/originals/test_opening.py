@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from inr.bitstream import MAX_METADATA_BYTES, Limits
+from inr import CodecConfig, EncodeRequest
+from inr.bitstream import MAX_METADATA_BYTES, MAX_SIDE
+from inr.fit.encoding import _check
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import same_metadata
@@ -122,10 +124,26 @@ def test_what_is_not_taken_is_refused_by_name(data: bytes, reason: str):
         opened(data)
 
 
-def test_samples_are_limited_to_what_a_decoder_takes():
-    width = Limits().max_samples // 4 + 1
-    with pytest.raises(UnsupportedImage, match="samples"):
-        open_picture(png_header(width, 1, colour=6), max_pixels=2 * width)
+def test_whatever_the_encoder_would_refuse_is_refused_by_the_header():
+    profile = np.random.default_rng(0).bytes(MAX_METADATA_BYTES + 1)
+    for data, reason in (
+        (png_header(MAX_SIDE + 1, 1), f"sides of at most {MAX_SIDE} pixels, found 65536x1"),
+        (png_header(1, MAX_SIDE + 1), f"sides of at most {MAX_SIDE} pixels, found 1x65536"),
+        (png_header(8192, 8193, colour=6), f"expected 1 to {1 << 26} pixels, found 8192x8193"),
+        (file_of(image(), "WEBP", icc_profile=profile), f"icc_profile expected at most {MAX_METADATA_BYTES}"),
+    ):
+        for refused in (picture_size, open_picture):
+            with pytest.raises(UnsupportedImage, match=reason):
+                refused(data, max_pixels=RunOptions().max_pixels)
+
+
+@pytest.mark.parametrize(("width", "height"), [(8192, 8192), (MAX_SIDE, 1024), (6144, 8192), (7728, 5152)])
+@pytest.mark.parametrize("colour", [0, 2, 4, 6])
+def test_what_the_encoder_takes_is_taken_by_the_header(width: int, height: int, colour: int):
+    taken = picture_size(png_header(width, height, colour=colour), max_pixels=RunOptions().max_pixels)
+    assert taken == (width, height)
+    pixels = np.broadcast_to(np.uint8(7), (height, width, {0: 1, 4: 2, 2: 3, 6: 4}[colour]))
+    _check(EncodeRequest(pixels, CodecConfig()))
 
 
 def test_a_bomb_is_refused_before_its_pixels_take_memory():

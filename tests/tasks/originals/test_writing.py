@@ -6,7 +6,7 @@ from PIL import Image, ImageCms
 
 from inr.bitstream import Metadata
 from tasks.errors import UnsupportedImage
-from tasks.originals.writing import FORMATS, to_png, to_webp
+from tasks.originals.writing import FORMATS, PNG_PROFILE_BYTES, to_png, to_webp
 from tests.tasks.pictures import gradient
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -57,3 +57,20 @@ def test_profile_and_exif_are_in_the_file(format_: str, metadata: Metadata):
 def test_a_picture_too_long_for_webp_is_named():
     with pytest.raises(UnsupportedImage, match="WebP cannot hold 16384x1 pixels"):
         to_webp(np.zeros((1, 16384, 3), np.uint8), Metadata())
+
+
+@pytest.mark.parametrize(
+    "profile", [np.random.default_rng(0).bytes(1 << 21), bytes(1 << 21)], ids=["noise", "0"]
+)
+def test_a_png_is_written_where_it_opens_with_its_profile(profile: bytes):
+    pixels, held, large = np.zeros((2, 2, 3), np.uint8), profile[:PNG_PROFILE_BYTES], profile[: 1 << 20 | 1]
+    with opened(to_png(pixels, Metadata(icc_profile=held))) as image:
+        assert image.info["icc_profile"] == held
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG", icc_profile=large)
+    with pytest.raises(ValueError, match="too large"):
+        opened(written.getvalue())
+    with pytest.raises(UnsupportedImage, match=rf"at most {PNG_PROFILE_BYTES} bytes.* found {len(large)}"):
+        to_png(pixels, Metadata(icc_profile=large))
+    with opened(to_webp(pixels, Metadata(icc_profile=large))) as image:
+        assert image.info["icc_profile"] == large

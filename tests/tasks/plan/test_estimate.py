@@ -130,7 +130,11 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
         hours=pytest.approx(40 / 3600 / 2),
         n_bytes=2000,
         origin="a table of 2 fits of mlp draft on a CPU",
+        refused=found.refused,
     )
+    bad, loop = found.refused
+    assert bad == ("bad.png", f"UnsupportedImage: {plan.sizes[plan.images[2].digest]}")
+    assert (loop[0], loop[1].startswith("SourceError: loop.png cannot be read")) == ("loop.png", True)
     alone = dataclasses.replace(plan, images=plan.images[:1])
     assert estimate(alone, store, config, 8).hours == pytest.approx(10 / 3600)
     assert not store.root.exists()

@@ -1,5 +1,6 @@
 """Bitstream or file without loss: by goal, by kind of picture, with a fit and without."""
 
+import dataclasses
 import hashlib
 import math
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inr import CodecConfig, Encoded
+from inr import CodecConfig, Encoded, FitDiverged
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import LosslessFile
@@ -64,6 +65,18 @@ GOALS = ({"rd_lambda": 0.002}, {"target_psnr_db": 40.0}, {"target_bpp": 2.0})
 def test_no_fit_is_made_for_a_chart_and_one_is_for_a_photograph(tmp_path: Path, goal: dict[str, float]):
     assert lossless(tmp_path, file_of(chart()), **goal).needs_no_fit()
     assert not lossless(tmp_path, file_of(photograph(64, 64)), **goal).needs_no_fit()
+
+
+def test_where_no_fit_reached_a_psnr_the_file_without_loss_does(tmp_path: Path):
+    made = lossless(tmp_path, file_of(photograph(64, 64)), target_psnr_db=40.0)
+    diverged = FitDiverged("found NaN and NaN")
+    for psnr_db, fallback, is_better in (
+        (30.0, None, False),
+        (30.0, diverged, True),
+        (41.0, diverged, False),
+    ):
+        ended = dataclasses.replace(encoded(25, psnr_db, 0), fallback=fallback)
+        assert made.is_better_than(ended) == is_better
 
 
 def test_a_file_without_loss_that_is_no_larger_is_always_better(tmp_path: Path):
@@ -166,6 +179,11 @@ def test_notes_say_why_an_image_is_stored_as_it_is(tmp_path: Path):
     [flat] = notes_on_bitstream(picture, config, encoded(25, 31.5, 0))
     assert flat == "stored as its mean colour alone, which serves the goal better than a fit"
     assert list(notes_on_bitstream(picture, config, encoded(25, math.inf, 0))) == []
+    diverged = dataclasses.replace(encoded(25, 31.5, 0), fallback=FitDiverged("found NaN and NaN"))
+    [instead] = notes_on_bitstream(picture, config, diverged)
+    assert instead == "stored as its mean colour alone, in place of a fit: found NaN and NaN"
+    [why] = made.notes(diverged)
+    assert why.endswith(" the bitstream has 25 bytes and 31.50 dB, without a fit: found NaN and NaN")
     [with_fit] = made.notes(encoded(123, 31.5))
     assert with_fit == "stored without loss: the bitstream has 123 bytes and 31.50 dB"
     [without] = made.notes(None)

@@ -1,98 +1,39 @@
-import dataclasses
-from datetime import timedelta
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import inr
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
 from tasks.catalogue.keys import object_key
 from tasks.catalogue.records import LOSSLESS, Archived
+from tasks.catalogue.versions import names_of
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
 from tasks.originals.lossless import decode_lossless, same_metadata, to_lossless
 from tasks.originals.opening import Picture, open_picture
 from tasks.originals.writing import to_webp
+from tasks.plan.restoring import Restoring
 from tasks.steps import restore as module
-from tasks.steps.commit import append
 from tasks.steps.restore import (
     Format,
     Restored,
     RestoreJob,
     RestoreSummary,
     restore_image,
-    select,
-    target_path,
 )
 from tasks.store.folder import LocalStore
 from tests.inr.conftest import VECTORS
 from tests.tasks.pictures import gradient
-from tests.tasks.rows import ARCHIVE, archived, failed
+from tests.tasks.rows import ARCHIVE, archived, digest
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
-
-
-def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalStore):
-    records = [archived("b.png"), archived("a.png", also_at=("c.png",))]
-    append(store, [*records, failed("bad.png")])
-    assert select(store, "true") == records[::-1]
-    assert select(store, "source_path = 'a.png' -- a comment") == records[1:]
-    assert select(store, "false") == []
-    assert select(store, "true) or (true") == records[::-1]  # whatever is asked, failures are not
-
-
-def test_an_image_that_failed_later_is_not_selected(store: LocalStore):
-    record = archived("a.png")
-    later = record.recorded_at + timedelta(seconds=1)
-    append(store, [record, dataclasses.replace(failed("a.png"), recorded_at=later)])
-    assert select(store, "true") == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "choice"),
-    [
-        ({"archive_digest": "f" * 64}, r"archive_digest, (\w{64}) or (?!\1)\w{64}"),
-        ({"image_digest": "f" * 64}, "source_uri, "),
-    ],
-)
-def test_two_images_of_one_name_are_refused_with_what_distinguishes_them(
-    store: LocalStore, changes: dict[str, str], choice: str
-):
-    append(store, [archived("a.png"), archived("a.png", **changes)])
-    with pytest.raises(ConfigError, match=rf"two images are named a\.png: choose by {choice}"):
-        select(store, "true")
-
-
-def test_a_copy_of_another_images_name_is_refused_too(store: LocalStore):
-    append(store, [archived("a.png"), archived("b.png", also_at=("a.png",))])
-    with pytest.raises(ConfigError, match=r"two images are named a\.png: choose by source_uri"):
-        select(store, "true")
-
-
-@pytest.mark.parametrize("where", ["nonsense", "true; drop table images", "exists (select 1"])
-def test_a_wrong_predicate_is_the_callers_error(store: LocalStore, where: str):
-    append(store, [archived("a.png")])
-    with pytest.raises(ConfigError, match="query"):
-        select(store, where)
-
-
-def test_names_become_paths_below_the_target():
-    target = Path("/target")
-    assert target_path(target, "a/b.png", "png") == target / "a" / "b.png"
-    assert target_path(target, "a/b.PNG", "png") == target / "a" / "b.PNG"
-    assert target_path(target, "b.jpg", "png") == target / "b.jpg.png"
-    assert target_path(target, "b.png", "webp") == target / "b.png.webp"
-
-
-@pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "a/../../b.png", "", "a\0.png", ".."])
-def test_names_that_lead_out_of_the_target_are_refused(name: str):
-    with pytest.raises(StorageError, match="below the source"):
-        target_path(Path("/target"), name, "png")
 
 
 def test_what_webp_cannot_hold_is_told():
@@ -125,8 +66,11 @@ def golden(store: LocalStore, name: str, **columns: Any) -> Archived:
     return kept(store, data, inr.decode(data), **columns)
 
 
-def restored(store: LocalStore, record: Archived, target: Path, format_: Format = "png") -> Restored:
-    return restore_image(record, RestoreJob(store.url, str(target), format_, 1))
+def restored(
+    store: LocalStore, record: Archived, target: Path, format_: Format = "png", *own_names: bool
+) -> Restored:
+    wanted = Restoring(record, own_names or (True,) * len(names_of(record)))
+    return restore_image(wanted, RestoreJob(store.url, str(target), format_, 1))
 
 
 @pytest.mark.parametrize("format_", ["png", "webp"])
@@ -168,6 +112,97 @@ def test_a_different_file_of_the_name_is_not_replaced(store: LocalStore, tmp_pat
     assert path.read_bytes() == b"mine"
 
 
+def marked(record: Archived, name: str, suffix: str = ".png") -> str:
+    """The name that a file gets in place of its own."""
+    return f"{name}-{record.origin.image.digest[:12]}-{ARCHIVE[:8]}{suffix}"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        (r"3.45.12\u202fPM.png", "3.45.12\u202fPM.png".encode()),
+        (r"not\xffutf8\\.png", b"not\xffutf8\\.png"),
+        ("b" * 247 + ".png", b"b" * 247 + b".png"),
+        ("b" * 247 + ".jpg", b"b" * 247 + b".jpg.png"),
+        ("d" * 255 + "/a.png", b"d" * 255 + b"/a.png"),
+    ],
+)
+def test_a_name_that_the_target_can_hold_comes_back_as_it_was(
+    store: LocalStore, tmp_path: Path, name: str, file: bytes
+):
+    record = golden(store, "rgb", source_path=name)
+    assert restored(store, record, tmp_path / "back").renamed == ()
+    assert (tmp_path / "back" / os.fsdecode(file)).is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "stem"),
+    [
+        ("2019/" + "b" * 248 + ".jpg", "2019/", "b" * 50),
+        ("2019/" + "語" * 84 + ".jpg", "2019/", "語" * 50),
+        ("d" * 256 + "/a.jpg", "", "a.jpg"),
+        ("/".join(["d" * 255] * 17) + "/a.png", "", "a"),
+        ("2019//a.png", "2019/", "a"),
+        ("/a.png", "", "a"),
+        ("../../a.png", "", "a"),
+        (r"a\u0000b.png", "", "a_b"),
+    ],
+)
+def test_a_name_that_the_target_cannot_hold_becomes_another_one_and_a_line(
+    store: LocalStore, tmp_path: Path, name: str, folder: str, stem: str
+):
+    record = golden(store, "rgb", source_path=name)
+    is_path = "//" not in name and name[0] not in "/." and "u0000" not in name
+    done = restored(store, record, tmp_path / "back", "png", is_path)
+    place = folder + marked(record, stem)
+    assert (done.n_written, done.renamed) == (1, ((name, place),))
+    assert [path for path in (tmp_path / "back").rglob("*") if path.is_file()] == [tmp_path / "back" / place]
+    again = restored(store, record, tmp_path / "back", "png", is_path)
+    assert (again.n_written, again.n_present, again.renamed) == (0, 1, done.renamed)
+
+
+def test_a_file_in_place_of_a_folder_and_a_folder_in_place_of_a_file_are_left_as_they_are(
+    store: LocalStore, tmp_path: Path
+):
+    record = golden(store, "rgb", also_at=["c/d/e.png", "f.png"])
+    (tmp_path / "a").write_bytes(b"mine")
+    (tmp_path / "c").write_bytes(b"mine")
+    (tmp_path / "f.png").mkdir()
+    done = restored(store, record, tmp_path)
+    assert done.renamed == (
+        ("a/b.jpg", marked(record, "b.jpg")),
+        ("c/d/e.png", marked(record, "e")),
+        ("f.png", marked(record, "f")),
+    )
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "c").read_bytes() == b"mine"
+
+
+def test_what_a_format_cannot_hold_becomes_another_one_and_a_line(store: LocalStore, tmp_path: Path):
+    wide, profile = np.zeros((1, 16384, 3), dtype=np.uint8), b"p" * (1 << 20)
+    for name, pixels, metadata, asked, given in (
+        ("wide.jpg", wide, Metadata(), "webp", "png"),
+        ("profile.jpg", wide[:, :9], Metadata(icc_profile=profile), "png", "webp"),
+    ):
+        data = to_lossless(Picture(pixels, metadata, "PNG", "RGB", ())).data
+        decoded = decode_lossless(data, max_pixels=pixels.size, channels=3)
+        key = object_key(digest(name), ARCHIVE, ".webp")
+        record = kept(store, data, decoded, model=LOSSLESS, source_path=name, key=key)
+        done = restored(store, record, tmp_path / "back", asked)
+        assert done.renamed == ((name, f"{name}.{given}"),)
+        with Image.open(tmp_path / "back" / f"{name}.{given}") as opened:
+            assert (opened.format, opened.size) == (given.upper(), pixels.shape[1::-1])
+            assert opened.info.get("icc_profile") == metadata.icc_profile
+
+
+def test_a_target_is_a_folder_by_its_path_or_its_uri(store: LocalStore, tmp_path: Path):
+    target = tmp_path / os.fsdecode(b"b\xffck")
+    record = golden(store, "rgb")
+    restore_image(Restoring(record, (True,)), RestoreJob(store.url, target.as_uri(), "png", 1))
+    assert (target / "a" / "b.jpg.png").is_file()
+    with pytest.raises(ConfigError, match="expected a path or a file:// URI, found 's3://bucket/back'"):
+        restore_image(Restoring(record, (True,)), RestoreJob(store.url, "s3://bucket/back", "png", 1))
+
+
 @pytest.mark.parametrize("suffix", [".webp", ".inr"])
 def test_a_file_without_loss_is_restored_whatever_its_key(store: LocalStore, tmp_path: Path, suffix: str):
     """Archives of before named it like a bitstream."""
@@ -197,3 +232,6 @@ def test_the_summary_counts_images_and_files():
     assert (summary.n_done, summary.n_failed, summary.n_bytes) == (2, 1, 30)
     assert summary.failures == [("b.png", "ValueError: no")]
     assert summary.headline() == "1 of 3 images restored: 2 files written, 1 were there, 1 failed"
+    summary.add(Restored(1, 0, 10, (("a//b.png", "a/b-1.png"),)))
+    assert summary.renamed == [("a//b.png", "a/b-1.png")]
+    assert "3 files written, 1 were there, 1 under another name, 1 failed" in summary.headline()

@@ -72,8 +72,9 @@ def headers() -> Iterator[Refusal]:
     yield "varint_not_shortest", INVALID, "shortest varint", lambda: mlp_file(width=b"\x83\x00")
     six = b"\x83\x80\x80\x80\x80\x00"
     yield "varint_of_six_bytes", INVALID, "varint of five bytes", lambda: mlp_file(width=six)
-    large = {"width": varint(65535), "height": varint(2049)}
-    yield "samples", INVALID, "samples", lambda: mlp_file(**large)
+    for width, height in ((8192, 8193), (8065, 8321)):  # of the second the product is 2^26 + 1
+        size = {"width": varint(width), "height": varint(height)}
+        yield f"pixels_{width}_{height}", INVALID, "pixels", lambda size=size: mlp_file(**size)
     cut = {"sections": section(ONE_NEURON) + b"\x80"}
     yield "header_cut", INVALID, "section too short", lambda: mlp_file(**cut)
     architecture = varint(9) + ONE_NEURON
@@ -124,8 +125,8 @@ def planes() -> Iterator[Refusal]:
     )
     for name, bits in (("without_a_network", 0), ("of_grey", 1 << 4)):
         yield case(f"no_sections_{name}", "section too short", 3, bits, constants=b"", **empty)
-    large = {"width": varint(65535), "height": varint(2049)}
-    yield case("samples", "samples", 1, 1, **empty, **large)
+    large = {"width": varint(65535), "height": varint(1025)}
+    yield case("pixels", "pixels", 1, 1, **empty, **large)
 
 
 def metadata() -> Iterator[Refusal]:

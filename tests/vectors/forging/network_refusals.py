@@ -22,6 +22,7 @@ from tests.vectors.forging.raw import (
     OFFSET,
     ONE_NEURON,
     PHASE,
+    TOO_MUCH,
     Refusal,
     changed,
     cnn_file,
@@ -46,6 +47,13 @@ def mlp_fields() -> Iterator[Refusal]:
     layers = (MATRIX + PHASE) * 17 + MATRIX + OFFSET
     yield "mlp_depth_17", INVALID, "depth", lambda: mlp_file(changed(ONE_NEURON, 1, 17), layers)
     yield "mlp_depth_0", INVALID, "depth", lambda: mlp_file(changed(ONE_NEURON, 1, 0), MATRIX + OFFSET)
+    deep, large = varint(512) + bytes([16, 1, 1]), {"width": varint(8192), "height": varint(8192)}
+    yield (
+        "mlp_work",
+        TOO_MUCH,
+        "work",
+        lambda: mlp_file(deep, (MATRIX + PHASE) * 16 + MATRIX + OFFSET, **large),
+    )
     for field, name, values in ((2, "frequencies", (0, 33)), (3, "spacing", (0, 5))):
         for value in values:
             yield shape(f"{name}_{value}", name, changed(ONE_NEURON, field, value))
@@ -106,9 +114,8 @@ def cnn_fields() -> Iterator[Refusal]:
     def side(name: str, rule: str, data: bytes) -> Refusal:
         return f"cnn_{name}", INVALID, rule, lambda: cnn_file(tensors=data)
 
-    for width, height in ((8192, 4097), (8283, 4051)):  # of the second the product is 2^25 + 1
-        size = {"width": varint(width), "height": varint(height)}
-        yield shape(f"pixels_{width}_{height}", "pixels", [1, known.number, 12], **size)
+    large = {"width": varint(8192), "height": varint(8192)}
+    yield "cnn_work", TOO_MUCH, "work", lambda: cnn_file(**large)
     yield shape("levels_0", "levels", [0, known.number, 12])
     yield shape("levels_10", "levels", [10, known.number, 12])
     last = priors()[-1]

@@ -17,6 +17,7 @@ from inr.coding.coder import PayloadWriter, table
 from inr.coding.pmf import uniform_counts
 
 INVALID = "InvalidField"
+TOO_MUCH = "TooMuchWork"
 Refusal = tuple[str, str, str, Callable[[], bytes]]  # name, the product's error, the second decoder's rule
 MAGIC = b"\x89INR"
 ONE_NEURON = varint(1) + bytes([1, 1, 1])

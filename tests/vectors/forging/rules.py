@@ -48,7 +48,8 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("1", "constants |"): ("planes_no_constants", "planes_constant_of_the_network"),
     ("1", "A length below 22"): ("length_21", "length_0"),
-    ("1", "It SHOULD refuse"): ("samples", "planes_samples"),
+    ("1", "An image MUST NOT"): ("pixels_8192_8193", "pixels_8065_8321", "planes_pixels"),
+    ("1", "The work of a file MUST NOT"): ("mlp_work", "cnn_work"),
     ("3", "`varint n_icc`"): (
         *(
             "metadata_icc_over_2_24",
@@ -92,8 +93,11 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
     ("8", "levels L"): ("cnn_levels_0", "cnn_levels_10"),
     ("8", "prior p"): ("cnn_prior_0", "cnn_prior_that_is_not_there"),
     ("8", "gain |"): ("cnn_gain_25",),
-    ("8", "An image of this family"): ("cnn_pixels_8192_4097", "cnn_pixels_8283_4051"),
-    ("8", "Its channels, C,"): ("cnn_channels_fewer", "cnn_channels_two_more", "cnn_channels_of_the_network"),
+    ("8", "The channels of this family, C,"): (
+        "cnn_channels_fewer",
+        "cnn_channels_two_more",
+        "cnn_channels_of_the_network",
+    ),
     ("9", "exponent k"): (
         *(f"cnn_{name}_exponent" for name in ("context0", "parents", "context1", "context2")),
         *(f"cnn_{name}_exponent" for name in ("synthesis0", "synthesis1")),

@@ -13,7 +13,8 @@ from inr import CodecConfig
 from inr.metrics import psnr_db
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, Failed, Planned, now
-from tasks.originals.listing import SourceImage, printable
+from tasks.originals.listing import SourceImage
+from tasks.originals.names import printable
 from tasks.steps.commit import append
 from tasks.store.objects import ObjectStore
 from tests.tasks.pictures import file_of

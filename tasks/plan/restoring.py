@@ -1,0 +1,94 @@
+"""The plan of a restore: which archived images, and the path of each of their files.
+
+Of several versions of a photograph the latest counts, unless all are asked for. A file has the name of its
+original. Where several would have the same, or one's file is another's folder, one of them has it, and the
+others are left without: they get another name as they are written.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from tasks.catalogue.query import query
+from tasks.catalogue.records import Archived, Status
+from tasks.catalogue.rows import archived_of
+from tasks.catalogue.versions import latest_versions, names_of
+from tasks.errors import StorageError
+from tasks.originals.names import target_path
+from tasks.store.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """An image to restore.
+
+    Attributes:
+        record: The image, under the names that are wanted.
+        own_names: Whether the file of each of these names gets that name.
+    """
+
+    record: Archived
+    own_names: tuple[bool, ...]
+
+    @property
+    def path(self) -> str:
+        """Path below the source, fit to be shown."""
+        return self.record.path
+
+
+def plan_restore(
+    store: ObjectStore, where: str, suffix: str, *, all_versions: bool = False
+) -> list[Restoring]:
+    """The images that a predicate selects, by path, each with its names.
+
+    Args:
+        store: The archive.
+        where: A condition on the columns of ``images``, in SQL.
+        suffix: Suffix of the files, with its dot.
+        all_versions: Whether to take every version of a photograph that is selected, not only the latest.
+
+    Raises:
+        ConfigError: The predicate is wrong.
+        CatalogueError, StorageError: The catalogue cannot be read.
+    """
+    found = select(store, where)
+    records = found if all_versions else latest_versions(found)
+    owned = _owned(records, suffix)
+    return [
+        Restoring(record, tuple((number, name) in owned for name in names_of(record)))
+        for number, record in enumerate(records)
+    ]
+
+
+def select(store: ObjectStore, where: str) -> list[Archived]:
+    """The archived images that a predicate selects, by path and time. Raises as `plan_restore`."""
+    archived = f"(select * from images where status = '{Status.ARCHIVED}')"
+    sql = f"select * from {archived} where (\n{where}\n) order by source_path, recorded_at, key"
+    return [archived_of(row) for row in query(store, sql).records()]
+
+
+def _owned(records: Sequence[Archived], suffix: str) -> set[tuple[int, str]]:
+    """Number of an image, and a name of it, wherever its file gets that name."""
+    wanted = list(_paths(records, suffix))
+    folders = {folder for _, _, path in wanted for folder in path.parents}
+    taken: dict[PurePath, tuple[int, str]] = {}
+
+    def claim(entry: tuple[int, str, PurePath]) -> tuple[bool, float]:
+        """Who keeps the name as it was comes first, then who was archived last."""
+        number, name, _ = entry
+        return not name.lower().endswith(suffix), -records[number].recorded_at.timestamp()
+
+    for number, name, path in sorted(wanted, key=claim):
+        if path not in folders:
+            taken.setdefault(path, (number, name))
+    return set(taken.values())
+
+
+def _paths(records: Sequence[Archived], suffix: str) -> Iterator[tuple[int, str, PurePath]]:
+    """Number of an image, name and path of each file that a path can name."""
+    for number, record in enumerate(records):
+        for name in names_of(record):
+            try:
+                yield number, name, target_path(Path(), name, suffix)
+            except StorageError:
+                continue

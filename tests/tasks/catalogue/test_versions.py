@@ -1,0 +1,46 @@
+from datetime import timedelta
+
+from tasks.catalogue.records import Archived, now
+from tasks.catalogue.versions import latest_versions, names_of
+from tests.tasks.rows import archived
+
+
+def version(number: int, name: str = "a.png", **columns: object) -> Archived:
+    """A version of an image, of other contents unless told otherwise, archived that many minutes later."""
+    later = now() + timedelta(minutes=number)
+    return archived(name, **{"image_digest": f"{number:064}", "recorded_at": later, **columns})
+
+
+def test_of_versions_of_one_photograph_the_latest_counts_in_any_order():
+    first, second, other = version(1), version(2), version(3, "b.png")
+    assert latest_versions([first, second, other]) == [second, other]
+    assert latest_versions([second, other, first]) == [second, other]
+    assert latest_versions([first]) == [first]
+
+
+def test_one_content_under_two_settings_is_two_versions():
+    first, second = version(1), version(2, archive_digest="f" * 64, image_digest=f"{1:064}")
+    assert latest_versions([second, first]) == [second]
+
+
+def test_photographs_of_two_sources_are_no_versions_of_each_other():
+    one, other = version(1), version(2, source_uri="s3://bucket/a.png")
+    assert latest_versions([one, other]) == [one, other]
+
+
+def test_a_copy_that_was_changed_later_is_left_out_and_the_rest_stays():
+    copies, changed = version(1, also_at=["b.png", "c.png"]), version(2, "b.png")
+    kept, latest = latest_versions([copies, changed])
+    assert names_of(kept) == ("a.png", "c.png")
+    assert latest == changed
+    changed_first = version(3, "a.png")
+    kept, *_ = latest_versions([copies, changed, changed_first])
+    assert names_of(kept) == ("c.png",)
+    assert kept.stored.file == copies.stored.file
+
+
+def test_a_name_is_known_by_its_uri_whatever_its_characters():
+    uri = "file:///photos/3%E2%80%AFPM%FF%5C.png"
+    first, second = (version(number, source_uri=uri, source_path=r"3\u202fPM\xff\\.png") for number in (1, 2))
+    elsewhere = version(3, source_uri="file:///photos/b.png", source_path="b.png", also_at=[first.path])
+    assert latest_versions([first, second, elsewhere]) == [elsewhere]

@@ -1,0 +1,90 @@
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from inr.errors import ConfigError
+from tasks.catalogue.records import Archived, now
+from tasks.catalogue.versions import names_of
+from tasks.plan.restoring import plan_restore, select
+from tasks.steps.commit import append
+from tasks.store.folder import LocalStore
+from tests.tasks.rows import archived, digest, failed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalStore):
+    records = [archived("b.png"), archived("a.png", also_at=("c.png",))]
+    append(store, [*records, failed("bad.png")])
+    assert select(store, "true") == records[::-1]
+    assert select(store, "source_path = 'a.png' -- a comment") == records[1:]
+    assert select(store, "false") == []
+    assert select(store, "true) or (true") == records[::-1]  # whatever is asked, failures are not
+
+
+def test_an_image_that_failed_later_is_not_selected(store: LocalStore):
+    record = archived("a.png")
+    later = record.recorded_at + timedelta(seconds=1)
+    append(store, [record, dataclasses.replace(failed("a.png"), recorded_at=later)])
+    assert select(store, "true") == []
+
+
+@pytest.mark.parametrize("where", ["nonsense", "true; drop table images", "exists (select 1"])
+def test_a_wrong_predicate_is_the_callers_error(store: LocalStore, where: str):
+    append(store, [archived("a.png")])
+    with pytest.raises(ConfigError, match="query"):
+        select(store, where)
+
+
+def at(minute: int, name: str, content: str, **columns: object) -> Archived:
+    later = now() + timedelta(minutes=minute)
+    return archived(name, **{"image_digest": digest(content), "recorded_at": later, **columns})
+
+
+def planned(store: LocalStore, suffix: str = ".png", where: str = "true", **words: bool) -> set[str]:
+    """Each name, with the first characters of its content's digest, and whether it is kept."""
+    return {
+        f"{name} {wanted.record.origin.image.digest[:4]} {'kept' if is_own else 'another'}"
+        for wanted in plan_restore(store, where, suffix, **words)
+        for name, is_own in zip(names_of(wanted.record), wanted.own_names, strict=True)
+    }
+
+
+def test_the_latest_version_is_restored_and_others_when_they_are_asked_for(store: LocalStore):
+    append(store, [at(1, "a.png", "first"), at(2, "a.png", "second"), at(3, "b.png", "other")])
+    first, second, other = (digest(content)[:4] for content in ("first", "second", "other"))
+    assert planned(store) == {f"a.png {second} kept", f"b.png {other} kept"}
+    assert planned(store, all_versions=True) == {
+        f"a.png {first} another",
+        f"a.png {second} kept",
+        f"b.png {other} kept",
+    }
+    earlier = f"recorded_at < '{now().replace(tzinfo=None) + timedelta(minutes=1.5)}'"
+    for where in (f"image_digest like '{first}%'", earlier):
+        assert planned(store, where=where) == {f"a.png {first} kept"}
+
+
+def test_photographs_of_two_sources_are_both_restored(store: LocalStore):
+    append(store, [at(1, "a.png", "one"), at(2, "a.png", "two", source_uri="s3://bucket/a.png")])
+    assert planned(store) == {f"a.png {digest('one')[:4]} another", f"a.png {digest('two')[:4]} kept"}
+
+
+def test_who_keeps_the_name_as_it_was_has_it(store: LocalStore):
+    append(store, [at(2, "a.jpg", "photo"), at(1, "a.jpg.png", "edited")])
+    photo, edited = digest("photo")[:4], digest("edited")[:4]
+    assert planned(store) == {f"a.jpg {photo} another", f"a.jpg.png {edited} kept"}
+    assert planned(store, ".webp") == {f"a.jpg {photo} kept", f"a.jpg.png {edited} kept"}
+
+
+def test_a_key_that_is_another_ones_folder_makes_room_for_it(store: LocalStore):
+    append(store, [at(2, "a.png", "key"), at(1, "a.png/b.png", "below"), at(1, "c//d.png", "empty")])
+    assert planned(store) == {
+        f"a.png {digest('key')[:4]} another",
+        f"a.png/b.png {digest('below')[:4]} kept",
+        f"c//d.png {digest('empty')[:4]} another",
+    }
