@@ -186,10 +186,8 @@ def check_metadata(metadata: Metadata) -> None:
         ConfigError: ICC profile, EXIF or XMP is over MAX_METADATA_BYTES.
     """
     for name, part in vars(metadata).items():
-        if part is not None and len(part) > MAX_METADATA_BYTES:
-            raise ConfigError(
-                f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {len(part)}"
-            )
+        if part is not None and (found := len(part)) > MAX_METADATA_BYTES:
+            raise ConfigError(f"metadata: {name} expected at most {MAX_METADATA_BYTES} bytes, found {found}")
 
 
 def _pack_metadata(metadata: Metadata) -> bytes:
@@ -204,9 +202,8 @@ def _unpack_metadata(data: bytes) -> Metadata:
     if not data:
         return Metadata()
     reader = Reader(data, "metadata")
-    n_icc = reader.varint("ICC length", 0, MAX_METADATA_BYTES)
-    n_exif = reader.varint("EXIF length", 0, MAX_METADATA_BYTES)
-    n_xmp = reader.varint("XMP length", 0, MAX_METADATA_BYTES)
+    kinds = "ICC", "EXIF", "XMP"
+    n_icc, n_exif, n_xmp = (reader.varint(f"{kind} length", 0, MAX_METADATA_BYTES) for kind in kinds)
     n_bytes = n_icc + n_exif + n_xmp
     stream = zlib.decompressobj()
     try:
