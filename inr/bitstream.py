@@ -212,8 +212,8 @@ def _unpack_metadata(data: bytes) -> Metadata:
         raise InvalidField(f"metadata: not a zlib stream ({error})") from None
     if len(plain) != n_bytes or n_bytes == 0 or not stream.eof or stream.unused_data:
         raise InvalidField(f"metadata: expected a zlib stream of {n_bytes} > 0 bytes, found another")
-    icc_profile, exif, xmp = plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]
-    return Metadata(icc_profile or None, exif or None, xmp or None)
+    parts = plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]
+    return Metadata(*(part or None for part in parts))
 
 
 def _check_planes(found: int, channels: int) -> None:
@@ -228,8 +228,7 @@ def pack(container: Container) -> bytes:
     """Write a container. Raises as `check_metadata`."""
     metadata = _pack_metadata(container.metadata)
     family_id = next(number for number, name in FAMILIES.items() if name == container.family)
-    planes = container.planes
-    body = varint(container.width) + varint(container.height)
+    planes, body = container.planes, varint(container.width) + varint(container.height)
     body += bytes(value for _, value in sorted(planes.constants.items()))
     for section in (container.architecture, container.tensors, metadata, container.payload):
         body += varint(len(section)) + section
