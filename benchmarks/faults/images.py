@@ -55,9 +55,9 @@ class Kind:
 
 
 def corrupt(picture: Image.Image) -> bytes:
-    """A PNG with bytes in the middle overwritten."""
+    """A PNG with bytes amid its pixels overwritten."""
     data = _saved(picture, "PNG")
-    middle = len(data) // 2
+    middle = (data.index(b"IDAT") + data.index(b"IEND")) // 2
     return data[:middle] + bytes(16) + data[middle + 16 :]
 
 
