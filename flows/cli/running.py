@@ -6,7 +6,8 @@ As light as `flows.cli.app`: whatever is heavy is imported where it is used.
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ import typer
 from flows.cli import exits
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed, Summary
+from tasks.store.outputs import is_standard_output
 
 if TYPE_CHECKING:
     from tasks.report.summary import RunSummary
@@ -44,10 +46,24 @@ def framed(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         quiet_prefect()
-        with exits.errors_in_one_line(as_json=bool(kwargs.get("as_json"))):
+        output = kwargs.get("output")
+        with (
+            messages_beside(output if isinstance(output, Path) else None),
+            exits.errors_in_one_line(as_json=bool(kwargs.get("as_json"))),
+        ):
             command(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def messages_beside(output: Path | None) -> Iterator[None]:
+    """Send what the body prints to standard error, where standard output is the output of the command."""
+    if output is not None and is_standard_output(output):
+        with redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
 
 
 def started(run: Callable[[], Any], *, bar: bool) -> Any:

@@ -4,12 +4,11 @@ As light as `flows.cli.app`.
 """
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from flows.cli.options import Json, Runner, Store, Workers
+from flows.cli.options import Json, Output, Runner, Store, Workers
 from flows.cli.running import concluded, location, started
 from inr.errors import ConfigError
 
@@ -31,7 +30,7 @@ def query(
 
 def report(
     store: Store,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, REPORT.html.")],
+    output: Output,
     worst: Annotated[
         int, typer.Option(min=0, max=100, help="So many images with the smallest PSNR are shown.")
     ] = 20,

@@ -11,6 +11,7 @@ from flows.cli.running import (
     concluded,
     framed,
     location,
+    messages_beside,
     named_store,
     places,
     quiet_prefect,
@@ -48,6 +49,13 @@ def test_a_command_in_its_frame_keeps_its_name_and_ends_by_its_errors(capsys: py
     assert left.value.exit_code == exits.USAGE
     assert capsys.readouterr().out.startswith('{"error":')
     assert (command.__name__, command.__doc__) == ("command", "Help.")
+
+
+@pytest.mark.parametrize(("output", "aside"), [("-", True), ("/dev/stdout", True), ("x.png", False)])
+def test_messages_stand_beside_an_output(output: str, aside: bool, capsys: pytest.CaptureFixture[str]):
+    with messages_beside(Path(output)):
+        print("message")
+    assert (capsys.readouterr().err == "message\n") == aside
 
 
 def test_a_flow_that_ends_with_failures_gives_its_summary():
