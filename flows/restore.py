@@ -7,12 +7,11 @@ from prefect.runtime import flow_run
 
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
-from flows.engine.workers import Step
-from tasks.catalogue.records import Archived
+from flows.engine.tasks import restore as restore_task
+from flows.restoring import restore_all
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
-from tasks.steps.restore import Format, RestoreJob, RestoreSummary, select
-from tasks.steps.restore import restore as restore_task
+from tasks.steps.restore import Format, RestoreSummary, select
 from tasks.store.locations import open_store
 
 
@@ -46,16 +45,7 @@ def restore(
     records = select(source, where)
     get_run_logger().info("%d images selected", len(records))
     summary = RestoreSummary(run.run_id, source.url, target, len(records))
-    job = RestoreJob(source.url, target, format, run.n_threads)
-
-    def step(record: Archived) -> Step:
-        return Step(restore_task, {"record": record, "job": job})
-
-    def count(record: Archived, result: Any) -> None:
-        failed = isinstance(result, Exception)
-        summary.fail(record.path, result) if failed else summary.add(result)
-
-    run.each(records, step, count, summary)
+    restore_all(run, records, format, summary, restore_task)
     return ended(summary, _page(summary), failures("image", summary.failures, summary.n_failed))
 
 

@@ -87,7 +87,11 @@ def list_source(source: str) -> Listing:
 
 def printable(name: str) -> str:
     """A file name as text that can be shown and stored; what cannot is written as an escape."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    try:
+        raw = os.fsencode(name)
+    except UnicodeEncodeError:  # not from this file system, and in a locale that is not UTF-8
+        raw = name.encode("utf-8", "surrogateescape")
+    text = raw.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

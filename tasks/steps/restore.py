@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
 
 from inr.bitstream import Metadata
 from inr.errors import ConfigError
@@ -152,12 +151,6 @@ def _difference(first: Archived, second: Archived) -> str:
     if a.image.digest == b.image.digest:
         return f"archive_digest, {a.setting.archive_digest} or {b.setting.archive_digest}"
     return f"source_uri, {a.image.uri} or {b.image.uri}"
-
-
-@task(task_run_name="restore {record.path}")
-def restore(record: Archived, job: RestoreJob) -> Restored:
-    """Prefect's view of `restore_image`."""
-    return restore_image(record, job)
 
 
 def restore_image(record: Archived, job: RestoreJob) -> Restored:
