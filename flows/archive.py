@@ -17,7 +17,8 @@ from flows.engine import artifacts
 from flows.engine.handing import Purpose, taken
 from flows.engine.images import commit, failures, new_job
 from flows.engine.listening import listening
-from flows.engine.runs import Run, begin, ended, in_parts
+from flows.engine.plain import in_parts
+from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig, Contract
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Outcome

@@ -7,12 +7,12 @@ from prefect.runtime import flow_run
 
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
+from flows.engine.tasks import compact as compact_task
 from flows.engine.workers import Step
 from tasks.catalogue.lookup import open_archive
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.compact import CompactSummary, Day, plan_compaction
-from tasks.steps.compact import compact as compact_task
 
 DAYS_AT_A_TIME = 2  # each is held in memory
 

@@ -7,13 +7,13 @@ from prefect.runtime import flow_run
 
 from flows.engine.artifacts import failures
 from flows.engine.runs import begin, ended
-from flows.engine.workers import Step
+from flows.engine.tasks import restore as restore_task
+from flows.restoring import restore_all
 from tasks.catalogue.lookup import open_archive
-from tasks.plan.restoring import Restoring, plan_restore
+from tasks.plan.restoring import plan_restore
 from tasks.report.markdown import markdown_list, markdown_table
 from tasks.settings import RunOptions
-from tasks.steps.restore import KEPT_FAILURES, Format, RestoreJob, RestoreSummary
-from tasks.steps.restore import restore as restore_task
+from tasks.steps.restore import KEPT_FAILURES, Format, RestoreSummary
 from tasks.store.locations import local_path
 
 
@@ -56,16 +56,7 @@ def restore(
     wanted = plan_restore(source, where, f".{format}", all_versions=all_versions)
     get_run_logger().info("%d images selected", len(wanted))
     summary = RestoreSummary(run.run_id, source.url, target, len(wanted))
-    job = RestoreJob(source.url, target, format, run.n_threads)
-
-    def step(item: Restoring) -> Step:
-        return Step(restore_task, {"wanted": item, "job": job})
-
-    def count(item: Restoring, result: Any) -> None:
-        failed = isinstance(result, Exception)
-        summary.fail(item.path, result) if failed else summary.add(result)
-
-    run.each(wanted, step, count, summary)
+    restore_all(run, wanted, format, summary, restore_task)
     return ended(summary, _page(summary), failures("image", summary.failures, summary.n_failed))
 
 

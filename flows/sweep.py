@@ -15,12 +15,10 @@ from tasks.originals.listing import SourceImage
 from tasks.plan.planning import archived_in
 from tasks.report.artifact import sweep_page
 from tasks.report.summary import RunSummary
-from tasks.report.sweep import SweepReport, configs_of, rd_points, sample_images, store_sweep
+from tasks.report.sweep import DEFAULT_SAMPLE, SweepReport, configs_of, rd_points, sample_images, store_sweep
 from tasks.settings import RunOptions
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
-
-DEFAULT_SAMPLE = 20
 
 
 def run_name() -> str:

@@ -1,29 +1,20 @@
 """The flow ``verify``: an audit of a store. Reads what is stored, records what it found, repairs nothing."""
 
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
+from flows.auditing import audit_all
 from flows.engine.artifacts import Table
-from flows.engine.runs import Run, begin, ended, in_parts
-from flows.engine.workers import Step
+from flows.engine.runs import begin, ended
+from flows.engine.tasks import audit, record_audits
 from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.lookup import open_archive
-from tasks.catalogue.records import Archived
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
-from tasks.steps.audit import (
-    AuditJob,
-    AuditPlan,
-    AuditSummary,
-    audit,
-    orphan_row,
-    plan_audit,
-    record_audits,
-    unavailable_row,
-)
+from tasks.steps.audit import AuditSummary, plan_audit
 
 
 def run_name() -> str:
@@ -60,33 +51,11 @@ def verify(
     plan = plan_audit(target, sample=sample, unread_days=unread_days)
     get_run_logger().info("%d bitstreams to read, %d orphans", len(plan.records), len(plan.orphans))
     summary = AuditSummary(run.run_id, target.url, len(plan.records), plan.n_archived)
-    _audit_plan(run, plan, summary)
+    audit_all(run, plan, summary, audit, _record)
     return ended(summary, _page(summary), _findings(summary))
 
 
-def _audit_plan(run: Run, plan: AuditPlan, summary: AuditSummary) -> None:
-    """Read everything that is planned, and record in parts what was found."""
-    job = AuditJob(run.run_id, summary.store, run.n_threads)
-
-    def step(record: Archived) -> Step:
-        return Step(audit, {"record": record, "job": job})
-
-    def found(row: AuditRow) -> None:
-        summary.add(row)
-        if row.status != AuditStatus.UNAVAILABLE:  # that an object could not be had says nothing about it
-            keep(row)
-
-    def count(record: Archived, result: Any) -> None:
-        failed = isinstance(result, Exception)
-        found(unavailable_row(run.run_id, record, result) if failed else result)
-
-    with in_parts(run.options.batch_images, partial(_record, summary.store)) as keep:
-        for key in plan.orphans:
-            found(orphan_row(run.run_id, key))
-        run.each(plan.records, step, count, summary)
-
-
-def _record(store: str, rows: list[AuditRow]) -> None:
+def _record(store: str, rows: Sequence[AuditRow]) -> None:
     record_audits(store, rows, len(rows))
 
 

@@ -10,6 +10,7 @@ InrError
 │       └── ChecksumFailed what came over the wire, time and again, is not what was stored
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
 ├── BatchLost              a batch of a run ended without saying what became of its images
+├── ServerNotStarted       Prefect's embedded server does not start
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
 └── ImagesFailed           the run is over, and some images, or days of the catalogue, failed
 
@@ -28,6 +29,7 @@ __all__ = [
     "InrError",
     "ObjectMissing",
     "RunCancelled",
+    "ServerNotStarted",
     "SourceError",
     "StorageError",
     "StorageUnavailable",
@@ -71,6 +73,10 @@ class CatalogueError(InrError):
 
 class BatchLost(InrError):
     """The run of a batch ended without saying what became of its images."""
+
+
+class ServerNotStarted(InrError):
+    """Prefect's embedded server does not start; the message is the server's own reason."""
 
 
 class VerificationMismatch(InrError):

@@ -56,7 +56,7 @@ IMPORTERS = {
     "pyarrow": {"tasks.catalogue"},
     "duckdb": {"tasks.catalogue"},
     "PIL": {"tasks.originals", "tasks.report"},
-    "prefect": {"tasks.steps", "flows"},
+    "prefect": {"flows"},
     "altair": {"tasks.report.html"},
     "jinja2": {"tasks.report.html"},
     "typer": {"flows.cli"},

@@ -60,7 +60,8 @@ def fit(pixels: Pixels, config: CodecConfig, n_steps: int | None) -> None:
 
 def archive_with_steps(source: str, store: str, recipe: Recipe, runner: str, n_workers: int) -> RunSummary:
     """Do as ``inr archive`` does: plan, and start the flow if anything is to do."""
-    from flows.cli.running import quiet_prefect, started
+    from flows.cli.running import started
+    from flows.engine.embedded import quiet_prefect
     from flows.engine.handing import Purpose, handing
 
     quiet_prefect()

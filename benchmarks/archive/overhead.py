@@ -43,7 +43,7 @@ MOST_CROPS = 500  # more images are tiles
 RERUNS = 3
 SAMPLE_SECONDS = 2.0
 EMPTY_FLOW = """
-from flows.cli.running import quiet_prefect
+from flows.engine.embedded import quiet_prefect
 quiet_prefect()
 from prefect import flow
 flow(name="empty")(lambda: None)()

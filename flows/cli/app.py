@@ -4,15 +4,25 @@
 torch, Prefect, pyarrow, pydantic or Pillow; a test looks. A command imports the work that it needs.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from flows.cli import archive_commands, exits, file_commands, store_commands
+from flows.cli.printing import write_in_any_locale
 from flows.cli.running import framed
 from inr import __version__
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    """The app, whose help can be written in any locale, too."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        write_in_any_locale()
+        return super().__call__(*args, **kwargs)
+
+
+app = _App(
     help="Photographs as small neural networks: encode, decode, inspect, and archive whole folders.",
     epilog=exits.EXPLAINED,
     no_args_is_help=True,

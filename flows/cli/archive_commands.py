@@ -4,7 +4,7 @@ As light as `flows.cli.app`.
 """
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -136,7 +136,7 @@ def sweep(
 ) -> None:
     """Compare models and λ on a sample of a folder: the rate-distortion curve of this collection."""
     from flows.cli.display import show_sweep
-    from tasks.report.sweep import SweepReport, configs_of, sample_images
+    from tasks.report.sweep import DEFAULT_SAMPLE, SweepReport, configs_of, sample_images
     from tasks.settings import load_settings
     from tasks.store.locations import open_store
 
@@ -147,14 +147,13 @@ def sweep(
     target = open_store(named_store(settings)).url
     configs_of(model, preset, rd_lambda)
     sample_images(origin, 1, options)
-    from flows.sweep import DEFAULT_SAMPLE
-    from flows.sweep import sweep as flow
 
-    size = sample or DEFAULT_SAMPLE
-    report: SweepReport = started(
-        lambda: flow(origin, target, rd_lambda, model or None, preset, size, options), bar=not as_json
-    )
-    concluded(report, SweepReport.as_values, show_sweep, as_json)
+    def in_a_flow() -> Any:
+        from flows.sweep import sweep as flow
+
+        return flow(origin, target, rd_lambda, model or None, preset, sample or DEFAULT_SAMPLE, options)
+
+    concluded(started(in_a_flow, bar=not as_json), SweepReport.as_values, show_sweep, as_json)
 
 
 @dataclass(frozen=True)
@@ -198,12 +197,16 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
     if plan.n_to_do == 0:
         how = wanted.recipe.describe()
         return RunSummary("", wanted.source, target.url, how, plan.describe(), n_before=plan.n_archived)
-    from flows.archive import archive as flow
 
-    recipe = wanted.recipe
-    given = (wanted.source, wanted.store, recipe.config, wanted.options, recipe.contract, recipe.n_steps)
+    def in_a_flow() -> Any:
+        from flows.archive import archive as flow
+
+        recipe = wanted.recipe
+        given = (wanted.source, wanted.store, recipe.config, wanted.options, recipe.contract, recipe.n_steps)
+        return flow(*given)
+
     with handing(purpose, plan):
-        summary: RunSummary = started(lambda: flow(*given), bar=bar)
+        summary: RunSummary = started(in_a_flow, bar=bar)
     return summary
 
 

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 import typer
 
 from inr.errors import BitstreamError, ConfigError, EncodeError, InrError
-from tasks.errors import CatalogueError, ImagesFailed, SourceError, StorageError, UnsupportedImage
+from tasks.errors import (
+    CatalogueError,
+    ImagesFailed,
+    ServerNotStarted,
+    SourceError,
+    StorageError,
+    UnsupportedImage,
+)
 
 OK = 0
 IMAGES_FAILED = 1
@@ -27,12 +34,13 @@ CODES: tuple[tuple[type[InrError], int], ...] = (
     (EncodeError, ENCODE),
     (StorageError, STORAGE),
     (CatalogueError, STORAGE),
+    (ServerNotStarted, STORAGE),
 )
 
 EXPLAINED = (
     "Exit codes: 0 done · 1 some images failed, or an error that nobody foresaw · 2 usage or settings · "
     "3 not a valid bitstream · 4 an image that cannot be read or is not supported · 5 the fit failed or ran "
-    "out of time · 6 store or catalogue · 130 interrupted"
+    "out of time · 6 store, catalogue or Prefect's server · 130 interrupted"
 )
 
 

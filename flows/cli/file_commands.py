@@ -7,11 +7,14 @@ import typer
 
 from flows.cli.options import (
     DEFAULTS,
+    Bitstream,
     Deadline,
     Device,
     Hidden,
     Json,
     Model,
+    Output,
+    Photograph,
     Preset,
     RdLambda,
     Seed,
@@ -19,11 +22,12 @@ from flows.cli.options import (
     TargetPsnr,
     codec_config,
 )
+from tasks.store.outputs import named_file
 
 
 def encode(
-    image: Annotated[Path, typer.Argument(help="The photograph.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The bitstream to write, FILE.inr.")],
+    image: Photograph,
+    output: Output,
     model: Model = DEFAULTS.model,
     preset: Preset = DEFAULTS.preset,
     rd_lambda: RdLambda = None,
@@ -35,7 +39,7 @@ def encode(
     deadline: Deadline = None,
     as_json: Json = False,
 ) -> None:
-    """Encode one image file."""
+    """Encode one image file into a bitstream."""
     config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed, hidden)
     from flows.cli.file_display import show_encoded
     from flows.cli.files import encode_file
@@ -49,10 +53,8 @@ def encode(
 
 
 def decode(
-    bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The image to write, IMAGE.png or IMAGE.webp.")
-    ],
+    bitstream: Bitstream,
+    output: Output,
     as_json: Json = False,
 ) -> None:
     """Decode a bitstream into a PNG or lossless WebP with its ICC profile, EXIF and XMP."""
@@ -65,7 +67,7 @@ def decode(
 
 
 def inspect(
-    bitstream: Annotated[Path, typer.Argument(help="The bitstream, FILE.inr.")],
+    bitstream: Bitstream,
     as_json: Json = False,
 ) -> None:
     """Show where the bits of a bitstream go, by section and by tensor."""
@@ -78,13 +80,24 @@ def inspect(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="The original, an image.")],
+    first: Photograph,
     second: Annotated[
-        Path, typer.Argument(help="What to compare with it: an image, or a bitstream FILE.inr.")
+        Path,
+        typer.Argument(
+            help="An image or a bitstream to compare with it, or - for standard input.",
+            parser=named_file,
+            metavar="FILE",
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Picture to write, IMAGE.png: both, and their difference."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Picture of both and their difference to write, FILE.png; - for standard output.",
+            parser=named_file,
+            metavar="FILE",
+        ),
     ] = None,
     gain: Annotated[int, typer.Option(min=1, max=255, help="How much the difference is amplified.")] = 8,
     as_json: Json = False,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import inr
 from inr.config import CodecConfig
 from inr.errors import ConfigError
-from tasks.originals.reading import read_source
-from tasks.store.files import replace_file
+from tasks.originals.reading import read_named
 from tasks.store.objects import MAX_BITSTREAM_BYTES
+from tasks.store.outputs import STANDARD, check_output, write_output
 
 if TYPE_CHECKING:
     from tasks.report.compare import Side
@@ -43,12 +43,13 @@ def encode_file(
     """
     import torch
 
-    from tasks.originals.opening import open_file
+    from tasks.originals.opening import open_picture
     from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
 
     check_output(output, image)
-    picture, source_n_bytes = open_file(image.absolute().as_uri(), options)
+    data = read_named(image, max_bytes=options.max_file_bytes)
+    picture = open_picture(data, max_pixels=options.max_pixels)
     watch = FitWatch(
         deadline_seconds=options.deadline_seconds, report=report and (lambda progress: report(progress[0]))
     )
@@ -57,12 +58,12 @@ def encode_file(
         picture.pixels, config, metadata=picture.metadata, device=options.device, on_progress=watch.alone
     )
     seconds = time.perf_counter() - started
-    replace_file(output, encoded.bitstream)
+    write_output(output, encoded.bitstream)
     return {
         "image": str(image),
         "output": str(output),
         **_size(picture.pixels.shape),
-        "source_n_bytes": source_n_bytes,
+        "source_n_bytes": len(data),
         "notes": [*picture.notes, *notes_on_bitstream(picture, config, encoded)],
         "model": config.model,
         "preset": config.preset,
@@ -114,14 +115,12 @@ def decode_file(bitstream: Path, output: Path) -> dict[str, Any]:
     """
     from tasks.originals.writing import FORMATS
 
-    check_output(output, bitstream)
-    if (format_ := output.suffix.lower()[1:]) not in FORMATS:
-        expected = " or ".join(f".{name}" for name in FORMATS)
-        raise ConfigError(f"output: expected a name ending in {expected}, found {str(output)!r}")
-    data = read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES)
+    check_output(output, bitstream, suffixes=[f".{name}" for name in FORMATS])
+    data = read_named(bitstream, max_bytes=MAX_BITSTREAM_BYTES)
     with numba_alone():
         decoded = inr.decode(data)
-    replace_file(output, FORMATS[format_](decoded.pixels, decoded.metadata))
+    write = FORMATS.get(output.suffix.lower()[1:], FORMATS["png"])  # a pipe or a device need have no suffix
+    write_output(output, write(decoded.pixels, decoded.metadata))
     return {
         "bitstream": str(bitstream),
         "output": str(output),
@@ -141,7 +140,7 @@ def inspect_file(bitstream: Path) -> dict[str, Any]:
         SourceError: It cannot be read.
         BitstreamError: It is no valid bitstream.
     """
-    data = read_source(bitstream.absolute().as_uri(), max_bytes=MAX_BITSTREAM_BYTES)
+    data = read_named(bitstream, max_bytes=MAX_BITSTREAM_BYTES)
     with numba_alone():
         inspected = inr.inspect(data)
     return {"bitstream": str(bitstream), **dataclasses.asdict(inspected)}
@@ -175,11 +174,13 @@ def compare_files(
     """
     from tasks.report.compare import compare, side_by_side
 
+    if first == second == STANDARD:
+        raise ConfigError("expected standard input once, found it for both images")
     if output is not None:
-        check_output(output, first, second, suffix=".png")
+        check_output(output, first, second, suffixes=[".png"])
     found = compare(first, second, options)
     if output is not None:
-        replace_file(output, side_by_side(found, gain))
+        write_output(output, side_by_side(found, gain))
     return {
         "first": _side(found.first),
         "second": _side(found.second),
@@ -216,7 +217,7 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
     archive = open_archive(store)
     made = make_report(archive, load_settings().options(), n_worst=n_worst, run_id=run_id)
     data = made.html.encode()
-    replace_file(output, data)
+    write_output(output, data)
     totals = made.facts.totals
     return {
         "store": archive.url,
@@ -227,20 +228,6 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
         "n_pictures": made.n_shown,
         "n_bytes": len(data),
     }
-
-
-def check_output(output: Path, *sources: Path, suffix: str = "") -> None:
-    """Make sure that a file can be made, or replaced, without harm to those it is made from.
-
-    Raises:
-        ConfigError: The output has another suffix, its folder does not exist, or it is a folder or a source.
-    """
-    if suffix and output.suffix.lower() != suffix:
-        raise ConfigError(f"output: expected a name ending in {suffix}, found {str(output)!r}")
-    if not output.parent.is_dir():
-        raise ConfigError(f"output: expected an existing folder, found {str(output.parent)!r}")
-    if output.exists() and (output.is_dir() or any(output.samefile(source) for source in sources)):
-        raise ConfigError(f"output: expected a file of its own, found {str(output)!r}")
 
 
 def _size(shape: tuple[int, ...]) -> dict[str, int]:

@@ -1,10 +1,12 @@
 """Arguments and options that several commands of ``inr`` have. As light as `flows.cli.app`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig
+from tasks.store.outputs import named_file
 
 DEFAULTS = CodecConfig()  # of the options that a command passes on to it
 
@@ -29,6 +31,23 @@ Workers = Annotated[
 ]
 Runner = Annotated[str | None, typer.Option(help="threads or dask. [INR_RUNNER, else threads]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Photograph = Annotated[
+    Path, typer.Argument(help="The photograph, or - for standard input.", parser=named_file, metavar="IMAGE")
+]
+Bitstream = Annotated[
+    Path,
+    typer.Argument(help="The bitstream, or - for standard input.", parser=named_file, metavar="FILE.inr"),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The file to write; - for standard output, and messages go to standard error.",
+        parser=named_file,
+        metavar="FILE",
+    ),
+]
 Source = Annotated[str, typer.Argument(help="A folder of photographs, or one; or s3://bucket/prefix.")]
 Store = Annotated[str, typer.Argument(help="The folder or s3://bucket/prefix of the archive.")]
 StoreOrSetting = Annotated[

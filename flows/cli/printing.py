@@ -3,11 +3,13 @@
 Rich is imported where it is used: a command that prints two lines, as `decode` does, starts sooner without.
 """
 
+import csv
+import io
 import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-WIDTH_OF_A_PIPE = 160
+GAP = 2  # between two columns
+LEAST_OF_FIRST = 20  # the first column may be folded down to so much, and no other
+
+
+def write_in_any_locale() -> None:
+    """Have the standard streams write an escape for a character that their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it is closed
+            stream.reconfigure(errors="backslashreplace")
 
 
 def line(text: str) -> None:
@@ -33,7 +43,7 @@ def table(
     left: Sequence[str] = (),
     red: Callable[[int], bool] = lambda row: False,
 ) -> None:
-    """Print a table on standard output.
+    """Print a table on standard output; where it is wider than the terminal, one field on each line.
 
     Args:
         columns: Names of the columns.
@@ -41,18 +51,47 @@ def table(
         left: Columns of text, which stand at the left; the first one does in any case.
         red: Says of a row, by its number, if it stands out.
     """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False)
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    whole = sum(widths) + GAP * (len(widths) - 1)
+    is_narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = Console().width if is_narrow else whole
+    if whole - widths[0] + min(widths[0], LEAST_OF_FIRST) > width:
+        _one_field_a_line(columns, rows)
+        return
+    drawn = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for n, name in enumerate(columns):
-        drawn.add_column(name, justify="left" if n == 0 or name in left else "right", overflow="fold")
+        drawn.add_column(
+            name, justify="left" if n == 0 or name in left else "right", overflow="fold", no_wrap=n > 0
+        )
     for n, row in enumerate(rows):
         drawn.add_row(*map(Text, row), style="red" if red(n) else "")
-    is_fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = None if is_fixed else WIDTH_OF_A_PIPE
-    Console(highlight=False, soft_wrap=True, width=width).print(drawn)
+    Console(highlight=False, soft_wrap=True, width=max(width, 1)).print(drawn)
+
+
+def _one_field_a_line(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as lines of a column's name and a cell; an empty line stands between two rows."""
+    for n, row in enumerate(rows):
+        if n:
+            line("")
+        for name, cell in zip(columns, row, strict=True):
+            line(f"{name}: {cell}".rstrip())
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print columns and rows as CSV; null is an empty cell, and a list or struct is JSON."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_csv_cell(cell) for cell in row])
+
+
+def _csv_cell(value: Any) -> Any:
+    return json.dumps(finite(value), default=str) if isinstance(value, list | tuple | dict) else value
 
 
 def show_json(values: dict[str, Any]) -> None:
@@ -107,7 +146,7 @@ def run_bar(wanted: bool) -> Iterator[Callable[[Any], None]]:
         yield lambda summary: None
         return
     with _bars() as bars:
-        bar = bars.add_task("starting Prefect", total=None)
+        bar = bars.add_task("starting", total=None)
 
         def report(summary: Any) -> None:
             failed = f", {summary.n_failed} failed" if summary.n_failed else ""

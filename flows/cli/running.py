@@ -1,53 +1,90 @@
-"""The common parts of commands: their frame, a quiet Prefect, and the start of a flow.
+"""The common parts of commands: their frame, and the start of a flow.
 
 As light as `flows.cli.app`: whatever is heavy is imported where it is used.
 """
 
+import atexit
 import functools
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 
 from flows.cli import exits
+from flows.engine.interrupts import heeding_interrupts
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed, Summary
+from tasks.store.outputs import is_standard_output
 
 if TYPE_CHECKING:
     from tasks.report.summary import RunSummary
-    from tasks.settings import Settings
+    from tasks.settings import RunOptions, Settings
 
 P = ParamSpec("P")
 AnySummary = TypeVar("AnySummary", bound=Summary)
 
-QUIET = {
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s is short on a busy machine
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    # Prefect's server keeps the log of each run; the terminal is ours.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-}
-
-
-def quiet_prefect() -> None:
-    """Set Prefect's environment where the user has not; takes effect before Prefect is imported."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-
 
 def framed(command: Callable[P, None]) -> Callable[P, None]:
-    """The frame of every command: Prefect is quiet, and an expected error is one line and an exit code."""
+    """The frame of every command: an expected error, or a signal, is one line and an exit code."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        quiet_prefect()
-        with exits.errors_in_one_line(as_json=bool(kwargs.get("as_json"))):
+        output = kwargs.get("output")
+        with (
+            messages_beside(output if isinstance(output, Path) else None),
+            exits.errors_in_one_line(as_json=bool(kwargs.get("as_json"))),
+            heeding_interrupts(),
+        ):
             command(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def messages_beside(output: Path | None) -> Iterator[None]:
+    """Send what the body prints to standard error, where standard output is the output of the command."""
+    if output is not None and is_standard_output(output):
+        with redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
+
+
+def either(
+    in_a_flow: Callable[[], Any],
+    plainly: Callable[[], AnySummary],
+    options: "RunOptions",
+    *,
+    bar: bool,
+) -> AnySummary:
+    """Do without Prefect what can do without: no server is started, and nothing of Prefect is imported.
+
+    Prefect is asked for where the environment names a server, and where Dask, to which Prefect's tasks go, is
+    to do the work.
+
+    Args:
+        in_a_flow: Imports the flow, and calls it.
+        plainly: Does the same by itself.
+        options: The way of working.
+        bar: Show a progress bar, where standard error is a terminal.
+
+    Returns:
+        The summary of the run.
+    """
+    from flows.cli.printing import run_bar
+    from flows.engine.listening import listening
+
+    if os.environ.get("PREFECT_API_URL") or options.runner != "threads":
+        summary: AnySummary = started(in_a_flow, bar=bar)
+        return summary
+    with run_bar(bar) as listener, listening(listener):
+        return plainly()
 
 
 def started(run: Callable[[], Any], *, bar: bool) -> Any:
@@ -56,21 +93,34 @@ def started(run: Callable[[], Any], *, bar: bool) -> Any:
     That takes many seconds, so a command refuses what it can, and ends where nothing is to do, before.
 
     Args:
-        run: Calls the flow.
+        run: Imports the flow, and calls it.
         bar: Show a progress bar, where standard error is a terminal.
 
     Returns:
         The summary of the run; images that failed are counted in it.
     """
     from flows.cli.printing import run_bar
-    from flows.engine.embedded import embedded_server
+    from flows.engine.embedded import embedded_server, prepare_prefect
     from flows.engine.listening import listening
 
-    with run_bar(bar) as listener, embedded_server(), listening(listener):
-        try:
-            return run()
-        except ImagesFailed as failure:
-            return failure.summary
+    _silence_the_end()
+    with run_bar(bar) as listener:
+        prepare_prefect()
+        with embedded_server(), listening(listener):
+            try:
+                return run()
+            except ImagesFailed as failure:
+                return failure.summary
+
+
+@cache
+def _silence_the_end() -> None:
+    """Have nothing said after the last function that is called at exit.
+
+    While Python takes itself down, Prefect's threads still hold parts of DuckDB, whose bindings then list in
+    dozens of lines what they call leaks.
+    """
+    atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
 def concluded(
@@ -96,6 +146,20 @@ def location(path: str) -> str:
     return path
 
 
+def in_unicode(text: str) -> str:
+    """Words of a user's as they were typed in UTF-8, whatever locale Python has read them in.
+
+    Raises:
+        ConfigError: They are no UTF-8.
+    """
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeEncodeError:  # typed in no locale: given by a program
+        return text
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"expected text in UTF-8, found {text!r}") from error
+
+
 def named_store(settings: "Settings") -> str:
     """The store that a command's argument or the settings name.
 
@@ -114,11 +178,12 @@ def places(summary: "RunSummary") -> dict[str, str]:
         return found
     found["report"] = f"{summary.store}/reports/{summary.run_id}.html"
     page = f"runs/flow-run/{summary.run_id}"
-    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL  # the run has loaded it
 
     if PREFECT_API_URL.value():
         found["Prefect UI"] = f"{PREFECT_UI_URL.value()}/{page}"
     else:
-        command = Path(sys.executable).with_name("prefect")
+        home = shlex.quote(os.environ.get("PREFECT_HOME", ""))
+        command = f"PREFECT_HOME={home} {Path(sys.executable).with_name('prefect')}"
         found["Prefect UI"] = f"{command} server start, then http://127.0.0.1:4200/{page}"
     return found

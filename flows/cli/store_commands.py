@@ -4,34 +4,44 @@ As light as `flows.cli.app`.
 """
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from flows.cli.options import Json, Runner, Store, Workers
-from flows.cli.running import concluded, location, started
+from flows.cli.options import Json, Output, Runner, Store, Workers
+from flows.cli.running import concluded, either, in_unicode, location, started
 from inr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tasks.steps.audit import AuditSummary
 
 
 def query(
     store: Store,
     sql: Annotated[str, typer.Argument(help="SQL over the tables images, all_images, history and audits.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")] = False,
     as_json: Json = False,
 ) -> None:
     """Ask the catalogue of an archive, in SQL: "select model, avg(psnr_db) from images group by 1"."""
     from flows.cli.display import show_answer
-    from flows.cli.printing import show_json
+    from flows.cli.printing import csv_lines, show_json
     from tasks.catalogue.lookup import open_archive
     from tasks.catalogue.query import query as ask
 
-    answer = ask(open_archive(location(store)), sql)
-    show_json({"columns": answer.columns, "rows": answer.rows}) if as_json else show_answer(answer)
+    if as_csv and as_json:
+        raise ConfigError("expected at most one of --csv and --json, found both")
+    answer = ask(open_archive(location(store)), in_unicode(sql))
+    if as_csv:
+        csv_lines(answer.columns, answer.rows)
+    elif as_json:
+        show_json({"columns": answer.columns, "rows": answer.rows})
+    else:
+        show_answer(answer)
 
 
 def report(
     store: Store,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, REPORT.html.")],
+    output: Output,
     worst: Annotated[
         int, typer.Option(min=0, max=100, help="So many images with the smallest PSNR are shown.")
     ] = 20,
@@ -61,13 +71,26 @@ def verify(
     from flows.cli.display import show_audit
     from tasks.catalogue.lookup import open_archive
     from tasks.settings import load_settings
-    from tasks.steps.audit import AuditSummary
 
     place, options = location(store), load_settings(workers=workers, runner=runner).options()
-    open_archive(place)  # refused before a flow starts, of which a URL with credentials would be a parameter
-    from flows.verify import verify as flow
+    target = open_archive(place)  # refused before a URL with credentials can become a parameter of a run
 
-    summary: AuditSummary = started(lambda: flow(place, sample, unread_days, options), bar=not as_json)
+    def in_a_flow() -> Any:
+        from flows.verify import verify as flow
+
+        return flow(place, sample, unread_days, options)
+
+    def plainly() -> "AuditSummary":
+        from flows.auditing import audit_all
+        from flows.engine.plain import begin_plainly
+        from tasks.steps.audit import AuditSummary, plan_audit
+
+        run, plan = begin_plainly(options), plan_audit(target, sample=sample, unread_days=unread_days)
+        found = AuditSummary(run.run_id, target.url, len(plan.records), plan.n_archived)
+        audit_all(run, plan, found)
+        return found
+
+    summary = either(in_a_flow, plainly, options, bar=not as_json)
     concluded(summary, dataclasses.asdict, show_audit, as_json)
 
 
@@ -94,17 +117,31 @@ def restore(
     from tasks.steps.restore import Format, RestoreSummary
     from tasks.store.locations import local_path
 
-    place, folder = location(store), location(target)
+    place, folder, where = location(store), location(target), in_unicode(where)
     options = load_settings(workers=workers, runner=runner).options()
     if format_ not in FORMATS:
         raise ConfigError(f"format: expected {' or '.join(FORMATS)}, found {format_!r}")
-    local_path(folder)
-    summary = RestoreSummary("", place, folder)
-    if plan_restore(open_archive(place), where, f".{format_}", all_versions=all_versions):
+    local_path(folder)  # refuses what is no folder's name
+    source, kind = open_archive(place), cast("Format", format_)
+
+    def in_a_flow() -> Any:
         from flows.restore import restore as flow
 
-        kind = cast("Format", format_)
-        summary = started(lambda: flow(place, folder, where, kind, options, all_versions), bar=not as_json)
+        return flow(place, folder, where, kind, options, all_versions)
+
+    def plainly() -> RestoreSummary:
+        from flows.engine.plain import begin_plainly
+        from flows.restoring import restore_all
+
+        run = begin_plainly(options)
+        done = RestoreSummary(run.run_id, source.url, folder, len(wanted))
+        restore_all(run, wanted, kind, done)
+        return done
+
+    summary = RestoreSummary("", place, folder)
+    wanted = plan_restore(source, where, f".{format_}", all_versions=all_versions)
+    if wanted:
+        summary = either(in_a_flow, plainly, options, bar=not as_json)
     concluded(summary, dataclasses.asdict, show_restored, as_json)
 
 
@@ -117,7 +154,11 @@ def compact(store: Store, as_json: Json = False) -> None:
     place = location(store)
     summary = CompactSummary("", place)
     if plan_compaction(open_archive(place)):
-        from flows.compact import compact as flow
 
-        summary = started(lambda: flow(place), bar=False)
+        def in_a_flow() -> Any:
+            from flows.compact import compact as flow
+
+            return flow(place)
+
+        summary = started(in_a_flow, bar=False)
     concluded(summary, dataclasses.asdict, show_compacted, as_json)

@@ -1,31 +1,207 @@
-"""Prefect's embedded server, which a run starts where no other is named, ends with the run however that ends.
+"""Prefect's embedded server, which a run starts where no other is named, and Prefect's place on this machine.
 
-Prefect stops it when Python exits. A run that is killed exits without that, so a shell waits beside the
-server for the end of a pipe, whose other end only this process holds: the kernel closes that in any case.
+Prefect's own way to start the server waits on where it has ended long ago, and leaves it in the group of the
+terminal, so that Ctrl-C ends it before the run could say how it ended. So we start the same server in a
+session of its own, watch it, and hand it to Prefect, which stops it when Python exits. A run that is killed
+exits without that, so the server waits for the end of a pipe, whose other end only the run holds: the
+kernel closes that in any case.
 """
 
+import atexit
+import os
+import re
+import socket
+import stat
 import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from tasks.errors import ServerNotStarted
+
+QUIET = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s is short on a busy machine
+    # Prefect's server keeps the log of each run; the terminal is ours.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+}
+SILENT = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}  # whatever the user has set
+
+HOST = "127.0.0.1"
+SECONDS_BETWEEN_LOOKS = 0.1
+ATTEMPTS = 5
+MAX_LOG, MAX_REASON = 1 << 16, 300
+
+SERVER = """
+import os, signal, sys, threading, time
+def end_with_the_run():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+    os._exit(1)
+threading.Thread(target=end_with_the_run, daemon=True).start()
+from uvicorn.main import main
+main()
+"""
+OPTIONS = ("--factory", "prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on")
+KIND = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+
+TAKEN = "address already in use"  # by another program, since the port was seen to be free
+AN_ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*: (?P<reason>.+)$", re.MULTILINE)  # ends a traceback
+A_LOG_LINE = re.compile(r"^[\d:.]+ \| \w+ +\| \S+ - (?P<reason>.+)$", re.MULTILINE)
+
+
+def prepare_prefect() -> None:
+    """Import Prefect, in an environment that we set before: quiet, without telemetry, in a place of our own.
+
+    That place is ``inr/prefect`` among the user's states, or where these cannot be written a temporary
+    folder; `PREFECT_HOME` names another one.
+
+    Raises:
+        ServerNotStarted: There is no folder that can be written, or Prefect cannot be imported.
+    """
+    quiet_prefect()
+    if not os.environ.get("PREFECT_HOME"):
+        os.environ["PREFECT_HOME"] = str(_place())
+    elif why_not := _why_not_written(Path(os.environ["PREFECT_HOME"])):
+        raise ServerNotStarted(f"PREFECT_HOME cannot be written: {why_not}")
+    try:
+        import prefect.main  # noqa: F401
+    except Exception as error:  # a setting of Prefect's, a package: whatever it is, no run can start
+        raise ServerNotStarted(f"Prefect cannot be loaded: {' '.join(str(error).split())}") from error
+
+
+def quiet_prefect() -> None:
+    """Set the part of Prefect's environment that touches nothing on this machine."""
+    os.environ.update(SILENT)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def _place() -> Path:
+    states = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    place = Path(os.path.expanduser(states)) / "inr" / "prefect"  # noqa: PTH111  where there is no home, too
+    if not (why_not := _why_not_written(place)):
+        return place
+    try:
+        place = Path(tempfile.gettempdir()) / f"inr-prefect-{os.geteuid()}"
+        place.mkdir(mode=0o700, exist_ok=True)
+        found = place.lstat()
+        is_ours = found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o77
+        return place if is_ours else Path(tempfile.mkdtemp(prefix="inr-prefect-"))
+    except OSError as error:
+        raise ServerNotStarted(f"no folder can be written: {why_not}; {error.strerror}") from error
+
+
+def _why_not_written(folder: Path) -> str:
+    """The reason why no files can be made in a folder, which is made if it is not there; or nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 12))
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    return ""
 
 
 @contextmanager
 def embedded_server() -> Iterator[None]:
-    """Start Prefect's embedded server, if Prefect would, and have it ended should this process be killed."""
+    """Start Prefect's embedded server, if Prefect would; should this process be killed, it ends as well.
+
+    Raises:
+        ServerNotStarted: It did not start; says why.
+    """
     from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE
 
-    if PREFECT_API_URL.value() or not PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
-        yield
-        return
-    from prefect.server.api.server import SubprocessASGIServer
+    if not PREFECT_API_URL.value() and PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
+        from prefect.server.api.server import SubprocessASGIServer
 
-    server = SubprocessASGIServer()  # the one of this process, which Prefect will find started
-    server.start()
-    assert server.server_process is not None
-    watch = ["sh", "-c", 'read -r _; kill "$0"', str(server.server_process.pid)]
-    # A session of its own: Ctrl-C on a terminal is for the run alone.
-    with subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True) as guard:
+        server = SubprocessASGIServer()  # the one of this process, which Prefect will find started
+        server.server_process, server.port = _started()
+        server.running = True
+        atexit.register(server.stop)
+    yield
+
+
+def _started() -> "tuple[subprocess.Popen[bytes], int]":
+    """The process of a server that answers, and its port."""
+    _reach_without_proxy()
+    why_not = ""
+    for _ in range(ATTEMPTS):
         try:
-            yield
-        finally:
-            guard.kill()
+            with tempfile.TemporaryFile() as log:
+                process, port = _begun(log)
+                why_not = _why_not_answering(process, port, log)
+        except OSError as error:  # no port, no memory for a process, no temporary file
+            raise ServerNotStarted(f"{error.strerror or error}") from error
+        if not why_not:
+            return process, port
+        if TAKEN not in why_not:
+            break
+    raise ServerNotStarted(why_not)
+
+
+def _begun(log: IO[bytes]) -> "tuple[subprocess.Popen[bytes], int]":
+    from prefect.settings import get_current_settings
+
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", SERVER, *OPTIONS, "--host", HOST, "--port", str(port)]
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **KIND, **settings, **SILENT},
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C on a terminal is for the run alone
+    )
+    return process, port
+
+
+def _why_not_answering(process: "subprocess.Popen[bytes]", port: int, log: IO[bytes]) -> str:
+    """Wait for a server to answer; returns nothing then, or else what keeps it from that."""
+    from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS
+
+    seconds = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            return _reason(log) or f"it ended with exit code {process.returncode}"
+        if _answers(port):
+            return ""
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    process.kill()
+    process.wait()
+    return f"no answer within {seconds:g} s"
+
+
+def _answers(port: int) -> bool:
+    """True if a server at a port says that it is well."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection(HOST, port, timeout=5)
+    with suppress(OSError, HTTPException):
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == 200
+    return False
+
+
+def _reason(log: IO[bytes]) -> str:
+    """The reason for which a server ended, in a line: its last error, or else the last line of its log."""
+    n_bytes = os.fstat(log.fileno()).st_size
+    text = os.pread(log.fileno(), MAX_LOG, max(0, n_bytes - MAX_LOG)).decode(errors="replace")
+    found = list(AN_ERROR.finditer(text)) or list(A_LOG_LINE.finditer(text))
+    reason = found[-1]["reason"] if found else text.strip().rpartition("\n")[2]
+    return reason[:MAX_REASON]
+
+
+def _reach_without_proxy() -> None:
+    """Have this process, and those that it starts, reach its own server straight."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST)))

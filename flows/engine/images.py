@@ -9,17 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from flows.engine.runs import Run, in_parts
-from flows.engine.workers import Step, outcomes, task_runner
+from flows.engine.plain import in_parts
+from flows.engine.runs import Run
+from flows.engine.tasks import compress, record_batch, verify
+from flows.engine.workers import Step, outcomes
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
 from tasks.originals.listing import SourceFile, SourceImage
 from tasks.report.summary import RunSummary
-from tasks.steps.commit import record_batch
-from tasks.steps.compress import compress
 from tasks.steps.deadlines import cancel
 from tasks.steps.jobs import ArchiveJob
-from tasks.steps.verify import verify
 
 Work = tuple[SourceImage, ArchiveJob]
 
@@ -42,7 +41,7 @@ def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Out
     ended: list[Outcome] = []
     with (
         run.watched(summary) as show,
-        task_runner(run.options) as engine,
+        run.engine() as engine,
         _cancelled_if_cut_short(run.run_id),
         in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
     ):

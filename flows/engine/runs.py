@@ -2,53 +2,23 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.engine.artifacts import ProgressArtifact, Table, publish_page, publish_table
-from flows.engine.cores import n_threads, n_workers
-from flows.engine.listening import Listener, current_listener
-from flows.engine.workers import Step, outcomes, task_runner
+from flows.engine.listening import Listener
+from flows.engine.plain import PlainRun, TimedSummary
+from flows.engine.workers import Engine, task_runner
 from tasks.errors import ImagesFailed, Summary
 from tasks.settings import RunOptions, load_settings
 
-Item = TypeVar("Item")
 
-
-class TimedSummary(Summary, Protocol):
-    """A summary that also says how long its run took, in seconds."""
-
-    wall_seconds: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of a flow, from its first line on; see `begin`.
-
-    Attributes:
-        run_id: Names the run in Prefect, in rows and in reports.
-        options: The way of working, as the run was given it; nothing replaces values of it.
-        started: `time.perf_counter` when the run began.
-    """
-
-    run_id: str
-    options: RunOptions
-    started: float
-
-    @property
-    def n_workers(self) -> int:
-        """Items in flight at once in this process: what the options leave open is decided here."""
-        return n_workers(self.options)
-
-    @property
-    def n_threads(self) -> int:
-        """Threads of each worker."""
-        return n_threads(self.options)
+class Run(PlainRun):
+    """A run of a flow, from its first line on; see `begin`. Its id is Prefect's."""
 
     @contextmanager
     def watched(self, summary: TimedSummary) -> Iterator[Listener]:
@@ -57,36 +27,18 @@ class Run:
         Yields:
             A function that shows a summary to the listener and in Prefect.
         """
-        progress, listener = ProgressArtifact(summary), current_listener()
+        progress = ProgressArtifact(summary)
+        with super().watched(summary) as listener:
 
-        def show(now: Summary) -> None:
-            progress.update(now)
-            listener(now)
+            def show(now: Summary) -> None:
+                progress.update(now)
+                listener(now)
 
-        listener(summary)
-        yield show
-        summary.wall_seconds = time.perf_counter() - self.started
+            yield show
 
-    def each(
-        self,
-        items: Iterable[Item],
-        step: Callable[[Item], Step],
-        count: Callable[[Item, Any], None],
-        summary: TimedSummary,
-    ) -> None:
-        """Have a task done for every item, and show how far the run is.
-
-        Args:
-            items: Taken one by one, when there is room.
-            step: Gives the task of an item.
-            count: Counts an item in the summary, with its result or the `Exception` that ended it.
-            summary: Totals of the run.
-        """
-        groups = ([item] for item in items)
-        with self.watched(summary) as show, task_runner(self.options) as engine:
-            for item, result in outcomes(engine, self.n_workers, groups, lambda group: step(group[0])):
-                count(item, result)
-                show(summary)
+    def engine(self) -> AbstractContextManager[Engine]:
+        """What the tasks of the run go to, started."""
+        return task_runner(self.options)
 
 
 def begin(options: RunOptions | None = None, *, run_id: str | None = None) -> Run:
@@ -126,28 +78,3 @@ def ended(summary: Summary, page: str | None = None, table: Table | None = None)
     if summary.n_failed:
         return Failed(message=headline, data=ImagesFailed(headline, summary))
     return summary
-
-
-@contextmanager
-def in_parts(size: int, write: Callable[[list[Item]], object]) -> Iterator[Callable[[Item], None]]:
-    """Write rows in parts while the body adds them, and what is left at its end, unless an error ends it.
-
-    Args:
-        size: Rows of a part.
-        write: Writes a part, which is never empty.
-
-    Yields:
-        A function that adds a row.
-    """
-    part: list[Item] = []
-
-    def add(row: Item) -> None:
-        nonlocal part
-        part.append(row)
-        if len(part) == size:
-            full, part = part, []
-            write(full)
-
-    yield add
-    if part:
-        write(part)

@@ -1,17 +1,15 @@
-"""Bounded fan-out: the engine that the tasks of a flow go to, and the one loop over them."""
+"""Bounded fan-out: the engine that the tasks of a flow go to, and the one loop over them.
+
+Prefect is imported where its engines are used: runs without it have the loop too.
+"""
 
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar, cast
-
-from prefect import Task
-from prefect.client.orchestration import get_client
-from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from flows.engine.cores import n_workers
 from inr.errors import ConfigError
@@ -22,31 +20,51 @@ Item = TypeVar("Item")
 SWITCH_SECONDS = 1e-4
 
 
+class Handle(Protocol):
+    """A step that an engine has taken: a future of Python's or of Prefect's."""
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Have a function called with this once the step is over."""
+
+    def result(self) -> Any:
+        """Wait for the result, or raise what ended the step."""
+
+
+class Engine(Protocol):
+    """What steps go to: Prefect's task runners, or plain threads."""
+
+    def submit(self, task: Any, parameters: dict[str, Any]) -> Handle:
+        """Begin a step."""
+
+
 class Step(NamedTuple):
-    """A task to submit.
+    """A step to submit.
 
     Attributes:
-        task: The task.
+        task: A task of Prefect's, or a plain function where the engine is plain threads.
         parameters: Its parameters, by name.
         is_for_group: True if it returns a list with a result or an exception for each item of a group,
             in their order; else it is for one item, and returns the item's result.
     """
 
-    task: Task[..., Any]
+    task: Callable[..., Any]
     parameters: dict[str, Any]
     is_for_group: bool = False
 
 
 @contextmanager
-def task_runner(options: RunOptions) -> Iterator[TaskRunner[Any]]:
-    """The engine that a run's tasks go to, started, with room for `n_workers` at a time.
+def task_runner(options: RunOptions) -> Iterator[Engine]:
+    """Prefect's engine that a run's tasks go to, started, with room for `n_workers` at a time.
 
     Raises:
         ConfigError: The extra of the engine is not installed.
     """
+    from prefect.task_runners import ThreadPoolTaskRunner
+
     with switching_often():
         if options.runner == "threads":
-            with cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=MAX_WORKERS)) as engine:
+            threads = cast("AbstractContextManager[Engine]", ThreadPoolTaskRunner(max_workers=MAX_WORKERS))
+            with threads as engine:
                 yield engine
             return
         try:
@@ -72,24 +90,26 @@ def switching_often() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def _dask(options: RunOptions) -> TaskRunner[Any]:
+def _dask(options: RunOptions) -> AbstractContextManager[Engine]:
     import dask
     from prefect_dask.task_runners import DaskTaskRunner
 
     if options.runner_address:
-        return cast("TaskRunner[Any]", DaskTaskRunner(address=options.runner_address))
+        return cast("AbstractContextManager[Engine]", DaskTaskRunner(address=options.runner_address))
     # Dask has its workers give freed memory back at once, and glibc then asks the kernel anew for each array
     # of a step: fits of 192x192 took 43 % longer.
     variables = dask.config.get("distributed.nanny.pre-spawn-environ")
     kept = {name: value for name, value in variables.items() if name != "MALLOC_TRIM_THRESHOLD_"}
     dask.config.set({"distributed.nanny.pre-spawn-environ": kept})
     cluster = {"n_workers": n_workers(options), "threads_per_worker": 1, "dashboard_address": None}
-    return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=cluster))
+    return cast("AbstractContextManager[Engine]", DaskTaskRunner(cluster_kwargs=cluster))
 
 
 @contextmanager
 def _server_for_children() -> Iterator[None]:
     """Processes started inside report to the server of this run; else each would start one of its own."""
+    from prefect.client.orchestration import get_client
+
     before = os.environ.get("PREFECT_API_URL")
     with get_client(sync_client=True) as client:
         os.environ["PREFECT_API_URL"] = str(client.api_url)
@@ -107,7 +127,7 @@ def _nothing_follows(item: Any, result: Any) -> None:
 
 
 def outcomes(
-    engine: TaskRunner[Any],
+    engine: Engine,
     size: int,
     groups: Iterable[Sequence[Item]],
     first: Callable[[Sequence[Item]], Step],
@@ -125,8 +145,8 @@ def outcomes(
     Yields:
         Each item with its last result, or the `Exception` that ended it, in order of completion.
     """
-    running: dict[PrefectFuture[Any], tuple[Step, Sequence[Item]]] = {}
-    ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+    running: dict[Handle, tuple[Step, Sequence[Item]]] = {}
+    ended: SimpleQueue[Handle] = SimpleQueue()
     following: deque[tuple[Step, Sequence[Item]]] = deque()
     waiting = iter(groups)
     while True:
@@ -157,7 +177,7 @@ def _next(
     return None if group is None else (first(group), group)
 
 
-def _results(future: PrefectFuture[Any], step: Step, items: Sequence[Item]) -> list[tuple[Item, Any]]:
+def _results(future: Handle, step: Step, items: Sequence[Item]) -> list[tuple[Item, Any]]:
     """The result of each item; whatever ended the task is the result of all, and stops no other (law 4)."""
     try:
         found = future.result()

@@ -143,17 +143,6 @@ def read_original(image: SourceImage, options: RunOptions) -> bytes:
     return data
 
 
-def open_file(uri: str, options: RunOptions) -> tuple[Picture, int]:
-    """Read and open a file of which no digest is known; returns the picture and the file's size in bytes.
-
-    Raises:
-        SourceError: It cannot be read.
-        UnsupportedImage: See `open_picture`.
-    """
-    data = read_source(uri, max_bytes=options.max_file_bytes)
-    return open_picture(data, max_pixels=options.max_pixels), len(data)
-
-
 def open_picture(data: bytes, *, max_pixels: int) -> Picture:
     """Open an image file of one of `FORMATS`.
 

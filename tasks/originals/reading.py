@@ -6,11 +6,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from tasks.errors import SourceError, StorageError
 from tasks.originals.names import printable
 from tasks.store.locations import S3_SCHEME, local_path
+from tasks.store.outputs import STANDARD
 
 CHUNK = 1 << 20
 
@@ -31,6 +33,39 @@ def read_source(uri: str, *, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise SourceError(f"expected at most {max_bytes} bytes, found a file that grows")
     return data
+
+
+def read_named(path: Path, *, max_bytes: int) -> bytes:
+    """The bytes of what a user names: a file; standard input, as ``-``; or a pipe, which is waited for.
+
+    Raises:
+        SourceError: It cannot be read, is neither file nor stream, or has more than `max_bytes`.
+    """
+    if path != STANDARD and not _is_stream(path):
+        return read_source(path.absolute().as_uri(), max_bytes=max_bytes)
+    name = "standard input" if path == STANDARD else printable(str(path))
+    data = bytearray()
+    try:
+        with _stream(path) as file:
+            while len(data) <= max_bytes and (chunk := file.read(CHUNK)):
+                data += chunk
+    except OSError as error:
+        raise SourceError(f"{name} cannot be read: {error.strerror}") from error
+    if len(data) > max_bytes:
+        raise SourceError(f"{name}: expected at most {max_bytes} bytes, found more")
+    return bytes(data)
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # reading it tells the reason
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _stream(path: Path) -> BinaryIO:
+    return open(0, "rb", closefd=False) if path == STANDARD else path.open("rb")
 
 
 def digest_source(uri: str, *, max_bytes: int) -> tuple[str, int]:

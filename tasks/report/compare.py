@@ -15,7 +15,7 @@ from inr.metrics import bpp
 from tasks.originals.forms import lifted, without_opaque_alpha
 from tasks.originals.names import printable
 from tasks.originals.opening import format_of, open_picture
-from tasks.originals.reading import read_source
+from tasks.originals.reading import read_named
 from tasks.report.quality import Quality, measure_quality
 from tasks.settings import RunOptions
 from tasks.store.objects import MAX_BITSTREAM_BYTES
@@ -80,7 +80,7 @@ def compare(first: Path, second: Path, options: RunOptions) -> Comparison:
 def open_side(path: Path, options: RunOptions) -> Side:
     """Read a file. Its first bytes decide its kind; else the suffix ``.inr`` makes it a bitstream."""
     limit = max(options.max_file_bytes, MAX_BITSTREAM_BYTES)
-    data = read_source(path.absolute().as_uri(), max_bytes=limit)
+    data = read_named(path, max_bytes=limit)
     is_named_so = path.suffix.lower() == ".inr"  # as lossless objects of older archives are, too
     is_bitstream = data.startswith(MAGIC) or (is_named_so and format_of(data) is None)
     pixels = (

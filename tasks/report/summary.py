@@ -111,7 +111,10 @@ class RunSummary:
     def headline(self) -> str:
         """One line: what came of the run."""
         if self.n_planned == 0:
-            return f"nothing to do: {self.n_before} images are archived already"
+            there_are = (
+                f"{self.n_before} images are archived already" if self.n_before else "there is no image"
+            )
+            return f"nothing to do: {there_are}"
         done = f"{self.n_archived} of {self.n_planned} images archived and verified"
         before = f", {self.n_before} archived before" if self.n_before else ""
         lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""

@@ -30,6 +30,7 @@ from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
 
+DEFAULT_SAMPLE = 20
 COLUMNS = ("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "bytes", "encode, s", "decode, s")
 
 

@@ -1,1 +1,1 @@
-"""The steps of a run, each a thin Prefect task over a plain function."""
+"""The steps of a run, each a plain function; `flows.engine.tasks` makes Prefect's tasks of them."""

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prefect import task
-
 from tasks.catalogue import lookup
 from tasks.catalogue.audits import LOST, AuditRow, AuditStatus
 from tasks.catalogue.columns import Row
@@ -161,12 +159,6 @@ def _row(run_id: str, record: Archived, status: AuditStatus, error: BaseExceptio
     )
 
 
-@task(task_run_name="audit {record.path}")
-def audit(record: Archived, job: AuditJob) -> AuditRow:
-    """Prefect's view of `audit_object`."""
-    return audit_object(record, job)
-
-
 def audit_object(record: Archived, job: AuditJob) -> AuditRow:
     """Read and decode the stored object of an image, and compare.
 
@@ -185,7 +177,6 @@ def audit_object(record: Archived, job: AuditJob) -> AuditRow:
     return dataclasses.replace(row, n_bytes=record.stored.file.n_bytes, decode_seconds=decode_seconds)
 
 
-@task(task_run_name="record {n_rows} audits")
-def record_audits(store_url: str, rows: Sequence[AuditRow], n_rows: int) -> None:
+def record_audits(store_url: str, rows: Sequence[AuditRow]) -> None:
     """Commit a batch of rows."""
     commit.append_audits(open_store(store_url), rows)

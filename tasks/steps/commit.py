@@ -3,8 +3,6 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from prefect import task
-
 from inr import Progress
 from tasks.catalogue.audits import AuditRow
 from tasks.catalogue.columns import HISTORY_COLUMNS, Row
@@ -16,8 +14,7 @@ from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
 
-@task(task_run_name="record {n_outcomes} images")
-def record_batch(store_url: str, outcomes: Sequence[Outcome], n_outcomes: int) -> None:
+def record_batch(store_url: str, outcomes: Sequence[Outcome]) -> None:
     """Commit how some images ended: history part, images part, then the claims are settled and go."""
     store = open_store(store_url)
     append(store, outcomes)

@@ -9,8 +9,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from prefect import task
-
 from tasks.catalogue.parts import (
     SCHEMAS,
     Contents,
@@ -21,7 +19,6 @@ from tasks.catalogue.parts import (
     undisturbed,
     write_compacted,
 )
-from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
 MAX_DAY_BYTES = 1 << 28  # as stored: a day's rows must fit into memory several times over
@@ -117,12 +114,6 @@ def plan_compaction(store: ObjectStore) -> list[Day]:
             if date := _date(listed.key):
                 found[Day(table, date)].append(0 if is_compacted(listed.key) else listed.n_bytes)
     return [day for day, sizes in found.items() if len(sizes) > 1 and sum(sizes) <= MAX_DAY_BYTES]
-
-
-@task(task_run_name="compact {name}")
-def compact(store_url: str, day: Day, name: str) -> Compacted:
-    """Prefect's view of `compact_day`."""
-    return compact_day(open_store(store_url), day)
 
 
 def compact_day(store: ObjectStore, day: Day) -> Compacted:

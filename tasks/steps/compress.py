@@ -12,9 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prefect import get_run_logger, task
-from prefect.runtime import task_run
-
 import inr
 from inr import ContractMissed, Encoded, EncodeRequest, InrError, Progress
 from inr.metrics import bpp
@@ -29,29 +26,13 @@ from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.steps.choosing import Lossless, notes_on_bitstream
-from tasks.steps.deadlines import FitWatch, at_most_every
+from tasks.steps.deadlines import FitWatch
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.threads import use_threads
 from tasks.store.locations import open_store
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
-SECONDS_BETWEEN_LOG_LINES = 30.0
-
 Report = Callable[[Mapping[str, Progress]], None]  # path of an image → progress of its fit
-
-
-def task_name() -> str:
-    """The name of a task in Prefect's lists: the image that it compresses, and how many more."""
-    images: Sequence[SourceImage] = task_run.parameters["images"]
-    more = f" and {len(images) - 1} more" if len(images) > 1 else ""
-    return f"compress {images[0].path}{more}"
-
-
-@task(task_run_name=task_name)
-def compress(images: Sequence[SourceImage], job: ArchiveJob) -> list[Stored | Exception]:
-    """Prefect's view of `compress_images`."""
-    lines = _log_lines(get_run_logger().info)
-    return compress_images(images, job, report=at_most_every(SECONDS_BETWEEN_LOG_LINES, lines))
 
 
 def compress_images(
@@ -249,16 +230,3 @@ def _stored_file(opened: _Opened, data: bytes, encoded: Encoded | None) -> Store
 
 def _network_facts(encoded: Encoded) -> NetworkFacts:
     return NetworkFacts(encoded.rd_lambda, encoded.n_parameters, encoded.estimated_rate_bits)
-
-
-def _log_lines(log: Callable[[str], None]) -> Report:
-    """Write a line for each image that reports."""
-
-    def lines(progress: Mapping[str, Progress]) -> None:
-        for path, now in progress.items():
-            log(
-                f"{path}: attempt {now.attempt}, step {now.step} of {now.n_steps}: "
-                f"{now.estimated_bpp:.3f} bpp, {now.psnr_db:.2f} dB"
-            )
-
-    return lines

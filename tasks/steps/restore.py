@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
 
 from inr import Decoded
 from inr.bitstream import Metadata
@@ -135,12 +134,6 @@ class RestoreSummary:
         renamed = f", {len(self.renamed)} under another name" if self.renamed else ""
         restored = f"{self.n_restored} of {self.n_planned} images restored"
         return f"{restored}: {self.n_written} files written{present}{renamed}{failed}"
-
-
-@task(task_run_name="restore {wanted.path}")
-def restore(wanted: Restoring, job: RestoreJob) -> Restored:
-    """Prefect's view of `restore_image`."""
-    return restore_image(wanted, job)
 
 
 def restore_image(wanted: Restoring, job: RestoreJob) -> Restored:

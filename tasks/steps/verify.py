@@ -7,8 +7,6 @@ import hashlib
 import time
 from typing import NoReturn
 
-from prefect import task
-
 import inr
 from inr import BitstreamError, Decoded, Metadata
 from inr.metrics import ms_ssim, psnr_db, visible_pixels
@@ -23,12 +21,6 @@ from tasks.store.locations import open_store
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 PSNR_TOLERANCE_DB = 1e-6
-
-
-@task(task_run_name="verify {stored.path}")
-def verify(stored: Stored, job: ArchiveJob) -> Archived:
-    """Prefect's view of `verify_image`."""
-    return verify_image(stored, job)
 
 
 def verify_image(stored: Stored, job: ArchiveJob) -> Archived:

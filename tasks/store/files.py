@@ -7,6 +7,7 @@ of one, and a writer that is killed leaves nothing under the name.
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,25 +30,15 @@ def create_file(path: Path, data: bytes) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             if not path.exists():
-                with _beside(path, data) as temporary:
+                with beside(path, data) as temporary:
                     os.link(temporary, path)
                 sync_folder(path.parent)
                 return True
         except FileExistsError:  # made between the two lines
             pass
-        if path.read_bytes() != data:
+        if not path.is_file() or path.read_bytes() != data:  # to read a pipe would take for ever
             raise StorageError(f"write {path}: a different file is there")
     return False
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file that appears whole, replacing one that was there.
-
-    Raises:
-        StorageError: It could not be written; the former file is still there.
-    """
-    with about_a_file(f"write {path}"), _beside(path, data) as temporary:
-        temporary.replace(path)
 
 
 @contextlib.contextmanager
@@ -83,11 +74,23 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A file with the data in the folder of `path`, removed at the end if it still has that name."""
+def beside(path: Path, data: bytes, former: os.stat_result | None = None) -> Iterator[Path]:
+    """A file with the data in the folder of `path`, removed at the end if it still has that name.
+
+    Args:
+        path: The file that it is to become.
+        data: Its bytes.
+        former: The status of a file that it is to replace, whose mode it takes over and, where the system
+            lets us, whose owner. Nobody else can read it before.
+    """
     temporary = path.with_name(f".inr-{uuid.uuid4().hex}.tmp")
+    mode = 0o666 if former is None else 0o600
     try:
-        with temporary.open("xb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            if former is not None:
+                with contextlib.suppress(PermissionError):
+                    os.fchown(file.fileno(), former.st_uid, former.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(former.st_mode))
             write_through(file, data)
         yield temporary
     finally:

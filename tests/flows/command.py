@@ -23,7 +23,8 @@ def inr_run(*arguments: object, **environment: str | None) -> "subprocess.Comple
         cwd=ROOT,
         env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",  # in another locale
         check=False,
         timeout=300,
     )
@@ -54,7 +55,7 @@ def _heed_interrupts() -> None:
 
 def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     """Wait until something holds, while a process goes on."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows.cli.running import quiet_prefect
+from flows.engine.embedded import quiet_prefect
 from inr.config import CodecConfig
 from tasks.catalogue import lookup, parts
 from tasks.errors import ImagesFailed

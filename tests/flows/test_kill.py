@@ -1,7 +1,8 @@
-"""A run that is killed, with SIGKILL and with Ctrl-C, and the run after it."""
+"""A run that is killed, with SIGKILL, with Ctrl-C and with its terminal, and the run after it."""
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -10,10 +11,13 @@ import pytest
 from PIL import Image
 
 import inr
+from flows.engine.interrupts import CLEARED, LINE
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
 from tests.flows.command import inr_started, wait_for
-from tests.flows.conftest import ON_A_CPU
+from tests.flows.conftest import ON_A_CPU, Archived
+from tests.flows.servers import is_server, servers_below
+from tests.flows.terminal import Ended, Terminal
 from tests.tasks.pictures import file_of, photograph
 
 N_IMAGES = 3
@@ -105,3 +109,58 @@ def test_an_interrupt_ends_a_fit_on_its_way(tmp_path: Path):
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert len(written(store)) == 1
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "closed"])
+def test_in_a_terminal_an_archive_ends_at_once_with_one_line_and_keeps_what_was_finished(
+    tmp_path: Path, how: str
+):
+    """With a server of its own, which must outlive the signal, and not the run."""
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    photos.mkdir()
+    (photos / "0.png").write_bytes(file_of(Image.new("RGB", (8, 8), "teal")))
+    (photos / "1.png").write_bytes(file_of(photograph(64, 96, 3)))
+    long = ("--model", "mlp", "--preset", "best", "--device", "cpu", "--workers", 1)
+    home = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home")}
+    terminal = Terminal("archive", photos, store, *long, **home)
+    terminal.wait_for(lambda: len(written(store)) == 1)
+    [server] = servers_below(terminal.pid)
+    time.sleep(3)
+    check_end(terminal.end(how), how)
+    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
+    assert [(row["source_path"], row["status"]) for row in rows] == [("0.png", "archived")]
+    until = time.monotonic() + 30
+    while is_server(server):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "closed"])
+def test_in_a_terminal_a_restoration_ends_at_once_with_one_line(
+    archived_once: Archived, tmp_path: Path, how: str
+):
+    """The third image is one of thousands, so that the signal comes in the midst."""
+    store, target = tmp_path / "store", tmp_path / "out"
+    shutil.copytree(archived_once.store, store)
+    rows = parts.read_images(LocalStore(store)).to_pylist()
+    [row] = [row for row in rows if row["source_path"] == "grey.png"]
+    many = [
+        {**row, "source_path": f"{n}.png", "also_at": [], "image_digest": f"{n:064x}"} for n in range(5000)
+    ]
+    parts.write_rows(LocalStore(store), parts.IMAGES, parts.new_part_name(), many)
+    terminal = Terminal("restore", store, target, "--workers", 2, PREFECT_API_URL="")
+    terminal.wait_for(lambda: len(list(target.glob("*.png"))) >= 3)
+    check_end(terminal.end(how), how)
+    restored = list(target.glob("*.png"))
+    assert 3 <= len(restored) < 5000
+    for path in restored:
+        with Image.open(path) as image:
+            image.load()
+
+
+def check_end(ended: Ended, how: str) -> None:
+    assert ended.code == 130, ended.text
+    assert ended.seconds < 5
+    if how != "closed":
+        shown = ended.text.removeprefix("^C").replace(CLEARED, "").replace("\r\n", "\n")
+        assert shown == LINE

@@ -9,6 +9,7 @@ import inr
 from flows.cli import exits
 from flows.cli.app import app
 from tests.flows.command import inr_run, invoke, modules_after
+from tests.flows.conftest import GOOD, Archived
 
 HEAVY = {"torch", "prefect", "pyarrow", "PIL", "pydantic", "numpy"}
 
@@ -91,3 +92,49 @@ def test_usage_errors_have_the_documented_code():
 
 def test_version():
     assert invoke("--version").stdout.strip() == inr.__version__
+
+
+LATIN_1 = {"PYTHONIOENCODING": "latin-1"}
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("locale", [LATIN_1, C_LOCALE])
+def test_any_locale_will_do(locale: dict[str, str], bitstream: Path, archived_once: Archived, tmp_path: Path):
+    """A character that the locale does not have is an escape; SQL is UTF-8 in any."""
+    assert "--rd-lambda" in inr_run("encode", "--help", **locale).stdout
+    name = tmp_path / "λ.png"
+    decoded = inr_run("decode", bitstream, "-o", name, **locale)
+    assert (decoded.returncode, decoded.stderr) == (0, "")
+    assert name.exists()
+    asked = inr_run("query", archived_once.store, "select 'λ' as name, length('λ') as n", **locale)
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout.split() == ["name", "n", r"\u03bb", "1"]
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "compare", "query", "report"])
+def test_commands_that_start_no_run_load_nothing_of_prefect(
+    command: str, photo: Path, bitstream: Path, archived_once: Archived, tmp_path: Path
+):
+    store = archived_once.store
+    words = {
+        "encode": [photo, "-o", tmp_path / "x.inr", "--model", "mlp", "--preset", "draft"],
+        "decode": [bitstream, "-o", tmp_path / "x.png"],
+        "inspect": [bitstream],
+        "compare": [photo, bitstream],
+        "query": [store, "select 1"],
+        "report": [store, "-o", tmp_path / "x.html"],
+    }
+    called = [command, *map(str, words[command])]
+    loaded = modules_after(f"from flows.cli.app import app; app({called!r}, standalone_mode=False)")
+    assert "prefect" not in loaded
+
+
+def test_verify_and_restore_load_nothing_of_prefect(archived_once: Archived, tmp_path: Path):
+    for words in (["verify"], ["restore", tmp_path / "out"]):
+        called = [words[0], str(archived_once.store), *map(str, words[1:])]
+        loaded = modules_after(
+            "import os; os.environ.pop('PREFECT_API_URL'); from flows.cli.app import app; "
+            f"print(app({called!r}, standalone_mode=False))"
+        )
+        assert "prefect" not in loaded
+    assert len(list((tmp_path / "out").rglob("*.png"))) == len(GOOD) + 1

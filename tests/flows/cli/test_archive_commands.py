@@ -5,8 +5,8 @@ import pytest
 
 from flows.archive import archive
 from flows.cli import exits
-from flows.sweep import DEFAULT_SAMPLE
 from tasks.plan import planning
+from tasks.report.sweep import DEFAULT_SAMPLE
 from tasks.store.folder import LocalStore
 from tests.flows.command import inr_run, invoke
 from tests.flows.conftest import BAD, DRAFT, GOOD, ON_A_CPU, OPTIONS, Archived

@@ -1,4 +1,6 @@
+import io
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from PIL import Image
 import inr
 from flows.cli import exits
 from inr.bitstream import Metadata
-from tests.flows.command import inr_run, invoke
+from tests.flows.command import INR, ROOT, inr_run, invoke
 from tests.tasks.pictures import file_of, image
 
 
@@ -40,6 +42,41 @@ def test_inspect_accounts_for_every_byte(encoded: dict[str, Any], bitstream: Pat
     text = invoke("inspect", bitstream).stdout
     for part in [*found["sections"], *found["parts"], *found["tensors"]]:
         assert part["name"] in text
+
+
+def test_a_dash_is_standard_input_and_output_and_messages_stand_aside(
+    photo: Path, bitstream: Path, tmp_path: Path
+):
+    how = ("--model", "mlp", "--preset", "draft", "--json")
+    encode = piped(photo.read_bytes(), "encode", "-", "-o", "-", *how)
+    assert encode.stdout == bitstream.read_bytes()
+    assert json.loads(encode.stderr)["output"] == "-"
+    decode = piped(encode.stdout, "decode", "-", "-o", "-")
+    assert decode.stderr.decode().startswith("- → -\n")
+    (tmp_path / "back.png").write_bytes(decode.stdout)
+    for other in (bitstream, tmp_path / "back.png"):
+        compare = piped(other.read_bytes(), "compare", tmp_path / "back.png", "-", "-o", "/dev/stdout")
+        with Image.open(io.BytesIO(compare.stdout)) as sheet:
+            assert sheet.width == 3 * 16
+        assert b"PSNR inf dB" in compare.stderr
+    inspect = piped(encode.stdout, "inspect", "/dev/stdin", "--json")
+    assert json.loads(inspect.stdout)["n_bytes"] == len(encode.stdout)
+
+
+def test_an_error_stands_aside_too(photo: Path):
+    result = piped(photo.read_bytes(), "decode", "-", "-o", "-", "--json", code=exits.BITSTREAM)
+    assert result.stdout == b""
+    assert result.stderr.endswith(b"\n")
+    assert result.stderr.splitlines()[-1].startswith(b"inr: BadMagic: ")
+
+
+def piped(data: bytes, *arguments: object, code: int = exits.OK) -> "subprocess.CompletedProcess[bytes]":
+    """``inr`` as its own process, between two pipes."""
+    result = subprocess.run(
+        [*INR, *map(str, arguments)], cwd=ROOT, input=data, capture_output=True, check=False, timeout=300
+    )
+    assert result.returncode == code, result.stderr
+    return result
 
 
 def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path):

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from flows.cli.files import (
-    check_output,
     compare_files,
     decode_file,
     encode_file,
@@ -14,6 +13,7 @@ from flows.cli.files import (
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.settings import RunOptions
+from tasks.store.outputs import STANDARD
 from tests.flows.command import modules_after
 from tests.tasks.pictures import file_of, image
 
@@ -57,23 +57,9 @@ def test_one_image_goes_through_all_commands_on_files(
     assert compare_files(photo, back, None, 8, OPTIONS)["output"] is None
 
 
-def test_an_output_may_replace_a_file_but_none_that_it_is_made_from(photo: Path, tmp_path: Path):
-    other = tmp_path / "b.png"
-    other.write_bytes(b"older")
-    link = tmp_path / "link.png"
-    link.symlink_to(photo)
-    check_output(other, photo)
-    check_output(tmp_path / "new", photo)
-    check_output(tmp_path / "new.PNG", photo, suffix=".png")
-    for output, suffix, found in (
-        (photo, "", "a file of its own"),
-        (link, "", "a file of its own"),
-        (tmp_path, "", "a file of its own"),
-        (tmp_path / "none" / "x", "", "an existing folder"),
-        (tmp_path / "x.jpg", ".png", "a name ending in .png"),
-    ):
-        with pytest.raises(ConfigError, match=f"output: expected {found}, found "):
-            check_output(output, other, photo, suffix=suffix)
+def test_standard_input_is_read_once():
+    with pytest.raises(ConfigError, match="standard input once"):
+        compare_files(STANDARD, STANDARD, None, 8, OPTIONS)
 
 
 def test_decoding_loads_no_fit_and_nothing_of_the_archive(tmp_path: Path):

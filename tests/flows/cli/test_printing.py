@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import math
 
@@ -14,6 +16,46 @@ def test_a_tables_cells_are_no_markup_and_numbers_stand_at_the_right(capsys: pyt
     header, first, second = (line.rstrip() for line in capsys.readouterr().out.splitlines())
     assert (first.split(), second.split()) == (["[red]a", "1"], ["b", "200"])
     assert len(header) == len(first) == len(second)
+
+
+def test_rows_that_do_not_fit_are_one_field_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    columns, rows = ("name", "a", "b"), [("x" * 30, "1" * 30, "2" * 30), ("y", "", "3")]
+    monkeypatch.setenv("COLUMNS", "80")
+    printing.table(columns, rows)
+    shown = capsys.readouterr().out
+    assert shown.splitlines() == [
+        *("name: " + "x" * 30, "a: " + "1" * 30, "b: " + "2" * 30),
+        "",
+        *("name: y", "a:", "b: 3"),
+    ]
+    monkeypatch.delenv("COLUMNS")  # in a pipe there is room
+    printing.table(columns, rows)
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == list(rows[0])
+    assert (len(header), len(second)) == (len(first), len(first)) == (94, 94)
+
+
+def test_a_long_name_is_folded_where_the_rest_of_its_row_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    printing.table(("name", "n"), [("x" * 60, "12")])
+    header, *lines = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert header.split() == ["name", "n"]
+    assert lines == ["x" * 36 + "  12", "x" * 24]
+
+
+def test_csv_quotes_what_must_be_and_has_json_for_lists(capsys: pytest.CaptureFixture[str]):
+    printing.csv_lines(("a", "b"), [("x,\n", None), (1.25, ["p", "q"]), (math.inf, {"c": 1})])
+    shown = capsys.readouterr().out
+    assert list(csv.reader(io.StringIO(shown))) == [
+        ["a", "b"],
+        ["x,\n", ""],
+        ["1.25", '["p", "q"]'],
+        ["inf", '{"c": 1}'],
+    ]
 
 
 @pytest.mark.parametrize(

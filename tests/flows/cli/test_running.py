@@ -7,34 +7,25 @@ import typer
 
 from flows.cli import exits
 from flows.cli.running import (
-    QUIET,
     concluded,
+    either,
     framed,
     location,
+    messages_beside,
     named_store,
     places,
-    quiet_prefect,
     started,
 )
 from flows.engine.listening import current_listener
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed
 from tasks.report.summary import RunSummary
-from tasks.settings import load_settings
+from tasks.settings import RunOptions, load_settings
 from tests.flows.command import modules_after
 
 
 def summary_of(n_failed: int = 0, n_planned: int = 2) -> RunSummary:
     return RunSummary("run-id", "photos", "/store", "how", "plan", n_planned, n_failed=n_failed)
-
-
-def test_prefect_is_quiet_unless_the_user_has_said_otherwise(monkeypatch: pytest.MonkeyPatch):
-    for name in QUIET:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DEBUG")
-    quiet_prefect()
-    assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "DEBUG"
-    assert os.environ["DO_NOT_TRACK"] == "1"
 
 
 def test_a_command_in_its_frame_keeps_its_name_and_ends_by_its_errors(capsys: pytest.CaptureFixture[str]):
@@ -48,6 +39,13 @@ def test_a_command_in_its_frame_keeps_its_name_and_ends_by_its_errors(capsys: py
     assert left.value.exit_code == exits.USAGE
     assert capsys.readouterr().out.startswith('{"error":')
     assert (command.__name__, command.__doc__) == ("command", "Help.")
+
+
+@pytest.mark.parametrize(("output", "aside"), [("-", True), ("/dev/stdout", True), ("x.png", False)])
+def test_messages_stand_beside_an_output(output: str, aside: bool, capsys: pytest.CaptureFixture[str]):
+    with messages_beside(Path(output)):
+        print("message")
+    assert (capsys.readouterr().err == "message\n") == aside
 
 
 def test_a_flow_that_ends_with_failures_gives_its_summary():
@@ -65,6 +63,20 @@ def test_a_flow_is_listened_to_and_its_other_errors_are_the_commands():
 
     with pytest.raises(ConfigError, match="source"):
         started(run, bar=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "runner", "in_a_flow"),
+    [("", "threads", False), ("http://127.0.0.1:4200/api", "threads", True), ("", "dask", True)],
+)
+def test_prefect_has_no_part_in_what_can_do_without_unless_it_is_asked_for(
+    url: str, runner: Any, in_a_flow: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setattr("flows.cli.running.started", lambda run, *, bar: run())
+    flow, plain = summary_of(1), summary_of(2)
+    found = either(lambda: flow, lambda: plain, RunOptions(runner=runner), bar=False)
+    assert found is (flow if in_a_flow else plain)
 
 
 @pytest.mark.parametrize("as_json", [True, False])

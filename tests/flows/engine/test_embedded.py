@@ -2,13 +2,18 @@
 
 import os
 import signal
-import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from flows.engine.embedded import embedded_server
-from tests.flows.command import inr_started, wait_for
+import pytest
+
+from flows.cli import exits
+from flows.engine import embedded
+from flows.engine.embedded import QUIET, SILENT, embedded_server, quiet_prefect
+from tests.flows.command import inr_run, inr_started, wait_for
 from tests.flows.conftest import ON_A_CPU
+from tests.flows.servers import is_server, servers_below
 from tests.tasks.pictures import file_of, photograph
 
 
@@ -19,21 +24,6 @@ def test_no_server_is_started_where_one_is_named(server: str):
         assert children.read_text() == before
 
 
-def servers_below(process: "subprocess.Popen[str]") -> list[Path]:
-    """Folders in /proc of the Prefect servers that a process has started."""
-    children = Path(f"/proc/{process.pid}/task").glob("*/children")
-    found = [Path("/proc") / pid for each in children for pid in each.read_text().split()]
-    return [path for path in found if is_server(path)]
-
-
-def is_server(path: Path) -> bool:
-    """True if a folder in /proc is that of a running server; what has ended may stay for its parent."""
-    try:
-        return b"uvicorn" in (path / "cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path):
     source, store = tmp_path / "photos", tmp_path / "store"
     source.mkdir()
@@ -42,10 +32,84 @@ def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path):
     home = str(tmp_path / "home")
     process = inr_started("archive", source, store, *ON_A_CPU, PREFECT_API_URL="", PREFECT_HOME=home)
     wait_for(lambda: any((store / "bitstreams").rglob("*.inr")), process)
-    [server] = servers_below(process)
+    [server] = servers_below(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     until = time.monotonic() + 60
     while is_server(server):
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def unwritable(folder: Path) -> dict[str, str]:
+    (folder / "file").touch()
+    return {"PREFECT_HOME": str(folder / "file" / "home")}
+
+
+def no_database(folder: Path) -> dict[str, str]:
+    (folder / "home").mkdir()
+    (folder / "home" / "prefect.db").write_text("this is no database, and never was one")
+    return {"PREFECT_HOME": str(folder / "home")}
+
+
+def bad_setting(folder: Path) -> dict[str, str]:
+    return {"PREFECT_HOME": str(folder / "home"), "PREFECT_SERVER_API_PORT": "many"}
+
+
+@pytest.mark.parametrize(
+    ("kept_by", "reason"),
+    [
+        (unwritable, "PREFECT_HOME cannot be written: {folder}/file/home: Not a directory"),
+        (no_database, "file is not a database"),
+        (bad_setting, "Prefect cannot be loaded: "),
+    ],
+)
+def test_what_keeps_the_server_from_starting_is_said_in_a_line_within_seconds(
+    tmp_path: Path, kept_by: Callable[[Path], dict[str, str]], reason: str
+):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(file_of(photograph(8, 8, 3)))
+    environment, started = kept_by(tmp_path), time.monotonic()
+    result = inr_run("archive", tmp_path / "photos", tmp_path / "store", PREFECT_API_URL=None, **environment)
+    assert time.monotonic() - started < 60  # its own time to start is 120 s
+    assert result.returncode == exits.STORAGE, result.stderr
+    assert result.stderr.startswith("inr: ServerNotStarted: ")
+    assert result.stderr.count("\n") == 1
+    assert reason.format(folder=tmp_path) in result.stderr
+
+
+def test_prefect_is_quiet_unless_the_user_has_said_otherwise_and_silent_towards_others_in_any_case(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for name in QUIET:
+        monkeypatch.delenv(name, raising=False)
+    for name in SILENT:
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DEBUG")
+    quiet_prefect()
+    assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "DEBUG"
+    assert {name: os.environ[name] for name in SILENT} == SILENT
+    from prefect._internal.analytics import is_telemetry_enabled
+    from prefect.settings import Settings
+
+    monkeypatch.setattr("prefect._internal.analytics.enabled.is_ci_environment", lambda: False)
+    assert not is_telemetry_enabled()
+    assert not Settings().server.analytics_enabled
+
+
+def test_prefect_has_a_place_of_our_own_among_the_users_states_or_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    assert embedded._place() == tmp_path / "user" / ".local" / "state" / "inr" / "prefect"
+    (tmp_path / "file").touch()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    place = embedded._place()
+    assert place.parent == tmp_path / "temporary"
+    assert place.stat().st_mode & 0o77 == 0
+    assert embedded._place() == place
+    place.chmod(0o755)  # another user's, say
+    assert embedded._place() != place

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from flows.engine import images
+from flows.engine import images, tasks
 from flows.engine.images import archive_all, failures, new_job, planned
 from flows.engine.runs import begin
 from inr.config import Contract
@@ -21,9 +21,8 @@ from tasks.originals.listing import SourceFile
 from tasks.plan.planning import make_plan
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
-from tasks.steps.audit import record_audits
 from tasks.steps.commit import append_audits
-from tasks.steps.compact import compact, plan_compaction
+from tasks.steps.compact import plan_compaction
 from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tests.flows.conftest import DRAFT, OPTIONS
@@ -133,8 +132,8 @@ def test_a_store_that_does_not_answer_is_tried_as_often_as_it_says_and_no_more(
     [day] = plan_compaction(store)
     steps = {
         "record a batch": lambda: images.commit(store.url, [failed()]),
-        "record audits": lambda: record_audits(store.url, [AUDIT], 1),
-        "compact a day": lambda: compact(store.url, day, day.describe()),
+        "record audits": lambda: tasks.record_audits(store.url, [AUDIT], 1),
+        "compact a day": lambda: tasks.compact(store.url, day, day.describe()),
     }
     tried: list[Path] = []
 

@@ -12,7 +12,7 @@ from prefect.states import State, StateType
 
 from flows.engine.artifacts import Table
 from flows.engine.listening import listening
-from flows.engine.runs import begin, ended, in_parts
+from flows.engine.runs import begin, ended
 from flows.engine.workers import Step
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed
@@ -129,29 +129,3 @@ def test_a_run_without_page_ends_with_its_summary_or_with_a_state_that_carries_i
     state: State[Any] = ended(Counted("run", 1, 1, n_failed=1))
     assert state.is_failed()
     assert state.data.summary.n_failed == 1
-
-
-def test_rows_are_written_in_parts_and_the_rest_at_the_end():
-    written: list[list[int]] = []
-    with in_parts(3, written.append) as add:
-        for number in range(7):
-            add(number)
-        assert written == [[0, 1, 2], [3, 4, 5]]
-    assert written == [[0, 1, 2], [3, 4, 5], [6]]
-
-
-def test_no_part_is_empty_and_an_error_leaves_the_rest_unwritten():
-    written: list[list[int]] = []
-    with in_parts(2, written.append) as add:
-        add(1)
-        add(2)
-    assert written == [[1, 2]]
-
-    def broken() -> None:
-        with in_parts(2, written.append) as add:
-            add(3)
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        broken()
-    assert written == [[1, 2]]

@@ -20,7 +20,6 @@ from tasks.originals.lossless import same_metadata
 from tasks.originals.opening import (
     Picture,
     format_of,
-    open_file,
     open_original,
     open_picture,
     picture_size,
@@ -355,13 +354,6 @@ def test_one_read_gives_digest_and_header(tmp_path: Path):
     refused = read_header(path.as_uri(), RunOptions())
     assert isinstance(refused.size, UnsupportedImage)
     assert refused.n_bytes == 8
-
-
-def test_a_file_that_no_plan_knows_is_opened_with_its_size(tmp_path: Path):
-    path = tmp_path / "a.png"
-    path.write_bytes(file_of(image(12, 16, 3)))
-    picture, n_bytes = open_file(path.as_uri(), RunOptions())
-    assert (picture.pixels.shape, n_bytes) == ((12, 16, 3), path.stat().st_size)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])

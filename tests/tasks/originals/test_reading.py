@@ -1,12 +1,14 @@
+import contextlib
 import hashlib
 import os
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import SourceError
-from tasks.originals.reading import digest_source, read_source
+from tasks.originals.reading import digest_source, read_named, read_source
 from tasks.store.s3 import S3Store
 from tests.opens import counting_opens
 from tests.s3_server import Access
@@ -81,3 +83,31 @@ def test_each_original_is_opened_once(tmp_path: Path):
         with counting_opens(tmp_path) as opens:
             read((tmp_path / "a.png").as_uri(), max_bytes=1 << 30)
         assert opens == {"a.png": 1}
+
+
+def test_a_pipe_that_a_user_names_is_read_to_its_end(tmp_path: Path):
+    pipe, data = tmp_path / "pipe", b"x" * 3_000_000
+    os.mkfifo(pipe)
+    for limit in (len(data), len(data) - 1):
+        writer = threading.Thread(target=_write, args=(pipe, data), daemon=True)
+        writer.start()
+        if limit == len(data):
+            assert read_named(pipe, max_bytes=limit) == data
+        else:
+            with pytest.raises(SourceError, match=f"expected at most {limit} bytes, found more"):
+                read_named(pipe, max_bytes=limit)
+        writer.join(timeout=30)
+
+
+def _write(pipe: Path, data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write_bytes(data)
+
+
+def test_a_file_that_a_user_names_is_read_like_an_original(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"12345")
+    assert read_named(tmp_path / "a.png", max_bytes=5) == b"12345"
+    with pytest.raises(SourceError, match="at most 4 bytes, found 5"):
+        read_named(tmp_path / "a.png", max_bytes=4)
+    with pytest.raises(SourceError, match=r"none\.png cannot be read: No such file"):
+        read_named(tmp_path / "none.png", max_bytes=4)

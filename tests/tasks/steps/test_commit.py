@@ -59,7 +59,7 @@ def test_claims_of_what_is_archived_go_and_those_of_failures_stay(store: LocalSt
     done, again = archived("a"), stored_of(planned("b"))
     for stored in (done.stored, again):
         write_claim(store, Claim(stored, (POINT,)))
-    record_batch.fn(store.url, [done, Failed.of(again, ValueError("no"))], 2)
+    record_batch(store.url, [done, Failed.of(again, ValueError("no"))])
     assert read_claim(store, digest("a"), ARCHIVE, done.stored.file.bitstream_digest) is None
     assert read_claim(store, digest("b"), ARCHIVE, again.file.bitstream_digest) is not None
     assert len(read_history(store)) == 1

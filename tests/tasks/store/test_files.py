@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
 from tasks.store import files
-from tasks.store.files import about_a_file, create_file, replace_file
+from tasks.store.files import about_a_file, create_file
 
 
 def test_a_file_is_created_with_its_folders_and_a_second_one_is_no_surprise(tmp_path: Path):
@@ -45,14 +45,10 @@ def test_a_file_that_appears_while_another_is_written_is_compared(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_replacing_a_file_is_all_or_nothing(tmp_path: Path):
-    path = tmp_path / "out"
-    path.write_bytes(b"old")
-    replace_file(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(StorageError, match="write"):
-        replace_file(tmp_path / "nowhere" / "out", b"new")
+def test_a_pipe_of_the_name_is_not_read(tmp_path: Path):
+    os.mkfifo(tmp_path / "out")
+    with pytest.raises(StorageError, match="out: a different file is there"):
+        create_file(tmp_path / "out", b"whole")
 
 
 @pytest.mark.parametrize(

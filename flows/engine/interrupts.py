@@ -1,0 +1,95 @@
+"""A command that is told to end says so at once, and ends within seconds.
+
+Ctrl-C, SIGTERM and the end of a terminal raise `KeyboardInterrupt` in the main thread, so that what is
+finished is recorded. But the main thread may be inside a long call, and fits and Prefect may take their
+time. So a thread learns of the signal in any case: it says the line, and ends the process when its time is
+over. Nothing is lost by that: what a run has stored by then the next one takes over.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS_TO_SAY, SECONDS_TO_END = 0.5, 3.5
+EXIT_CODE = 130
+
+LINE = "inr: interrupted; what was finished is kept\n"
+CLEARED = "\r\x1b[2K\x1b[?25h"  # the line of a progress bar goes, and the cursor comes back
+
+
+@contextlib.contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """While the body runs, have a signal of `SIGNALS` end the process, with `EXIT_CODE`.
+
+    A signal that whoever started the process wants ignored stays ignored, as by ``nohup``. In a thread other
+    than the main one nothing is done, for Python gives signals to that one only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    told = _Told(writer)
+    former = {
+        number: signal.signal(number, told.interrupt)
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    former_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=told.wait, args=(reader, set(former)), name="interrupts", daemon=True).start()
+    try:
+        yield
+    finally:
+        told.leave()
+        signal.set_wakeup_fd(former_writer)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        os.close(writer)
+
+
+class _Told:
+    """Whether the process has been told to end, and how far it is with that."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+        self._is_raised = False
+        self._is_said, self._is_over = threading.Event(), threading.Event()
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Raise in the main thread, for the first signal only: more of them come where a terminal ends."""
+        if not self._is_raised:
+            self._is_raised = True
+            with contextlib.suppress(BlockingIOError):  # there is more than enough to read
+                os.write(self._writer, bytes([number]))  # an event loop may have put its own in place of ours
+            self._is_said.wait(SECONDS_TO_SAY)
+            raise KeyboardInterrupt
+
+    def wait(self, reader: int, numbers: set[int]) -> None:
+        """Wait for a signal; then say so, wait for the end of the work, and end the process."""
+        with os.fdopen(reader, "rb", buffering=0) as file:
+            while (found := file.read(1)) and found[0] not in numbers:
+                pass  # of a child, say
+            if found:
+                _say()
+                self._is_said.set()
+                self._is_over.wait(SECONDS_TO_END)
+                os._exit(EXIT_CODE)  # at its own end Python would wait for threads
+
+    def leave(self) -> None:
+        """End the process, if it has been told to; else go on."""
+        if self._is_raised:
+            self._is_over.set()
+            threading.Event().wait()
+
+
+def _say() -> None:
+    """Say that the process ends; whatever it says after that is of no use to anybody."""
+    with contextlib.suppress(OSError):  # the terminal is gone
+        os.write(2, ((CLEARED if os.isatty(2) else "") + LINE).encode())
+    with contextlib.suppress(OSError):
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 2)
