@@ -36,7 +36,8 @@ def create_file(path: Path, data: bytes) -> bool:
                 return True
         except FileExistsError:  # made between the two lines
             pass
-        if not path.is_file() or path.read_bytes() != data:  # to read a pipe would take for ever
+        is_read = path.is_file() or path.is_dir()  # the one raises, and to read a pipe would take for ever
+        if not is_read or path.read_bytes() != data:
             raise StorageError(f"write {path}: a different file is there")
     return False
 

@@ -138,7 +138,8 @@ def test_standard_output_takes_the_bytes_after_what_was_printed(tmp_path: Path, 
     out = tmp_path / "out"
     code = (
         "from pathlib import Path; from tasks.store.outputs import *; "
-        f"print('before'); check_output(Path({name!r}), suffixes=['.png']); write_output(Path({name!r}), b'data')"
+        f"print('before'); name = Path({name!r}); check_output(name, suffixes=['.png']); "
+        "write_output(name, b'data')"
     )
     with out.open("wb") as file:
         subprocess.run([sys.executable, "-c", code], stdout=file, check=True, cwd=Path(__file__).parents[3])
