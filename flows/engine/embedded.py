@@ -8,6 +8,7 @@ kernel closes that in any case.
 """
 
 import atexit
+import io
 import os
 import re
 import socket
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import IO
 
@@ -48,7 +49,12 @@ from uvicorn.main import main
 main()
 """
 OPTIONS = ("--factory", "prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on")
-KIND = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+KIND = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",  # its terminal is our file, where it says why it ends
+}
 
 TAKEN = "address already in use"  # by another program, since the port was seen to be free
 AN_ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*: (?P<reason>.+)$", re.MULTILINE)  # ends a traceback
@@ -70,7 +76,8 @@ def prepare_prefect() -> None:
     elif why_not := _why_not_written(Path(os.environ["PREFECT_HOME"])):
         raise ServerNotStarted(f"PREFECT_HOME cannot be written: {why_not}")
     try:
-        import prefect.main  # noqa: F401
+        with redirect_stderr(io.StringIO()):  # it says there in many lines what the error says in one
+            import prefect.main  # noqa: F401
     except Exception as error:  # a setting of Prefect's, a package: whatever it is, no run can start
         raise ServerNotStarted(f"Prefect cannot be loaded: {' '.join(str(error).split())}") from error
 
@@ -155,7 +162,7 @@ def _begun(log: IO[bytes]) -> "tuple[subprocess.Popen[bytes], int]":
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     process = subprocess.Popen(
         command,
-        env={**os.environ, **KIND, **settings, **SILENT},
+        env={**os.environ, **settings, **KIND, **SILENT},
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,

@@ -11,7 +11,7 @@ from tests.flows.command import invoke
 from tests.flows.conftest import BAD, GOOD, Archived
 
 
-def test_query_answers_as_a_table_and_as_json(archived_once: Archived):
+def test_query_answers_as_a_table_as_json_and_as_csv(archived_once: Archived):
     sql = "select status, count(*) as n, avg(psnr_db) as psnr, max(recorded_at) as at from images group by 1"
     shown = invoke("query", archived_once.store, sql)
     assert shown.exit_code == exits.OK, shown.output
@@ -20,7 +20,14 @@ def test_query_answers_as_a_table_and_as_json(archived_once: Archived):
     found = json.loads(invoke("query", archived_once.store, sql, "--json").output)
     assert found["columns"] == ["status", "n", "psnr", "at"]
     assert {row[0]: row[1] for row in found["rows"]} == {"archived": len(GOOD), "failed": len(BAD)}
+    lines = invoke("query", archived_once.store, sql, "--csv").output.splitlines()
+    assert lines[0] == "status,n,psnr,at"
+    assert {tuple(line.split(",")[:2]) for line in lines[1:]} == {
+        ("archived", str(len(GOOD))),
+        ("failed", str(len(BAD))),
+    }
     assert invoke("query", archived_once.store, "select").exit_code == exits.USAGE
+    assert invoke("query", archived_once.store, sql, "--csv", "--json").exit_code == exits.USAGE
 
 
 def test_the_command_writes_a_page_and_replaces_it(archived_once: Archived, tmp_path: Path):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -59,6 +60,7 @@ def test_failures_come_first_and_rows_are_bounded(monkeypatch):
 def test_nothing_to_do_says_so():
     summary = RunSummary("", "photos", "store", "mlp", "", n_before=7)
     assert summary.headline() == "nothing to do: 7 images are archived already"
+    assert dataclasses.replace(summary, n_before=0).headline() == "nothing to do: there is no image"
 
 
 def test_values_for_machines_are_plain():
