@@ -80,7 +80,7 @@ BY_HAND: tuple[tuple[str, str, str], ...] = (
     ("3", "zlib.decompressobj()", "zlib.decompressobj(zdict=b'ICCEXIFXMP')"),
     ("1", "for c in range(channels) if planes", "for c in reversed(range(channels)) if planes"),
     ("1", "width, height = body.varint(), body.varint()", "height, width = body.varint(), body.varint()"),
-    ("1", "coder, len(coded), width, height)", "coder, channels, width, height)"),
+    ("1", "coder, len(coded), width, height, most)", "coder, channels, width, height, most)"),
     ("1", "image[:, :, 1] = image[:, :, 2] = image[:, :, 0]", "image[:, :, 1] = image[:, :, 0]"),
     ("1", "image[:, :, coded] = pixels()", "image[:, :, : len(coded)] = pixels()"),
     ("1", "image[:, :, coded] = pixels()", "image[:, :, coded[::-1]] = pixels()"),
