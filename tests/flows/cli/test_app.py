@@ -129,9 +129,9 @@ def test_commands_that_start_no_run_load_nothing_of_prefect(
     assert "prefect" not in loaded
 
 
-def test_verify_and_restore_load_nothing_of_prefect(archived_once: Archived, tmp_path: Path):
+def test_verify_and_restore_load_nothing_of_prefect(archived: Archived, tmp_path: Path):
     for words in (["verify"], ["restore", tmp_path / "out"]):
-        called = [words[0], str(archived_once.store), *map(str, words[1:])]
+        called = [words[0], str(archived.store), *map(str, words[1:])]
         loaded = modules_after(
             "import os; os.environ.pop('PREFECT_API_URL'); from flows.cli.app import app; "
             f"print(app({called!r}, standalone_mode=False))"
