@@ -141,10 +141,8 @@ def in_parts(size: int, write: Callable[[list[Item]], object]) -> Iterator[Calla
 
     try:
         yield add
-    except Exception:
-        raise
-    except BaseException:
-        if part:
+    except BaseException as error:
+        if part and not isinstance(error, Exception):
             write(part)
         raise
     if part:
