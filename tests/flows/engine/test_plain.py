@@ -1,8 +1,6 @@
 """Runs without Prefect: the same loop on plain threads."""
 
 import threading
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -11,27 +9,9 @@ from flows.engine.plain import begin_plainly, in_parts
 from flows.engine.workers import Step
 from tasks.settings import RunOptions
 from tests.flows.command import modules_after
+from tests.flows.engine.counted import Counted
 
 OPTIONS = RunOptions(device="cpu", workers=2)
-
-
-@dataclass
-class Counted:
-    """A summary of as little as one can be."""
-
-    n_planned: int
-    n_done: int = 0
-    n_failed: int = 0
-    wall_seconds: float = 0.0
-    found: dict[str, Any] = field(default_factory=dict)
-
-    def count(self, name: str, result: Any) -> None:
-        self.n_done += 1
-        self.n_failed += isinstance(result, Exception)
-        self.found[name] = result
-
-    def headline(self) -> str:
-        return ""
 
 
 def measure(name: str) -> int:

@@ -1,7 +1,6 @@
 """The common parts of every flow, tried in a flow of a few lines."""
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -17,28 +16,9 @@ from flows.engine.workers import Step
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed
 from tasks.settings import RunOptions
+from tests.flows.engine.counted import Counted
 
 OPTIONS = RunOptions(device="cpu", workers=2)
-
-
-@dataclass
-class Counted:
-    """A summary of as little as one can be."""
-
-    run_id: str
-    n_planned: int
-    n_done: int = 0
-    n_failed: int = 0
-    wall_seconds: float = 0.0
-    found: dict[str, Any] = field(default_factory=dict)
-
-    def count(self, name: str, result: Any) -> None:
-        self.n_done += 1
-        self.n_failed += isinstance(result, Exception)
-        self.found[name] = result
-
-    def headline(self) -> str:
-        return f"{self.n_done} of {self.n_planned} done, {self.n_failed} failed"
 
 
 @task(task_run_name="measure {name}")
@@ -51,7 +31,7 @@ def measure(name: str) -> int:
 @flow(name="measured")
 def measured(names: list[str]) -> Any:
     run = begin(OPTIONS)
-    summary = Counted(run.run_id, len(names))
+    summary = Counted(len(names), run.run_id)
     run.each(names, lambda name: Step(measure, {"name": name}), summary.count, summary)
     rows = [{"name": name, "result": repr(result)} for name, result in summary.found.items()]
     return ended(summary, "# A page", Table("names", rows, len(rows)))
@@ -116,7 +96,7 @@ def test_the_clock_of_a_run_starts_with_it_and_its_summary_has_the_time():
     def slow() -> Any:
         run = begin(OPTIONS)
         time.sleep(0.05)
-        summary = Counted(run.run_id, 0)
+        summary = Counted(0, run.run_id)
         with run.watched(summary):
             time.sleep(0.05)
         return ended(summary)
@@ -125,7 +105,7 @@ def test_the_clock_of_a_run_starts_with_it_and_its_summary_has_the_time():
 
 
 def test_a_run_without_page_ends_with_its_summary_or_with_a_state_that_carries_it():
-    assert ended(Counted("run", 1, 1)) == Counted("run", 1, 1)
-    state: State[Any] = ended(Counted("run", 1, 1, n_failed=1))
+    assert ended(Counted(1, "run", 1)) == Counted(1, "run", 1)
+    state: State[Any] = ended(Counted(1, "run", 1, n_failed=1))
     assert state.is_failed()
     assert state.data.summary.n_failed == 1
