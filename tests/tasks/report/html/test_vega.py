@@ -8,12 +8,17 @@ from tasks.report.html.vega import (
     OTHERS,
     by_goal,
     by_model,
+    counted,
     extent,
     goal_name,
+    of_counts,
+    of_psnr,
+    of_rate,
     ordered,
     padded,
     padded_log,
     rank,
+    rate_text,
     short,
     spec_of,
 )
@@ -68,7 +73,7 @@ def test_the_legend_of_goals_has_their_order_and_few_columns():
 
 def test_a_chart_carries_its_data_and_no_colour_of_its_own():
     values = [{"bpp": 0.5, "psnr": 30.0, "goal": "λ 0.01"}]
-    chart = alt.Chart().mark_point().encode(x=alt.X("bpp:Q", axis=vega.BPP_AXIS), color=by_goal([lam(0.01)]))
+    chart = alt.Chart().mark_point().encode(x=alt.X("bpp:Q", **of_rate(0.1, 1.0)), color=by_goal([lam(0.01)]))
     spec = spec_of(chart, values)
     assert spec["data"] == {"values": values}
     assert "range" not in spec["encoding"]["color"]["scale"]
@@ -78,3 +83,21 @@ def test_a_chart_carries_its_data_and_no_colour_of_its_own():
 def test_the_version_of_vega_lite_is_that_of_the_schema():
     major, minor = vega.VEGA_LITE.split(".")
     assert alt.SCHEMA_VERSION.startswith(f"v{major}.{minor}.")
+
+
+def test_axes_name_round_values_of_their_range():
+    assert of_psnr(29.5, 34.0)["axis"].values == [30, 31, 32, 33, 34]
+    assert of_rate(0.1, 1.0)["axis"].values == [0.1, 0.2, 0.3, 0.5, 0.7, 1]
+    assert of_counts("bitstreams", 2)["axis"].values == [0, 1, 2]
+    assert of_counts("bitstreams", 2)["scale"].domain == [0, 2]
+
+
+def test_things_are_counted_in_words():
+    assert [counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+def test_a_small_rate_is_not_nothing():
+    rates = (0.0, 25 * 8 / 2**26, 0.00495, 0.03125, 0.1, 1.5, 24.0)
+    assert [*map(rate_text, rates)] == [
+        *("0.000", "0.00000298", "0.00495", "0.0312", "0.100", "1.500", "24.000")
+    ]
