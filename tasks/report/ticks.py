@@ -1,11 +1,31 @@
-"""The values that an axis names: few, round, none twice, all within its range."""
+"""The range of an axis, and the values that it names: few, round, none twice, all within the range."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 MAX_TICKS = 7
 # Of ticks on a logarithmic axis, the finest first.
 DIGITS = ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 ROUNDING = 1e-9  # of a spacing, by which a quotient may be off
+
+
+def extent(values: Iterable[float]) -> tuple[float, float]:
+    """The smallest and the largest of some values, of which there is at least one."""
+    kept = list(values)
+    return min(kept), max(kept)
+
+
+def padded(values: Sequence[float]) -> list[float]:
+    """The range of an axis that holds some values with a margin."""
+    low, high = extent(values)
+    margin = max(0.5, 0.04 * (high - low))
+    return [low - margin, high + margin]
+
+
+def padded_log(values: Sequence[float]) -> list[float]:
+    """The range of a logarithmic axis that holds some values with a margin."""
+    low, high = extent(values)
+    return [low / 1.15, high * 1.15]
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -28,7 +48,7 @@ def log_ticks(low: float, high: float) -> list[float]:
         found = _digits(low, high, digits)
         if len(found) <= MAX_TICKS:
             break
-    return found if len(found) > 1 else ticks(low, high)
+    return found if len(found) > 2 else ticks(low, high)
 
 
 def _digits(low: float, high: float, digits: tuple[int, ...]) -> list[float]:

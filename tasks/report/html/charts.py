@@ -18,20 +18,18 @@ from tasks.report.html.vega import (
     by_model,
     counted,
     even,
-    extent,
     goal_name,
     of_counts,
     of_psnr,
     of_rate,
     ordered,
-    padded,
-    padded_log,
     rank,
     rate_text,
     short,
     spec_of,
 )
 from tasks.report.sweep import RdPoint
+from tasks.report.ticks import extent, padded, padded_log
 
 _TIPS = (
     alt.Tooltip("goal:N", title="setting"),

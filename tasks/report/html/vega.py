@@ -120,22 +120,3 @@ def rate_text(bpp: float) -> str:
 def short(path: str) -> str:
     """The end of a path that is too long to be shown whole."""
     return path if len(path) <= LONGEST_PATH else f"…{path[1 - LONGEST_PATH :]}"
-
-
-def extent(values: Iterable[float]) -> tuple[float, float]:
-    """The smallest and the largest of some values, of which there is at least one."""
-    kept = list(values)
-    return min(kept), max(kept)
-
-
-def padded(values: Sequence[float]) -> list[float]:
-    """The range of an axis that holds some values with a margin."""
-    low, high = extent(values)
-    margin = max(0.5, 0.04 * (high - low))
-    return [low - margin, high + margin]
-
-
-def padded_log(values: Sequence[float]) -> list[float]:
-    """The range of a logarithmic axis that holds some values with a margin."""
-    low, high = extent(values)
-    return [low / 1.15, high * 1.15]

@@ -1,5 +1,4 @@
 import altair as alt
-import pytest
 
 from inr.config import MODELS
 from tasks.catalogue.recipe import Goal
@@ -9,14 +8,11 @@ from tasks.report.html.vega import (
     by_goal,
     by_model,
     counted,
-    extent,
     goal_name,
     of_counts,
     of_psnr,
     of_rate,
     ordered,
-    padded,
-    padded_log,
     rank,
     rate_text,
     short,
@@ -50,16 +46,6 @@ def test_a_long_path_is_shown_by_its_end():
     assert len(short(path)) == vega.LONGEST_PATH
     assert short(path).startswith("…")
     assert short(path).endswith("/name.png")
-
-
-@pytest.mark.parametrize("values", [[1.0], [3.0, 1.0, 2.0], [0.001, 1000.0]])
-def test_ranges_hold_every_value_with_a_margin(values: list[float]):
-    low, high = extent(values)
-    assert (low, high) == (min(values), max(values))
-    for range_ in (padded(values), padded_log(values)):
-        assert range_[0] < low
-        assert range_[1] > high
-    assert padded_log(values)[0] > 0
 
 
 def test_the_legend_of_goals_has_their_order_and_few_columns():
