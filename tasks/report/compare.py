@@ -22,6 +22,7 @@ from tasks.settings import RunOptions
 from tasks.store.objects import MAX_BITSTREAM_BYTES
 
 Pixels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 CAPTION_MARGIN, CAPTION_SIZE, LINE_HEIGHT = 6, 14, 18
 LEAST_WIDTH = 200  # of a picture with its caption, which "99999999 bytes, 99.999 bpp" fits into
@@ -155,7 +156,7 @@ def _caption(side: Side) -> list[str]:
     return [name, f"{side.n_bytes} bytes, {side.rate_bpp:.3f} bpp"]
 
 
-def _wrapped(texts: Sequence[str], width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+def _wrapped(texts: Sequence[str], width: int, font: Font) -> list[str]:
     """Texts as lines of at most `width` pixels; a character that the font does not have is an escape."""
     lines = []
     for text in texts:
@@ -169,7 +170,7 @@ def _wrapped(texts: Sequence[str], width: int, font: ImageFont.FreeTypeFont) -> 
     return lines
 
 
-def _drawable(character: str, font: ImageFont.FreeTypeFont) -> str:
+def _drawable(character: str, font: Font) -> str:
     if character.isascii() or bytes(font.getmask(character)) != bytes(font.getmask(NO_CHARACTER)):
         return character
     code = ord(character)
