@@ -31,6 +31,8 @@ from tasks.report.html.vega import (
 from tasks.report.sweep import RdPoint
 from tasks.report.ticks import extent, padded, padded_log
 
+QUANTILES = ("5 %", "median", "95 %")
+
 _TIPS = (
     alt.Tooltip("goal:N", title="setting"),
     alt.Tooltip("bpp:Q", title="bpp", format=".4f"),
@@ -69,7 +71,7 @@ def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
         f"{rate_text(bpp[0])} to {rate_text(bpp[1])} bits per pixel, {db[0]:.1f} to {db[1]:.1f} dB.",
         spec=spec_of(chart, [_dot(point) for point in points]),
         is_dense=True,
-        columns=("setting", "bitstreams", "bpp 5 %", "median", "95 %", "PSNR 5 %", "median", "95 %"),
+        columns=("setting", "bitstreams", *(f"{of} {at}" for of in ("bpp", "PSNR") for at in QUANTILES)),
         rows=tuple(_quantile_row(goal, points) for goal in ordered(point.goal for point in points)),
     )
 

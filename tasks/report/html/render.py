@@ -93,12 +93,14 @@ def make_report(
 def store_page(store: ObjectStore, run_id: str, options: RunOptions) -> Report:
     """Make the report of a run and write it into the store, under ``reports/<run id>.html``.
 
-    The script that it shares with other reports is written first, once: its name is a digest of it.
+    The script that it shares with other reports is written first, once, if it has charts: its name is a
+    digest of it.
     """
     code = _vega().encode()
     script = f"charts-{hashlib.sha256(code).hexdigest()[:16]}.js"
     report = make_report(store, options, run_id=run_id, max_pixels=MAX_PIXELS_OF_A_RUN, script=script)
-    store.put(f"reports/{script}", code)
+    if f'src="{script}"' in report.html:
+        store.put(f"reports/{script}", code)
     store.put(f"reports/{run_id}.html", report.html.encode())
     return report
 

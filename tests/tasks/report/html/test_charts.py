@@ -44,6 +44,7 @@ def test_each_model_has_a_scatter_and_all_have_the_same_axes():
 def test_the_table_of_a_scatter_has_quantiles_by_goal():
     points = [bitstream("mlp", COARSE, n / 100, 20 + n / 10) for n in range(1, 101)]
     [chart] = map(valid, scatters([*points, bitstream("mlp", None, 3.0, 45.0)]))
+    assert len(set(chart.columns)) == len(chart.columns)  # on a phone each stands beside its number
     coarse, others = chart.rows
     assert coarse[:2] == ("λ 0.1", "100")
     assert [float(cell) for cell in coarse[2:5]] == pytest.approx([0.06, 0.505, 0.95], abs=0.01)

@@ -209,6 +209,13 @@ def test_pages_of_a_store_share_their_script(tmp_path: Path):
     assert len(make_report(store, OPTIONS).html) > 800_000  # alone, it has everything
 
 
+def test_a_page_without_charts_needs_no_script(tmp_path: Path):
+    store = open_store(str(tmp_path))
+    append(store, [failed("a")])
+    store_page(store, "run", OPTIONS)
+    assert [kept.key for kept in store.objects("reports")] == ["reports/run.html"]
+
+
 def test_an_archive_of_failures_has_a_page(tmp_path: Path):
     store = open_store(str(tmp_path))
     append(store, [failed("a")])
