@@ -120,7 +120,8 @@ from picked where status <> '{ARCHIVED}' group by 1 order by 2 desc, 1
 FAILURES = f"""
 select source_path, model, preset, goal, goal_value, coalesce(error_type, '') as error_type,
     coalesce(error_message, '') as error_message
-from picked where status <> '{ARCHIVED}' order by error_type, source_path, model, preset, goal, goal_value limit {MAX_FAILURES}
+from picked where status <> '{ARCHIVED}'
+order by error_type, source_path, model, preset, goal, goal_value limit {MAX_FAILURES}
 """
 FINDINGS = f"""
 select key, status, coalesce(error_message, '') as message from audits
