@@ -29,11 +29,7 @@ def show_run(summary: RunSummary) -> None:
     line(summary.headline())
     line(f"plan: {summary.plan}")
     if summary.n_archived:
-        line(
-            f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes}: "
-            f"{summary.rate_bpp:.3f} bpp, "
-            f"mean PSNR {summary.mean_psnr_db:.2f} dB, {summary.wall_seconds:.1f} s"
-        )
+        line(f"{summary.sizes()}; {summary.wall_seconds:.1f} s")
 
 
 def show_estimate(found: "Estimate") -> None:

@@ -98,6 +98,6 @@ def _measured(value: float | None, why_not: str) -> str:
 
 def show_report(made: dict[str, Any]) -> None:
     """Show what is in the report of an archive."""
-    failed = f", {made['n_failed']} failures" if made["n_failed"] else ""
-    counts = f"{made['n_archived']} bitstreams of {made['n_images']} images{failed}"
-    line(f"{made['output']}: {counts}, {made['n_pictures']} shown; {made['n_bytes']} bytes")
+    failed = f", {made['n_failed']} failed" if made["n_failed"] else ""
+    counts = f"{made['n_archived']} files of {made['n_images']} images{failed}"
+    line(f"{made['output']}: {counts}, {made['n_pictures']} with pictures; {made['n_bytes']} bytes")

@@ -133,7 +133,8 @@ def fit_bar(wanted: bool) -> Iterator[Callable[[Any], None] | None]:
         bar = bars.add_task("fit", total=None)
 
         def report(progress: Any) -> None:
-            state = f"λ {progress.rd_lambda:.4g}  {progress.estimated_bpp:.3f} bpp  {progress.psnr_db:.2f} dB"
+            rate = f"estimated {progress.estimated_bpp:.3f} bpp"
+            state = f"λ {progress.rd_lambda:.4g}  {rate}  {progress.psnr_db:.2f} dB"
             bars.update(bar, total=progress.n_steps, completed=progress.step, description=f"fit {state}")
 
         yield report

@@ -44,7 +44,7 @@ def _log_lines(log: Callable[[str], None]) -> Report:
         for path, now in progress.items():
             log(
                 f"{path}: attempt {now.attempt}, step {now.step} of {now.n_steps}: "
-                f"{now.estimated_bpp:.3f} bpp, {now.psnr_db:.2f} dB"
+                f"estimated {now.estimated_bpp:.3f} bpp, {now.psnr_db:.2f} dB"
             )
 
     return lines

@@ -57,7 +57,7 @@ class Estimate:
         n_refused: Files that will be rows with status ``failed``: refused by their header, or unreadable.
         refused: Path and reason of each of these.
         n_pixels: Pixels of the images that are not refused.
-        source_n_bytes: Size of the files of all images.
+        source_n_bytes: Size of their files.
         n_workers: Images at a time.
         hours: Time of the run; None if there are no rates.
         n_bytes: Size of the bitstreams; None if there are no rates.
@@ -90,8 +90,8 @@ def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int
     """
     sizes = {image.path: plan.sizes[image.digest] for image in plan.images}
     known = [size[0] * size[1] for size in sizes.values() if not isinstance(size, UnsupportedImage)]
-    refused = [(path, size) for path, size in sizes.items() if isinstance(size, UnsupportedImage)]
-    reasons = [*refused, *((file.path, error) for file, error in plan.unreadable)]
+    refused = {path: size for path, size in sizes.items() if isinstance(size, UnsupportedImage)}
+    reasons = [*refused.items(), *((file.path, error) for file, error in plan.unreadable)]
     rates = rates_of(store, config)
     found = predicted(rates, config, known)
     return Estimate(
@@ -100,7 +100,7 @@ def estimate(plan: Plan, store: ObjectStore, config: CodecConfig, n_workers: int
         n_refused=len(reasons),
         refused=tuple((path, f"{type(error).__name__}: {error}") for path, error in reasons),
         n_pixels=sum(known),
-        source_n_bytes=sum(image.n_bytes for image in plan.images),
+        source_n_bytes=sum(image.n_bytes for image in plan.images if image.path not in refused),
         n_workers=n_workers,
         hours=None if found is None else found[0] / 3600 / min(n_workers, max(1, len(known))),
         n_bytes=None if found is None else round(found[1]),

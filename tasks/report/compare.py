@@ -1,6 +1,7 @@
 """Two files side by side: how close their pixels are, how large each is, and a picture to look at."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,12 @@ from tasks.settings import RunOptions
 from tasks.store.objects import MAX_BITSTREAM_BYTES
 
 Pixels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-CAPTION_HEIGHT, CAPTION_MARGIN, CAPTION_SIZE = 24, 6, 14
+CAPTION_MARGIN, CAPTION_SIZE, LINE_HEIGHT = 6, 14, 18
+LEAST_WIDTH = 200  # of a picture with its caption, which "99999999 bytes, 99.999 bpp" fits into
+LONGEST_NAME = 80  # characters
+NO_CHARACTER = "\U0010ffff"  # no font has it, and each draws the same box for all that it does not have
 GAIN = 8  # factor on the difference shown: 16 of 255 becomes 128
 
 
@@ -109,20 +114,30 @@ def _described(pixels: Pixels) -> str:
 
 
 def side_by_side(found: Comparison, gain: int) -> bytes:
-    """A PNG: original, decoded, and the difference times `gain`, each with a caption; alpha is left out."""
+    """A PNG: original, decoded, and the difference times `gain`, each under a caption; alpha is left out.
+
+    Pictures narrower than `LEAST_WIDTH` stand in the middle of so many pixels.
+    """
     reference, decoded = (_colours(side.pixels) for side in (found.first, found.second))
     difference = (np.maximum(reference, decoded) - np.minimum(reference, decoded)).astype(np.uint16)
     amplified = np.minimum(difference * np.uint16(gain), 255).astype(np.uint8)
-    height, width, _ = reference.shape
-    sheet = Image.new("RGB", (3 * width, height + CAPTION_HEIGHT), "black")
     captions = (
         _caption(found.first),
-        f"{_caption(found.second)}, {found.quality.psnr_db:.2f} dB",
-        f"difference × {gain}",
+        [*_caption(found.second), f"{found.quality.psnr_db:.2f} dB"],
+        [f"difference, {gain} times as large"],
     )
-    for n, (pixels, caption) in enumerate(zip((reference, decoded, amplified), captions, strict=True)):
-        sheet.paste(Image.fromarray(pixels), (n * width, CAPTION_HEIGHT))
-        sheet.paste(_strip(caption, width), (n * width, 0))
+    height, width, _ = reference.shape
+    column = max(width, LEAST_WIDTH)
+    font = ImageFont.load_default(CAPTION_SIZE)
+    texts = [_wrapped(caption, column - 2 * CAPTION_MARGIN, font) for caption in captions]
+    top = 2 * CAPTION_MARGIN + LINE_HEIGHT * max(map(len, texts))
+    sheet = Image.new("RGB", (3 * column, top + height), "black")
+    draw = ImageDraw.Draw(sheet)
+    for n, (pixels, lines) in enumerate(zip((reference, decoded, amplified), texts, strict=True)):
+        for row, line in enumerate(lines):
+            at = n * column + CAPTION_MARGIN, CAPTION_MARGIN + LINE_HEIGHT * row + LINE_HEIGHT // 2
+            draw.text(at, line, "white", font, anchor="lm")
+        sheet.paste(Image.fromarray(pixels), (n * column + (column - width) // 2, top))
     file = io.BytesIO()
     sheet.save(file, "PNG")
     return file.getvalue()
@@ -132,13 +147,31 @@ def _colours(pixels: Pixels) -> Pixels:
     return np.repeat(pixels[:, :, :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[:, :, :3]
 
 
-def _caption(side: Side) -> str:
-    return f"{printable(Path(side.path).name)}: {side.n_bytes} bytes, {side.rate_bpp:.3f} bpp"
+def _caption(side: Side) -> list[str]:
+    """The name of a file, of a long one its beginning and end, and its size."""
+    name = printable(Path(side.path).name)
+    if len(name) > LONGEST_NAME:
+        half = (LONGEST_NAME - 3) // 2
+        name = f"{name[:half]}...{name[-half:]}"
+    return [name, f"{side.n_bytes} bytes, {side.rate_bpp:.3f} bpp"]
 
 
-def _strip(caption: str, width: int) -> Image.Image:
-    """A line of text, cut where the picture ends."""
-    strip = Image.new("RGB", (width, CAPTION_HEIGHT), "black")
-    font = ImageFont.load_default(CAPTION_SIZE)
-    ImageDraw.Draw(strip).text((CAPTION_MARGIN, CAPTION_HEIGHT // 2), caption, "white", font, anchor="lm")
-    return strip
+def _wrapped(texts: Sequence[str], width: int, font: Font) -> list[str]:
+    """Texts as lines of at most `width` pixels; a character that the font does not have is an escape."""
+    lines = []
+    for text in texts:
+        line = ""
+        for part in (_drawable(character, font) for character in text):
+            if line and font.getlength(line + part) > width:
+                lines.append(line)
+                line = ""
+            line += part
+        lines.append(line)
+    return lines
+
+
+def _drawable(character: str, font: Font) -> str:
+    if character.isascii() or bytes(font.getmask(character)) != bytes(font.getmask(NO_CHARACTER)):
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -19,18 +19,18 @@ def run_facts(summary: RunSummary) -> list[str]:
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s, of which fits took "
         f"{summary.fit_seconds:.1f} s over all workers",
     }
-    if summary.n_archived:
-        lines["size"] = (
-            f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes} bytes: "
-            f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
-        )
     return markdown_list(lines)
+
+
+def size_facts(summary: RunSummary) -> list[str]:
+    """What the originals of a run of one setting became; nothing where none was archived."""
+    return markdown_list({"size": summary.sizes()}) if summary.n_archived else []
 
 
 def markdown(summary: RunSummary) -> str:
     """The summary of a run, as the store's report shows it."""
     rows = summary.records()
-    lines = [f"# {summary.headline()}", "", *run_facts(summary)]
+    lines = [f"# {summary.headline()}", "", *run_facts(summary), *size_facts(summary)]
     if rows:
         cells = [(*table_row(outcome).values(), reason(outcome)) for outcome in rows]
         lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]

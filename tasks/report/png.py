@@ -8,20 +8,22 @@ from typing import Any
 import vl_convert
 from PIL import Image
 
+from tasks.report.ticks import log_ticks, padded, padded_log, ticks
+
 PLOT_WIDTH, PLOT_HEIGHT, PLOT_SCALE, PLOT_COLOURS = 560, 320, 1.25, 64
 SIDE = 200  # pixels, of each of two images
 GAP = 8
-WIDE = 20.0  # largest rate over smallest, from which on the axis is logarithmic
 
 
 def rd_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, lines: bool) -> bytes:
     """PNG of points (rate in bpp, PSNR in dB): one colour per curve, its points joined by lines or not."""
-    rates = [rate for points in curves.values() for rate, _ in points]
     values = [
         {"curve": name, "rate": rate, "quality": quality}
         for name, points in curves.items()
         for rate, quality in points
     ]
+    rates = padded_log([rate for points in curves.values() for rate, _ in points])
+    qualities = padded([quality for points in curves.values() for _, quality in points])
     chart = {
         "data": {"values": values},
         "width": PLOT_WIDTH,
@@ -29,11 +31,8 @@ def rd_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, lines: bool)
         "background": "white",
         "mark": {"type": "line", "point": True} if lines else {"type": "circle", "size": 24, "opacity": 1},
         "encoding": {
-            "x": {
-                **_axis("rate", "bits per pixel"),
-                "scale": {"type": "log" if max(rates) > WIDE * min(rates) else "linear", "zero": False},
-            },
-            "y": {**_axis("quality", "PSNR, dB"), "scale": {"zero": False}},
+            "x": _axis("rate", "bits per pixel", "log", rates, log_ticks(*rates)),
+            "y": _axis("quality", "PSNR, dB", "linear", qualities, ticks(*qualities)),
             "color": {
                 "field": "curve",
                 "type": "nominal",
@@ -46,8 +45,12 @@ def rd_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, lines: bool)
     return _png(drawn.convert("RGB").quantize(PLOT_COLOURS))
 
 
-def _axis(field: str, title: str) -> dict[str, Any]:
-    return {"field": field, "type": "quantitative", "title": title, "axis": {"format": "~g", "tickCount": 8}}
+def _axis(field: str, title: str, scale: str, range_: list[float], named: list[float]) -> dict[str, Any]:
+    return {
+        **{"field": field, "type": "quantitative", "title": title},
+        "axis": {"format": "~g", "values": named},
+        "scale": {"type": scale, "domain": range_},
+    }
 
 
 def beside_original(original: Image.Image, reconstruction: Image.Image) -> bytes:

@@ -101,6 +101,15 @@ class RunSummary:
         """Bits per pixel over all images archived, by file bytes; NaN if there is none."""
         return 8 * self.n_bytes / self.n_pixels if self.n_pixels else math.nan
 
+    def sizes(self) -> str:
+        """One line: what the originals of the images archived, of which there is one or more, became."""
+        n_finite = self.n_archived - self.n_exact
+        quality = f"mean PSNR {self.mean_psnr_db:.2f} dB" if n_finite else "all without any loss"
+        if n_finite and self.n_exact:
+            quality += f" over {n_finite}, and {self.n_exact} without any loss"
+        became = f"{self.source_n_bytes} bytes of originals became {self.n_bytes} bytes"
+        return f"{became}: {self.rate_bpp:.3f} bpp, {quality}"
+
     def records(self) -> list[Outcome]:
         """The outcomes kept, failures first, each by path."""
         return sorted(

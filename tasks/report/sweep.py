@@ -94,8 +94,11 @@ class SweepReport:
 
     def headline(self) -> str:
         """One line: what came of the run."""
-        compared = self.points[0].n_images if self.points else 0
-        settings = f"{len(self.points)} settings compared on {compared} of {self.n_sampled} images"
+        if self.points:
+            n_images = f"{self.points[0].n_images} of {self.n_sampled} images"
+            settings = f"{len(self.points)} settings compared on {n_images}"
+        else:
+            settings = f"none of {self.n_sampled} images has a bitstream under every setting"
         return settings + (f", {self.n_failed} fits failed" if self.n_failed else "")
 
     def as_values(self) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def test_the_history_of_each_fit_is_kept(archived_once: Archived):
 
 def test_the_store_holds_nothing_but_what_is_finished(archived_once: Archived):
     kinds = sorted(key.split("/")[0] for key in files_of(archived_once.store))
-    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 3 + ["reports"] * 2
+    assert kinds == ["bitstreams"] * len(GOOD) + ["catalogue"] * 3 + ["reports"] * 3
 
 
 def test_prefect_shows_the_run(archived_once: Archived):

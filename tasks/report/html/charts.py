@@ -1,8 +1,9 @@
 """The charts of the page, each with a description and a table for readers who do not see it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median, quantiles
+from typing import Any
 
 import altair as alt
 
@@ -10,23 +11,27 @@ from tasks.catalogue.recipe import Goal
 from tasks.report.html.comparison import ComparedCurves, Curve
 from tasks.report.html.facts import Bin, BitstreamPoint, HistoryPoint
 from tasks.report.html.vega import (
-    BPP_AXIS,
     HEIGHT,
     MANY_POINTS,
-    PSNR_AXIS,
     Chart,
     by_goal,
     by_model,
-    extent,
+    counted,
+    even,
     goal_name,
+    of_counts,
+    of_psnr,
+    of_rate,
     ordered,
-    padded,
-    padded_log,
     rank,
+    rate_text,
     short,
     spec_of,
 )
 from tasks.report.sweep import RdPoint
+from tasks.report.ticks import extent, padded, padded_log
+
+QUANTILES = ("5 %", "median", "95 %")
 
 _TIPS = (
     alt.Tooltip("goal:N", title="setting"),
@@ -43,30 +48,30 @@ def scatters(points: Sequence[BitstreamPoint]) -> list[Chart]:
 
 def _scatter(model: str, everything: Sequence[BitstreamPoint]) -> Chart:
     points = [point for point in everything if point.model == model]
-    rate_range = padded_log([point.rate_bpp for point in everything])
-    psnr_range = padded([point.psnr_db for point in everything])
+    rates = of_rate(*padded_log([point.rate_bpp for point in everything]))
+    qualities = of_psnr(*padded([point.psnr_db for point in everything]))
     chosen = alt.selection_point(fields=["goal"], bind="legend")
     many = len(points) > MANY_POINTS
     chart = (
         alt.Chart(width="container", height=HEIGHT)
         .mark_circle(size=12 if many else 45, clip=True)
         .encode(
-            x=alt.X("bpp:Q", axis=BPP_AXIS, scale=alt.Scale(type="log", domain=rate_range)),
-            y=alt.Y("psnr:Q", axis=PSNR_AXIS, scale=alt.Scale(domain=psnr_range)),
-            color=by_goal([point.goal for point in points]),
+            x=alt.X("bpp:Q", **rates),
+            y=alt.Y("psnr:Q", **qualities),
+            color=by_goal([point.goal for point in everything]),
             opacity=alt.condition(chosen, alt.value(0.45 if many else 0.85), alt.value(0.04)),
             tooltip=[alt.Tooltip("path:N", title="path"), *_TIPS],  # a title "image" would load a picture
         )
         .add_params(chosen)
     )
-    rates, qualities = extent(p.rate_bpp for p in points), extent(p.psnr_db for p in points)
+    bpp, db = extent(p.rate_bpp for p in points), extent(p.psnr_db for p in points)
     return Chart(
         title=model,
-        description=f"PSNR over rate of {len(points)} bitstreams of {model}: "
-        f"{rates[0]:.3f} to {rates[1]:.3f} bits per pixel, {qualities[0]:.1f} to {qualities[1]:.1f} dB.",
+        description=f"PSNR over rate of {counted(len(points), 'bitstream')} of {model}: "
+        f"{rate_text(bpp[0])} to {rate_text(bpp[1])} bits per pixel, {db[0]:.1f} to {db[1]:.1f} dB.",
         spec=spec_of(chart, [_dot(point) for point in points]),
         is_dense=True,
-        columns=("setting", "bitstreams", "bpp 5 %", "median", "95 %", "PSNR 5 %", "median", "95 %"),
+        columns=("setting", "bitstreams", *(f"{of} {at}" for of in ("bpp", "PSNR") for at in QUANTILES)),
         rows=tuple(_quantile_row(goal, points) for goal in ordered(point.goal for point in points)),
     )
 
@@ -86,7 +91,7 @@ def _quantile_row(goal: Goal | None, points: Sequence[BitstreamPoint]) -> tuple[
     return (
         goal_name(goal),
         str(len(mine)),
-        *(f"{rate:.3f}" for rate in rates),
+        *map(rate_text, rates),
         *(f"{quality:.2f}" for quality in qualities),
     )
 
@@ -101,25 +106,29 @@ def _quantiles(values: list[float]) -> tuple[float, float, float]:
 
 def psnr_histogram(bins: Sequence[Bin]) -> Chart:
     """The number of bitstreams by PSNR."""
-    axis = alt.X("low:Q", axis=PSNR_AXIS, scale=alt.Scale(zero=False))
-    return _histogram("PSNR", "dB", bins, axis, ".4g")
+    return _histogram("PSNR", "dB", bins, of_psnr(*_edges(bins)), "{:.4g}".format)
 
 
 def rate_histogram(bins: Sequence[Bin]) -> Chart:
     """The number of bitstreams by rate."""
-    low, high = extent(edge for each in bins for edge in (each.low, each.high))
-    scale = alt.Scale(type="log", domain=[low, high])
-    return _histogram("Rate", "bits per pixel", bins, alt.X("low:Q", axis=BPP_AXIS, scale=scale), ".3f")
+    return _histogram("Rate", "bits per pixel", bins, of_rate(*_edges(bins)), rate_text)
 
 
-def _histogram(name: str, unit: str, bins: Sequence[Bin], axis: alt.X, form: str) -> Chart:
+def _edges(bins: Sequence[Bin]) -> tuple[float, float]:
+    return extent(edge for each in bins for edge in (each.low, each.high))
+
+
+def _histogram(
+    name: str, unit: str, bins: Sequence[Bin], axis: dict[str, Any], text: Callable[[float], str]
+) -> Chart:
+    values, highest = _bars(bins, text)
     chart = (
         alt.Chart(width="container", height=HEIGHT * 2 // 3)
         .mark_bar(binSpacing=1)
         .encode(
-            x=axis,
+            x=alt.X("low:Q", **axis),
             x2="high:Q",
-            y=alt.Y("from:Q", axis=alt.Axis(title="bitstreams", format=",d", tickMinStep=1)),
+            y=alt.Y("from:Q", **of_counts("bitstreams", highest)),
             y2="to:Q",
             color=by_model(),
             tooltip=[
@@ -129,23 +138,28 @@ def _histogram(name: str, unit: str, bins: Sequence[Bin], axis: alt.X, form: str
             ],
         )
     )
-    ranges = [f"{each.low:{form}} to {each.high:{form}}" for each in bins]
-    values, heights = [], dict[float, int]()
-    for each, range_ in zip(bins, ranges, strict=True):
-        start = heights.get(each.low, 0)
-        heights[each.low] = start + each.n
-        names = {"model": each.model, "range": range_, "n": each.n}
-        values.append({**names, "low": each.low, "high": each.high, "from": start, "to": start + each.n})
-    low, high = extent(edge for each in bins for edge in (each.low, each.high))
+    low, high = _edges(bins)
     return Chart(
         title=name,
-        description=f"{name} of {sum(each.n for each in bins)} bitstreams, "
-        f"{low:{form}} to {high:{form}} {unit}.",
+        description=f"{name} of {counted(sum(each.n for each in bins), 'bitstream')}, "
+        f"{text(low)} to {text(high)} {unit}.",
         spec=spec_of(chart, values),
         is_dense=False,
         columns=("model", unit, "bitstreams"),
-        rows=tuple((each.model, range_, str(each.n)) for each, range_ in zip(bins, ranges, strict=True)),
+        rows=tuple((str(bar["model"]), str(bar["range"]), str(bar["n"])) for bar in values),
     )
+
+
+def _bars(bins: Sequence[Bin], text: Callable[[float], str]) -> tuple[list[dict[str, Any]], int]:
+    """The bars, those of one range on top of each other, and the height of the highest of these towers."""
+    values, heights = list[dict[str, Any]](), dict[float, int]()
+    for each in bins:
+        start = heights.get(each.low, 0)
+        heights[each.low] = start + each.n
+        range_ = f"{text(each.low)} to {text(each.high)}"
+        names = {"model": each.model, "range": range_, "n": each.n}
+        values.append({**names, "low": each.low, "high": each.high, "from": start, "to": start + each.n})
+    return values, max(heights.values())
 
 
 def histories(points: Sequence[HistoryPoint]) -> list[Chart]:
@@ -154,23 +168,25 @@ def histories(points: Sequence[HistoryPoint]) -> list[Chart]:
     charts = []
     for family in families:
         mine = [point for point in points if (point.model, point.preset) == family]
-        rate = alt.Y("bpp:Q", axis=alt.Axis(title="estimated bits per pixel", format="~g"))
-        quality = alt.Y("psnr:Q", axis=PSNR_AXIS, scale=alt.Scale(zero=False))
+        highest = max(point.estimated_bpp for point in mine) or 1.0
+        rate = alt.Y("bpp:Q", **even("estimated bits per pixel", 0.0, highest))
+        quality = alt.Y("psnr:Q", **of_psnr(*padded([point.psnr_db for point in mine])))
+        goals = [point.goal for point in points]
         charts += [
-            _history(f"{' '.join(family)}: estimated rate", mine, rate),
-            _history(f"{' '.join(family)}: PSNR", mine, quality),
+            _history(f"{' '.join(family)}: estimated rate", mine, rate, goals),
+            _history(f"{' '.join(family)}: PSNR", mine, quality, goals),
         ]
     return charts
 
 
-def _history(title: str, points: Sequence[HistoryPoint], axis: alt.Y) -> Chart:
+def _history(title: str, points: Sequence[HistoryPoint], axis: alt.Y, all_goals: Sequence[Goal]) -> Chart:
     chart = (
         alt.Chart(width="container", height=HEIGHT * 2 // 3)
         .mark_line(point="transparent")
         .encode(
-            x=alt.X("step:Q", axis=alt.Axis(title="step", format=",d")),
+            x=alt.X("step:Q", **of_counts("step", math.ceil(max(point.step for point in points)))),
             y=axis,
-            color=by_goal([point.goal for point in points]),
+            color=by_goal(all_goals),
             tooltip=[
                 alt.Tooltip("goal:N", title="setting"),
                 alt.Tooltip("step:Q", format=",.0f"),
@@ -205,7 +221,7 @@ def _history_rows(goal: Goal | None, points: Sequence[HistoryPoint]) -> Iterable
     mine = [point for point in points if point.goal == goal]
     every = max(1, len(mine) // 10)
     for point in mine[::-1][::every][::-1]:
-        numbers = (f"{point.step:.0f}", f"{point.estimated_bpp:.3f}", f"{point.psnr_db:.2f}")
+        numbers = (f"{point.step:.0f}", rate_text(point.estimated_bpp), f"{point.psnr_db:.2f}")
         yield (str(goal), str(point.n_images), *numbers)
 
 
@@ -224,7 +240,8 @@ def rd_curves(found: ComparedCurves) -> Chart:
     ]
     return Chart(
         title="Rate-distortion curves",
-        description=f"Mean PSNR over rate of {', '.join(map(str, found.curves))} on {found.n_images} images.",
+        description=f"Mean PSNR over rate of {', '.join(map(str, found.curves))} "
+        f"on {counted(found.n_images, 'image')}.",
         spec=spec_of(_lines([point for _, point in finite]), values),
         is_dense=False,
         columns=("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "encode, s", "decode, s"),
@@ -234,12 +251,12 @@ def rd_curves(found: ComparedCurves) -> Chart:
 
 def _lines(points: Sequence[RdPoint]) -> alt.Chart:
     """A line per model over axes that hold every point."""
-    rates = alt.Scale(type="log", domain=padded_log([point.rate_bpp for point in points]))
-    qualities = alt.Scale(domain=padded([point.psnr_db for point in points]))
+    rates = of_rate(*padded_log([point.rate_bpp for point in points]))
+    qualities = of_psnr(*padded([point.psnr_db for point in points]))
     chart = alt.Chart(width="container", height=HEIGHT)
     lines: alt.Chart = chart.mark_line(point=alt.OverlayMarkDef(size=55, filled=True)).encode(
-        x=alt.X("bpp:Q", axis=BPP_AXIS, scale=rates),
-        y=alt.Y("psnr:Q", axis=PSNR_AXIS, scale=qualities),
+        x=alt.X("bpp:Q", **rates),
+        y=alt.Y("psnr:Q", **qualities),
         color=by_model(),
         shape=alt.Shape("model:N", legend=None),
         tooltip=[
@@ -256,7 +273,7 @@ def _curve_row(curve: Curve, point: RdPoint) -> tuple[str, ...]:
     return (
         str(curve),
         f"{point.rd_lambda:g}",
-        f"{point.rate_bpp:.3f}",
+        rate_text(point.rate_bpp),
         f"{point.psnr_db:.2f}",
         "" if point.ms_ssim is None else f"{point.ms_ssim:.4f}",
         f"{point.encode_seconds:.1f}",

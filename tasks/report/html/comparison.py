@@ -1,11 +1,8 @@
-"""The settings of an archive that can be compared, and their rate-distortion curves with BD-rates.
+"""Rate-distortion curves of the settings that are compared, with BD-rates.
 
-A sweep is not marked as such in the catalogue, and a later one adds to it. What is compared is read
-from the rows: of the sets of settings under which an image is archived, the one that gives the most
-pairs of files of one image to compare.
+`tasks.report.html.common` chooses these settings, and the images that all of them have.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,33 +10,16 @@ from statistics import fmean
 from inr.config import MODELS
 from tasks.catalogue.columns import Row
 from tasks.catalogue.query import Tables
-from tasks.catalogue.records import LOSSLESS, Status
 from tasks.report import curves
 from tasks.report.curves import BDRate
 from tasks.report.sweep import RdPoint, rd_point
 
 ANCHOR_MODEL = MODELS[0]  # the family that the others are compared with, where an archive has it
-MAX_IMAGES = 1000
-MAX_SETS = 200
 
-_COMPARABLE = f"""
-select * from picked where status = '{Status.ARCHIVED}' and model <> '{LOSSLESS}' and goal = 'rd_lambda'
-    and min_psnr_db is null and isfinite(psnr_db) and rate_bpp > 0 and image_digest is not null
-"""
-_SETS = f"""
-with each as (
-    select list(distinct archive_digest order by archive_digest) as settings
-    from ({_COMPARABLE}) group by image_digest
-)
-select settings, count(*) as n from each where len(settings) > 1
-group by 1 order by n desc, settings limit {MAX_SETS}
-"""
-_ROWS = f"""
-with chosen as (select * from ({_COMPARABLE}) where list_contains(?::varchar[], archive_digest))
-select * from chosen where image_digest in (
-    select image_digest from chosen group by 1 having count(distinct archive_digest) = ?
-    order by 1 limit {MAX_IMAGES}
-) order by image_digest, archive_digest
+_ROWS = """
+select picked.* from picked join measured using (image_digest, archive_digest)
+where is_compared and goal = 'rd_lambda' and min_psnr_db is null
+order by image_digest, archive_digest
 """
 
 
@@ -87,17 +67,16 @@ class ComparedCurves:
 
 
 def compare_curves(tables: Tables) -> ComparedCurves | None:
-    """The curves of the rows that `facts.pick` has kept; None where no image has two settings.
+    """The curves of the rows that `facts.pick` has kept; None where no two λ are compared.
 
     The anchor is the first curve of `ANCHOR_MODEL`; without one, the first by name.
 
     Raises:
         CatalogueError: A part is damaged.
     """
-    settings = _settings(Counter({frozenset(names): n for names, n in tables.ask(_SETS).rows}))
-    if not settings:
+    rows = tables.ask(_ROWS).records()
+    if len({row["archive_digest"] for row in rows}) < 2:
         return None
-    rows = tables.ask(_ROWS, (sorted(settings), len(settings))).records()
     families: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         families.setdefault((row["model"], row["preset"]), []).append(row)
@@ -106,16 +85,6 @@ def compare_curves(tables: Tables) -> ComparedCurves | None:
     anchor, *others = zip(drawn, (families[name] for name in ordered), strict=True)
     differences = tuple(_difference(*anchor, *other) for other in others)
     return ComparedCurves(len({row["image_digest"] for row in rows}), drawn, differences)
-
-
-def _settings(sets: Counter[frozenset[str]]) -> frozenset[str]:
-    """The set of settings with the most pairs of files to compare, over the images that have all of them."""
-
-    def n_pairs(chosen: frozenset[str]) -> int:
-        n_images = sum(n for names, n in sets.items() if chosen <= names)
-        return n_images * len(chosen) * (len(chosen) - 1)
-
-    return max(sets, key=lambda chosen: (n_pairs(chosen), sorted(chosen)), default=frozenset())
 
 
 def _points(rows: Sequence[Row]) -> tuple[RdPoint, ...]:

@@ -4,8 +4,10 @@ Everything is bounded, whatever the size of the archive: the database makes sums
 of rows that are shown one by one has a limit.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from tasks.catalogue.columns import Row
 from tasks.catalogue.query import Tables
 from tasks.catalogue.recipe import Goal
 from tasks.report.html import queries
+from tasks.report.html.common import measure
 
 MAX_BINS = 40
 BIN_WIDTHS_DB = (0.25, 0.5, 1.0, 2.0, 5.0)
@@ -21,36 +24,21 @@ BIN_WIDTHS_OCTAVES = (0.25, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums and means over rows.
+    """Sums over rows.
 
     Attributes:
-        n_archived: Bitstreams.
+        n_archived: Files: bitstreams, and those without loss in place of one.
+        n_stored_lossless: Files without loss.
         n_failed: Rows with status ``failed``.
-        n_bytes: Size of the bitstreams.
-        source_n_bytes: Size of their originals, each counted once per bitstream.
-        rate_bpp: Bits per pixel over all of their pixels; None where nothing is archived.
-        mean_psnr_db: Mean of the finite PSNR; None if there is none.
-        worst_psnr_db: Smallest PSNR; None if none is finite.
-        mean_ms_ssim: Mean over images that are large enough for it.
+        n_bytes: Size of the files.
         fit_hours: Time in fits, added up over all workers.
-        decode_seconds: Mean time to decode one.
     """
 
     n_archived: int
+    n_stored_lossless: int
     n_failed: int
     n_bytes: int
-    source_n_bytes: int
-    rate_bpp: float | None
-    mean_psnr_db: float | None
-    worst_psnr_db: float | None
-    mean_ms_ssim: float | None
     fit_hours: float
-    decode_seconds: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Size of the originals over that of the bitstreams; None where one of them is zero."""
-        return self.source_n_bytes / self.n_bytes if self.n_bytes and self.source_n_bytes else None
 
 
 @dataclass(frozen=True)
@@ -59,34 +47,63 @@ class Totals(Sums):
 
     Attributes:
         n_images: Different originals that are archived.
-        n_stored_lossless: Files without loss in place of a bitstream.
         originals_n_bytes: Size of the originals, each counted once.
+        rate_bpp: 8 · `n_bytes` over the pixels of all files; None where nothing is archived.
+        n_inexact: Files whose PSNR is finite.
+        mean_psnr_db: Mean of their PSNR; None if there is none.
+        worst_psnr_db: Smallest of their PSNR; None if there is none.
         first_at: When the first of the rows was recorded, in UTC; None if there is no row.
         last_at: When the last of the rows was recorded.
         n_settings: Different settings.
     """
 
     n_images: int
-    n_stored_lossless: int
     originals_n_bytes: int
+    rate_bpp: float | None
+    n_inexact: int
+    mean_psnr_db: float | None
+    worst_psnr_db: float | None
     first_at: datetime | None
     last_at: datetime | None
     n_settings: int
 
+    @property
+    def ratio(self) -> float | None:
+        """Size of the originals over that of all their files; None where one of them is zero."""
+        return self.originals_n_bytes / self.n_bytes if self.n_bytes and self.originals_n_bytes else None
+
 
 @dataclass(frozen=True)
 class SettingSums(Sums):
-    """Sums and means over the rows of one setting. `min_psnr_db` is its contract, if it has one."""
+    """Sums over the rows of one setting, and means over those that are measured.
 
+    Attributes:
+        name: Goal, contract and what else tells the setting from others.
+        model: Model family asked for.
+        preset: Preset asked for.
+        source_n_bytes: Size of the originals of its files.
+        decode_seconds: Mean time to decode one of its files; None if there is none.
+        n_measured: Bitstreams with loss that `common.measure` has kept; the numbers below are theirs.
+        is_compared: True if these are of the same images as those of other settings.
+        rate_bpp: 8 · their bytes over their pixels; None if there is none.
+        ratio: Size of their originals over theirs; None if there is none.
+        mean_psnr_db: Mean of their PSNR; None if there is none.
+        worst_psnr_db: Smallest of their PSNR; None if there is none.
+        mean_ms_ssim: Mean over those that are large enough for it; None if none is.
+    """
+
+    name: str
     model: str
     preset: str
-    goal: str
-    goal_value: float
-    min_psnr_db: float | None
-
-    def __str__(self) -> str:
-        least = f", at least {self.min_psnr_db:g} dB" if self.min_psnr_db is not None else ""
-        return f"{Goal(self.goal, self.goal_value)}{least}"
+    source_n_bytes: int
+    decode_seconds: float | None
+    n_measured: int
+    is_compared: bool
+    rate_bpp: float | None
+    ratio: float | None
+    mean_psnr_db: float | None
+    worst_psnr_db: float | None
+    mean_ms_ssim: float | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +165,7 @@ class Facts:
 
     Attributes:
         totals: Over everything.
-        settings: Sums by setting, at most `queries.MAX_SETTINGS` of them.
+        settings: The settings, at most `queries.MAX_SETTINGS` of them, from few bits to many.
         n_more_settings: 1 if there are more.
         points: A sample of at most `queries.MAX_POINTS` bitstreams; `n_points` is the number of all.
         n_points: Bitstreams that are not lossless.
@@ -174,9 +191,13 @@ class Facts:
 
 
 def pick(tables: Tables, run_id: str | None) -> None:
-    """Keep the latest rows, of one run if that is given, as the temporary table ``picked``."""
+    """Keep the latest rows, of one run if that is given, as the temporary table ``picked``.
+
+    ``goals`` are those with a colour of their own; ``measured`` is what `common.measure` makes.
+    """
     tables.ask(queries.PICKED, (run_id, run_id))
     tables.ask(queries.GOALS)
+    measure(tables)
 
 
 def read_facts(tables: Tables) -> Facts:
@@ -185,7 +206,7 @@ def read_facts(tables: Tables) -> Facts:
     Raises:
         CatalogueError: A part is damaged.
     """
-    settings = [SettingSums(**row) for row in tables.ask(queries.SETTINGS).records()]
+    settings = _settings(tables.ask(queries.SETTINGS).records())
     low_db, high_db, low_octave, high_octave, n_points = tables.ask(queries.RANGES).rows[0]
     octaves = _bins(tables, "log2(rate_bpp)", low_octave, high_octave, BIN_WIDTHS_OCTAVES)
     return Facts(
@@ -209,6 +230,27 @@ def read_facts(tables: Tables) -> Facts:
 def worst_rows(tables: Tables, n_images: int) -> list[Row]:
     """The rows of ``images`` with the smallest PSNR, at most one of each image."""
     return tables.ask(queries.WORST, (n_images,)).records()
+
+
+def _settings(rows: Iterable[Row]) -> list[SettingSums]:
+    """The settings; where two would have one name, the digest in the keys of their files is part of it."""
+    named = [(_name(row), row) for row in rows]
+    n_alike = Counter((name, row["model"], row["preset"]) for name, row in named)
+    kept = {field.name for field in fields(SettingSums)}
+    found = []
+    for name, row in named:
+        if n_alike[name, row["model"], row["preset"]] > 1:
+            name = f"{name}, {row['archive_digest'][:8]}"
+        found.append(SettingSums(name=name, **{key: value for key, value in row.items() if key in kept}))
+    return found
+
+
+def _name(row: Row) -> str:
+    config = json.loads(row["config_json"])
+    least = f", at least {row['min_psnr_db']:g} dB" if row["min_psnr_db"] is not None else ""
+    hidden = ", hidden colours kept" if config.get("hidden") == "keep" else ""
+    seed = f", seed {config['seed']}" if config.get("seed") else ""
+    return f"{Goal(row['goal'], row['goal_value'])}{least}{hidden}{seed}"
 
 
 def _points(rows: Iterable[Sequence[Any]]) -> Iterable[BitstreamPoint]:

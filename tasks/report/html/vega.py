@@ -13,17 +13,14 @@ import altair as alt
 
 from inr.config import MODELS
 from tasks.catalogue.recipe import Goal
+from tasks.report.ticks import log_ticks, ticks, whole_ticks
 
 HEIGHT = 300
 MANY_POINTS = 1000
 MAX_COLUMNS = 4  # of a legend, as wide as a phone has it
 LONGEST_PATH = 80
-TICKS_BPP = tuple(digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5))
 OTHERS = "others"
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-
-PSNR_AXIS = alt.Axis(title="PSNR, dB", format="~g")
-BPP_AXIS = alt.Axis(title="bits per pixel", format="~g", values=TICKS_BPP)
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,29 @@ class Chart:
 def spec_of(chart: Any, values: list[dict[str, Any]]) -> dict[str, Any]:
     """The chart with its data, which altair would check value by value."""
     return {**chart.to_dict(), "data": {"values": values}}
+
+
+def even(title: str, low: float, high: float) -> dict[str, Any]:
+    """Axis and scale from `low` to `high`."""
+    axis = alt.Axis(title=title, format="~g", values=ticks(low, high))
+    return {"axis": axis, "scale": alt.Scale(domain=[low, high])}
+
+
+def of_psnr(low: float, high: float) -> dict[str, Any]:
+    """Axis and scale of PSNR."""
+    return even("PSNR, dB", low, high)
+
+
+def of_rate(low: float, high: float) -> dict[str, Any]:
+    """Axis and logarithmic scale of rates, which are above zero."""
+    axis = alt.Axis(title="bits per pixel", format="~g", values=log_ticks(low, high))
+    return {"axis": axis, "scale": alt.Scale(type="log", domain=[low, high])}
+
+
+def of_counts(title: str, high: int) -> dict[str, Any]:
+    """Axis and scale of whole numbers from 0 to `high`."""
+    axis = alt.Axis(title=title, format=",d", values=whole_ticks(high))
+    return {"axis": axis, "scale": alt.Scale(domain=[0, high])}
 
 
 def by_goal(goals: Sequence[Goal | None]) -> alt.Color:
@@ -86,25 +106,17 @@ def goal_name(goal: Goal | None) -> str:
     return OTHERS if goal is None else str(goal)
 
 
+def counted(n: int, noun: str) -> str:
+    """A number of things, for people: 1 image, 2 images."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def rate_text(bpp: float) -> str:
+    """Bits per pixel with three decimals, and with three digits where they are less than 0.1."""
+    decimals = 3 if not bpp or bpp >= 0.1 else 2 - math.floor(math.log10(bpp))
+    return f"{bpp:.{decimals}f}"
+
+
 def short(path: str) -> str:
     """The end of a path that is too long to be shown whole."""
     return path if len(path) <= LONGEST_PATH else f"…{path[1 - LONGEST_PATH :]}"
-
-
-def extent(values: Iterable[float]) -> tuple[float, float]:
-    """The smallest and the largest of some values, of which there is at least one."""
-    kept = list(values)
-    return min(kept), max(kept)
-
-
-def padded(values: Sequence[float]) -> list[float]:
-    """The range of an axis that holds some values with a margin."""
-    low, high = extent(values)
-    margin = max(0.5, 0.04 * (high - low))
-    return [low - margin, high + margin]
-
-
-def padded_log(values: Sequence[float]) -> list[float]:
-    """The range of a logarithmic axis that holds some values with a margin."""
-    low, high = extent(values)
-    return [low / 1.15, high * 1.15]

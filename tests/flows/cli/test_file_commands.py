@@ -11,6 +11,7 @@ from PIL import Image
 import inr
 from flows.cli import exits
 from inr.bitstream import Metadata
+from tasks.report.compare import LEAST_WIDTH
 from tests.flows.command import INR, ROOT, inr_run, invoke
 from tests.tasks.pictures import file_of, image
 
@@ -109,7 +110,7 @@ def test_compare_prints_every_measure_and_writes_the_picture(pair: tuple[Path, P
     assert 0 < made["flip"] < 0.5
     assert made["output"] == str(picture)
     with Image.open(picture) as opened:
-        assert opened.width == 3 * 180
+        assert opened.width == 3 * LEAST_WIDTH
     shown = invoke("compare", *pair).stdout
     assert f"PSNR {made['psnr_db']:.2f} dB, largest difference {made['max_difference']} of 255" in shown
     assert f"MS-SSIM {made['ms_ssim']:.4f}" in shown

@@ -76,4 +76,4 @@ def test_an_encoding_says_how_near_it_came_to_its_target(shown: Callable[[], lis
 def test_a_report_says_what_it_shows(shown: Callable[[], list[str]]):
     made = {"output": "r.html", "n_archived": 3, "n_images": 2, "n_failed": 1, "n_pictures": 2, "n_bytes": 9}
     file_display.show_report(made)
-    assert shown() == ["r.html: 3 bitstreams of 2 images, 1 failures, 2 shown; 9 bytes"]
+    assert shown() == ["r.html: 3 files of 2 images, 1 failed, 2 with pictures; 9 bytes"]

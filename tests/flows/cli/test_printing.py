@@ -90,7 +90,7 @@ def test_bars_on_a_terminal_say_how_far_it_is(
     with printing.fit_bar(True) as report:
         assert report is not None
         report(Progress(attempt=1, step=5, n_steps=10, rd_lambda=0.002, estimated_bpp=1.25, psnr_db=30.5))
-    assert "λ 0.002  1.250 bpp  30.50 dB" in capsys.readouterr().err
+    assert "λ 0.002  estimated 1.250 bpp  30.50 dB" in capsys.readouterr().err
 
 
 def terminal() -> Console:

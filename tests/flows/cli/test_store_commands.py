@@ -38,8 +38,8 @@ def test_the_command_writes_a_page_and_replaces_it(archived_once: Archived, tmp_
     text = page.read_text()
     assert text.startswith("<!doctype html>")
     assert text.count('class="before"') == 2
-    counts = f"{len(GOOD)} bitstreams of {len(GOOD)} images, {len(BAD)} failures"
-    assert result.output == f"{page}: {counts}, 2 shown; {page.stat().st_size} bytes\n"
+    counts = f"{len(GOOD)} files of {len(GOOD)} images, {len(BAD)} failed"
+    assert result.output == f"{page}: {counts}, 2 with pictures; {page.stat().st_size} bytes\n"
 
 
 def test_a_report_of_a_run_for_machines(archived_once: Archived, tmp_path: Path):

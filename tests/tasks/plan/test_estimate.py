@@ -119,7 +119,7 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
     config = CodecConfig(model="mlp", preset="draft", rd_lambda=0.001)
     plan = make_plan(str(photos), store, ARCHIVE, RunOptions(max_file_bytes=10_000), with_sizes=True)
     found = estimate(plan, store, config, 2)
-    n_bytes = sum((photos / name).stat().st_size for name in ("a.png", "b.jpg", "bad.png"))
+    n_bytes = sum((photos / name).stat().st_size for name in ("a.png", "b.jpg"))
     assert found == Estimate(
         plan="3 to archive; 0 archived already; 1 duplicates; 1 unreadable",
         n_images=3,

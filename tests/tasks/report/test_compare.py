@@ -1,10 +1,11 @@
 import io
 import math
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import inr
 from inr.bitstream import Metadata
@@ -13,7 +14,8 @@ from inr.metrics import psnr_db
 from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.lossless import to_lossless
 from tasks.originals.opening import Picture
-from tasks.report.compare import CAPTION_HEIGHT, compare, side_by_side
+from tasks.report import compare as module
+from tasks.report.compare import LEAST_WIDTH, compare, side_by_side
 from tasks.report.quality import flip
 from tasks.settings import RunOptions
 from tests.tasks.pictures import file_of, gradient, image
@@ -126,12 +128,62 @@ def test_the_picture_has_both_and_their_difference(tmp_path: Path, channels: int
         (tmp_path / name).write_bytes(file_of(Image.fromarray(shown)))
     found = compare(tmp_path / "a.png", tmp_path / "b.png", OPTIONS)
     sheet = np.asarray(Image.open(io.BytesIO(side_by_side(found, 8))))
-    assert sheet.shape == (24 + CAPTION_HEIGHT, 600, 3)
-    body = sheet[CAPTION_HEIGHT:]
+    assert sheet.shape[1:] == (600, 3)
+    captions, body = sheet[:-24], sheet[-24:]
     assert (body[:, :200] == (original[:, :, :3] if channels > 2 else original[:, :, :1])).all()
     assert body[5, 407, 0] == 16 * 8
     assert np.count_nonzero(body[:, 400:].max(axis=2)) == 1
-    assert sheet[:CAPTION_HEIGHT].max() == 255  # there is a caption
+    for n in range(3):
+        assert captions[:, 200 * n : 200 * n + 200].max() == 255  # there is a caption
+
+
+def sheet_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, width: int, height: int = 12
+) -> "Sheet":
+    """The picture of an image of that name beside itself, and every text that was drawn into it."""
+    found = compare(*[write(folder / name, height, width)] * 2, OPTIONS)
+    drawn: list[tuple[float, str]] = []
+
+    class Noted(ImageDraw.ImageDraw):
+        def text(self, xy: Any, text: Any, fill: Any, font: Any, anchor: Any) -> None:  # type: ignore[override]
+            drawn.append((xy[0] % max(width, LEAST_WIDTH) + font.getlength(text), text))
+            super().text(xy, text, fill, font, anchor=anchor)
+
+    monkeypatch.setattr(ImageDraw, "Draw", Noted)
+    return Sheet(Image.open(io.BytesIO(side_by_side(found, 8))), drawn)
+
+
+class Sheet(NamedTuple):
+    image: Image.Image
+    drawn: list[tuple[float, str]]
+
+
+@pytest.mark.parametrize("width", [1, 64, 96, 200, 768])
+@pytest.mark.parametrize("name", ["a.png", "b" * 248 + ".png", "Ünï × 名前\u202f\N{GRINNING FACE} 12.png"])
+def test_captions_are_whole_and_without_boxes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, name: str
+):
+    sheet = sheet_of(tmp_path, monkeypatch, name, width)
+    column = max(width, LEAST_WIDTH)
+    assert sheet.image.width == 3 * column
+    assert all(right <= column for right, _ in sheet.drawn)
+    font = ImageFont.load_default(module.CAPTION_SIZE)
+    box = bytes(font.getmask("\N{MULTIPLICATION SIGN}"))
+    assert not [text for _, text in sheet.drawn for c in text if c != " " and bytes(font.getmask(c)) == box]
+    texts = "".join(text for _, text in sheet.drawn)
+    size = f"{(tmp_path / name).stat().st_size} bytes, "
+    assert texts.count(size) == 2
+    assert "inf dB" in texts
+    assert "difference, 8 times as large" in texts
+    assert texts.count(name[-4:]) == 2
+    left = (column - width) // 2
+    shown = np.asarray(sheet.image)[-12:, left : left + width]
+    assert (shown == gradient(12, width, 3)).all()
+
+
+def test_what_the_font_does_not_have_is_an_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sheet = sheet_of(tmp_path, monkeypatch, "é中\N{GRINNING FACE}.png", 768)
+    assert r"\u00e9\u4e2d\U0001f600.png" in {text for _, text in sheet.drawn}
 
 
 def test_a_difference_is_shown_no_brighter_than_white(tmp_path: Path):
@@ -139,4 +191,4 @@ def test_a_difference_is_shown_no_brighter_than_white(tmp_path: Path):
     (tmp_path / "b.png").write_bytes(file_of(Image.new("L", (200, 20), 255)))
     found = compare(tmp_path / "a.png", tmp_path / "b.png", OPTIONS)
     sheet = np.asarray(Image.open(io.BytesIO(side_by_side(found, 255))))
-    assert (sheet[CAPTION_HEIGHT:, 400:] == 255).all()
+    assert (sheet[-20:, 400:] == 255).all()

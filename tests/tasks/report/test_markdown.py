@@ -9,6 +9,7 @@ from tasks.report.markdown import (
     markdown_list,
     markdown_table,
     run_facts,
+    size_facts,
     store_report,
 )
 from tasks.report.summary import COLUMNS, RunSummary
@@ -73,9 +74,10 @@ def test_a_run_without_rows_has_its_facts_and_no_table():
 def test_sizes_are_facts_of_a_run_that_archived_something():
     summary = summary_of()
     summary.add(archived())
-    assert run_facts(summary)[-1] == (
-        "- size: 1000 bytes of originals became 9 bytes: 0.375 bpp, mean PSNR 31.25 dB"
-    )
+    assert size_facts(summary) == [f"- size: {summary.sizes()}"]
+    assert size_facts(summary)[0] in markdown(summary).splitlines()
+    assert size_facts(summary_of()) == []
+    assert not [line for line in run_facts(summary) if "originals" in line]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
+import vl_convert
 from PIL import Image
 
 import inr
@@ -24,6 +26,37 @@ def test_a_plot_has_its_points_in_the_colours_of_their_curves():
     assert n_pixels_of(one, orange) == 0
     assert n_pixels_of(both, blue) > 100
     assert n_pixels_of(both, orange) > 100
+
+
+@pytest.mark.parametrize(
+    ("points", "rates", "qualities"),
+    [
+        ([(6.385, 27.84)], [6, 6.5, 7], [27.4, 27.6, 27.8, 28, 28.2]),
+        ([(0.02, 26.0), (0.3, 30.0)], [0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.3], [26, 27, 28, 29, 30]),
+    ],
+)
+def test_the_axes_of_a_plot_name_values_around_its_points(
+    monkeypatch: pytest.MonkeyPatch,
+    points: list[tuple[float, float]],
+    rates: list[float],
+    qualities: list[float],
+):
+    drawn: list[dict[str, Any]] = []
+    draw = vl_convert.vegalite_to_png
+
+    def noted(chart: dict[str, Any], scale: float) -> bytes:
+        drawn.append(chart)
+        return bytes(draw(chart, scale=scale))
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_png", noted)
+    rd_plot({"cnn": points}, lines=False)
+    [chart] = drawn
+    x, y = chart["encoding"]["x"], chart["encoding"]["y"]
+    for axis, values in ((x, rates), (y, qualities)):
+        low, high = axis["scale"]["domain"]
+        assert all(low <= value <= high for value in values)
+        assert axis["axis"]["values"] == values
+    assert all(x["scale"]["domain"][0] < rate < x["scale"]["domain"][1] for rate, _ in points)
 
 
 def test_an_image_is_shown_beside_its_original():

@@ -89,6 +89,17 @@ def test_exact_is_not_stored_without_loss():
     assert summary.mean_psnr_db == 31.25
 
 
+def test_sizes_say_over_which_images_a_mean_is():
+    summary = summary_of()
+    summary.add(archived("a"))
+    assert summary.sizes() == "1000 bytes of originals became 9 bytes: 0.375 bpp, mean PSNR 31.25 dB"
+    summary.add(archived("b", psnr_db=math.inf, model=LOSSLESS))
+    assert summary.sizes().endswith("18 bytes: 0.375 bpp, mean PSNR 31.25 dB over 1, and 1 without any loss")
+    exact = summary_of()
+    exact.add(archived("b", psnr_db=math.inf, model=LOSSLESS))
+    assert exact.sizes() == "1000 bytes of originals became 9 bytes: 0.375 bpp, all without any loss"
+
+
 def test_without_an_image_there_are_no_means():
     summary = summary_of()
     summary.add(failed("a"))

@@ -150,5 +150,5 @@ def test_the_report_is_for_people_and_for_machines(store: LocalStore):
 
 
 def test_without_a_point_there_is_no_table():
-    assert report().headline() == "0 settings compared on 0 of 3 images"
+    assert report().headline() == "none of 3 images has a bitstream under every setting"
     assert "|" not in sweep_markdown(report()).replace(r"\|", "")

@@ -1,5 +1,5 @@
 "use strict";
-const specs = JSON.parse(document.getElementById("specs").textContent);
+const specs = JSON.parse(document.getElementById("specs")?.textContent ?? "[]");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** Colours and type of the charts, as the page's styles have them. */
@@ -20,7 +20,18 @@ function theme() {
   };
 }
 
+/** Say that the charts cannot be drawn, and show their tables in their place. */
+function showTables() {
+  document.getElementById("missing").hidden = false;
+  for (const place of document.querySelectorAll(".chart")) {
+    place.hidden = true;
+    place.parentElement.querySelector("details").open = true;
+  }
+  document.documentElement.dataset.drawn = "tables";
+}
+
 async function draw() {
+  if (specs.length && typeof vegaEmbed === "undefined") return showTables();
   for (const place of document.querySelectorAll(".chart")) {
     const options = { actions: false, ast: true, renderer: place.dataset.renderer, config: theme(),
       tooltip: { theme: dark.matches ? "dark" : "light" } };

@@ -36,9 +36,7 @@ def test_each_model_has_a_scatter_and_all_have_the_same_axes():
     for axis in ("x", "y"):
         domains = [chart.spec["encoding"][axis]["scale"]["domain"] for chart in (first, second)]
         assert domains[0] == domains[1]
-    assert first.description.startswith(
-        "PSNR over rate of 1 bitstreams of mlp: 0.100 to 0.100 bits per pixel"
-    )
+    assert first.description.startswith("PSNR over rate of 1 bitstream of mlp: 0.100 to 0.100 bits per pixel")
     assert first.spec["data"]["values"] == [{"bpp": 0.1, "psnr": 20.0, "goal": "λ 0.1", "path": "mlp.png"}]
     assert first.is_dense
 
@@ -46,6 +44,7 @@ def test_each_model_has_a_scatter_and_all_have_the_same_axes():
 def test_the_table_of_a_scatter_has_quantiles_by_goal():
     points = [bitstream("mlp", COARSE, n / 100, 20 + n / 10) for n in range(1, 101)]
     [chart] = map(valid, scatters([*points, bitstream("mlp", None, 3.0, 45.0)]))
+    assert len(set(chart.columns)) == len(chart.columns)  # on a phone each stands beside its number
     coarse, others = chart.rows
     assert coarse[:2] == ("λ 0.1", "100")
     assert [float(cell) for cell in coarse[2:5]] == pytest.approx([0.06, 0.505, 0.95], abs=0.01)
@@ -69,7 +68,39 @@ def test_a_histogram_stacks_its_models_and_counts_every_bitstream():
     assert chart.rows[0] == ("mlp", "30 to 31", "4")
     rates = valid(rate_histogram([Bin("mlp", 0.25, 0.5, 3)]))
     assert rates.spec["encoding"]["x"]["scale"] == {"type": "log", "domain": [0.25, 0.5]}
+    assert rates.description.startswith("Rate of 3 bitstreams")
     assert rates.rows == (("mlp", "0.250 to 0.500", "3"),)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 900])
+@pytest.mark.parametrize("value", [0.0004, 0.37, 6.4, 80.0])
+def test_every_axis_names_values_within_it_and_none_twice(n: int, value: float):
+    """Of one image and of many, all alike: a count has no halves, and a rate is between two ticks or more."""
+    point = bitstream("mlp", FINE, value, 30 + value)
+    history = HistoryPoint("mlp", "draft", FINE, float(n), value, 30 + value, 1)
+    compared = Curve("mlp", "draft", (rd_point("mlp", 0.01, value, 30.0), rd_point("mlp", 0.02, value, 30.0)))
+    drawn = [
+        *scatters([point] * n),
+        psnr_histogram([Bin("mlp", 30.0, 30.25, n)]),
+        rate_histogram([Bin("mlp", value, value * 2**0.25, n)]),
+        *histories([history]),
+        rd_curves(ComparedCurves(1, (compared,), ())),
+    ]
+    for encoding in (valid(chart).spec["encoding"] for chart in drawn):
+        for axis in (encoding["x"], encoding["y"]):
+            low, high = axis["scale"]["domain"]
+            values, is_count = axis["axis"]["values"], axis["axis"]["format"] == ",d"
+            shown = [f"{each:.0f}" if is_count else f"{each:g}" for each in values]
+            assert len(set(shown)) == len(shown) >= 2
+            assert all(low - 1e-9 <= each <= high + 1e-9 for each in values)
+
+
+def test_a_goal_has_one_colour_in_the_charts_of_all_models():
+    points = [bitstream("cnn", FINE, 1.0, 40.0), bitstream("mlp", COARSE, 0.1, 20.0)]
+    domains = [chart.spec["encoding"]["color"]["scale"]["domain"] for chart in scatters(points)]
+    assert domains == [["λ 0.1", "λ 0.001"]] * 2
+    lines = [HistoryPoint(each.model, "draft", each.goal or FINE, 1.0, 1.0, 30.0, 1) for each in points]
+    assert [c.spec["encoding"]["color"]["scale"]["domain"] for c in histories(lines)] == [domains[0]] * 4
 
 
 def test_the_history_of_each_family_is_two_charts_with_a_line_per_goal():

@@ -1,6 +1,8 @@
 """The page as a browser shows it: drawn, quiet, self-contained; by hand, by keyboard, and in the dark."""
 
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +12,16 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.archive.rows import add_synthetic_rows
-from tasks.report.html.render import make_report
+from tasks.catalogue.records import Failed
+from tasks.report.html.render import make_report, store_page
 from tasks.settings import RunOptions
+from tasks.steps.commit import append
 from tasks.store.locations import open_store
 from tests.browser import SECONDS_TO_WAIT, Browser
-from tests.tasks.report.html.archive import fill
+from tests.tasks.report.html.archive import fill, sweep_records
+from tests.tasks.rows import planned
 
-PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 N_CHARTS = 9  # two scatters, two distributions, the curves, four of histories
 
 
@@ -135,6 +140,58 @@ def test_a_phone_shows_it_without_scrolling_sideways(page: Browser):
     widths = run(page, "return [...document.querySelectorAll('.chart > *')].map(c => c.scrollWidth)")
     assert max(widths) <= PHONE["width"]
     assert page.complaints() == []
+
+
+@pytest.mark.parametrize("width", [360, 800, 1000, 1400])
+def test_every_cell_of_every_table_is_in_sight(page: Browser, width: int):
+    """Reasons of failures among them: nothing has to be found by scrolling a table sideways."""
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**PHONE, "width": width})
+    page.driver.refresh()
+    drawn(page, "light")
+    run(page, "for (const part of document.querySelectorAll('details')) part.open = true")
+    script = """return [...document.querySelectorAll('tbody :is(td, th)')].filter(cell => cell.textContent)
+    .map(cell => [cell.closest('.scroll').getBoundingClientRect(), cell.getBoundingClientRect(), cell])
+    .map(([room, cell, {textContent}]) => [room.left, cell.left, cell.right, room.right, textContent])"""
+    cells = run(page, script)
+    assert len(cells) > 200
+    assert not [cell for cell in cells if not 0 <= cell[0] <= cell[1] < cell[2] <= cell[3] <= width]
+    reasons = {found.text for found in page.driver.find_elements(By.CSS_SELECTOR, ".reason")}
+    assert "ValueError </script><script>alert(2)</script>" in reasons
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_no_two_labels_of_an_axis_are_alike_or_touch(page: Browser, width: int):
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**PHONE, "width": width})
+    page.driver.refresh()
+    drawn(page, "light")
+    script = """return [...document.querySelectorAll('.chart svg .role-axis-label')].map(axis =>
+    [...axis.querySelectorAll('text')].filter(text => text.getAttribute('opacity') !== '0')
+    .map(text => [text.textContent, text.getBoundingClientRect()])
+    .map(([text, box]) => [text, box.left, box.right, box.top, box.bottom]))"""
+    axes = run(page, script)
+    assert len(axes) == 2 * (N_CHARTS - 2)  # but for the scatters, which are canvases
+    for labels in axes:
+        assert len({text for text, *_ in labels}) == len(labels) >= 2
+        for (_, left, right, top, bottom), other in pairwise(labels):
+            apart = other[1] > right or other[2] < left or other[3] > bottom - 4 or other[4] < top + 4
+            assert apart, labels
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_a_page_of_a_store_opens_from_its_folder_and_alone(browser: Browser, tmp_path: Path, is_beside: bool):
+    store = open_store(str(tmp_path))
+    append(store, [*sweep_records(), Failed.of(planned("b"), ValueError("no"))])
+    store_page(store, "sweep", RunOptions(device="cpu"))
+    if not is_beside:
+        (tmp_path / "alone").mkdir()
+        (tmp_path / "reports" / "sweep.html").rename(tmp_path / "alone" / "sweep.html")
+    emulate(browser)
+    browser.open((tmp_path / ("reports" if is_beside else "alone") / "sweep.html").as_uri())
+    drawn(browser, "light" if is_beside else "tables")
+    charts = run(browser, "return document.querySelectorAll('.chart :is(canvas, svg)').length")
+    tables = run(browser, "return document.querySelectorAll('details[open] table').length")
+    assert (charts, tables) == ((5, 0) if is_beside else (0, 5))
+    assert ("does not lie beside it" in browser.text()) != is_beside
 
 
 def test_the_dark_has_colours_of_its_own_for_page_and_charts(page: Browser):

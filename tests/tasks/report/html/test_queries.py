@@ -21,7 +21,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
         store,
         [
             archived("a", psnr_db=30.0, rate_bpp=0.5),
-            archived("b", psnr_db=34.0, rate_bpp=1.0, model="cnn", ms_ssim=0.9),
+            archived("b", psnr_db=34.0, rate_bpp=1.0, model="cnn", ms_ssim=0.9, archive_digest="b" * 64),
             archived("c", model="lossless", psnr_db=math.inf, rate_bpp=9.0, min_psnr_db=60.0),
             archived("d", psnr_db=math.inf, rate_bpp=0.01),
             failed("e"),
@@ -37,17 +37,19 @@ def test_totals_count_what_is_archived_and_what_is_without_loss(asked: Tables):
     [totals] = asked.ask(queries.TOTALS).records()
     assert (totals["n_archived"], totals["n_failed"], totals["n_images"]) == (4, 2, 4)
     assert totals["n_stored_lossless"] == 1
-    assert (totals["mean_psnr_db"], totals["worst_psnr_db"], totals["mean_ms_ssim"]) == (32.0, 30.0, 0.9)
+    assert (totals["mean_psnr_db"], totals["worst_psnr_db"], totals["n_inexact"]) == (32.0, 30.0, 2)
 
 
-def test_settings_tell_models_and_contracts_apart(asked: Tables):
-    rows = asked.ask(queries.SETTINGS).records()
-    assert [(row["model"], row["min_psnr_db"], row["n_archived"]) for row in rows] == [
-        ("mlp", None, 2),
-        ("cnn", None, 1),
-        ("lossless", 60.0, 1),
-    ]
-    assert rows[0]["n_failed"] == 2
+def test_a_setting_has_its_files_without_loss_and_its_failures(asked: Tables):
+    counts = ("n_archived", "n_stored_lossless", "n_failed", "n_measured", "is_compared")
+    found = [(row["model"], *(row[name] for name in counts)) for row in asked.ask(queries.SETTINGS).records()]
+    assert found == [("mlp", 3, 1, 2, 1, False), ("cnn", 1, 0, 0, 1, False)]
+
+
+def test_rate_and_quality_of_a_setting_are_over_the_same_bitstreams(asked: Tables):
+    [first, second] = asked.ask(queries.SETTINGS).records()
+    assert (first["rate_bpp"], first["mean_psnr_db"]) == (8 * 9 / 192, 30.0)
+    assert (second["worst_psnr_db"], second["mean_ms_ssim"], second["ratio"]) == (34.0, 0.9, 1000 / 9)
 
 
 def test_points_and_ranges_are_of_what_loses_something(asked: Tables):

@@ -1,5 +1,4 @@
 import altair as alt
-import pytest
 
 from inr.config import MODELS
 from tasks.catalogue.recipe import Goal
@@ -8,12 +7,14 @@ from tasks.report.html.vega import (
     OTHERS,
     by_goal,
     by_model,
-    extent,
+    counted,
     goal_name,
+    of_counts,
+    of_psnr,
+    of_rate,
     ordered,
-    padded,
-    padded_log,
     rank,
+    rate_text,
     short,
     spec_of,
 )
@@ -47,16 +48,6 @@ def test_a_long_path_is_shown_by_its_end():
     assert short(path).endswith("/name.png")
 
 
-@pytest.mark.parametrize("values", [[1.0], [3.0, 1.0, 2.0], [0.001, 1000.0]])
-def test_ranges_hold_every_value_with_a_margin(values: list[float]):
-    low, high = extent(values)
-    assert (low, high) == (min(values), max(values))
-    for range_ in (padded(values), padded_log(values)):
-        assert range_[0] < low
-        assert range_[1] > high
-    assert padded_log(values)[0] > 0
-
-
 def test_the_legend_of_goals_has_their_order_and_few_columns():
     for n_goals, n_columns in ((1, 1), (4, 4), (5, 3), (8, 4)):
         colour = by_goal([lam(2.0**-n) for n in range(n_goals)]).to_dict()
@@ -68,7 +59,7 @@ def test_the_legend_of_goals_has_their_order_and_few_columns():
 
 def test_a_chart_carries_its_data_and_no_colour_of_its_own():
     values = [{"bpp": 0.5, "psnr": 30.0, "goal": "λ 0.01"}]
-    chart = alt.Chart().mark_point().encode(x=alt.X("bpp:Q", axis=vega.BPP_AXIS), color=by_goal([lam(0.01)]))
+    chart = alt.Chart().mark_point().encode(x=alt.X("bpp:Q", **of_rate(0.1, 1.0)), color=by_goal([lam(0.01)]))
     spec = spec_of(chart, values)
     assert spec["data"] == {"values": values}
     assert "range" not in spec["encoding"]["color"]["scale"]
@@ -78,3 +69,21 @@ def test_a_chart_carries_its_data_and_no_colour_of_its_own():
 def test_the_version_of_vega_lite_is_that_of_the_schema():
     major, minor = vega.VEGA_LITE.split(".")
     assert alt.SCHEMA_VERSION.startswith(f"v{major}.{minor}.")
+
+
+def test_axes_name_round_values_of_their_range():
+    assert of_psnr(29.5, 34.0)["axis"].values == [30, 31, 32, 33, 34]
+    assert of_rate(0.1, 1.0)["axis"].values == [0.1, 0.2, 0.3, 0.5, 0.7, 1]
+    assert of_counts("bitstreams", 2)["axis"].values == [0, 1, 2]
+    assert of_counts("bitstreams", 2)["scale"].domain == [0, 2]
+
+
+def test_things_are_counted_in_words():
+    assert [counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+def test_a_small_rate_is_not_nothing():
+    rates = (0.0, 25 * 8 / 2**26, 0.00495, 0.03125, 0.1, 1.5, 24.0)
+    assert [*map(rate_text, rates)] == [
+        *("0.000", "0.00000298", "0.00495", "0.0312", "0.100", "1.500", "24.000")
+    ]
