@@ -20,6 +20,7 @@ from inr.cnn.fit.common.finish import rounded_network
 from inr.cnn.fit.common.losses import Losses, Target
 from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.settling import Answer, Asked, settle
 from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
@@ -78,9 +79,13 @@ class PyramidFit:
             self._adam.step()
         if (index + 1) % self._settings.report_steps:
             return True
-        estimated_bpp = float(bits.detach()) / (self._architecture.width * self._architecture.height)
-        psnr_db = -10 * math.log10(max(float(distortion.detach()), 1e-10))
-        return self._goes_on(FitReport(index + 1, self._settings.n_steps, estimated_bpp, psnr_db))
+        return self._report(index + 1, float(bits.detach()), float(distortion.detach()))
+
+    def _report(self, step: int, bits: float, distortion: float) -> bool:
+        """Report where the fit stands; return whether it goes on."""
+        estimated_bpp = bits / (self._architecture.width * self._architecture.height)
+        psnr_db = -10 * math.log10(max(distortion, 1e-10))
+        return self._goes_on(FitReport(step, self._settings.n_steps, estimated_bpp, psnr_db))
 
     def together(self) -> bool:
         """Fit latents and networks, the rate decaying along a cosine; return whether the fit goes on."""
@@ -154,6 +159,37 @@ class PyramidFit:
         self._bring_back(self.weights.matrices)
         return True
 
+    def settle_symbols(self, exponents: Sequence[int]) -> bool:
+        """Move single symbols where that pays; return whether the fit goes on."""
+        settling = settle(self.weights, exponents, self._per_bit, self._settings.n_trials)
+        asked = next(settling, None)
+        while asked is not None:
+            answer = self._measure(asked)
+            if asked.changed is None:
+                bits = answer.bits + asked.own_bits
+                if not self._report(self._settings.n_steps, bits, answer.distortion):
+                    return False
+            try:
+                asked = settling.send(answer)
+            except StopIteration:
+                asked = None
+        return True
+
+    def _measure(self, asked: Asked) -> Answer:
+        """What settling asks for: bits, distortion or both, with gradients."""
+        if asked.changed is None:
+            matrices = [matrix.detach().requires_grad_() for matrix in asked.matrices]
+            bits = self._losses.bits(self.latents, matrices)
+            distortion = self._losses.distortion(self.latents, matrices, self._target)
+            gradients = torch.autograd.grad(distortion + self._per_bit * bits, matrices)
+            return Answer(float(bits.detach()), float(distortion.detach()), gradients)
+        with torch.no_grad():
+            if asked.is_of_context:
+                return Answer(float(self._losses.bits(self.latents, asked.matrices)), math.nan)
+            return Answer(
+                math.nan, float(self._losses.distortion(self.latents, asked.matrices, self._target))
+            )
+
     def finish(self, exponents: Sequence[int]) -> Fitted:
         """The rounded network, and its bits; they are not finite if the fit came apart."""
         return rounded_network(self._architecture, self.latents, self.weights, exponents, self._losses)
@@ -192,4 +228,6 @@ def fit_pyramid(
             return None
         fit.round_latents()
         exponents = fit.choose_exponents()
-        return fit.finish(exponents) if fit.networks_alone(exponents) else None
+        if not fit.networks_alone(exponents) or not fit.settle_symbols(exponents):
+            return None
+        return fit.finish(exponents)
