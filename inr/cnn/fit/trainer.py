@@ -1,10 +1,11 @@
 """Eq. 5 for family `cnn`: fit a latent pyramid and its networks to one image.
 
-The networks begin as those of the prior, and only their differences from it cost bits. A fit has three
+The networks begin as those of the prior, and only their differences from it cost bits. A fit has four
 stretches. First latents and networks are fitted together; soft rounding, which sharpens over time, and noise
 take the place of the latents' rounding. Then the latents are rounded for good, and each matrix gets the step,
-a power of two, that costs least. Last, the networks are fitted alone, with rounded weights in the loss
-(straight-through). Towards the ends of the first and the last stretch the best rounded state is kept.
+a power of two, that costs least. Third, the networks are fitted alone, with rounded weights in the loss
+(straight-through). Towards the ends of the first and the third stretch the best rounded state is kept. Last,
+single symbols of the networks move where that lowers the cost (common/settling.py).
 """
 
 import math

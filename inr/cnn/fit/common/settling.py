@@ -8,6 +8,7 @@ good (benchmarks/results/cnn_choices.md). Each is tried by itself, and kept if t
 `settle` is a generator, so that a card can measure the trials of several images in step.
 """
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -102,6 +103,8 @@ def settle(weights: NetworkWeights, exponents: Sequence[int], per_bit: float, n_
         answer = yield asked
         state = state.measured(asked, answer)
         first = state.cost(per_bit)
+        if not math.isfinite(first):
+            break
         moves = _moves(state, exponents, answer.gradients, per_bit)
         for n, at, by in moves[: min(TRIALS_A_ROUND, n_trials - n_tried)]:
             n_tried += 1
@@ -112,7 +115,7 @@ def settle(weights: NetworkWeights, exponents: Sequence[int], per_bit: float, n_
             trial = trial.measured(asked, (yield asked))
             if trial.cost(per_bit) < state.cost(per_bit):
                 state = trial
-        if not first - state.cost(per_bit) >= _LEAST_GAIN * first:  # or not a number
+        if first - state.cost(per_bit) < _LEAST_GAIN * first:
             break
     for matrix, mine in zip(weights.matrices, state.matrices, strict=True):
         matrix.copy_(mine)

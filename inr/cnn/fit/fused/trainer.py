@@ -53,10 +53,10 @@ class FusedFits:
         visible: Sequence[NDArray[np.bool_] | None] | None = None,
         exact: bool = False,
     ) -> None:
-        self.architecture, self._settings, self._device = architecture, settings, device
+        self.architecture, self.settings, self._device = architecture, settings, device
         self.n_images = len(images)
         self._n_pixels = architecture.width * architecture.height
-        self._per_bit = rd_lambda / self._n_pixels
+        self.per_bit = rd_lambda / self._n_pixels
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
@@ -85,6 +85,7 @@ class FusedFits:
         self.known = torch.cat(known).to(device)
         self.weights = self.known.repeat(batch, 1)
         self.by_weight = torch.zeros_like(self.weights)  # gradients of cost by way of what the networks do
+        self._tried = torch.zeros_like(self.weights)
         blocks = [(grid.columns.start, grid.columns.stop) for grid in self.architecture.grids]
         rates = [NETWORK_SHARES.get(name, 1.0) for name in names]
         splits = {names.index("parents"): blocks}
@@ -96,7 +97,7 @@ class FusedFits:
     def _begin_costs(self) -> None:
         batch, device = self.n_images, self._device
         self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
-        self._cost_shares = torch.tensor([[self._per_bit, 1.0]], device=device).repeat(batch, 1)
+        self._cost_shares = torch.tensor([[self.per_bit, 1.0]], device=device).repeat(batch, 1)
         self._best = torch.full((batch,), math.inf, device=device)
         self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
 
@@ -113,7 +114,7 @@ class FusedFits:
 
     def _rows(self) -> list[list[float]]:
         """What changes from step to step, a row for each."""
-        settings, rows = self._settings, []
+        settings, rows = self.settings, []
         first, n_steps = settings.n_together, settings.n_steps
         for index in range(n_steps):
             row = [0.0] * kernels.N_COLUMNS
@@ -139,14 +140,9 @@ class FusedFits:
         return [torch.unflatten(part, -1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     @property
-    def n_steps(self) -> int:
-        """Steps in all."""
-        return self._settings.n_steps
-
-    @property
     def costs(self) -> torch.Tensor:
         """The loss of each image in the last step: float32 [B]."""
-        return self.mse + self._per_bit * self.bits
+        return self.mse + self.per_bit * self.bits
 
     def take_step(self, index: int) -> None:
         """Take step `index` of the stretch in which latents and networks are fitted together."""
@@ -197,7 +193,7 @@ class FusedFits:
         self.bits.copy_(bits + weight_bits)
         kernels.update_latents[(n_blocks, self.n_images)](
             self.latents, by_bits, by_distortion, self._cost_shares, *self._moments, self._schedule,
-            self._counter, self._seeds, n_latents, LATENT_EPSILON * self._per_bit, *LATENT_BETAS, _BLOCK,
+            self._counter, self._seeds, n_latents, LATENT_EPSILON * self.per_bit, *LATENT_BETAS, _BLOCK,
         )  # fmt: skip
         self._update_weights(of_context, of_image, of_weights, refresh)
 
@@ -208,12 +204,16 @@ class FusedFits:
         of_weights: torch.Tensor,
         refresh: bool,
     ) -> None:
-        parts = [matrix.flatten(1) * self._per_bit for matrix in of_context]
-        torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
-        gradients = torch.add(self.by_weight, of_weights, alpha=self._per_bit)
+        self._collect(of_context, of_image)
+        gradients = torch.add(self.by_weight, of_weights, alpha=self.per_bit)
         rate = self._schedule.index_select(0, self._counter)[0, kernels.WEIGHTS_RATE]
         self._soap.step(self.weights, gradients, rate, refresh=refresh)
         self._counter += 1
+
+    def _collect(self, of_context: Sequence[torch.Tensor], of_image: Sequence[torch.Tensor]) -> None:
+        """Set the gradients of the cost by way of what the networks do."""
+        parts = [matrix.flatten(1) * self.per_bit for matrix in of_context]
+        torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
 
     def _tail_step(self, refresh: bool) -> None:
         weight_bits, of_weights, rounded = self._weight_bits(
@@ -230,7 +230,7 @@ class FusedFits:
 
     def _note_cost(self) -> torch.Tensor:
         """Note the costs that are the least so far; return whose they are, bool [B]."""
-        cost = self.mse + self._per_bit * self.bits
+        cost = self.mse + self.per_bit * self.bits
         better = cost < self._best
         torch.where(better, cost, self._best, out=self._best)
         return better
@@ -252,7 +252,7 @@ class FusedFits:
 
     def together(self, on_report: Callable[[int], bool]) -> bool:
         """Fit latents and networks; return whether the fits go on."""
-        settings, n_steps = self._settings, self._settings.n_together
+        settings, n_steps = self.settings, self.settings.n_together
         for index in range(n_steps):
             self.take_step(index)
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
@@ -283,19 +283,34 @@ class FusedFits:
             matrices = self.matrices(weights)
             if number < len(CONTEXT_MATRICES):
                 own = matrices[: len(CONTEXT_MATRICES)]
-                costs.append(self._per_bit * (bits + self._context.with_gradients(self.latents, own)[0]))
+                costs.append(self.per_bit * (bits + self._context.with_gradients(self.latents, own)[0]))
             else:
                 self._distortion(self._image.forward(self.latents, matrices)[0])
-                costs.append(self.mse + self._per_bit * bits)
+                costs.append(self.mse + self.per_bit * bits)
         return torch.stack(costs)
+
+    def try_weights(self, weights: torch.Tensor) -> None:
+        """Set bits of the latents, and errors, under weights [B, weights]."""
+        self._tried.copy_(weights)
+        self._play("trial", lambda _: self._evaluate(self.latents, self._tried))
+
+    def set_gradients(self, weights: torch.Tensor) -> None:
+        """Set bits of the latents, errors, and their gradients `by_weight`, under weights [B, weights]."""
+        matrices = self.matrices(weights)
+        own = matrices[: len(CONTEXT_MATRICES)]
+        bits, _, of_context = self._context.with_gradients(self.latents, own)
+        samples, saved = self._image.forward(self.latents, matrices)
+        _, of_image = self._image.backward(saved, self._distortion(samples))
+        self.bits.copy_(bits)
+        self._collect(of_context, of_image)
 
     def networks_alone(self, on_report: Callable[[int], bool]) -> bool:
         """Fit the networks with rounded weights; return whether the fits go on."""
-        first, n_steps = self._settings.n_together, self._settings.n_steps
+        first, n_steps = self.settings.n_together, self.settings.n_steps
         self._best.fill_(math.inf)
         for index in range(first, n_steps):
             self._play("tail", self._tail_step, self._soap.refreshes(index))
-            if (index + 1) % self._settings.report_steps == 0 and not on_report(index + 1):
+            if (index + 1) % self.settings.report_steps == 0 and not on_report(index + 1):
                 return False
         found = self._best.isfinite()[:, None]
         torch.where(found, self._best_weights, self.weights, out=self.weights)
