@@ -19,6 +19,7 @@ from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.fit.common.finish import rounded_network
 from inr.cnn.fit.common.losses import Losses, Target
+from inr.cnn.fit.common.moving import Measured, move_latents
 from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.settling import Answer, Asked, settle
@@ -191,6 +192,31 @@ class PyramidFit:
                 math.nan, float(self._losses.distortion(self.latents, asked.matrices, self._target))
             )
 
+    def move_latents(self, seed: int) -> bool:
+        """Move single latents where that pays; return whether the fit goes on."""
+        matrices = [matrix.detach() for matrix in self.weights.matrices]
+        settings = self._settings
+
+        def measure(latents: torch.Tensor) -> Measured:
+            errors = self._target.squared_errors(self._losses.image(latents, matrices))
+            bits = self._losses.latent_bits(latents, matrices)
+            return Measured(bits, errors.sum(0).flatten() / errors.numel())
+
+        def gradient(latents: torch.Tensor) -> torch.Tensor:
+            leaf = latents.clone().requires_grad_()
+            with torch.enable_grad():
+                distortion = self._losses.distortion(leaf, matrices, self._target)
+                cost = distortion + self._per_bit * self._losses.bits(leaf, matrices)
+            return torch.autograd.grad(cost, leaf)[0]
+
+        for found in move_latents(
+            self.latents, self._architecture, measure, gradient,
+            per_bit=self._per_bit, n_trials=settings.n_latent_trials, seed=seed,
+        ):  # fmt: skip
+            if not self._report(settings.n_steps, float(found.bits.sum()), float(found.errors.sum())):
+                return False
+        return True
+
     def finish(self, exponents: Sequence[int]) -> Fitted:
         """The rounded network, and its bits; they are not finite if the fit came apart."""
         return rounded_network(self._architecture, self.latents, self.weights, exponents, self._losses)
@@ -229,6 +255,6 @@ def fit_pyramid(
             return None
         fit.round_latents()
         exponents = fit.choose_exponents()
-        if not fit.networks_alone(exponents) or not fit.settle_symbols(exponents):
+        if not (fit.networks_alone(exponents) and fit.settle_symbols(exponents) and fit.move_latents(seed)):
             return None
         return fit.finish(exponents)
