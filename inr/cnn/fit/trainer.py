@@ -5,7 +5,8 @@ stretches. First latents and networks are fitted together; soft rounding, which 
 take the place of the latents' rounding. Then the latents are rounded for good, and each matrix gets the step,
 a power of two, that costs least. Third, the networks are fitted alone, with rounded weights in the loss
 (straight-through). Towards the ends of the first and the third stretch the best rounded state is kept. Last,
-single symbols of the networks move where that lowers the cost (common/settling.py).
+single symbols of the networks and then single latents move where that lowers the cost (common/settling.py,
+common/moving.py).
 """
 
 import math
@@ -192,10 +193,10 @@ class PyramidFit:
                 math.nan, float(self._losses.distortion(self.latents, asked.matrices, self._target))
             )
 
-    def move_latents(self, seed: int) -> bool:
+    def move_latents(self, exponents: Sequence[int], seed: int) -> bool:
         """Move single latents where that pays; return whether the fit goes on."""
-        matrices = [matrix.detach() for matrix in self.weights.matrices]
-        settings = self._settings
+        matrices, settings = [matrix.detach() for matrix in self.weights.matrices], self._settings
+        own_bits = float(self.weights.rounded(exponents)[1].detach())
 
         def measure(latents: torch.Tensor) -> Measured:
             errors = self._target.squared_errors(self._losses.image(latents, matrices))
@@ -213,7 +214,8 @@ class PyramidFit:
             self.latents, self._architecture, measure, gradient,
             per_bit=self._per_bit, n_trials=settings.n_latent_trials, seed=seed,
         ):  # fmt: skip
-            if not self._report(settings.n_steps, float(found.bits.sum()), float(found.errors.sum())):
+            bits = float(found.bits.sum()) + own_bits
+            if not self._report(settings.n_steps, bits, float(found.errors.sum())):
                 return False
         return True
 
@@ -255,6 +257,6 @@ def fit_pyramid(
             return None
         fit.round_latents()
         exponents = fit.choose_exponents()
-        if not (fit.networks_alone(exponents) and fit.settle_symbols(exponents) and fit.move_latents(seed)):
+        if not (fit.networks_alone(exponents) and fit.settle_symbols(exponents)):
             return None
-        return fit.finish(exponents)
+        return fit.finish(exponents) if fit.move_latents(exponents, seed) else None

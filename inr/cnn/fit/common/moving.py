@@ -20,6 +20,7 @@ _DEPTHS = (0, 0, 0, 1, 0, 0, 0, 2)  # of the levels whose latents move, trial by
 _TRIALS_A_ROUND = 16  # by one gradient
 _LEAST_GAIN = 1e-4  # of the cost: the first round that gains less is the last
 _LEAST_HOPE = 0.2  # bits that the gradient must promise
+_PARTS = 1 << 20  # of a bit, in which sums are taken
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,11 @@ class _Blocks:
         return chosen
 
     def sums(self, bits: torch.Tensor, errors: torch.Tensor, per_bit: float) -> torch.Tensor:
-        """Sums of costs over each block: float64 [blocks]."""
-        found = torch.zeros(self.n_blocks, dtype=torch.float64, device=bits.device)
-        found.scatter_add_(0, self.of_latents, per_bit * bits.double())
-        return found.scatter_add_(0, self.of_pixels, errors.double())
+        """Sums of costs over each block, in parts of a bit, so that no order matters: int64 [blocks]."""
+        found = torch.zeros(self.n_blocks, dtype=torch.int64, device=bits.device)
+        found.scatter_add_(0, self.of_latents, _in_parts(bits))
+        return found.scatter_add_(0, self.of_pixels, _in_parts(errors / per_bit))
+
+
+def _in_parts(bits: torch.Tensor) -> torch.Tensor:
+    return (bits.nan_to_num() * _PARTS).round().to(torch.int64)

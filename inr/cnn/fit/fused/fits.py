@@ -12,6 +12,7 @@ from inr.cnn.fit.common.finish import rounded_network
 from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.compiled.choice import losses_of
+from inr.cnn.fit.fused.moving import move_together
 from inr.cnn.fit.fused.settling import settle_together
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.fit.requests import FitReport, Fitted
@@ -65,11 +66,9 @@ def fitted(fits: FusedFits, goes_on: OnStep) -> list[Fitted] | None:
 
     def on_report(step: int) -> bool:
         bits, errors = fits.bits.tolist(), fits.mse.tolist()
-        n_pixels = fits.architecture.width * fits.architecture.height
+        n_pixels, n_steps = fits.architecture.width * fits.architecture.height, fits.settings.n_steps
         reports = {
-            n: FitReport(
-                step, fits.settings.n_steps, bits[n] / n_pixels, -10 * math.log10(max(errors[n], 1e-10))
-            )
+            n: FitReport(step, n_steps, bits[n] / n_pixels, -10 * math.log10(max(errors[n], 1e-10)))
             for n in range(fits.n_images)
         }
         return goes_on(reports)
@@ -82,9 +81,9 @@ def fitted(fits: FusedFits, goes_on: OnStep) -> list[Fitted] | None:
     if not fits.networks_alone(on_report):
         return None
     weights = _weights(fits)
-    return (
-        _finished(fits, exponents, weights) if settle_together(fits, exponents, weights, on_report) else None
-    )
+    if not settle_together(fits, exponents, weights, on_report):
+        return None
+    return _finished(fits, exponents, weights) if move_together(fits, exponents, weights, on_report) else None
 
 
 def _weights(fits: FusedFits) -> list[NetworkWeights]:

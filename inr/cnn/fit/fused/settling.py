@@ -53,7 +53,7 @@ def _measured(
     if not wants_gradients:
         fits.try_weights(on_card)
         return [Answer(*each) for each in zip(fits.bits.tolist(), fits.mse.tolist(), strict=True)]
-    fits.set_gradients(on_card)
+    fits.gradients(on_card)
     of_matrices = zip(*fits.matrices(fits.by_weight.cpu()), strict=True)
     return [Answer(*each) for each in zip(fits.bits.tolist(), fits.mse.tolist(), of_matrices, strict=True)]
 

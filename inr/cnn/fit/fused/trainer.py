@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.common.losses import Target
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context.bits import FusedContext
 from inr.cnn.fit.fused.image.samples import FusedImage
+from inr.cnn.fit.fused.recorder import Recorder
 from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.fit.fused.weights.weight_bits import WeightBits
 from inr.fit.hidden import sample_weights
 
 _BLOCK = 1024  # latents or samples of a program
-_EAGER_STEPS = 2  # of a kind, before it is recorded
 
 
 class FusedFits:
@@ -54,7 +55,7 @@ class FusedFits:
         exact: bool = False,
     ) -> None:
         self.architecture, self.settings, self._device = architecture, settings, device
-        self.n_images = len(images)
+        self.n_images, self.seeds = len(images), list(seeds)
         self._n_pixels = architecture.width * architecture.height
         self.per_bit = rd_lambda / self._n_pixels
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
@@ -62,7 +63,7 @@ class FusedFits:
         self._shares = self._sample_shares(visible or [None] * len(images))
         self._context = FusedContext(architecture, device, batch=len(images), exact=exact)
         self._image = FusedImage(architecture, device, exact=exact)
-        self._seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
+        self._seeds = torch.tensor(self.seeds, dtype=torch.int64, device=device)
         self.latents = torch.zeros(self.n_images, architecture.n_latents, device=device)
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
         self._softened = torch.zeros_like(self.latents)
@@ -70,8 +71,7 @@ class FusedFits:
         self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
         self._counter = torch.zeros(1, dtype=torch.int64, device=device)
         self._begin_costs()
-        self._called: dict[tuple[str, bool], int] = {}
-        self._graphs: dict[tuple[str, bool], torch.cuda.CUDAGraph] = {}
+        self.recorder = Recorder(device)
 
     def _begin_networks(self) -> None:
         """Let the networks of all images be the prior's."""
@@ -134,6 +134,11 @@ class FusedFits:
             rows.append(row)
         return rows
 
+    def target(self, n: int) -> Target:
+        """The samples of an image."""
+        shares = None if self._shares is None else self._shares[n]
+        return Target(self._targets[n].float() / 255, shares)
+
     def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
         parts = torch.split(weights, [math.prod(shape) for shape in self._shapes], dim=-1)
@@ -148,22 +153,8 @@ class FusedFits:
         """Take step `index` of the stretch in which latents and networks are fitted together."""
         self._play("together", self._together_step, self._soap.refreshes(index))
 
-    def _play(self, kind: str, step: Callable[[bool], None], refresh: bool = False) -> None:
-        """Take a step: record it when it has been called a few times, play it from then on."""
-        key = (kind, refresh)
-        if key in self._graphs:
-            self._graphs[key].replay()
-            return
-        self._called[key] = self._called.get(key, 0) + 1
-        if self._device.type != "cuda" or self._called[key] <= _EAGER_STEPS:
-            step(refresh)
-            return
-        torch.cuda.synchronize(self._device)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step(refresh)
-        self._graphs[key] = graph
-        graph.replay()
+    def _play(self, kind: str, step: Callable[[bool], None], refresh: bool) -> None:
+        self.recorder.play(f"{kind}, bases refreshed" if refresh else kind, lambda: step(refresh))
 
     def _distortion(self, samples: torch.Tensor) -> torch.Tensor:
         """Set the mean squared errors; return their gradients for the samples."""
@@ -235,7 +226,7 @@ class FusedFits:
         torch.where(better, cost, self._best, out=self._best)
         return better
 
-    def _look(self, _refresh: bool) -> None:
+    def _look(self) -> None:
         """Keep the state of each image for which none before was better with its latents rounded."""
         self._evaluate(self.latents.round(), self.weights)
         weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
@@ -258,7 +249,7 @@ class FusedFits:
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
                 return False
             if index / n_steps > 2 / 3 and (n_steps - index - 1) % settings.check_steps == 0:
-                self._play("look", self._look)
+                self.recorder.play("look", self._look)
         if n_steps:
             found = self._best.isfinite()[:, None]
             torch.where(found, self._best_latents, self.latents, out=self.latents)
@@ -292,17 +283,21 @@ class FusedFits:
     def try_weights(self, weights: torch.Tensor) -> None:
         """Set bits of the latents, and errors, under weights [B, weights]."""
         self._tried.copy_(weights)
-        self._play("trial", lambda _: self._evaluate(self.latents, self._tried))
+        self.recorder.play("trial", lambda: self._evaluate(self.latents, self._tried))
 
-    def set_gradients(self, weights: torch.Tensor) -> None:
-        """Set bits of the latents, errors, and their gradients `by_weight`, under weights [B, weights]."""
+    def gradients(self, weights: torch.Tensor) -> torch.Tensor:
+        """Gradients of the cost for latents, under weights [B, weights]: float32 [B, latents].
+
+        Bits of the latents, errors and `by_weight` are set, too.
+        """
         matrices = self.matrices(weights)
         own = matrices[: len(CONTEXT_MATRICES)]
-        bits, _, of_context = self._context.with_gradients(self.latents, own)
+        bits, by_bits, of_context = self._context.with_gradients(self.latents, own)
         samples, saved = self._image.forward(self.latents, matrices)
-        _, of_image = self._image.backward(saved, self._distortion(samples))
+        by_distortion, of_image = self._image.backward(saved, self._distortion(samples))
         self.bits.copy_(bits)
         self._collect(of_context, of_image)
+        return by_distortion + self.per_bit * by_bits
 
     def networks_alone(self, on_report: Callable[[int], bool]) -> bool:
         """Fit the networks with rounded weights; return whether the fits go on."""
