@@ -1,10 +1,12 @@
 """Eq. 5 for family `cnn`: fit a latent pyramid and its networks to one image.
 
-The networks begin as those of the prior, and only their differences from it cost bits. A fit has three
+The networks begin as those of the prior, and only their differences from it cost bits. A fit has four
 stretches. First latents and networks are fitted together; soft rounding, which sharpens over time, and noise
 take the place of the latents' rounding. Then the latents are rounded for good, and each matrix gets the step,
-a power of two, that costs least. Last, the networks are fitted alone, with rounded weights in the loss
-(straight-through). Towards the ends of the first and the last stretch the best rounded state is kept.
+a power of two, that costs least. Third, the networks are fitted alone, with rounded weights in the loss
+(straight-through). Towards the ends of the first and the third stretch the best rounded state is kept. Last,
+single symbols of the networks and then single latents move where that lowers the cost (common/settling.py,
+common/moving.py).
 """
 
 import math
@@ -18,8 +20,10 @@ from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.fit.common.finish import rounded_network
 from inr.cnn.fit.common.losses import Losses, Target
+from inr.cnn.fit.common.moving import Measured, move_latents
 from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.settling import Answer, Asked, settle
 from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
@@ -78,9 +82,13 @@ class PyramidFit:
             self._adam.step()
         if (index + 1) % self._settings.report_steps:
             return True
-        estimated_bpp = float(bits.detach()) / (self._architecture.width * self._architecture.height)
-        psnr_db = -10 * math.log10(max(float(distortion.detach()), 1e-10))
-        return self._goes_on(FitReport(index + 1, self._settings.n_steps, estimated_bpp, psnr_db))
+        return self._report(index + 1, float(bits.detach()), float(distortion.detach()))
+
+    def _report(self, step: int, bits: float, distortion: float) -> bool:
+        """Report where the fit stands; return whether it goes on."""
+        estimated_bpp = bits / (self._architecture.width * self._architecture.height)
+        psnr_db = -10 * math.log10(max(distortion, 1e-10))
+        return self._goes_on(FitReport(step, self._settings.n_steps, estimated_bpp, psnr_db))
 
     def together(self) -> bool:
         """Fit latents and networks, the rate decaying along a cosine; return whether the fit goes on."""
@@ -154,6 +162,63 @@ class PyramidFit:
         self._bring_back(self.weights.matrices)
         return True
 
+    def settle_symbols(self, exponents: Sequence[int]) -> bool:
+        """Move single symbols where that pays; return whether the fit goes on."""
+        settling = settle(self.weights, exponents, self._per_bit, self._settings.n_trials)
+        asked = next(settling, None)
+        while asked is not None:
+            answer = self._measure(asked)
+            if asked.changed is None:
+                bits = answer.bits + asked.own_bits
+                if not self._report(self._settings.n_steps, bits, answer.distortion):
+                    return False
+            try:
+                asked = settling.send(answer)
+            except StopIteration:
+                asked = None
+        return True
+
+    def _measure(self, asked: Asked) -> Answer:
+        """What settling asks for: bits, distortion or both, with gradients."""
+        if asked.changed is None:
+            matrices = [matrix.detach().requires_grad_() for matrix in asked.matrices]
+            bits = self._losses.bits(self.latents, matrices)
+            distortion = self._losses.distortion(self.latents, matrices, self._target)
+            gradients = torch.autograd.grad(distortion + self._per_bit * bits, matrices)
+            return Answer(float(bits.detach()), float(distortion.detach()), gradients)
+        with torch.no_grad():
+            if asked.is_of_context:
+                return Answer(float(self._losses.bits(self.latents, asked.matrices)), math.nan)
+            return Answer(
+                math.nan, float(self._losses.distortion(self.latents, asked.matrices, self._target))
+            )
+
+    def move_latents(self, exponents: Sequence[int], seed: int) -> bool:
+        """Move single latents where that pays; return whether the fit goes on."""
+        matrices, settings = [matrix.detach() for matrix in self.weights.matrices], self._settings
+        own_bits = float(self.weights.rounded(exponents)[1].detach())
+
+        def measure(latents: torch.Tensor) -> Measured:
+            errors = self._target.squared_errors(self._losses.image(latents, matrices))
+            bits = self._losses.latent_bits(latents, matrices)
+            return Measured(bits, errors.sum(0).flatten() / errors.numel())
+
+        def gradient(latents: torch.Tensor) -> torch.Tensor:
+            leaf = latents.clone().requires_grad_()
+            with torch.enable_grad():
+                distortion = self._losses.distortion(leaf, matrices, self._target)
+                cost = distortion + self._per_bit * self._losses.bits(leaf, matrices)
+            return torch.autograd.grad(cost, leaf)[0]
+
+        for found in move_latents(
+            self.latents, self._architecture, measure, gradient,
+            per_bit=self._per_bit, n_trials=settings.n_latent_trials, seed=seed,
+        ):  # fmt: skip
+            bits = float(found.bits.sum()) + own_bits
+            if not self._report(settings.n_steps, bits, float(found.errors.sum())):
+                return False
+        return True
+
     def finish(self, exponents: Sequence[int]) -> Fitted:
         """The rounded network, and its bits; they are not finite if the fit came apart."""
         return rounded_network(self._architecture, self.latents, self.weights, exponents, self._losses)
@@ -192,4 +257,6 @@ def fit_pyramid(
             return None
         fit.round_latents()
         exponents = fit.choose_exponents()
-        return fit.finish(exponents) if fit.networks_alone(exponents) else None
+        if not (fit.networks_alone(exponents) and fit.settle_symbols(exponents)):
+            return None
+        return fit.finish(exponents) if fit.move_latents(exponents, seed) else None

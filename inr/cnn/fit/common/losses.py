@@ -38,6 +38,16 @@ class Target:
             shares=None if shares is None else _channels_first(shares),
         )
 
+    def squared_errors(self, samples: torch.Tensor) -> torch.Tensor:
+        """Squared errors of samples, as each weighs: float32 [channels, height, width].
+
+        A sample at an end of the scale is met by all that is beyond it, since samples are clipped.
+        """
+        error = samples - self.samples
+        error = torch.where(self.samples == 0, error.clamp_min(0), error)
+        squares = torch.where(self.samples == 1, error.clamp_max(0), error).square()
+        return squares if self.shares is None else self.shares * squares
+
 
 def _channels_first(samples: NDArray[np.uint8] | NDArray[np.float32]) -> torch.Tensor:
     return torch.tensor(np.moveaxis(samples, -1, 0))
@@ -51,6 +61,9 @@ class Losses(Protocol):
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Bits of all latents, which come in wire order of grids: a scalar."""
+
+    def latent_bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Bits of each latent, float32 [latents]; not differentiable."""
 
     def distortion(
         self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], target: Target

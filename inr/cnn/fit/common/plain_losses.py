@@ -35,6 +35,10 @@ class PlainLosses:
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Bits of all latents, float32 [..., latents] in wire order of grids: [...]."""
+        return self.latent_bits(latents, matrices).sum(-1)
+
+    def latent_bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Bits of each latent: float32 [..., latents]."""
         own, parents, hidden, last = matrices[: len(CONTEXT_MATRICES)]
         grids, n_hidden = self._grids(latents), hidden.shape[-2]
         inputs = torch.cat([_neighbours(grid) for grid in grids], dim=-1)  # [..., 16, latents]
@@ -70,14 +74,8 @@ class PlainLosses:
     def distortion(
         self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], target: Target
     ) -> torch.Tensor:
-        """The mean squared error of one image: a scalar.
-
-        A sample at an end of the scale is met by all that is beyond it, since samples are clipped.
-        """
-        error = self.image(latents, matrices) - target.samples
-        error = torch.where(target.samples == 0, error.clamp_min(0), error)
-        squares = torch.where(target.samples == 1, error.clamp_max(0), error).square()
-        return squares.mean() if target.shares is None else (target.shares * squares).mean()
+        """The mean squared error of one image: a scalar."""
+        return target.squared_errors(self.image(latents, matrices)).mean()
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """Samples in [0, 1], not clipped: float32 [..., channels, height, width]."""
@@ -109,14 +107,14 @@ def soft_round(values: torch.Tensor, temperature: float) -> torch.Tensor:
 
 
 def laplace_bits(latents: torch.Tensor, centre: torch.Tensor, log_spread: torch.Tensor) -> torch.Tensor:
-    """Bits of values under Laplace laws, taken over the unit intervals around them, summed: [...]."""
+    """Bits of values under Laplace laws, taken over the unit intervals around them: [...]."""
     rate = torch.exp2(-log_spread.clamp(MIN_LOG_SPREAD, MAX_LOG_SPREAD))
     distance = (latents - centre).abs()
     near = distance < 0.5
     outer, inner = torch.exp(-(0.5 + distance) * rate), torch.exp(-(0.5 - distance).clamp_min(0) * rate)
     around = torch.where(near, 1 - 0.5 * (outer + inner), 1.0).clamp_min(1e-9)
     beyond = (distance - 0.5) * rate - torch.log(0.5 * (1 - torch.exp(-rate)))
-    return torch.where(near, -torch.log(around), beyond).sum(-1) / math.log(2)
+    return torch.where(near, -torch.log(around), beyond) / math.log(2)
 
 
 def _repeated(planes: torch.Tensor, factor: int, size: tuple[int, int]) -> torch.Tensor:

@@ -21,6 +21,8 @@ class PyramidSettings:
         tail_rate: Share of that rate at which the tail begins.
         warmest, coldest: Temperature of soft rounding at the start and at the end.
         widest, narrowest: Standard deviation of the latents' noise at the start and at the end.
+        trial_share: Moves of single symbols that are tried after the last step, for each step.
+        latent_trial_share: Trials of latents that move, one in each block, for each step.
         report_steps: Steps between progress reports.
         check_steps: Steps between looks at the rounded state, in the last third before the tail.
     """
@@ -34,6 +36,8 @@ class PyramidSettings:
     coldest: float = 0.1
     widest: float = 0.204
     narrowest: float = 0.204
+    trial_share: float = 0.2
+    latent_trial_share: float = 0.05
     report_steps: int = 50
     check_steps: int = 50
 
@@ -41,6 +45,16 @@ class PyramidSettings:
     def n_together(self) -> int:
         """Steps before the tail."""
         return round(self.n_steps * (1 - self.tail_fraction))
+
+    @property
+    def n_trials(self) -> int:
+        """Moves of single symbols that are tried after the last step, at most."""
+        return round(self.n_steps * self.trial_share)
+
+    @property
+    def n_latent_trials(self) -> int:
+        """Trials of latents that move after that, at most."""
+        return round(self.n_steps * self.latent_trial_share)
 
     def rate(self, progress: float) -> float:
         """Share of the rates, `progress` of the way to the tail: half a cosine."""

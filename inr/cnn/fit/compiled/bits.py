@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from inr.cnn.arithmetic import NEIGHBOURS, PAD
-from inr.cnn.fit.compiled.arrays import Floats, padded, zeros
+from inr.cnn.fit.compiled.arrays import Floats, empty, padded, zeros
 from inr.cnn.fit.compiled.jobs import Jobs
 from inr.cnn.fit.compiled.kernels import context
 from inr.cnn.fit.compiled.kernels.elementary import LANES
@@ -47,7 +47,7 @@ def _networks_of(jobs: Jobs, matrices: Sequence[torch.Tensor]) -> list[_Networks
 class _Answer:
     """What a job found: nats, and gradients of the grid's rows, of its parents' rows and of the networks."""
 
-    nats: float
+    nats: Floats  # [rows, columns]
     gradient: Floats
     by_parents: list[tuple[int, Floats]]
     by_weight: tuple[Floats, ...]
@@ -71,8 +71,9 @@ def _bits_of_rows(
     parents, n_buffer = _parents_of(jobs, place, top, bottom)
     by_parent = zeros(n_buffer)
     sizes = (len(NEIGHBOURS), n_rows, hidden, 2, 2, hidden, n_rows, len(NEIGHBOURS), 6)
-    nats = context.context_rows(
-        plane, gradient, (top, bottom, above), PAD, latents, parents, by_parent, _OFFSETS,
+    nats = empty(bottom - top, plane.shape[1] - 2 * PAD)
+    context.context_rows(
+        plane, gradient, nats, (top, bottom, above), PAD, latents, parents, by_parent, _OFFSETS,
         networks.weights, networks.transposed, networks.biases, by_weight, by_bias,
         tuple(zeros(size, LANES) for size in sizes),
         tuple(zeros(size, LANES // 2) for size in (n_parents, n_rows, n_rows, n_parents)),
@@ -101,22 +102,31 @@ def _parents_of(jobs: Jobs, place: int, top: int, bottom: int) -> tuple[tuple[ND
     return (starts, widths, shifts, edges[:-1], firsts), int(edges[-1])
 
 
+def _answers(jobs: Jobs, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> list[_Answer]:
+    flat = latents.detach().numpy()
+    planes = _padded_planes(jobs, flat)
+    networks = _networks_of(jobs, matrices)
+    return jobs.run(lambda item: _bits_of_rows(jobs, planes, flat, networks[item[0]], item), jobs.of_context)
+
+
+def latent_bits(jobs: Jobs, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Bits of each latent, from the matrices of the context model: float32 [latents]."""
+    answers = _answers(jobs, latents, matrices)
+    nats = np.concatenate([answer.nats.ravel() for answer in answers])  # jobs go grid by grid, row by row
+    return torch.from_numpy(nats / np.float32(math.log(2)))
+
+
 class Bits(torch.autograd.Function):
     """Bits and their gradients come out of one pass, so `backward` only scales them."""
 
     @staticmethod
     def forward(ctx: Any, jobs: Jobs, latents: torch.Tensor, *matrices: torch.Tensor) -> torch.Tensor:
         """Bits of all latents, from the matrices of the context model: a scalar."""
-        flat = latents.detach().numpy()
-        planes = _padded_planes(jobs, flat)
-        networks = _networks_of(jobs, matrices)
-        answers = jobs.run(
-            lambda item: _bits_of_rows(jobs, planes, flat, networks[item[0]], item), jobs.of_context
-        )
+        answers = _answers(jobs, latents, matrices)
         by_latent = _by_latent(jobs, answers)
         by_matrix = _by_matrix(jobs, answers, matrices)
         ctx.save_for_backward(torch.from_numpy(by_latent), *by_matrix)
-        total = sum(answer.nats for answer in answers)
+        total = sum(float(answer.nats.sum(dtype=np.float64)) for answer in answers)
         return torch.tensor(total / math.log(2), dtype=torch.float32)
 
     @staticmethod

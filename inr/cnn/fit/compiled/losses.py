@@ -7,7 +7,7 @@ import torch
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.fit.common.losses import Target
-from inr.cnn.fit.compiled.bits import Bits
+from inr.cnn.fit.compiled.bits import Bits, latent_bits
 from inr.cnn.fit.compiled.image import Pixelwise, Residual
 from inr.cnn.fit.compiled.jobs import Jobs
 from inr.cnn.fit.compiled.pointwise import Distortion, Soften
@@ -40,6 +40,10 @@ class CompiledLosses:
         # torch leaves `Function.apply` without types, here and below.
         result: torch.Tensor = Bits.apply(self._jobs, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
         return result
+
+    def latent_bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """See `PlainLosses.latent_bits`; not differentiable."""
+        return latent_bits(self._jobs, latents, matrices[: len(CONTEXT_MATRICES)])
 
     def soften(self, latents: torch.Tensor, noise: torch.Tensor, temperature: float) -> torch.Tensor:
         """See `PlainLosses.soften`."""

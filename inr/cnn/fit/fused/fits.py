@@ -12,6 +12,8 @@ from inr.cnn.fit.common.finish import rounded_network
 from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.compiled.choice import losses_of
+from inr.cnn.fit.fused.moving import move_together
+from inr.cnn.fit.fused.settling import settle_together
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.fit.requests import FitReport, Fitted
 
@@ -64,9 +66,9 @@ def fitted(fits: FusedFits, goes_on: OnStep) -> list[Fitted] | None:
 
     def on_report(step: int) -> bool:
         bits, errors = fits.bits.tolist(), fits.mse.tolist()
-        n_pixels = fits.architecture.width * fits.architecture.height
+        n_pixels, n_steps = fits.architecture.width * fits.architecture.height, fits.settings.n_steps
         reports = {
-            n: FitReport(step, fits.n_steps, bits[n] / n_pixels, -10 * math.log10(max(errors[n], 1e-10)))
+            n: FitReport(step, n_steps, bits[n] / n_pixels, -10 * math.log10(max(errors[n], 1e-10)))
             for n in range(fits.n_images)
         }
         return goes_on(reports)
@@ -76,7 +78,12 @@ def fitted(fits: FusedFits, goes_on: OnStep) -> list[Fitted] | None:
     fits.round_latents()
     exponents = _choose_exponents(fits)
     fits.factors.copy_(torch.tensor([[2.0**k if k else 0.0 for k in mine] for mine in exponents]))
-    return _finished(fits, exponents) if fits.networks_alone(on_report) else None
+    if not fits.networks_alone(on_report):
+        return None
+    weights = _weights(fits)
+    if not settle_together(fits, exponents, weights, on_report):
+        return None
+    return _finished(fits, exponents, weights) if move_together(fits, exponents, weights, on_report) else None
 
 
 def _weights(fits: FusedFits) -> list[NetworkWeights]:
@@ -105,10 +112,12 @@ def _choose_exponents(fits: FusedFits) -> list[list[int]]:
     return found
 
 
-def _finished(fits: FusedFits, exponents: Sequence[Sequence[int]]) -> list[Fitted]:
+def _finished(
+    fits: FusedFits, exponents: Sequence[Sequence[int]], weights: Sequence[NetworkWeights]
+) -> list[Fitted]:
     latents = fits.latents.cpu()
     with losses_of(fits.architecture) as losses:
         return [
-            rounded_network(fits.architecture, latents[n], weights, exponents[n], losses)
-            for n, weights in enumerate(_weights(fits))
+            rounded_network(fits.architecture, latents[n], its, exponents[n], losses)
+            for n, its in enumerate(weights)
         ]

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.common.losses import Target
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context.bits import FusedContext
 from inr.cnn.fit.fused.image.samples import FusedImage
+from inr.cnn.fit.fused.recorder import Recorder
 from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.fit.fused.weights.weight_bits import WeightBits
 from inr.fit.hidden import sample_weights
 
 _BLOCK = 1024  # latents or samples of a program
-_EAGER_STEPS = 2  # of a kind, before it is recorded
 
 
 class FusedFits:
@@ -53,16 +54,16 @@ class FusedFits:
         visible: Sequence[NDArray[np.bool_] | None] | None = None,
         exact: bool = False,
     ) -> None:
-        self.architecture, self._settings, self._device = architecture, settings, device
-        self.n_images = len(images)
+        self.architecture, self.settings, self._device = architecture, settings, device
+        self.n_images, self.seeds = len(images), list(seeds)
         self._n_pixels = architecture.width * architecture.height
-        self._per_bit = rd_lambda / self._n_pixels
+        self.per_bit = rd_lambda / self._n_pixels
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
         self._context = FusedContext(architecture, device, batch=len(images), exact=exact)
         self._image = FusedImage(architecture, device, exact=exact)
-        self._seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
+        self._seeds = torch.tensor(self.seeds, dtype=torch.int64, device=device)
         self.latents = torch.zeros(self.n_images, architecture.n_latents, device=device)
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
         self._softened = torch.zeros_like(self.latents)
@@ -70,8 +71,7 @@ class FusedFits:
         self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
         self._counter = torch.zeros(1, dtype=torch.int64, device=device)
         self._begin_costs()
-        self._called: dict[tuple[str, bool], int] = {}
-        self._graphs: dict[tuple[str, bool], torch.cuda.CUDAGraph] = {}
+        self.recorder = Recorder(device)
 
     def _begin_networks(self) -> None:
         """Let the networks of all images be the prior's."""
@@ -85,6 +85,7 @@ class FusedFits:
         self.known = torch.cat(known).to(device)
         self.weights = self.known.repeat(batch, 1)
         self.by_weight = torch.zeros_like(self.weights)  # gradients of cost by way of what the networks do
+        self._tried = torch.zeros_like(self.weights)
         blocks = [(grid.columns.start, grid.columns.stop) for grid in self.architecture.grids]
         rates = [NETWORK_SHARES.get(name, 1.0) for name in names]
         splits = {names.index("parents"): blocks}
@@ -96,7 +97,7 @@ class FusedFits:
     def _begin_costs(self) -> None:
         batch, device = self.n_images, self._device
         self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
-        self._cost_shares = torch.tensor([[self._per_bit, 1.0]], device=device).repeat(batch, 1)
+        self._cost_shares = torch.tensor([[self.per_bit, 1.0]], device=device).repeat(batch, 1)
         self._best = torch.full((batch,), math.inf, device=device)
         self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
 
@@ -113,7 +114,7 @@ class FusedFits:
 
     def _rows(self) -> list[list[float]]:
         """What changes from step to step, a row for each."""
-        settings, rows = self._settings, []
+        settings, rows = self.settings, []
         first, n_steps = settings.n_together, settings.n_steps
         for index in range(n_steps):
             row = [0.0] * kernels.N_COLUMNS
@@ -133,41 +134,27 @@ class FusedFits:
             rows.append(row)
         return rows
 
+    def target(self, n: int) -> Target:
+        """The samples of an image."""
+        shares = None if self._shares is None else self._shares[n]
+        return Target(self._targets[n].float() / 255, shares)
+
     def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
         parts = torch.split(weights, [math.prod(shape) for shape in self._shapes], dim=-1)
         return [torch.unflatten(part, -1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     @property
-    def n_steps(self) -> int:
-        """Steps in all."""
-        return self._settings.n_steps
-
-    @property
     def costs(self) -> torch.Tensor:
         """The loss of each image in the last step: float32 [B]."""
-        return self.mse + self._per_bit * self.bits
+        return self.mse + self.per_bit * self.bits
 
     def take_step(self, index: int) -> None:
         """Take step `index` of the stretch in which latents and networks are fitted together."""
         self._play("together", self._together_step, self._soap.refreshes(index))
 
-    def _play(self, kind: str, step: Callable[[bool], None], refresh: bool = False) -> None:
-        """Take a step: record it when it has been called a few times, play it from then on."""
-        key = (kind, refresh)
-        if key in self._graphs:
-            self._graphs[key].replay()
-            return
-        self._called[key] = self._called.get(key, 0) + 1
-        if self._device.type != "cuda" or self._called[key] <= _EAGER_STEPS:
-            step(refresh)
-            return
-        torch.cuda.synchronize(self._device)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step(refresh)
-        self._graphs[key] = graph
-        graph.replay()
+    def _play(self, kind: str, step: Callable[[bool], None], refresh: bool) -> None:
+        self.recorder.play(f"{kind}, bases refreshed" if refresh else kind, lambda: step(refresh))
 
     def _distortion(self, samples: torch.Tensor) -> torch.Tensor:
         """Set the mean squared errors; return their gradients for the samples."""
@@ -197,7 +184,7 @@ class FusedFits:
         self.bits.copy_(bits + weight_bits)
         kernels.update_latents[(n_blocks, self.n_images)](
             self.latents, by_bits, by_distortion, self._cost_shares, *self._moments, self._schedule,
-            self._counter, self._seeds, n_latents, LATENT_EPSILON * self._per_bit, *LATENT_BETAS, _BLOCK,
+            self._counter, self._seeds, n_latents, LATENT_EPSILON * self.per_bit, *LATENT_BETAS, _BLOCK,
         )  # fmt: skip
         self._update_weights(of_context, of_image, of_weights, refresh)
 
@@ -208,12 +195,16 @@ class FusedFits:
         of_weights: torch.Tensor,
         refresh: bool,
     ) -> None:
-        parts = [matrix.flatten(1) * self._per_bit for matrix in of_context]
-        torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
-        gradients = torch.add(self.by_weight, of_weights, alpha=self._per_bit)
+        self._collect(of_context, of_image)
+        gradients = torch.add(self.by_weight, of_weights, alpha=self.per_bit)
         rate = self._schedule.index_select(0, self._counter)[0, kernels.WEIGHTS_RATE]
         self._soap.step(self.weights, gradients, rate, refresh=refresh)
         self._counter += 1
+
+    def _collect(self, of_context: Sequence[torch.Tensor], of_image: Sequence[torch.Tensor]) -> None:
+        """Set the gradients of the cost by way of what the networks do."""
+        parts = [matrix.flatten(1) * self.per_bit for matrix in of_context]
+        torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
 
     def _tail_step(self, refresh: bool) -> None:
         weight_bits, of_weights, rounded = self._weight_bits(
@@ -230,12 +221,12 @@ class FusedFits:
 
     def _note_cost(self) -> torch.Tensor:
         """Note the costs that are the least so far; return whose they are, bool [B]."""
-        cost = self.mse + self._per_bit * self.bits
+        cost = self.mse + self.per_bit * self.bits
         better = cost < self._best
         torch.where(better, cost, self._best, out=self._best)
         return better
 
-    def _look(self, _refresh: bool) -> None:
+    def _look(self) -> None:
         """Keep the state of each image for which none before was better with its latents rounded."""
         self._evaluate(self.latents.round(), self.weights)
         weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
@@ -252,13 +243,13 @@ class FusedFits:
 
     def together(self, on_report: Callable[[int], bool]) -> bool:
         """Fit latents and networks; return whether the fits go on."""
-        settings, n_steps = self._settings, self._settings.n_together
+        settings, n_steps = self.settings, self.settings.n_together
         for index in range(n_steps):
             self.take_step(index)
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
                 return False
             if index / n_steps > 2 / 3 and (n_steps - index - 1) % settings.check_steps == 0:
-                self._play("look", self._look)
+                self.recorder.play("look", self._look)
         if n_steps:
             found = self._best.isfinite()[:, None]
             torch.where(found, self._best_latents, self.latents, out=self.latents)
@@ -283,19 +274,38 @@ class FusedFits:
             matrices = self.matrices(weights)
             if number < len(CONTEXT_MATRICES):
                 own = matrices[: len(CONTEXT_MATRICES)]
-                costs.append(self._per_bit * (bits + self._context.with_gradients(self.latents, own)[0]))
+                costs.append(self.per_bit * (bits + self._context.with_gradients(self.latents, own)[0]))
             else:
                 self._distortion(self._image.forward(self.latents, matrices)[0])
-                costs.append(self.mse + self._per_bit * bits)
+                costs.append(self.mse + self.per_bit * bits)
         return torch.stack(costs)
+
+    def try_weights(self, weights: torch.Tensor) -> None:
+        """Set bits of the latents, and errors, under weights [B, weights]."""
+        self._tried.copy_(weights)
+        self.recorder.play("trial", lambda: self._evaluate(self.latents, self._tried))
+
+    def gradients(self, weights: torch.Tensor) -> torch.Tensor:
+        """Gradients of the cost for latents, under weights [B, weights]: float32 [B, latents].
+
+        Bits of the latents, errors and `by_weight` are set, too.
+        """
+        matrices = self.matrices(weights)
+        own = matrices[: len(CONTEXT_MATRICES)]
+        bits, by_bits, of_context = self._context.with_gradients(self.latents, own)
+        samples, saved = self._image.forward(self.latents, matrices)
+        by_distortion, of_image = self._image.backward(saved, self._distortion(samples))
+        self.bits.copy_(bits)
+        self._collect(of_context, of_image)
+        return by_distortion + self.per_bit * by_bits
 
     def networks_alone(self, on_report: Callable[[int], bool]) -> bool:
         """Fit the networks with rounded weights; return whether the fits go on."""
-        first, n_steps = self._settings.n_together, self._settings.n_steps
+        first, n_steps = self.settings.n_together, self.settings.n_steps
         self._best.fill_(math.inf)
         for index in range(first, n_steps):
             self._play("tail", self._tail_step, self._soap.refreshes(index))
-            if (index + 1) % self._settings.report_steps == 0 and not on_report(index + 1):
+            if (index + 1) % self.settings.report_steps == 0 and not on_report(index + 1):
                 return False
         found = self._best.isfinite()[:, None]
         torch.where(found, self._best_weights, self.weights, out=self.weights)

@@ -18,10 +18,10 @@ from inr.cnn.fit.compiled.kernels.elementary import (
 
 
 @jit
-def laplace(x, o, d, r, bits, n):
-    """Nats of x under Laplace laws of centre o[0] and spread 2**o[1]: the sum; d becomes the gradient for o.
+def laplace(x, o, nats, d, r, bits, n):
+    """nats[:n] = nats of x under Laplace laws of centre o[0] and spread 2**o[1].
 
-    r: scratch [6, LANES].
+    d becomes the gradient for o. r: scratch [6, LANES].
     """
     s, es, ea, a, p = r[0], r[1], r[2], r[3], r[4]
     for j in range(n):
@@ -41,12 +41,11 @@ def laplace(x, o, d, r, bits, n):
         p[j] = max(q if near else t, F(1e-9))
         a[j] = p[j]
     log_in_place(a, bits, n)
-    total = F(0)
     for j in range(n):
         e = x[j] - o[0, j]
         dist = abs(e)
         near = dist < F(0.5)
-        total += (F(0) if near else (dist - F(0.5)) * s[j]) - a[j]
+        nats[j] = (F(0) if near else (dist - F(0.5)) * s[j]) - a[j]
         ec = es[j] / ea[j]
         inv = F(1) / p[j]
         dd = F(0.5) * s[j] * (ea[j] - ec) * inv if near else s[j]
@@ -58,7 +57,6 @@ def laplace(x, o, d, r, bits, n):
         d[0, j] = -dd if e > F(0) else dd
         inside = F(-4) < o[1, j] < F(6)
         d[1, j] = -ds * s[j] * LN2 if inside else F(0)
-    return total
 
 
 @jit
@@ -104,8 +102,10 @@ def _add_pairs(d, out, n):
 
 
 @jit
-def _run(plane, gradient, at, dy, dx, weights, transposed, biases, g_weights, g_biases, scratch, bits, n):
-    """Nats of a run of n latents in a row; features come in, and their gradients go, by `scratch`.
+def _run(
+    plane, gradient, nats, at, dy, dx, weights, transposed, biases, g_weights, g_biases, scratch, bits, n
+):
+    """nats[:n] = nats of a run of n latents in a row; features come, and their gradients go, by `scratch`.
 
     at: row and column of the first one in `plane`.
     """
@@ -125,7 +125,7 @@ def _run(plane, gradient, at, dy, dx, weights, transposed, biases, g_weights, g_
         for j in range(n):
             o[i, j] += h1[hidden + i, j]
     here = plane[row, left:]
-    nats = laplace(here, o, d, r, bits, n)
+    laplace(here, o, nats, d, r, bits, n)
     outer(g_weights[2], d, h2, n)
     sums(g_biases[1], d, n)
     dense_of_two(d2, transposed[2], d, n)
@@ -146,13 +146,13 @@ def _run(plane, gradient, at, dy, dx, weights, transposed, biases, g_weights, g_
     target = gradient[row, left:]
     for j in range(n):
         target[j] -= d[0, j]
-    return nats
 
 
 @jit
 def context_rows(
     plane,
     gradient,
+    nats,
     rows,
     pad,
     latents,
@@ -168,7 +168,7 @@ def context_rows(
     half,
     bits,
 ):
-    """Nats of some rows of a grid, and all gradients, which are added to the buffers.
+    """Nats of some rows of a grid, float32 [rows, width], and all gradients, which are added to the buffers.
 
     plane, gradient: float32 [pad + rows, width + 2 pad], values and where their gradients go, from row
     `rows[0] - above` of the grid on; rows: (first, end, above), the first one even.
@@ -181,7 +181,6 @@ def context_rows(
     seen, features, g_features, g_seen = half
     h1, d1 = scratch[1], scratch[6]
     width = plane.shape[1] - 2 * pad
-    total = 0.0
     for pair in range(first // 2, (end + 1) // 2):
         for left in range(0, width, LANES):
             n = min(LANES, width - left)
@@ -194,13 +193,12 @@ def context_rows(
             for row in range(2 * pair, min(2 * pair + 2, end)):
                 _repeat(features, h1, n)
                 at = (pad + row - first + above, pad + left)
-                total += _run(
-                    plane, gradient, at, offsets[0], offsets[1], weights, transposed, biases, g_weights,
-                    g_biases, scratch, bits, n,
+                _run(
+                    plane, gradient, nats[row - first, left:], at, offsets[0], offsets[1], weights,
+                    transposed, biases, g_weights, g_biases, scratch, bits, n,
                 )  # fmt: skip
                 _add_pairs(d1, g_features, n)
             outer(g_weights[3], g_features, seen, n_half)
             sums(g_biases[2], g_features, n_half)
             dense(g_seen, transposed[3], biases[2], g_features, n_half)
             _scatter(by_parent, buffer_starts, widths, shifts, buffer_rows, pair, left // 2, g_seen, n_half)
-    return total

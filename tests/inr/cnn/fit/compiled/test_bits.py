@@ -4,7 +4,7 @@ import torch
 from inr.cnn.architecture import CONTEXT_MATRICES
 from inr.cnn.arithmetic import PAD
 from inr.cnn.fit.common.plain_losses import PlainLosses
-from inr.cnn.fit.compiled.bits import Bits
+from inr.cnn.fit.compiled.bits import Bits, latent_bits
 from inr.cnn.fit.compiled.jobs import Jobs
 from tests.inr.cnn.fit.drawn import Point, architecture, assert_near_for_some_seed, point
 
@@ -62,3 +62,13 @@ def test_a_latents_bits_depend_on_its_neighbours_and_parents_alone() -> None:
     assert min(columns) >= width - 1 - PAD
     parents = [n for n in changed if n >= width * height]
     assert parents == [int(end) - 1 for end in jobs.starts[2 : 1 + len(shape.grids)]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (70, 150)])
+def test_bits_of_each_latent_are_those_of_the_plain_operations(size: tuple[int, int]) -> None:
+    shape = architecture(3, *size, 7)
+    at = point(shape)
+    matrices = [matrix.detach() for matrix in at.matrices]
+    found = latent_bits(Jobs(shape, None), at.latents.detach(), matrices[:N])
+    known = PlainLosses(shape).latent_bits(at.latents.detach(), matrices)
+    torch.testing.assert_close(found, known, rtol=1e-3, atol=1e-3)

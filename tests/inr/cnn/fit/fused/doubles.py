@@ -30,6 +30,7 @@ class PlainContext:
     def __init__(self, architecture: LatentPyramid, _device: object, **_: object) -> None:
         self._losses = PlainLosses(architecture)
 
+    @torch.enable_grad()
     def with_gradients(
         self, latents: torch.Tensor, matrices: Tensors
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
@@ -45,6 +46,7 @@ class PlainImage:
     def __init__(self, architecture: LatentPyramid, _device: object, **_: object) -> None:
         self._losses = PlainLosses(architecture)
 
+    @torch.enable_grad()
     def forward(
         self, latents: torch.Tensor, matrices: Tensors
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, Tensors]]:
@@ -52,6 +54,7 @@ class PlainImage:
         samples = self._losses.image(leaves[0], leaves[1:])
         return samples.detach().contiguous(), (samples, leaves)
 
+    @torch.enable_grad()
     def backward(
         self, done: tuple[torch.Tensor, Tensors], by_samples: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:

@@ -88,7 +88,7 @@ def test_the_best_rounded_state_of_each_image_is_brought_back(monkeypatch: pytes
     assert fits.together(lambda _: True)
     assert len(seen) == 3
     fits._best.fill_(math.inf)
-    fits._look(False)  # at what was brought back
+    fits._look()  # at what was brought back
     torch.testing.assert_close(seen.pop(), torch.stack(seen).amin(0), rtol=1e-5, atol=0)
     fits.round_latents()
     assert torch.equal(fits.latents, fits.latents.round())

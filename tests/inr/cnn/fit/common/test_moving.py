@@ -1,0 +1,152 @@
+"""Latents that move: over real losses, and over a cost of which the best latents are known."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from inr.cnn.architecture import LatentPyramid
+from inr.cnn.fit.common.losses import Target
+from inr.cnn.fit.common.moving import BLOCK, MARGIN, Measured, _Blocks, move_latents
+from inr.cnn.fit.common.plain_losses import PlainLosses
+from inr.cnn.fit.common.weights import NetworkWeights
+from tests.inr.cnn.fit.drawn import architecture
+
+PER_BIT = 1e-3 / (80 * 70)
+SHAPE = architecture(3, 80, 70, 5)
+
+
+class Real:
+    """The losses of a drawn picture, under the prior's networks."""
+
+    def __init__(self, shape: LatentPyramid = SHAPE, distance: float = 0.2) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self._matrices = [matrix.detach() for matrix in NetworkWeights(shape).matrices]
+        self._losses = PlainLosses(shape)
+        self.best = torch.randn(shape.n_latents, generator=generator)
+        self.latents = (self.best + distance * torch.randn(shape.n_latents, generator=generator)).round()
+        image = self._losses.image(self.best, self._matrices)
+        self._target = Target(image.clamp(0, 1), None)
+
+    def measure(self, latents: torch.Tensor) -> Measured:
+        errors = self._target.squared_errors(self._losses.image(latents, self._matrices))
+        bits = self._losses.latent_bits(latents, self._matrices)
+        return Measured(bits, errors.sum(0).flatten() / errors.numel())
+
+    def gradient(self, latents: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            leaf = latents.clone().requires_grad_()
+            cost = self._losses.distortion(leaf, self._matrices, self._target)
+            cost = cost + PER_BIT * self._losses.bits(leaf, self._matrices)
+            return torch.autograd.grad(cost, leaf)[0]
+
+    def move(self, n_trials: int, shape: LatentPyramid = SHAPE, seed: int = 0) -> list[float]:
+        rounds = move_latents(
+            self.latents, shape, self.measure, self.gradient, per_bit=PER_BIT, n_trials=n_trials, seed=seed
+        )
+        return [found.cost(PER_BIT) for found in rounds]
+
+
+def test_each_round_lowers_the_cost_and_what_it_reports_is_what_the_latents_cost() -> None:
+    real = Real()
+    before = real.latents.clone()
+    costs = [real.measure(before).cost(PER_BIT), *real.move(64)]
+    assert costs[1] == costs[0]
+    assert len(costs) > 3
+    assert all(late < early for early, late in itertools.pairwise(costs[1:]))
+    last = real.measure(real.latents).cost(PER_BIT)
+    assert last < 0.99 * costs[0]
+    moved = (real.latents - before).abs()
+    assert set(moved.unique().tolist()) == {0.0, 1.0}
+
+
+def test_what_is_kept_of_each_block_is_what_a_measure_of_all_finds() -> None:
+    """Blocks do not reach each other: the cost that a round reports is that of its latents, measured anew."""
+    real, seen = Real(), []
+    measure = real.measure
+
+    def noted(latents: torch.Tensor) -> Measured:
+        seen.append(latents.clone())
+        return measure(latents)
+
+    real.measure = noted
+    rounds = move_latents(
+        real.latents, SHAPE, real.measure, real.gradient, per_bit=PER_BIT, n_trials=32, seed=3
+    )
+    for found in rounds:
+        again = measure(real.latents)
+        torch.testing.assert_close(found.bits, again.bits, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found.errors, again.errors, rtol=1e-4, atol=1e-9)
+    assert len(seen) == 33
+
+
+@pytest.mark.parametrize("n_trials", [0, 1, 16, 21])
+def test_no_more_trials_are_made_than_allowed(n_trials: int) -> None:
+    real, n_measured = Real(distance=0.5), 0
+    measure = real.measure
+
+    def counted(latents: torch.Tensor) -> Measured:
+        nonlocal n_measured
+        n_measured += 1
+        return measure(latents)
+
+    real.measure = counted
+    rounds = real.move(n_trials)
+    assert n_measured == 1 + n_trials
+    assert len(rounds) == -(-n_trials // 16)
+
+
+def test_the_same_seed_moves_the_same_latents() -> None:
+    first, second, other = Real(), Real(), Real()
+    first.move(16)
+    second.move(16)
+    other.move(16, seed=1)
+    assert torch.equal(first.latents, second.latents)
+    assert not torch.equal(first.latents, other.latents)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (40, 3), (33, 65)])
+def test_grids_of_any_size(size: tuple[int, int]) -> None:
+    width, height = size
+    shape = architecture(3, width, height, 1 if min(size) == 1 else 2)
+    real = Real(shape, distance=1.0)
+    before = real.measure(real.latents).cost(PER_BIT)
+    real.move(16, shape)
+    assert real.measure(real.latents).cost(PER_BIT) <= before
+
+
+def test_a_fit_that_came_apart_ends_after_a_round() -> None:
+    real = Real()
+    real.latents[3] = math.nan
+    assert len(real.move(64)) == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_latent_in_the_middle_of_a_block_reaches_no_other_block(place: int) -> None:
+    shape = architecture(3, 200, 150, 5)
+    real = Real(shape)
+    blocks = _Blocks(shape, place, [5, 11], torch.device("cpu"))
+    hopes = torch.rand(shape.n_latents, generator=torch.Generator().manual_seed(2))
+    chosen = blocks.best(hopes)
+    found = real.measure(real.latents)
+    for latent in chosen.nonzero().flatten().tolist():
+        moved = real.latents.clone()
+        moved[latent] += 3
+        trial = real.measure(moved)
+        own = blocks.of_latents[latent]
+        changed = (trial.bits - found.bits).abs() > 1e-4
+        assert changed[latent]
+        assert set(blocks.of_latents[changed].tolist()) == {int(own)}
+        lit = (trial.errors - found.errors).abs() > 1e-10
+        assert set(blocks.of_pixels[lit].tolist()) <= {int(own)}
+
+
+def test_every_latent_of_a_level_is_in_a_middle_at_some_place_of_the_blocks() -> None:
+    shape = architecture(3, 40, 36, 3)
+    seen = torch.zeros(shape.n_latents, dtype=torch.bool)
+    for top in range(0, BLOCK, BLOCK - 2 * MARGIN):
+        for left in range(0, BLOCK, BLOCK - 2 * MARGIN):
+            seen |= _Blocks(shape, 0, [top, left], torch.device("cpu")).best(torch.ones(shape.n_latents))
+    assert bool(seen[: 40 * 36].all())
+    assert not bool(seen[40 * 36 :].any())

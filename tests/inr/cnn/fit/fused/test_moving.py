@@ -1,0 +1,74 @@
+"""Latents of several images that move, over doubles of the kernels."""
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from inr.cnn.fit.common.plain_losses import PlainLosses
+from inr.cnn.fit.common.schedule import PyramidSettings
+from inr.cnn.fit.common.weights import NetworkWeights
+from inr.cnn.fit.fused.moving import move_together
+from inr.cnn.fit.fused.trainer import FusedFits
+from inr.cnn.fit.trainer import PyramidFit
+from tests.inr.cnn.fit.drawn import DEVICE, architecture
+from tests.inr.cnn.fit.fused.doubles import take_doubles
+
+IMAGES = [np.ascontiguousarray(data.astronaut()[y : y + 36, 150:190]) for y in (20, 60)]
+SHAPE = architecture(3, 40, 36, 3)
+SETTINGS = PyramidSettings(400)  # of which 20 trials
+LAMBDA, SEEDS = 1e-3, [3, 4]
+EXPONENTS = [[6] * len(SHAPE.matrices)] * 2
+HIDDEN = np.arange(40) > np.full((36, 1), 30)
+
+
+def begun(monkeypatch: pytest.MonkeyPatch, visible: np.ndarray | None) -> FusedFits:
+    take_doubles(monkeypatch)
+    fits = FusedFits(
+        IMAGES,
+        SHAPE,
+        SETTINGS,
+        rd_lambda=LAMBDA,
+        seeds=SEEDS,
+        device=torch.device(DEVICE),
+        visible=[visible, None],
+    )
+    fits.latents.copy_(torch.randn(fits.latents.shape, generator=torch.Generator().manual_seed(0)).round())
+    return fits
+
+
+@pytest.mark.parametrize("visible", [None, ~HIDDEN])
+def test_each_image_moves_as_it_does_alone_on_a_cpu(
+    visible: np.ndarray | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = begun(monkeypatch, visible)
+    before, seen = fits.latents.clone(), []
+
+    def on_report(step: int) -> bool:
+        seen.append((step, (fits.mse + fits.per_bit * fits.bits).tolist()))
+        return True
+
+    assert move_together(fits, EXPONENTS, [NetworkWeights(SHAPE) for _ in IMAGES], on_report)
+    assert len(seen) == 4  # two rounds of each
+    assert {step for step, _ in seen} == {400}
+    assert seen[1][1][0] < seen[0][1][0]
+    assert seen[2][1][1] == pytest.approx(seen[0][1][1], rel=1e-5)
+    assert seen[3][1][1] < seen[2][1][1]
+    for n, (pixels, seed, shown) in enumerate(zip(IMAGES, SEEDS, (visible, None), strict=True)):
+        alone = PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), LAMBDA, seed, lambda _: True, shown)
+        alone.latents.requires_grad_(False).copy_(before[n])
+        assert alone.move_latents(EXPONENTS[n], seed)
+        assert torch.equal(alone.latents, fits.latents[n].cpu())
+        assert int((alone.latents != before[n]).sum()) > 10
+
+
+def test_fits_end_at_a_report_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = begun(monkeypatch, None)
+    seen: list[int] = []
+
+    def on_report(step: int) -> bool:
+        seen.append(step)
+        return len(seen) < 3
+
+    assert not move_together(fits, EXPONENTS, [NetworkWeights(SHAPE) for _ in IMAGES], on_report)
+    assert len(seen) == 3
