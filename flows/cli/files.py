@@ -33,17 +33,22 @@ def encode_file(
     config: CodecConfig,
     options: "RunOptions",
     report: "Callable[[inr.Progress], None] | None",
+    seconds_per_image: float | None = None,
 ) -> dict[str, Any]:
-    """Encode an image file.
+    """Encode an image file, in the time of an image if one is given in place of the config's preset.
 
     Raises:
         SourceError, UnsupportedImage: The image cannot be read, or is none that is taken.
-        EncodeError: The fit failed.
+        EncodeError: The fit failed, or the time is too short for one.
         ConfigError, StorageError: The output cannot be written.
     """
+    begun = time.perf_counter()
     import torch
 
+    from inr.encoder import steps_of
+    from tasks.catalogue.recipe import Recipe
     from tasks.originals.opening import open_picture
+    from tasks.plan.pace import steps_until
     from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
 
@@ -53,9 +58,18 @@ def encode_file(
     watch = FitWatch(
         deadline_seconds=options.deadline_seconds, report=report and (lambda progress: report(progress[0]))
     )
+    recipe, n_steps = Recipe(config, None, None, seconds_per_image), None
+    if seconds_per_image is not None:
+        request = inr.EncodeRequest(picture.pixels, config, picture.metadata)
+        n_steps = steps_until(begun + seconds_per_image, [request], recipe, options.device, checked=False)
     started = time.perf_counter()
     encoded = inr.encode(
-        picture.pixels, config, metadata=picture.metadata, device=options.device, on_progress=watch.alone
+        picture.pixels,
+        config,
+        metadata=picture.metadata,
+        n_steps=n_steps,
+        device=options.device,
+        on_progress=watch.alone,
     )
     seconds = time.perf_counter() - started
     write_output(output, encoded.bitstream)
@@ -66,7 +80,8 @@ def encode_file(
         "source_n_bytes": len(data),
         "notes": [*picture.notes, *notes_on_bitstream(picture, config, encoded)],
         "model": config.model,
-        "preset": config.preset,
+        "preset": recipe.length,
+        "n_steps": steps_of(config, n_steps) if encoded.attempts else None,
         "seed": config.seed,
         **_encoded(encoded, config),
         "encode_seconds": seconds,
