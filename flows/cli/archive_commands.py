@@ -38,6 +38,7 @@ from inr.config import MODELS, Contract
 
 if TYPE_CHECKING:
     from tasks.catalogue.recipe import Recipe
+    from tasks.plan.machine import Machine
     from tasks.plan.planning import Plan
     from tasks.report.summary import RunSummary
     from tasks.settings import RunOptions
@@ -196,8 +197,14 @@ def _estimate(wanted: _Wanted, as_json: bool) -> None:
     from flows.engine.cores import n_workers
     from tasks.plan.estimate import estimate
 
+    def machine() -> "Machine":
+        from flows.rates import rates_here  # measures for some seconds where nothing of today is kept
+
+        return rates_here(wanted.recipe.config, wanted.options)
+
     target, _, plan = _planned(wanted, with_sizes=True)
-    found = estimate(plan, target, wanted.recipe.config, n_workers(wanted.options))
+    workers = n_workers(wanted.options)
+    found = estimate(plan, target, wanted.recipe, workers, hours=wanted.hours, machine=machine)
     show_json(asdict(found)) if as_json else show_estimate(found)
 
 

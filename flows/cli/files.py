@@ -48,7 +48,7 @@ def encode_file(
     from inr.encoder import steps_of
     from tasks.catalogue.recipe import Recipe
     from tasks.originals.opening import open_picture
-    from tasks.plan.pace import steps_until
+    from tasks.plan.timing import steps_until
     from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
 

@@ -26,7 +26,7 @@ from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
-from tasks.plan.pace import steps_until
+from tasks.plan.timing import steps_until
 from tasks.steps.choosing import Lossless, notes_on_bitstream
 from tasks.steps.deadlines import FitWatch
 from tasks.steps.jobs import ArchiveJob

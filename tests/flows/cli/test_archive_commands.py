@@ -124,7 +124,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived
 
 
 def test_a_plan_without_rates_gives_no_time(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tasks.plan.estimate._of_table", lambda config: [])
+    monkeypatch.setattr("tasks.plan.estimate._of_table", lambda config, length: [])
     shown = invoke("plan", photo, tmp_path / "store").output.splitlines()
     assert shown[-1] == "by no rates for cnn standard are known"
     assert not any("about" in line for line in shown)
