@@ -4,6 +4,7 @@ A batch is a run of `flows.batch`, in this process or on another host. Whatever 
 its row; the run's final state says whether there were failures.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
@@ -21,6 +22,7 @@ from flows.engine.listening import listening
 from flows.engine.plain import in_parts
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig, Contract
+from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Outcome
 from tasks.errors import BatchLost, Summary
@@ -93,6 +95,8 @@ def archive(
     run, target = begin(options), open_store(store)
     target.clean()
     forget_old_batches(target)
+    if hours is not None and not (math.isfinite(hours) and hours > 0):
+        raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
     recipe = Recipe(config or CodecConfig(), contract, n_steps, seconds_per_image, hours is not None)
     job = new_job(run, target.url, recipe)
     plan = _plan(source, target, job)

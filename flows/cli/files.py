@@ -20,6 +20,7 @@ from tasks.store.objects import MAX_BITSTREAM_BYTES
 from tasks.store.outputs import STANDARD, check_output, write_output
 
 if TYPE_CHECKING:
+    from tasks.catalogue.recipe import Recipe
     from tasks.report.compare import Side
     from tasks.settings import RunOptions
 
@@ -45,10 +46,8 @@ def encode_file(
     begun = time.perf_counter()
     import torch
 
-    from inr.encoder import steps_of
     from tasks.catalogue.recipe import Recipe
     from tasks.originals.opening import open_picture
-    from tasks.plan.timing import steps_until
     from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
 
@@ -58,19 +57,11 @@ def encode_file(
     watch = FitWatch(
         deadline_seconds=options.deadline_seconds, report=report and (lambda progress: report(progress[0]))
     )
-    recipe, n_steps = Recipe(config, None, None, seconds_per_image), None
-    if seconds_per_image is not None:
-        request = inr.EncodeRequest(picture.pixels, config, picture.metadata)
-        n_steps = steps_until(begun + seconds_per_image, [request], recipe, options.device, checked=False)
+    recipe, request = Recipe(config, None, None, seconds_per_image), (picture.pixels, config)
+    n_steps = _n_steps(begun, inr.EncodeRequest(*request), recipe, options)
     started = time.perf_counter()
-    encoded = inr.encode(
-        picture.pixels,
-        config,
-        metadata=picture.metadata,
-        n_steps=n_steps,
-        device=options.device,
-        on_progress=watch.alone,
-    )
+    how = {"n_steps": n_steps, "device": options.device, "on_progress": watch.alone}
+    encoded = inr.encode(*request, metadata=picture.metadata, **how)
     seconds = time.perf_counter() - started
     write_output(output, encoded.bitstream)
     return {
@@ -81,13 +72,23 @@ def encode_file(
         "notes": [*picture.notes, *notes_on_bitstream(picture, config, encoded)],
         "model": config.model,
         "preset": recipe.length,
-        "n_steps": steps_of(config, n_steps) if encoded.attempts else None,
+        "n_steps": n_steps if encoded.attempts else None,
         "seed": config.seed,
         **_encoded(encoded, config),
         "encode_seconds": seconds,
         "fit_seconds": watch.busy_seconds,
         "n_threads": torch.get_num_threads(),
     }
+
+
+def _n_steps(begun: float, request: "inr.EncodeRequest", recipe: "Recipe", options: "RunOptions") -> int:
+    """The steps of an image's fits: those of its preset, or those with which it is done in its time."""
+    from inr.encoder import steps_of
+    from tasks.plan.timing import steps_until
+
+    if recipe.seconds_per_image is None:
+        return steps_of(recipe.config)
+    return steps_until(begun + recipe.seconds_per_image, [request], recipe, options.device, checked=False)
 
 
 def _encoded(encoded: "inr.Encoded", config: CodecConfig) -> dict[str, Any]:

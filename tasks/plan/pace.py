@@ -67,5 +67,5 @@ def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: int = 1) ->
     fits = f"{n_fits} fits" if n_fits > 1 else "a fit"
     raise BudgetTooSmall(
         f"expected at least {needed:.1f} s, for {fits} of {bounds.least} steps of {pace.step_seconds:.3g} s "
-        f"and {rest:.1f} s of other work, found {max(0.0, seconds):.1f} s, for {max(0, n_steps)} steps"
+        f"and {rest:.1f} s of other work, found {max(0.0, seconds):.1f} s left, for {max(0, n_steps)} steps"
     )

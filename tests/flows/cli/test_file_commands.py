@@ -23,6 +23,17 @@ def test_encode_says_what_it_made(encoded: dict[str, Any], bitstream: Path):
     assert encoded["encode_seconds"] >= encoded["fit_seconds"] > 0
 
 
+def test_encode_fits_into_a_time_and_says_with_how_many_steps(photo: Path, tmp_path: Path):
+    words = ("encode", photo, "-o", tmp_path / "a.inr", "--model", "mlp", "--device", "cpu", "--json")
+    made = json.loads(invoke(*words, "--seconds-per-image", 30).stdout)
+    assert made["preset"] == "30 s"
+    assert 400 <= made["n_steps"] <= 60_000
+    assert made["encode_seconds"] < 60
+    short = invoke(*words, "--seconds-per-image", 0.001)
+    assert short.exit_code == exits.ENCODE
+    assert "BudgetTooSmall: expected at least" in short.stderr
+
+
 def test_decode_writes_the_image_with_its_metadata(encoded: dict[str, Any], bitstream: Path, tmp_path: Path):
     result = invoke("decode", bitstream, "-o", tmp_path / "out.png", "--json")
     assert result.exit_code == 0

@@ -26,10 +26,14 @@ def test_steps_fill_the_time_less_what_else_there_is_to_do(seconds: float, n_fit
         (
             9.0,
             1,
-            "at least 14.0 s, for a fit of 100 steps of 0.1 s and 4.0 s of other work, found 9.0 s, for 50",
+            "at least 14.0 s, for a fit of 100 steps of 0.1 s and 4.0 s of other work, found 9.0 s left",
         ),
-        (-3.0, 1, "at least 14.0 s, .*, found 0.0 s, for 0 steps"),
-        (39.0, 3, "at least 40.0 s, for 3 fits of 100 steps of 0.1 s and 10.0 s of other work, found 39.0 s"),
+        (-3.0, 1, "at least 14.0 s, .*, found 0.0 s left, for 0 steps"),
+        (
+            39.0,
+            3,
+            "at least 40.0 s, for 3 fits of 100 steps of 0.1 s and 10.0 s of other work, found 39.0 s left",
+        ),
     ],
 )
 def test_a_time_too_short_says_what_it_allows_and_what_is_needed(seconds: float, n_fits: int, found: str):
