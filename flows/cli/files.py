@@ -60,8 +60,9 @@ def encode_file(
     recipe, request = Recipe(config, None, None, seconds_per_image), (picture.pixels, config)
     n_steps = _n_steps(begun, inr.EncodeRequest(*request), recipe, options)
     started = time.perf_counter()
-    how = {"n_steps": n_steps, "device": options.device, "on_progress": watch.alone}
-    encoded = inr.encode(*request, metadata=picture.metadata, **how)
+    encoded = inr.encode(
+        *request, metadata=picture.metadata, n_steps=n_steps, device=options.device, on_progress=watch.alone
+    )
     seconds = time.perf_counter() - started
     write_output(output, encoded.bitstream)
     return {
