@@ -22,12 +22,20 @@ from tasks.plan.pace import Bounds, Pace, fits_of, steps_within
 WARM_STEPS = {"cpu": 1, "cuda": 25}  # at least, before steps are timed: on a card they are recorded meanwhile
 WARM_SECONDS, MOST_WARM_STEPS = 0.25, 10  # the first steps take longer; whichever is reached first is enough
 LEAST_STEPS, LEAST_SECONDS = 5, 0.25  # timed: at least so many, for at least so long
-SHARE = 0.03  # of a budget, in which steps are timed
+SHARE, MOST_SECONDS = 0.03, 10.0  # of a budget, in which steps are timed, and at most so long
 PIXELS_OF_ROWS = 1 << 16  # on which the end of a fit is rehearsed
+
+Heed = Callable[[], None]  # raises what ends the work
 
 
 def steps_until(
-    ends_at: float, requests: Sequence[EncodeRequest], recipe: Recipe, device: Device, *, checked: bool
+    ends_at: float,
+    requests: Sequence[EncodeRequest],
+    recipe: Recipe,
+    device: Device,
+    *,
+    checked: bool,
+    heed: Heed = lambda: None,
 ) -> int:
     """The steps of each fit with which a group of images is done at some time.
 
@@ -37,13 +45,14 @@ def steps_until(
         recipe: Their recipe.
         device: Device of the fits, see `inr.encode_many`.
         checked: True if their files are verified in that time, too.
+        heed: Called after each step that is timed; what it raises ends the work.
 
     Raises:
         BudgetTooSmall: These are fewer than the least of the model.
         ConfigError: See `measured_pace`.
     """
     bounds = Bounds.of(recipe.config.model)
-    pace = measured_pace(requests, device, budget_seconds=ends_at - time.perf_counter())
+    pace = measured_pace(requests, device, budget_seconds=ends_at - time.perf_counter(), heed=heed)
     if pace is None:
         return bounds.most
     pace = pace if checked else replace(pace, check_seconds=0.0)
@@ -51,7 +60,11 @@ def steps_until(
 
 
 def measured_pace(
-    requests: Sequence[EncodeRequest], device: Device, *, budget_seconds: float = 0.0
+    requests: Sequence[EncodeRequest],
+    device: Device,
+    *,
+    budget_seconds: float = 0.0,
+    heed: Heed = lambda: None,
 ) -> Pace | None:
     """Rehearse the fits of a group.
 
@@ -59,6 +72,7 @@ def measured_pace(
         requests: The images of the group, which are fitted under one config.
         device: Device of the fits, see `inr.encode_many`.
         budget_seconds: The time that the group has; steps are timed for a small share of it.
+        heed: See `steps_until`.
 
     Returns:
         The pace of the group; None if no image needs a fit.
@@ -69,7 +83,8 @@ def measured_pace(
     rehearsal = rehearse(requests, device=device)
     if not rehearsal.n_images:
         return None
-    watch = _Watch(rehearsal.device, max(LEAST_SECONDS, SHARE * budget_seconds / rehearsal.n_images))
+    seconds = min(MOST_SECONDS, SHARE * budget_seconds) / rehearsal.n_images
+    watch = _Watch(rehearsal.device, max(LEAST_SECONDS, seconds), heed)
     rehearsal.take_steps(watch)
     share = min(1.0, PIXELS_OF_ROWS / rehearsal.n_pixels) if rehearsal.device == "cpu" else 1.0
     _load_what_follows(requests[0].config, device)
@@ -101,13 +116,14 @@ def _seconds_of(work: Callable[[], object]) -> float:
 class _Watch:
     """Times the steps of fits that are rehearsed; images that take theirs together count as one."""
 
-    def __init__(self, device: str, seconds: float) -> None:
-        self._least_warm, self._seconds = WARM_STEPS[device], seconds
+    def __init__(self, device: str, seconds: float, heed: Heed = lambda: None) -> None:
+        self._least_warm, self._seconds, self._heed = WARM_STEPS[device], seconds, heed
         self._arrived: dict[tuple[int, ...], list[float]] = defaultdict(list)  # when each step was done
         self._warm: dict[tuple[int, ...], int] = {}  # the steps before those that count
 
     def __call__(self, places: Collection[int]) -> bool:
         """Take note of a step; return whether another one is to be taken."""
+        self._heed()
         who, now = tuple(sorted(places)), time.perf_counter()
         arrived = self._arrived[who]
         arrived.append(now)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import inr
 from inr import ContractMissed, Encoded, EncodeRequest, InrError, Progress
@@ -20,7 +21,7 @@ from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
 from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.records import Effort, NetworkFacts, PictureFacts, Planned, Stored, StoredFile
-from tasks.errors import BudgetTooSmall, StorageError
+from tasks.errors import BudgetTooSmall, RunCancelled, StorageError
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original
@@ -28,7 +29,7 @@ from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.plan.timing import steps_until
 from tasks.steps.choosing import Lossless, notes_on_bitstream
-from tasks.steps.deadlines import FitWatch
+from tasks.steps.deadlines import FitWatch, heed
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.threads import use_threads
 from tasks.store.locations import open_store
@@ -140,7 +141,7 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Re
     ]
     try:
         n_steps = _n_steps(opened, requests, job, begun)
-    except BudgetTooSmall as error:
+    except (BudgetTooSmall, RunCancelled) as error:
         return [_Made(error, 0.0, 0.0, None)] * len(opened)
 
     def named(progress: Mapping[int, Progress]) -> None:
@@ -162,12 +163,14 @@ def _n_steps(
 
     Raises:
         BudgetTooSmall: These are too few.
+        RunCancelled: The run was stopped meanwhile.
     """
     recipe, seconds = job.recipe, job.budget_seconds
     if seconds is None:
         return steps_of(recipe.config, recipe.n_steps)
     to_verify = sum(each.open_seconds for each in opened)  # which opens them again
-    return steps_until(begun + seconds - to_verify, requests, recipe, job.options.device, checked=True)
+    ends_at, goes_on = begun + seconds - to_verify, partial(heed, job.run_id)
+    return steps_until(ends_at, requests, recipe, job.options.device, checked=True, heed=goes_on)
 
 
 def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -> Stored | Exception:

@@ -1,10 +1,11 @@
 import argparse
-import json
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from benchmarks.budgets import Result, Taken, main, page
+from benchmarks.budgets import Budget, Result, Taken, page
+from tests.lengths import fits_from
 from tests.tasks.pictures import file_of, photograph
 
 
@@ -24,13 +25,21 @@ def test_the_page_says_how_far_each_run_is_off_its_budget_and_how_many_are_kept(
     ]
 
 
-@pytest.mark.usefixtures("capsys")
-def test_an_image_is_archived_for_each_budget_once(tmp_path: Path):
+def test_an_image_is_archived_in_its_time(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(file_of(photograph(24, 24, 3)))
-    words = ["--image", str(tmp_path / "a.png"), "--seconds", "30", "--work", str(tmp_path / "work")]
-    main([*words, "--out", str(tmp_path / "out")])
-    first = json.loads((tmp_path / "out.json").read_text())["runs"]
-    assert [run["budget_seconds"] for run in first] == [30]
-    assert all(run["seconds"] > 0 and run["n_steps"] >= 50 and run["n_bytes"] > 0 for run in first)
-    main([*words, "--out", str(tmp_path / "again")])
-    assert json.loads((tmp_path / "again.json").read_text())["runs"] == first
+    budget = Budget(tmp_path / "a.png", "mlp", 0.001, 600.0, 0, tmp_path / "work", "code")
+    with fits_from(1, 60):
+        found = budget.measure()
+    assert (found.budget_seconds, found.n_steps) == (600, 60)
+    assert 0 < found.seconds < 600
+    assert found.rate_bpp == pytest.approx(8 * found.n_bytes / 24**2, abs=1e-4)
+    assert found.cost == pytest.approx(
+        1000 * (10 ** (-found.psnr_db / 10) + 0.001 * found.rate_bpp), rel=0.01
+    )
+
+
+def test_what_changes_the_result_changes_the_key():
+    budget = Budget(Path("a.png"), "mlp", 0.001, 600.0, 0, Path("work"), "code")
+    changes = ({"seconds": 60.0}, {"turn": 1}, {"model": "cnn"}, {"rd_lambda": 0.1}, {"code": "other"})
+    others = [dataclasses.replace(budget, **change) for change in changes]
+    assert len({each.key for each in [budget, *others]}) == 1 + len(others)

@@ -47,6 +47,7 @@ from tests.flows.conftest import (
     Archived,
     rows_of,
 )
+from tests.lengths import fits_from
 from tests.opens import counting_opens
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, photograph
@@ -270,16 +271,15 @@ def test_images_share_the_hours_of_a_run_which_a_later_run_goes_on_with(tmp_path
     source.mkdir()
     for n in range(2):
         (source / f"{n}.png").write_bytes(file_of(photograph(16 + n, 16, 3)))
-    hours = 60 / 3600
     options = OPTIONS.model_copy(update={"workers": 1, "batch_images": n_batch})
-    summary = archive(str(source), str(store), USUAL, options, hours=hours)
+    with fits_from(1, 60):
+        summary = archive(str(source), str(store), USUAL, options, hours=1.0)
     assert summary.config == "mlp in hours, rd_lambda = 0.002"
     rows = rows_of(store)
-    assert {row["preset"] for row in rows.values()} == {"in hours"}
-    assert 20 < rows["0.png"]["budget_seconds"] <= 30  # the run began a little earlier
-    assert rows["0.png"]["budget_seconds"] < rows["1.png"]["budget_seconds"] <= 60
-    assert all(row["n_steps"] >= 400 for row in rows.values())
-    assert archive(str(source), str(store), USUAL, options, hours=2 * hours).n_before == 2
+    assert {(row["preset"], row["n_steps"]) for row in rows.values()} == {("in hours", 60)}
+    assert 1500 < rows["0.png"]["budget_seconds"] <= 1800  # a half of what is left of an hour
+    assert 3000 < rows["1.png"]["budget_seconds"] <= 3600  # all of it: the first one hardly took any
+    assert archive(str(source), str(store), USUAL, options, hours=2.0).n_before == 2
 
 
 def test_an_image_that_has_too_little_time_is_a_row_that_says_so(tmp_path: Path):

@@ -36,6 +36,7 @@ from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
+from tests.lengths import fits_from
 from tests.tasks.pictures import file_of, image, photograph
 
 
@@ -423,11 +424,12 @@ def budgeted(kept: Kept, folder: Path, seconds: float, **changes: Any) -> Archiv
 def test_steps_are_chosen_for_a_time_and_the_row_says_which_so_that_the_file_can_be_made_again(
     kept: Kept, tmp_path: Path
 ):
-    job = budgeted(kept, tmp_path, 30.0)
-    stored = alone(kept.image, job)
+    job = budgeted(kept, tmp_path, 10.0)
+    with fits_from(1, 1000):
+        stored = alone(kept.image, job)
     row = row_of(verify_image(stored, job))
-    assert (row["preset"], row["budget_seconds"]) == ("30 s", 30.0)
-    assert 400 <= row["n_steps"] <= 60_000
+    assert (row["preset"], row["budget_seconds"]) == ("10 s", 10.0)
+    assert 1 <= row["n_steps"] <= 1000
     recipe = Recipe(CodecConfig(model="mlp"), n_steps=row["n_steps"])
     again = alone(kept.image, dataclasses.replace(job, recipe=recipe))
     assert again.file.bitstream_digest == stored.file.bitstream_digest
@@ -436,11 +438,10 @@ def test_steps_are_chosen_for_a_time_and_the_row_says_which_so_that_the_file_can
 
 def test_a_share_of_the_hours_of_a_run_is_a_time_like_any_other(kept: Kept, tmp_path: Path):
     recipe = Recipe(CodecConfig(model="mlp"), in_hours=True)
-    job = dataclasses.replace(kept.job, store=str(tmp_path / "budgeted"), recipe=recipe, seconds=30.0)
-    effort = alone(kept.image, job).effort
-    assert effort.budget_seconds == 30.0
-    assert effort.n_steps is not None
-    assert effort.n_steps >= 400
+    job = dataclasses.replace(kept.job, store=str(tmp_path / "budgeted"), recipe=recipe, seconds=1e4)
+    with fits_from(1, 60):
+        effort = alone(kept.image, job).effort
+    assert (effort.budget_seconds, effort.n_steps) == (1e4, 60)
 
 
 def test_a_time_too_short_fails_the_images_that_need_a_fit_alone(kept: Kept, tmp_path: Path):
@@ -459,3 +460,11 @@ def test_a_time_too_short_fails_the_images_that_need_a_fit_alone(kept: Kept, tmp
 
 def test_every_row_says_how_many_steps_its_fits_took(kept: Kept):
     assert (kept.stored.effort.n_steps, kept.stored.effort.budget_seconds) == (N_STEPS, None)
+
+
+def test_a_run_that_is_stopped_ends_before_steps_are_chosen(kept: Kept, tmp_path: Path):
+    job = budgeted(kept, tmp_path, 1e6, run_id="stopped while timed")
+    cancel(job.run_id)
+    [found] = compress_images([kept.image], job)
+    assert isinstance(found, RunCancelled)
+    assert str(found) == "the run was stopped before a fit began"
