@@ -20,6 +20,7 @@ from benchmarks.journal import limit_threads
 from benchmarks.rd.measuring import read_pixels
 from benchmarks.samples import SHIPPED, make_crops
 from inr.config import MODELS, PRESETS, CodecConfig
+from tasks.plan.estimate import SHORT_STEPS
 
 LAMBDAS = {"mlp": (0.0015, 0.006, 0.025), "cnn": (0.0003, 0.001, 0.004)}
 SIDES = {"draft": (64, 192), "standard": (64, 192), "best": (64, 128)}
@@ -30,7 +31,7 @@ FITTED_WHOLE = (("mlp", "draft"), ("mlp", "standard"), ("cnn", "draft"))
 
 @dataclass(frozen=True)
 class Rate:
-    """One fit, as tasks/plan/rates.json has it."""
+    """One fit, as tasks/plan/rates.json has it; its preset may be a number of steps, see `Recipe.length`."""
 
     model: str
     preset: str
@@ -52,8 +53,18 @@ def fits(models: Sequence[str], presets: Sequence[str], folder: Path) -> Iterato
                     yield CodecConfig(model=model, preset=preset, rd_lambda=rd_lambda), path
 
 
-def measure(config: CodecConfig, path: Path, n_steps: int | None = None) -> Rate:
-    """Encode an image once; `n_steps` as for `inr.encode`."""
+def short_fits(models: Sequence[str], folder: Path) -> Iterator[tuple[CodecConfig, Path, int]]:
+    """Every fit of fewer steps than a preset has, with its steps; they are of crops alone."""
+    for config, path in fits(models, ["draft"], folder):
+        if path != SHIPPED / WHOLE:
+            for n_steps in SHORT_STEPS[config.model]:
+                yield config, path, n_steps
+
+
+def measure(
+    config: CodecConfig, path: Path, n_steps: int | None = None, *, preset: str | None = None
+) -> Rate:
+    """Encode an image once; `n_steps` as for `inr.encode`, `preset` as the table is to have it."""
     from inr import encode
 
     pixels = read_pixels(path)
@@ -61,7 +72,7 @@ def measure(config: CodecConfig, path: Path, n_steps: int | None = None) -> Rate
     encoded = encode(pixels, config, n_steps=n_steps, device="cpu")
     return Rate(
         model=config.model,
-        preset=config.preset,
+        preset=preset or config.preset,
         rd_lambda=encoded.rd_lambda,
         n_pixels=pixels.shape[0] * pixels.shape[1],
         seconds=round(time.thread_time() - started, 2),
@@ -82,6 +93,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.rates")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
+    parser.add_argument("--short", action="store_true", help="fits of fewer steps than presets have, alone")
     parser.add_argument("--steps", type=int, help="of each fit, in place of the preset's")
     parser.add_argument("--work", type=Path, default=Path("build/rates"), metavar="DIR", help="for the crops")
     parser.add_argument("--out", type=Path, required=True, metavar="NAME", help="writes NAME.json")
@@ -90,9 +102,13 @@ def main(words: Sequence[str] | None = None) -> None:
     file = result_file(arguments.out, ".json")
     known = json.loads(file.read_text(encoding="utf-8"))["points"] if file.exists() else []
     found = []
-    for config, path in fits(arguments.models, arguments.presets, arguments.work):
-        found.append(measure(config, path, arguments.steps))
-        print(json.dumps(asdict(found[-1])), flush=True)
+    if arguments.short:
+        for config, path, n_steps in short_fits(arguments.models, arguments.work):
+            found.append(measure(config, path, arguments.steps or n_steps, preset=f"{n_steps} steps"))
+    else:
+        for config, path in fits(arguments.models, arguments.presets, arguments.work):
+            found.append(measure(config, path, arguments.steps))
+            print(json.dumps(asdict(found[-1])), flush=True)
     points = merged([read(Rate, values) for values in known], found)
     values = {**asdict(origin_of("benchmarks.rates", given)), "points": [asdict(point) for point in points]}
     file.write_text(to_json(values), encoding="utf-8")

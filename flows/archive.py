@@ -4,6 +4,8 @@ A batch is a run of `flows.batch`, in this process or on another host. Whatever 
 its row; the run's final state says whether there were failures.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -20,10 +22,13 @@ from flows.engine.listening import listening
 from flows.engine.plain import in_parts
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig, Contract
+from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Outcome
 from tasks.errors import BatchLost, Summary
 from tasks.plan.batches import (
+    Batch,
+    batches_of,
     forget_batches,
     forget_old_batches,
     new_folder,
@@ -32,6 +37,7 @@ from tasks.plan.batches import (
     write_batches,
 )
 from tasks.plan.planning import Plan, archived_in, make_plan
+from tasks.plan.shares import Shares, weight_of
 from tasks.report.artifact import run_page
 from tasks.report.markdown import store_report
 from tasks.report.pairs import Pair
@@ -48,7 +54,8 @@ def run_name() -> str:
     """The name of a run in Prefect's lists: what it archives, where, and how."""
     given = flow_run.parameters
     config = given.get("config") or CodecConfig()
-    recipe = Recipe(config, given.get("contract"), given.get("n_steps"))
+    budgets = given.get("seconds_per_image"), given.get("hours") is not None
+    recipe = Recipe(config, given.get("contract"), given.get("n_steps"), *budgets)
     return f"archive {given['source']} into {given['store']}, {recipe.describe()}"
 
 
@@ -60,6 +67,8 @@ def archive(
     options: RunOptions | None = None,
     contract: Contract | None = None,
     n_steps: int | None = None,
+    seconds_per_image: float | None = None,
+    hours: float | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -71,6 +80,10 @@ def archive(
         options: The way of working; the settings of the environment if not given.
         contract: The quality that every image must reach, if any.
         n_steps: Optimiser steps of each fit; the preset's if not given.
+        seconds_per_image: Time of each image in all, in seconds, into which its fits are fitted. It stands in
+            place of the config's preset, which is then left as it is.
+        hours: Time of the run, which its images share by their pixels. It stands in place of the preset, too.
+            Batches of a deployment get their shares as if they were done one after the other.
 
     Returns:
         The `RunSummary`, where every image was archived.
@@ -82,11 +95,14 @@ def archive(
     run, target = begin(options), open_store(store)
     target.clean()
     forget_old_batches(target)
-    job = new_job(run, target.url, Recipe(config or CodecConfig(), contract, n_steps))
+    if hours is not None and not (math.isfinite(hours) and hours > 0):
+        raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
+    recipe = Recipe(config or CodecConfig(), contract, n_steps, seconds_per_image, hours is not None)
+    job = new_job(run, target.url, recipe)
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
     summary = _new_summary(source, job, plan)
-    _archive_plan(run, target, plan, job, summary)
+    _archive_plan(run, target, plan, job, summary, hours)
     store_report(target, summary)
     worst = _store_page(target, summary, run.options)
     return ended(summary, run_page(summary, worst), artifacts.images(summary))
@@ -96,7 +112,7 @@ def _plan(source: str, store: ObjectStore, job: ArchiveJob) -> Plan:
     """The plan of the command that started this run, if there is one; else a new one."""
     digest = job.recipe.archive_digest()
     handed = taken(Purpose(source, store.url, digest))
-    return handed or make_plan(source, store, digest, job.options)
+    return handed or make_plan(source, store, digest, job.options, with_sizes=job.recipe.in_hours)
 
 
 def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
@@ -112,7 +128,9 @@ def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
     )
 
 
-def _archive_plan(run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, summary: RunSummary) -> None:
+def _archive_plan(
+    run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, summary: RunSummary, hours: float | None
+) -> None:
     """Record the files that cannot be read, then have the images done, batch by batch."""
     folder = new_folder(run.run_id)
     with run.watched(summary) as show:
@@ -126,10 +144,12 @@ def _archive_plan(run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, sum
             for failure in failures(plan.unreadable, job):
                 record(failure)
                 count([failure])
-        n_batches = write_batches(store, folder, plan.images, _batch_size(run))
-        parameters = partial(_parameters, job, folder, n_batches)
+        batches = batches_of(plan.images, plan.n_pixels, _batch_size(run))
+        write_batches(store, folder, batches)
+        seconds = _seconds_of_batches(run, batches, hours)
+        parameters = partial(_parameters, job, folder, len(batches), seconds)
         with listening(partial(_relay, summary, show)):
-            for number, ending in done_batches(n_batches, parameters, run.options.deployment):
+            for number, ending in done_batches(len(batches), parameters, run.options.deployment):
                 count(_outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
 
@@ -146,7 +166,32 @@ def _batch_size(run: Run) -> int:
     return size if run.options.deployment else max(size, ROUNDS * run.n_workers)
 
 
-def _parameters(job: ArchiveJob, folder: str, n_batches: int, number: int) -> dict[str, Any]:
+def _seconds_of_batches(
+    run: Run, batches: Sequence[Batch], hours: float | None
+) -> Callable[[int], float | None]:
+    """The seconds of a batch that is submitted now, by its number; None where the run has no hours.
+
+    Here it is a share of what is left. On other hosts, of which nobody knows how many there are, it is a
+    share of the whole.
+    """
+    if hours is None:
+        return lambda number: None
+    weights = {str(n): sum(map(weight_of, batch.n_pixels.values())) for n, batch in enumerate(batches)}
+    if run.options.deployment:
+        whole = max(1, sum(weights.values()))
+        return lambda number: hours * 3600 * weights[str(number)] / whole
+    shares = Shares(run.started + hours * 3600, 1, weights)
+
+    def of_one(number: int) -> float:
+        shares.end(str(number - 1))
+        return shares.take(str(number), time.perf_counter())
+
+    return of_one
+
+
+def _parameters(
+    job: ArchiveJob, folder: str, n_batches: int, seconds: Callable[[int], float | None], number: int
+) -> dict[str, Any]:
     """The parameters of `archive_batch`, as JSON has them; the host of a batch decides what is left open."""
     return {
         "store": job.store,
@@ -156,6 +201,7 @@ def _parameters(job: ArchiveJob, folder: str, n_batches: int, number: int) -> di
         "run_id": job.run_id,
         "recipe": asdict(job.recipe),
         "options": job.options.model_copy(update={"deployment": None}).model_dump(),
+        "seconds": seconds(number),
     }
 
 
@@ -167,7 +213,7 @@ def _outcomes_of_batch(
         return outcomes
     done = archived_in(store, job.recipe.archive_digest())
     error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
-    lost = [(image, error) for image in read_batch(store, folder, number) if image.digest not in done]
+    lost = [(image, error) for image in read_batch(store, folder, number).images if image.digest not in done]
     failed = list(failures(lost, job))
     if failed:
         commit(store.url, failed)

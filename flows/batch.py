@@ -1,16 +1,21 @@
 """The flow ``archive-batch``: one batch of an archive, in the process of its parent or on another host."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.engine.images import archive_all, new_job
-from flows.engine.runs import begin, ended
+from flows.engine.runs import Run, begin, ended
 from tasks.catalogue.recipe import Recipe
-from tasks.plan.batches import read_batch, write_outcome
+from tasks.catalogue.records import Outcome
+from tasks.plan.batches import Batch, read_batch, write_outcome
+from tasks.plan.shares import Shares, weight_of
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
+from tasks.steps.jobs import ArchiveJob
 from tasks.store.locations import open_store
 
 
@@ -30,6 +35,7 @@ def archive_batch(
     run_id: str,
     recipe: Recipe,
     options: RunOptions,
+    seconds: float | None = None,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive the images of a batch that a run of ``archive`` has put into the store.
 
@@ -41,6 +47,7 @@ def archive_batch(
         run_id: Name of the run in rows.
         recipe: The encoding, and the quality that every image must reach, if any.
         options: The way of working, on this host.
+        seconds: The time that its images share, where the recipe has them share one.
 
     Returns:
         The `RunSummary` of the batch, where every image was archived. The rows are in the store too, for
@@ -52,9 +59,25 @@ def archive_batch(
         CatalogueError, StorageError: The store cannot be used.
     """
     run, target = begin(options, run_id=run_id), open_store(store)
-    images = read_batch(target, folder, number)
+    batch = read_batch(target, folder, number)
     job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
-    summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=len(images))
-    outcomes = archive_all(run, ((image, job) for image in images), summary)
+    summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=len(batch.images))
+    if seconds is None:
+        outcomes = archive_all(run, ((image, job) for image in batch.images), summary)
+    else:
+        outcomes = _archive_in(seconds, run, batch, job, summary)
     write_outcome(target, folder, number, outcomes)
     return ended(summary)
+
+
+def _archive_in(
+    seconds: float, run: Run, batch: Batch, job: ArchiveJob, summary: RunSummary
+) -> list[Outcome]:
+    """Archive the images of a batch in some seconds, each in a share of what is left at its turn."""
+    weights = {image.digest: weight_of(batch.n_pixels.get(image.digest, 0)) for image in batch.images}
+    shares = Shares(run.started + seconds, run.n_workers, weights)
+    work = (
+        (image, replace(job, seconds=shares.take(image.digest, time.perf_counter())))
+        for image in batch.images
+    )
+    return archive_all(run, work, summary, lambda image: shares.end(image.digest))

@@ -12,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from inr.bitstream import Metadata
+from inr.cnn.fit import presets as cnn
 from inr.cnn.fit.encoder import fit_cnn
 from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError, InrError
 from inr.fit.encoding import Encoded, EncodeRequest, Encoding
+from inr.fit.rehearsal import Rehearsal
 from inr.fit.requests import FitReport, Fitter
+from inr.mlp.fit import presets as mlp
 from inr.mlp.fit.encoder import fit_mlp
 from inr.search import Progress
 
@@ -28,8 +31,8 @@ OnProgress = Callable[[Mapping[int, Progress]], Mapping[int, InrError]]
 
 
 FITTERS = {
-    "mlp": Fitter(fit_mlp),
-    "cnn": Fitter(fit_cnn),
+    "mlp": Fitter(fit_mlp, mlp.PRESET_STEPS, mlp.LEAST_STEPS),
+    "cnn": Fitter(fit_cnn, cnn.PRESET_STEPS, cnn.LEAST_STEPS),
 }
 
 
@@ -97,6 +100,24 @@ def _fit_round(
     results = fitter.fit(asked_for, device=device, on_reports=on_reports)
     for place, fitted in zip(places, results, strict=True):
         encodings[place].take(fitted)
+
+
+def rehearse(requests: Sequence[EncodeRequest], *, device: Device = "auto") -> Rehearsal:
+    """Prepare to see how long requests will take, without encoding them.
+
+    Args:
+        requests: The images, at least one, whose configs name one model.
+        device: See `encode_many`.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+    return Rehearsal(requests, FITTERS[requests[0].config.model], resolve_device(device))
+
+
+def steps_of(config: CodecConfig, n_steps: int | None = None) -> int:
+    """The optimiser steps of each fit under a config; `n_steps`, where given, stand for its preset's."""
+    return FITTERS[config.model].preset_steps[config.preset] if n_steps is None else n_steps
 
 
 def encode(

@@ -11,6 +11,7 @@ InrError
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
 ├── BatchLost              a batch of a run ended without saying what became of its images
 ├── ServerNotStarted       Prefect's embedded server does not start
+├── BudgetTooSmall         the time of an image is too short for any fit that makes sense
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
 └── ImagesFailed           the run is over, and some images, or days of the catalogue, failed
 
@@ -19,10 +20,11 @@ Only errors of this tree become rows by their own name and message; each message
 
 from typing import Protocol
 
-from inr.errors import InrError
+from inr.errors import EncodeError, InrError
 
 __all__ = [
     "BatchLost",
+    "BudgetTooSmall",
     "CatalogueError",
     "ChecksumFailed",
     "ImagesFailed",
@@ -73,6 +75,10 @@ class CatalogueError(InrError):
 
 class BatchLost(InrError):
     """The run of a batch ended without saying what became of its images."""
+
+
+class BudgetTooSmall(EncodeError):
+    """The time that an image has is too short for any fit that makes sense."""
 
 
 class ServerNotStarted(InrError):

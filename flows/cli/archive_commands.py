@@ -13,19 +13,23 @@ from flows.cli.options import (
     Deadline,
     Device,
     Hidden,
+    Hours,
     Json,
     MaxRefits,
     MinPsnr,
     Model,
     Preset,
+    PresetOrTime,
     RdLambda,
     Runner,
+    SecondsPerImage,
     Seed,
     Source,
     StoreOrSetting,
     TargetBpp,
     TargetPsnr,
     Workers,
+    check_length,
     codec_config,
 )
 from flows.cli.running import concluded, location, named_store, places, started
@@ -34,6 +38,7 @@ from inr.config import MODELS, Contract
 
 if TYPE_CHECKING:
     from tasks.catalogue.recipe import Recipe
+    from tasks.plan.machine import Machine
     from tasks.plan.planning import Plan
     from tasks.report.summary import RunSummary
     from tasks.settings import RunOptions
@@ -44,7 +49,9 @@ def archive(
     source: Source,
     store: StoreOrSetting = None,
     model: Model = DEFAULTS.model,
-    preset: Preset = DEFAULTS.preset,
+    preset: PresetOrTime = None,
+    seconds_per_image: SecondsPerImage = None,
+    hours: Hours = None,
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
@@ -63,6 +70,7 @@ def archive(
     as_json: Json = False,
 ) -> None:
     """Archive every image of a folder that is not archived yet, and verify each from its stored bytes."""
+    check_length(preset, seconds_per_image, hours)
     config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed, hidden)
     from tasks.catalogue.recipe import Recipe
     from tasks.settings import load_settings
@@ -76,8 +84,8 @@ def archive(
         store=None if store is None else location(store),
     )
     contract = None if min_psnr is None else Contract(min_psnr, max_refits)
-    recipe = Recipe(config, contract)
-    wanted = _Wanted(location(source), named_store(settings), recipe, settings.options())
+    recipe = Recipe(config, contract, None, seconds_per_image, hours is not None)
+    wanted = _Wanted(location(source), named_store(settings), recipe, settings.options(), hours)
     if dry_run:
         _estimate(wanted, as_json)
     else:
@@ -88,7 +96,9 @@ def plan(
     source: Source,
     store: StoreOrSetting = None,
     model: Model = DEFAULTS.model,
-    preset: Preset = DEFAULTS.preset,
+    preset: PresetOrTime = None,
+    seconds_per_image: SecondsPerImage = None,
+    hours: Hours = None,
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
@@ -106,6 +116,8 @@ def plan(
         store=store,
         model=model,
         preset=preset,
+        seconds_per_image=seconds_per_image,
+        hours=hours,
         rd_lambda=rd_lambda,
         target_psnr=target_psnr,
         target_bpp=target_bpp,
@@ -164,6 +176,7 @@ class _Wanted:
     store: str
     recipe: "Recipe"
     options: "RunOptions"
+    hours: float | None
 
 
 def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
@@ -184,8 +197,14 @@ def _estimate(wanted: _Wanted, as_json: bool) -> None:
     from flows.engine.cores import n_workers
     from tasks.plan.estimate import estimate
 
+    def machine() -> "Machine":
+        from flows.rates import rates_here  # measures for some seconds where nothing of today is kept
+
+        return rates_here(wanted.recipe.config, wanted.options)
+
     target, _, plan = _planned(wanted, with_sizes=True)
-    found = estimate(plan, target, wanted.recipe.config, n_workers(wanted.options))
+    workers = n_workers(wanted.options)
+    found = estimate(plan, target, wanted.recipe, workers, hours=wanted.hours, machine=machine)
     show_json(asdict(found)) if as_json else show_estimate(found)
 
 
@@ -193,7 +212,7 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
     """The summary of a run; where there is nothing to do the flow is not started."""
     from tasks.report.summary import RunSummary
 
-    target, purpose, plan = _planned(wanted)
+    target, purpose, plan = _planned(wanted, with_sizes=wanted.recipe.in_hours)
     if plan.n_to_do == 0:
         how = wanted.recipe.describe()
         return RunSummary("", wanted.source, target.url, how, plan.describe(), n_before=plan.n_archived)
@@ -203,7 +222,7 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
 
         recipe = wanted.recipe
         given = (wanted.source, wanted.store, recipe.config, wanted.options, recipe.contract, recipe.n_steps)
-        return flow(*given)
+        return flow(*given, recipe.seconds_per_image, wanted.hours)
 
     with handing(purpose, plan):
         summary: RunSummary = started(in_a_flow, bar=bar)

@@ -40,9 +40,16 @@ def show_estimate(found: "Estimate") -> None:
     if found.n_refused:
         line(f"{found.n_refused} of them cannot be archived, by their headers alone")
     line(f"{found.n_pixels / 1e6:.1f} megapixels in {found.source_n_bytes} bytes")
-    if found.hours is not None and found.n_bytes is not None:
-        time, at_a_time = duration(found.hours), f"{found.n_workers} at a time"
-        line(f"about {time} with {at_a_time}, and {found.n_bytes} bytes")
+    is_enough = found.n_too_short < found.n_images - found.n_refused or not found.n_too_short
+    if found.hours is not None and is_enough:
+        steps = f", fits of {found.n_steps} steps" if found.n_steps else ""
+        line(f"about {duration(found.hours)} with {found.n_workers} at a time{steps}")
+    if found.n_bytes is not None and found.psnr_db is not None and is_enough:
+        line(f"about {found.n_bytes} bytes, and {found.psnr_db:.1f} dB in the mean")
+    if found.needed is not None:
+        line(
+            f"the time is too short for a fit of {found.n_too_short} of them; enough would be {found.needed}"
+        )
     line(f"by {found.origin}")
 
 

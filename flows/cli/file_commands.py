@@ -15,11 +15,13 @@ from flows.cli.options import (
     Model,
     Output,
     Photograph,
-    Preset,
+    PresetOrTime,
     RdLambda,
+    SecondsPerImage,
     Seed,
     TargetBpp,
     TargetPsnr,
+    check_length,
     codec_config,
 )
 from tasks.store.outputs import named_file
@@ -29,7 +31,8 @@ def encode(
     image: Photograph,
     output: Output,
     model: Model = DEFAULTS.model,
-    preset: Preset = DEFAULTS.preset,
+    preset: PresetOrTime = None,
+    seconds_per_image: SecondsPerImage = None,
     rd_lambda: RdLambda = None,
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
@@ -40,6 +43,7 @@ def encode(
     as_json: Json = False,
 ) -> None:
     """Encode one image file into a bitstream."""
+    check_length(preset, seconds_per_image)
     config = codec_config(model, preset, rd_lambda, target_psnr, target_bpp, seed, hidden)
     from flows.cli.file_display import show_encoded
     from flows.cli.files import encode_file
@@ -48,7 +52,7 @@ def encode(
 
     options = load_settings(device=device, deadline_seconds=deadline).options()
     with fit_bar(not as_json) as report:
-        made = encode_file(image, output, config, options, report)
+        made = encode_file(image, output, config, options, report, seconds_per_image)
     show_json(made) if as_json else show_encoded(made)
 
 

@@ -20,6 +20,7 @@ from tasks.store.objects import MAX_BITSTREAM_BYTES
 from tasks.store.outputs import STANDARD, check_output, write_output
 
 if TYPE_CHECKING:
+    from tasks.catalogue.recipe import Recipe
     from tasks.report.compare import Side
     from tasks.settings import RunOptions
 
@@ -33,16 +34,19 @@ def encode_file(
     config: CodecConfig,
     options: "RunOptions",
     report: "Callable[[inr.Progress], None] | None",
+    seconds_per_image: float | None = None,
 ) -> dict[str, Any]:
-    """Encode an image file.
+    """Encode an image file, in the time of an image if one is given in place of the config's preset.
 
     Raises:
         SourceError, UnsupportedImage: The image cannot be read, or is none that is taken.
-        EncodeError: The fit failed.
+        EncodeError: The fit failed, or the time is too short for one.
         ConfigError, StorageError: The output cannot be written.
     """
+    begun = time.perf_counter()
     import torch
 
+    from tasks.catalogue.recipe import Recipe
     from tasks.originals.opening import open_picture
     from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
@@ -53,9 +57,11 @@ def encode_file(
     watch = FitWatch(
         deadline_seconds=options.deadline_seconds, report=report and (lambda progress: report(progress[0]))
     )
+    recipe, request = Recipe(config, None, None, seconds_per_image), (picture.pixels, config)
+    n_steps = _n_steps(begun, inr.EncodeRequest(*request), recipe, options)
     started = time.perf_counter()
     encoded = inr.encode(
-        picture.pixels, config, metadata=picture.metadata, device=options.device, on_progress=watch.alone
+        *request, metadata=picture.metadata, n_steps=n_steps, device=options.device, on_progress=watch.alone
     )
     seconds = time.perf_counter() - started
     write_output(output, encoded.bitstream)
@@ -66,13 +72,24 @@ def encode_file(
         "source_n_bytes": len(data),
         "notes": [*picture.notes, *notes_on_bitstream(picture, config, encoded)],
         "model": config.model,
-        "preset": config.preset,
+        "preset": recipe.length,
+        "n_steps": n_steps if encoded.attempts else None,
         "seed": config.seed,
         **_encoded(encoded, config),
         "encode_seconds": seconds,
         "fit_seconds": watch.busy_seconds,
         "n_threads": torch.get_num_threads(),
     }
+
+
+def _n_steps(begun: float, request: "inr.EncodeRequest", recipe: "Recipe", options: "RunOptions") -> int:
+    """The steps of an image's fits: those of its preset, or those with which it is done in its time."""
+    from inr.encoder import steps_of
+    from tasks.plan.timing import steps_until
+
+    if recipe.seconds_per_image is None:
+        return steps_of(recipe.config)
+    return steps_until(begun + recipe.seconds_per_image, [request], recipe, options.device, checked=False)
 
 
 def _encoded(encoded: "inr.Encoded", config: CodecConfig) -> dict[str, Any]:

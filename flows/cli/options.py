@@ -1,17 +1,31 @@
 """Arguments and options that several commands of ``inr`` have. As light as `flows.cli.app`."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig
+from inr.errors import ConfigError
 from tasks.store.outputs import named_file
 
 DEFAULTS = CodecConfig()  # of the options that a command passes on to it
 
 Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
-Preset = Annotated[str, typer.Option(help=f"How much time a fit may take: {', '.join(PRESETS)}.")]
+_PRESETS = f"How much time a fit may take: {', '.join(PRESETS)}."
+Preset = Annotated[str, typer.Option(help=_PRESETS)]
+PresetOrTime = Annotated[str | None, typer.Option("--preset", help=f"{_PRESETS} [{DEFAULTS.preset}]")]
+SecondsPerImage = Annotated[
+    float | None,
+    typer.Option(
+        help="Time of each image in all, in place of a preset: its fit has as many steps as fit in."
+    ),
+]
+Hours = Annotated[
+    float | None,
+    typer.Option(help="Time of the run, in place of a preset; its images share it by their pixels."),
+]
 RdLambda = Annotated[
     float | None,
     typer.Option(help=f"λ: weight of a bit per pixel against the mean squared error. [{DEFAULT_RD_LAMBDA}]"),
@@ -60,9 +74,26 @@ MinPsnr = Annotated[
 MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
 
 
+def check_length(preset: str | None, seconds_per_image: float | None, hours: float | None = None) -> None:
+    """Refuse more than one option that says how long a fit is.
+
+    Raises:
+        ConfigError: There are two or more; or a time is no number above 0.
+    """
+    times = {"--seconds-per-image": seconds_per_image, "--hours": hours}
+    given = [name for name, value in {"--preset": preset, **times}.items() if value is not None]
+    if len(given) > 1:
+        raise ConfigError(
+            f"expected one of --preset and a time to say how long a fit is, found {', '.join(given)}"
+        )
+    for name, value in times.items():
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ConfigError(f"{name}: expected a number above 0, found {value!r}")
+
+
 def codec_config(
     model: str,
-    preset: str,
+    preset: str | None,
     rd_lambda: float | None,
     target_psnr: float | None,
     target_bpp: float | None,
@@ -76,7 +107,7 @@ def codec_config(
     """
     return CodecConfig(
         model=model,
-        preset=preset,
+        preset=DEFAULTS.preset if preset is None else preset,
         rd_lambda=rd_lambda,
         target_psnr_db=target_psnr,
         target_bpp=target_bpp,

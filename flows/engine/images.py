@@ -4,7 +4,7 @@ At most `Run.n_workers` tasks are submitted at a time, so threads and memory sta
 is to do. Whatever ends an image ends as its row.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,13 +30,19 @@ def new_job(run: Run, store: str, recipe: Recipe) -> ArchiveJob:
     )
 
 
-def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Outcome]:
+def archive_all(
+    run: Run,
+    work: Iterable[Work],
+    summary: RunSummary,
+    ended_one: Callable[[SourceImage], object] = lambda image: None,
+) -> list[Outcome]:
     """Archive images, and commit their rows in parts; returns how each image ended.
 
     Args:
         run: The run that they are archived by.
-        work: Each image with its job; all of the summary's store.
+        work: Each image with its job; all of the summary's store. Taken one by one, as there is room.
         summary: Counts every image.
+        ended_one: Called with each image when it is done, before more work is taken.
     """
     ended: list[Outcome] = []
     with (
@@ -49,6 +55,7 @@ def archive_all(run: Run, work: Iterable[Work], summary: RunSummary) -> list[Out
         for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
             outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
             ended.append(outcome)
+            ended_one(image.image)
             record(outcome)
             summary.add(outcome)
             show(summary)

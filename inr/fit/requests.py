@@ -28,6 +28,9 @@ class FitRequest:
         n_steps: Optimiser steps in place of the preset's; None leaves the preset's.
         visible: bool [height, width]; where it is False, only the last channel, alpha, counts in the loss
             (`fit.hidden.sample_weights`). None: all samples count.
+        report_steps: Steps between two reports; None leaves the family's.
+        sized_by: uint8 [height, width, channels] of an image of which `pixels` are some rows: the network is
+            as large as that image's. None: `pixels` are the whole image.
     """
 
     pixels: NDArray[np.uint8]
@@ -36,6 +39,8 @@ class FitRequest:
     preset: str
     n_steps: int | None = None
     visible: NDArray[np.bool_] | None = None
+    report_steps: int | None = None
+    sized_by: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,13 @@ class Fitter:
     Attributes:
         fit: Fits a network to each request's image on "cpu" or "cuda". It calls `on_reports` every so many
             steps, drops the requests that the answer names, and returns one result or error for each.
+        preset_steps: Optimiser steps of each preset, by its name.
+        least_steps: Steps below which a fit makes no sense.
     """
 
     fit: _Fit
+    preset_steps: Mapping[str, int]
+    least_steps: int
 
 
 # Takes one report; returns whether the fit goes on.

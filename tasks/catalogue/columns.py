@@ -25,7 +25,7 @@ class TableColumns:
 
 
 IMAGES_COLUMNS = TableColumns(
-    2,
+    3,
     (
         ("schema_version", "int16", False),
         ("run_id", "string", False),
@@ -81,6 +81,8 @@ IMAGES_COLUMNS = TableColumns(
         ("machine", "string", False),
         ("min_psnr_db", "double", True),
         ("refits", "int32", True),
+        ("n_steps", "int32", True),
+        ("budget_seconds", "double", True),
     ),
 )
 

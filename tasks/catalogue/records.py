@@ -133,6 +133,8 @@ class Effort:
         encode_seconds: Time in the encoder.
         device: Device of the fits, ``cpu`` or ``cuda``; None if no fit came to its end.
         n_threads: Threads of each fit.
+        n_steps: Optimiser steps of each fit; None where no fit was begun.
+        budget_seconds: Time of the image, in seconds, for which these were chosen; None if they were not.
     """
 
     attempts: int
@@ -142,6 +144,8 @@ class Effort:
     encode_seconds: float
     device: str | None
     n_threads: int
+    n_steps: int | None
+    budget_seconds: float | None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from tasks.catalogue.records import (
 from tasks.errors import CatalogueError
 from tasks.originals.listing import SourceImage
 
-MAY_BE_NULL = frozenset({"min_psnr_db", "refits", "device", "ms_ssim"})  # in the row of an archived image
+# In the row of an archived image.
+MAY_BE_NULL = frozenset({"min_psnr_db", "refits", "device", "ms_ssim", "n_steps", "budget_seconds"})
 
 Part = TypeVar("Part", Setting, Maker, PictureFacts, Effort, StoredFile, NetworkFacts, Verification)
 

@@ -6,7 +6,8 @@ that of a run that was killed is removed by a later run, after `KEPT_DAYS`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -21,9 +22,23 @@ FOLDER = "runs"
 KEPT_DAYS = 7
 MAX_BYTES = 1 << 28
 
-Item = TypeVar("Item")
+Content = TypeVar("Content")
 
-_IMAGES = TypeAdapter(list[SourceImage])
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch is to do.
+
+    Attributes:
+        images: Its images.
+        n_pixels: Pixels of each, by its digest, as far as headers tell; empty where nobody asked for them.
+    """
+
+    images: list[SourceImage]
+    n_pixels: dict[str, int]
+
+
+_BATCH = TypeAdapter(Batch)
 _OUTCOMES = TypeAdapter(list[Outcome])
 
 
@@ -32,22 +47,30 @@ def new_folder(run_id: str) -> str:
     return f"{FOLDER}/{now():%Y%m%d}-{run_id}"
 
 
-def write_batches(store: ObjectStore, folder: str, images: Sequence[SourceImage], size: int) -> int:
-    """Store the images of a run, `size` to a batch; returns how many batches there are, numbered from 0."""
-    starts = range(0, len(images), size)
-    for number, start in enumerate(starts):
-        _write(store, f"{folder}/{number:06}.images.json", _IMAGES, list(images[start : start + size]))
-    return len(starts)
+def batches_of(images: Sequence[SourceImage], n_pixels: Mapping[str, int], size: int) -> list[Batch]:
+    """The images of a run, `size` to a batch; `n_pixels` as in `Batch`, of all of them."""
+    found = []
+    for start in range(0, len(images), size):
+        some = images[start : start + size]
+        known = {image.digest: n_pixels[image.digest] for image in some if image.digest in n_pixels}
+        found.append(Batch(list(some), known))
+    return found
 
 
-def read_batch(store: ObjectStore, folder: str, number: int) -> list[SourceImage]:
-    """The images of a batch.
+def write_batches(store: ObjectStore, folder: str, batches: Sequence[Batch]) -> None:
+    """Store the batches of a run, which are numbered from 0."""
+    for number, batch in enumerate(batches):
+        _write(store, f"{folder}/{number:06}.images.json", _BATCH, batch)
+
+
+def read_batch(store: ObjectStore, folder: str, number: int) -> Batch:
+    """The images of a batch, with their pixels.
 
     Raises:
         ObjectMissing: There is no such batch, or its run is over.
         CatalogueError: It is damaged.
     """
-    return _read(store, f"{folder}/{number:06}.images.json", _IMAGES)
+    return _read(store, f"{folder}/{number:06}.images.json", _BATCH)
 
 
 def write_outcome(store: ObjectStore, folder: str, number: int, outcomes: Sequence[Outcome]) -> None:
@@ -90,11 +113,11 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _write(store: ObjectStore, key: str, kind: TypeAdapter[list[Item]], items: list[Item]) -> None:
-    store.put(key, json.dumps(kind.dump_python(items, mode="json")).encode())
+def _write(store: ObjectStore, key: str, kind: TypeAdapter[Content], content: Content) -> None:
+    store.put(key, json.dumps(kind.dump_python(content, mode="json")).encode())
 
 
-def _read(store: ObjectStore, key: str, kind: TypeAdapter[list[Item]]) -> list[Item]:
+def _read(store: ObjectStore, key: str, kind: TypeAdapter[Content]) -> Content:
     try:
         return kind.validate_json(store.get(key, max_bytes=MAX_BYTES))
     except ValidationError as error:

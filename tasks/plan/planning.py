@@ -44,6 +44,14 @@ class Plan:
     sizes: dict[str, tuple[int, int] | UnsupportedImage] = field(default_factory=dict)
 
     @property
+    def n_pixels(self) -> dict[str, int]:
+        """Digest → pixels of each image whose size was asked for; 0 where it will be refused."""
+        return {
+            digest: 0 if isinstance(size, UnsupportedImage) else size[0] * size[1]
+            for digest, size in self.sizes.items()
+        }
+
+    @property
     def n_to_do(self) -> int:
         """Rows that a run of this plan will write."""
         return len(self.images) + len(self.unreadable)

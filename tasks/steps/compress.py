@@ -11,22 +11,25 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import inr
 from inr import ContractMissed, Encoded, EncodeRequest, InrError, Progress
+from inr.encoder import steps_of
 from inr.metrics import bpp
 from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
 from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.records import Effort, NetworkFacts, PictureFacts, Planned, Stored, StoredFile
-from tasks.errors import StorageError
+from tasks.errors import BudgetTooSmall, RunCancelled, StorageError
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
+from tasks.plan.timing import steps_until
 from tasks.steps.choosing import Lossless, notes_on_bitstream
-from tasks.steps.deadlines import FitWatch
+from tasks.steps.deadlines import FitWatch, heed
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.threads import use_threads
 from tasks.store.locations import open_store
@@ -52,13 +55,14 @@ def compress_images(
     Raises:
         ConfigError: The device of the job is not there.
     """
+    started = time.perf_counter()
     use_threads(job.n_threads, with_torch=True)
     store = open_store(job.store)
     begun = [_begin(store, Planned.of(job.run_id, job.recipe, image), job) for image in images]
     opened = [each for each in begun if isinstance(each, _Opened)]
-    made = iter(_encode([each for each in opened if each.takes_fit], job, report))
+    made = iter(_encode([each for each in opened if each.takes_fit], job, started, report))
     return [
-        _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0), job)
+        _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), job)
         if isinstance(each, _Opened)
         else each
         for each in begun
@@ -74,23 +78,33 @@ class _Opened:
         picture: Its picture.
         lossless: Its file without loss.
         takes_fit: False if that file is better than any bitstream that can be hoped for.
-        seconds: Time that it took to see that.
+        open_seconds: Time that it took to open it.
+        seconds: Time that it took to see whether it takes a fit.
     """
 
     planned: Planned
     picture: Picture
     lossless: Lossless
     takes_fit: bool
+    open_seconds: float
     seconds: float
 
 
 @dataclass(frozen=True)
 class _Made:
-    """The end of an image's fits, None if it took none, and the seconds of them and of the encoder in all."""
+    """The end of an image's fits, and what they took; the result is None if there were none.
+
+    Attributes:
+        result: What the encoder made of the image, or the error that ended it.
+        fit_seconds: Seconds of the fits.
+        encode_seconds: Seconds of the encoder in all.
+        n_steps: Steps of each fit.
+    """
 
     result: Encoded | InrError | None
     fit_seconds: float
     encode_seconds: float
+    n_steps: int | None
 
 
 def _begin(store: ObjectStore, planned: Planned, job: ArchiveJob) -> Stored | _Opened | Exception:
@@ -98,35 +112,65 @@ def _begin(store: ObjectStore, planned: Planned, job: ArchiveJob) -> Stored | _O
     try:
         if claim := claims.claimed(store, planned.image.digest, planned.setting.archive_digest):
             return _taken_over(claim.stored, planned)
-        picture, started = open_original(planned.image, job.options), time.perf_counter()
+        started = time.perf_counter()
+        picture, ready = open_original(planned.image, job.options), time.perf_counter()
         lossless = Lossless(picture, planned.image, job.recipe, job.options)
         takes_fit = not lossless.needs_no_fit()
-        return _Opened(planned, picture, lossless, takes_fit, time.perf_counter() - started)
+        return _Opened(planned, picture, lossless, takes_fit, ready - started, time.perf_counter() - ready)
     except Exception as error:  # of one picture: it is that picture's result, and its neighbours go on
         return error
 
 
-def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -> list[_Made]:
-    """Encode pictures; time that no fit takes is shared out among them."""
+def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Report | None) -> list[_Made]:
+    """Encode pictures; time that no fit takes is shared out among them.
+
+    Args:
+        opened: The pictures.
+        job: Parameters of the run.
+        begun: `time.perf_counter` when the work on them began.
+        report: See `compress_images`.
+    """
     if not opened:
         return []
     recipe, started = job.recipe, time.perf_counter()
-
-    def named(progress: Mapping[int, Progress]) -> None:
-        if report is not None:
-            report({opened[number].planned.path: where for number, where in progress.items()})
-
-    watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=named)
     requests = [
         EncodeRequest(
             each.picture.pixels, recipe.config, each.picture.metadata, recipe.contract, recipe.n_steps
         )
         for each in opened
     ]
+    try:
+        n_steps = _n_steps(opened, requests, job, begun)
+    except (BudgetTooSmall, RunCancelled) as error:
+        return [_Made(error, 0.0, 0.0, None)] * len(opened)
+
+    def named(progress: Mapping[int, Progress]) -> None:
+        if report is not None:
+            report({opened[number].planned.path: where for number, where in progress.items()})
+
+    watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=named)
+    requests = [dataclasses.replace(request, n_steps=n_steps) for request in requests]
     results = inr.encode_many(requests, device=job.options.device, on_progress=watch)
     rest = (time.perf_counter() - started - watch.busy_seconds) / len(opened)
     seconds = [watch.fit_seconds.get(number, 0.0) for number in range(len(opened))]
-    return [_Made(result, fit, fit + rest) for result, fit in zip(results, seconds, strict=True)]
+    return [_Made(result, fit, fit + rest, n_steps) for result, fit in zip(results, seconds, strict=True)]
+
+
+def _n_steps(
+    opened: Sequence[_Opened], requests: Sequence[EncodeRequest], job: ArchiveJob, begun: float
+) -> int:
+    """The steps of each fit: those with which the group, verification too, ends in its time, if it has one.
+
+    Raises:
+        BudgetTooSmall: These are too few.
+        RunCancelled: The run was stopped meanwhile.
+    """
+    recipe, seconds = job.recipe, job.budget_seconds
+    if seconds is None:
+        return steps_of(recipe.config, recipe.n_steps)
+    to_verify = sum(each.open_seconds for each in opened)  # which opens them again
+    ends_at, goes_on = begun + seconds - to_verify, partial(heed, job.run_id)
+    return steps_until(ends_at, requests, recipe, job.options.device, checked=True, heed=goes_on)
 
 
 def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -> Stored | Exception:
@@ -210,6 +254,8 @@ def _effort(made: _Made, job: ArchiveJob) -> Effort:
         encode_seconds=made.encode_seconds,
         device=result.device if result and n_fits else None,
         n_threads=job.n_threads,
+        n_steps=made.n_steps if n_fits else None,
+        budget_seconds=job.budget_seconds,
     )
 
 

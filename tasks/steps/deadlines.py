@@ -25,6 +25,16 @@ def cancel(run_id: str) -> None:
         _cancelled.add(run_id)
 
 
+def heed(run_id: str) -> None:
+    """Do nothing while a run goes on.
+
+    Raises:
+        RunCancelled: It was cancelled.
+    """
+    if run_id in _cancelled:
+        raise RunCancelled("the run was stopped before a fit began")
+
+
 @dataclass
 class FitWatch:
     """Pass an instance as ``on_progress`` of `inr.encode_many`, or its `alone` as that of `inr.encode`.

@@ -16,6 +16,8 @@ class ArchiveJob:
         recipe: Recipe of each file.
         options: The options of the run.
         n_threads: Threads per fit.
+        seconds: Time of this image, or of this group of images, as its run shares its hours out; None where
+            the recipe says how long a fit is.
     """
 
     run_id: str
@@ -23,3 +25,9 @@ class ArchiveJob:
     recipe: Recipe
     options: RunOptions
     n_threads: int = 1
+    seconds: float | None = None
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """Time of an image, or of a group of images, in all; None where fits are as long as they are."""
+        return self.recipe.seconds_per_image if self.seconds is None else self.seconds

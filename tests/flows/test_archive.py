@@ -22,12 +22,15 @@ from flows import archive as archive_module
 from flows.archive import archive
 from flows.engine.listening import listening
 from flows.engine.runs import begin
+from inr.config import CodecConfig
+from inr.errors import ConfigError
 from inr.metrics import psnr_db
 from tasks.catalogue import lookup, parts
 from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import read_source
+from tasks.plan.batches import Batch
 from tasks.report.markdown import markdown, run_facts
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
@@ -44,6 +47,7 @@ from tests.flows.conftest import (
     Archived,
     rows_of,
 )
+from tests.lengths import fits_from
 from tests.opens import counting_opens
 from tests.s3_server import Access
 from tests.tasks.pictures import file_of, photograph
@@ -256,6 +260,52 @@ def test_fits_take_the_steps_that_a_run_is_given_and_have_keys_of_their_own(tmp_
         assert rows_of(store)["a.png"]["archive_digest"] == Recipe(DRAFT, None, n_steps).archive_digest()
     history = parts.read_history(LocalStore(store)).to_pylist()
     assert {point["n_steps"] for point in history} == {100, 200}
+
+
+USUAL = CodecConfig(model="mlp")
+
+
+@pytest.mark.parametrize("n_batch", [1, 64])
+def test_images_share_the_hours_of_a_run_which_a_later_run_goes_on_with(tmp_path: Path, n_batch: int):
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    for n in range(2):
+        (source / f"{n}.png").write_bytes(file_of(photograph(16 + n, 16, 3)))
+    options = OPTIONS.model_copy(update={"workers": 1, "batch_images": n_batch})
+    with fits_from(1, 60):
+        summary = archive(str(source), str(store), USUAL, options, hours=1.0)
+    assert summary.config == "mlp in hours, rd_lambda = 0.002"
+    rows = rows_of(store)
+    assert {(row["preset"], row["n_steps"]) for row in rows.values()} == {("in hours", 60)}
+    assert 1500 < rows["0.png"]["budget_seconds"] <= 1800  # a half of what is left of an hour
+    assert 3000 < rows["1.png"]["budget_seconds"] <= 3600  # all of it: the first one hardly took any
+    assert archive(str(source), str(store), USUAL, options, hours=2.0).n_before == 2
+
+
+def test_an_image_that_has_too_little_time_is_a_row_that_says_so(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(file_of(photograph(16, 16, 3)))
+    with pytest.raises(ImagesFailed):
+        archive(str(tmp_path / "a.png"), str(tmp_path / "store"), USUAL, OPTIONS, seconds_per_image=1e-3)
+    row = rows_of(tmp_path / "store")["a.png"]
+    assert (row["preset"], row["error_type"]) == ("0.001 s", "BudgetTooSmall")
+
+
+def test_a_preset_beside_a_time_is_refused_before_anything_is_done(tmp_path: Path):
+    for length in ({"seconds_per_image": 60.0}, {"hours": 1.0}, {"seconds_per_image": -1.0}, {"hours": 0.0}):
+        with pytest.raises(ConfigError):
+            archive(str(tmp_path), str(tmp_path / "store"), DRAFT, OPTIONS, **length)
+    with pytest.raises(ConfigError, match="hours: expected a number above 0, found 0"):
+        archive(str(tmp_path), str(tmp_path / "store"), USUAL, OPTIONS, hours=0.0)
+
+
+def test_batches_of_a_deployment_get_shares_of_the_whole_time():
+    run = begin(OPTIONS.model_copy(update={"deployment": "archive-batch/here"}))
+    batches = [Batch([], {"a": 10_000}), Batch([], {"b": 10_000, "c": 10_000, "d": 0})]
+    seconds = archive_module._seconds_of_batches(run, batches, 1.0)
+    assert [seconds(n) for n in (0, 1)] == [pytest.approx(1200), pytest.approx(2400)]
+    here = archive_module._seconds_of_batches(begin(OPTIONS), batches, 1.0)
+    assert [here(n) for n in (0, 1)] == [pytest.approx(1200, abs=5), pytest.approx(3600, abs=5)]
+    assert archive_module._seconds_of_batches(run, batches, None)(0) is None
 
 
 def test_rows_are_committed_in_batches(tmp_path: Path):

@@ -13,6 +13,7 @@ from inr import families
 from inr.bitstream import FAMILIES, Container, Reader
 from inr.coding.coder import PayloadReader, PayloadWriter
 from inr.coding.tensors import Uniform
+from inr.config import PRESETS
 from inr.encoder import FITTERS
 from inr.errors import InrError
 from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter, OnReports
@@ -117,5 +118,5 @@ def toy_family(fitter: ToyFitter) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FAMILIES, 200, "toy")
         patch.setitem(families.READERS, "toy", ToyNetwork.read)
-        patch.setitem(FITTERS, "toy", Fitter(fitter.fit))
+        patch.setitem(FITTERS, "toy", Fitter(fitter.fit, dict.fromkeys(PRESETS, N_STEPS), 1))
         yield

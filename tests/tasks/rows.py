@@ -54,7 +54,7 @@ def stored_of(planned: Planned, bitstream: bytes = b"bitstream") -> Stored:
     return Stored(
         planned=planned,
         picture=PictureFacts("PNG", "P", 16, 12, 3, 0, 0, ("converted from P to RGB",)),
-        effort=Effort(1, 0, None, 1.0, 1.5, "cpu", 1),
+        effort=Effort(1, 0, None, 1.0, 1.5, "cpu", 1, 1500, None),
         file=StoredFile(key, *digests, len(bitstream), 8 * len(bitstream) / 192, 31.25),
         network=NetworkFacts(0.002, 100, 60.0),
     )

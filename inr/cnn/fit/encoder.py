@@ -30,7 +30,7 @@ def _fit_one(request: FitRequest, _device: str, goes_on: GoesOn) -> Fitted | Non
     return fit_pyramid(
         request.pixels,
         choose_pyramid(request.pixels, request.rd_lambda),
-        choose_settings(request.preset, request.n_steps),
+        choose_settings(request.preset, request.n_steps, request.report_steps),
         rd_lambda=request.rd_lambda,
         seed=request.seed,
         goes_on=goes_on,
@@ -54,7 +54,7 @@ def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:
     """
     groups: dict[object, list[int]] = {}
     for place, request in enumerate(requests):
-        settings = choose_settings(request.preset, request.n_steps)
+        settings = choose_settings(request.preset, request.n_steps, request.report_steps)
         groups.setdefault((request.pixels.shape, request.rd_lambda, settings), []).append(place)
     found = []
     for places in groups.values():
@@ -81,7 +81,7 @@ def _fit_alike(
     fitted = fit_together(
         [request.pixels for request in requests.values()],
         choose_pyramid(first.pixels, first.rd_lambda),
-        choose_settings(first.preset, first.n_steps),
+        choose_settings(first.preset, first.n_steps, first.report_steps),
         rd_lambda=first.rd_lambda,
         seeds=[request.seed for request in requests.values()],
         device=device,

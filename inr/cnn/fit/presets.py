@@ -1,6 +1,7 @@
 """Family `cnn`: size of the network and length of the fit (measured in benchmarks/results/cnn_choices.md)."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.prior import N_GAINS, NO_GAIN, priors
 
 PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}
+LEAST_STEPS = 50  # with fewer, a JPEG is better by far
 
 
 def _most_levels(n_pixels: int) -> int:
@@ -41,11 +43,15 @@ def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid
     )
 
 
-def choose_settings(preset: str, n_steps: int | None = None) -> PyramidSettings:
+def choose_settings(
+    preset: str, n_steps: int | None = None, report_steps: int | None = None
+) -> PyramidSettings:
     """Length and rates of a fit.
 
     Args:
         preset: One of `config.PRESETS`.
         n_steps: Steps in place of the preset's, if given.
+        report_steps: Steps between two reports in place of the usual ones, if given.
     """
-    return PyramidSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)
+    usual = PyramidSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)
+    return usual if report_steps is None else replace(usual, report_steps=report_steps)

@@ -27,11 +27,12 @@ def fit_mlp(requests: Sequence[FitRequest], *, device: str, on_reports: OnReport
 
 def _fit_one(request: FitRequest, device: str, goes_on: GoesOn) -> Fitted | None:
     pixels = request.pixels
-    architecture = choose_architecture(pixels, request.rd_lambda)
+    whole = pixels if request.sized_by is None else request.sized_by
+    architecture = choose_architecture(whole, request.rd_lambda)
     rounded = fit(
         pixels,
         architecture,
-        choose_settings(request.preset, request.n_steps),
+        choose_settings(request.preset, request.n_steps, request.report_steps),
         rd_lambda=request.rd_lambda,
         seed=request.seed,
         device=device,

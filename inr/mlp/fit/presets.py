@@ -1,6 +1,7 @@
 """Family `mlp`: size of the network and length of the fit (measured in benchmarks/results/fit_choices.md)."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from inr.mlp.architecture import CoordinateMLP
 from inr.mlp.fit.trainer import FitSettings
 
 PRESET_STEPS = {"draft": 1500, "standard": 20000, "best": 60000}
+LEAST_STEPS = 400  # with fewer, a JPEG is better by far
 _DEPTH = 6
 _SPACING = 2  # half octaves
 _MAX_FREQUENCIES = 25
@@ -56,11 +58,13 @@ def choose_architecture(pixels: NDArray[np.uint8], rd_lambda: float) -> Coordina
     )
 
 
-def choose_settings(preset: str, n_steps: int | None = None) -> FitSettings:
+def choose_settings(preset: str, n_steps: int | None = None, report_steps: int | None = None) -> FitSettings:
     """Length and rates of a fit.
 
     Args:
         preset: One of `config.PRESETS`.
         n_steps: Steps in place of the preset's, if given.
+        report_steps: Steps between two reports in place of the usual ones, if given.
     """
-    return FitSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)
+    usual = FitSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)
+    return usual if report_steps is None else replace(usual, report_steps=report_steps)

@@ -5,7 +5,10 @@ import pytest
 
 from flows.archive import archive
 from flows.cli import exits
+from tasks.catalogue.records import now
 from tasks.plan import planning
+from tasks.plan.machine import Machine, PaceAt
+from tasks.plan.pace import Pace
 from tasks.report.sweep import DEFAULT_SAMPLE
 from tasks.store.folder import LocalStore
 from tests.flows.command import inr_run, invoke
@@ -123,11 +126,32 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived
     assert sorted(archived_once.store.rglob("*")) == before
 
 
-def test_a_plan_without_rates_gives_no_time(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tasks.plan.estimate._of_table", lambda config: [])
+MACHINE = Machine({}, now(), 0.0, tuple(PaceAt(n, Pace(0.01, 0.5, 0.1)) for n in (10, 1_000_000)))
+
+
+def test_a_plan_without_rates_gives_no_bytes(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tasks.plan.estimate._of_table", lambda config, length: [])
+    monkeypatch.setattr("flows.rates.rates_here", lambda config, options: MACHINE)
     shown = invoke("plan", photo, tmp_path / "store").output.splitlines()
-    assert shown[-1] == "by no rates for cnn standard are known"
-    assert not any("about" in line for line in shown)
+    assert shown[-1].endswith(", and no rates for cnn are known")
+    assert not any("bytes, and" in line for line in shown)
+
+
+def test_a_plan_for_a_time_says_what_one_gets_for_it(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("flows.rates.rates_here", lambda config, options: MACHINE)
+    words = ("plan", photo, tmp_path / "store", "--workers", 1)
+    found = json.loads(invoke(*words, "--hours", 0.01, "--json").output)
+    assert (found["n_steps"], found["hours"]) == (3540, pytest.approx(0.01))
+    assert found["n_bytes"] > 0
+    assert found["psnr_db"] > 20
+    shown = invoke(*words, "--seconds-per-image", 36).output.splitlines()
+    assert any(line.startswith("about 36 s with 1 at a time, fits of 3540 steps") for line in shown)
+    short = invoke(*words, "--seconds-per-image", 1).output.splitlines()
+    assert "the time is too short for a fit of 1 of them; enough would be 1.1 s for each image" in short
+    assert not any(line.startswith("about") for line in short)
+    assert not (tmp_path / "store").exists()
 
 
 def test_archive_takes_its_store_from_the_environment_and_brings_its_own_server(tmp_path: Path):

@@ -1,5 +1,6 @@
 """The words that people see, from values that no run has to make."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -57,19 +58,30 @@ def test_an_estimate_says_what_is_known(shown: Callable[[], list[str]]):
         "source_n_bytes": 9,
         "n_workers": 2,
     }
-    display.show_estimate(
-        Estimate(**known, n_refused=1, hours=1.0, n_bytes=7, origin="a table", refused=(("a.png", "why"),))
-    )
+    rates = {"hours": 1.0, "n_bytes": 7, "psnr_db": 31.25, "origin": "a table"}
+    display.show_estimate(Estimate(**known, **rates, n_refused=1, refused=(("a.png", "why"),)))
     assert shown() == [
         "a.png: why",
         "plan: 3 to archive",
         "1 of them cannot be archived, by their headers alone",
         "1.5 megapixels in 9 bytes",
-        "about 60 min with 2 at a time, and 7 bytes",
+        "about 60 min with 2 at a time",
+        "about 7 bytes, and 31.2 dB in the mean",
         "by a table",
     ]
-    display.show_estimate(Estimate(**known, n_refused=0, hours=None, n_bytes=None, origin="no rates"))
+    none = {"hours": None, "n_bytes": None, "psnr_db": None, "origin": "no rates"}
+    display.show_estimate(Estimate(**known, **{**rates, **none}, n_refused=0))
     assert shown()[-2:] == ["1.5 megapixels in 9 bytes", "by no rates"]
+    some = Estimate(**known, **rates, n_refused=1, n_steps=90, n_too_short=1, needed="3 hours")
+    display.show_estimate(some)
+    assert shown()[-4:] == [
+        "about 60 min with 2 at a time, fits of 90 steps",
+        "about 7 bytes, and 31.2 dB in the mean",
+        "the time is too short for a fit of 1 of them; enough would be 3 hours",
+        "by a table",
+    ]
+    display.show_estimate(dataclasses.replace(some, n_too_short=2))
+    assert not any(line.startswith("about") for line in shown())
 
 
 def test_what_failed_comes_before_the_totals(shown: Callable[[], list[str]]):

@@ -13,6 +13,7 @@ from flows.cli import exits
 from inr.bitstream import Metadata
 from tasks.report.compare import LEAST_WIDTH
 from tests.flows.command import INR, ROOT, inr_run, invoke
+from tests.lengths import fits_from
 from tests.tasks.pictures import file_of, image
 
 
@@ -22,6 +23,16 @@ def test_encode_says_what_it_made(encoded: dict[str, Any], bitstream: Path):
     assert (encoded["width"], encoded["height"], encoded["channels"]) == (16, 12, 3)
     assert encoded["goal"] == "rd_lambda"
     assert encoded["encode_seconds"] >= encoded["fit_seconds"] > 0
+
+
+def test_encode_fits_into_a_time_and_says_with_how_many_steps(photo: Path, tmp_path: Path):
+    words = ("encode", photo, "-o", tmp_path / "a.inr", "--model", "mlp", "--device", "cpu", "--json")
+    with fits_from(1, 60):
+        made = json.loads(invoke(*words, "--seconds-per-image", 600).stdout)
+    assert (made["preset"], made["n_steps"]) == ("600 s", 60)
+    short = invoke(*words, "--seconds-per-image", 0.001)
+    assert short.exit_code == exits.ENCODE
+    assert "BudgetTooSmall: expected at least" in short.stderr
 
 
 def test_decode_writes_the_image_with_its_metadata(encoded: dict[str, Any], bitstream: Path, tmp_path: Path):

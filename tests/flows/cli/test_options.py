@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from flows.cli import archive_commands, file_commands
-from flows.cli.options import codec_config
+from flows.cli.options import check_length, codec_config
 from inr.config import MODELS, PRESETS, CodecConfig, Contract
 from inr.errors import ConfigError
 from tests.flows.command import invoke
@@ -28,6 +28,25 @@ def test_options_become_the_config_that_they_name():
         codec_config("mlp", "draft", 0.1, 30, None, 0, "ignore")
     with pytest.raises(ConfigError, match="hidden: expected one of ignore, keep, found 'show'"):
         codec_config("mlp", "draft", None, None, None, 0, "show")
+
+
+def test_one_option_alone_says_how_long_a_fit_is():
+    for given in ((None, None), ("draft", None), (None, 60.0), (None, None, 10.0)):
+        check_length(*given)
+    for given in (("draft", 60.0), ("standard", None, 10.0), (None, 60.0, 10.0)):
+        with pytest.raises(ConfigError, match=r"^expected one of --preset and a time to say how long"):
+            check_length(*given)
+    for given in ((None, 0.0), (None, -1.0), (None, float("inf")), (None, None, float("nan"))):
+        with pytest.raises(ConfigError, match="expected a number above 0, found"):
+            check_length(*given)
+
+
+@pytest.mark.parametrize("command", ["encode", "archive", "plan"])
+def test_a_preset_and_a_time_are_refused_in_one_line(command: str):
+    words = ["nothing.png", *(["-o", "nothing.inr"] if command == "encode" else ["store"])]
+    result = invoke(command, *words, "--preset", "standard", "--seconds-per-image", 60)
+    assert result.exit_code == 2
+    assert "found --preset, --seconds-per-image" in result.stderr
 
 
 def test_help_names_every_model_and_preset():

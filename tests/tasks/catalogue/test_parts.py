@@ -93,7 +93,7 @@ def test_parts_say_their_version_and_never_share_a_name(store: LocalStore):
     for part in found:
         schema = pq.read_schema(store.path(part.key))
         assert schema.metadata[b"inr.table"] == b"images"
-        assert schema.metadata[b"inr.schema_version"] == b"2"
+        assert schema.metadata[b"inr.schema_version"] == b"3"
         assert schema.equals(IMAGES_SCHEMA)
 
 
@@ -126,11 +126,11 @@ def test_parts_of_every_schema_version_are_read(store: LocalStore, table: str):
 
 
 def test_parts_of_a_newer_program_and_files_that_are_none_are_refused(store: LocalStore):
-    newer = pa.table({"status": ["archived"]}).replace_schema_metadata({"inr.schema_version": "3"})
+    newer = pa.table({"status": ["archived"]}).replace_schema_metadata({"inr.schema_version": "4"})
     sink = pa.BufferOutputStream()
     pq.write_table(newer, sink)
     for data, reason in (
-        (bytes(sink.getvalue()), "version 1 to 2, found 3"),
+        (bytes(sink.getvalue()), "version 1 to 3, found 4"),
         (b"junk", "not a readable part"),
     ):
         store.put(f"{IMAGES}/x.parquet", data)

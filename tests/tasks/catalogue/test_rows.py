@@ -28,6 +28,7 @@ VERIFIED = {"ms_ssim", "decode_seconds", "verify_seconds", "verified_at"}
 FILE = {"key", "bitstream_digest", "symbols_digest", "pixels_digest", "n_bytes", "rate_bpp", "psnr_db"}
 PICTURE = {"source_format", "source_mode", "width", "height", "channels", "icc_n_bytes", "exif_n_bytes"}
 EFFORT = {"attempts", "restarts", "refits", "fit_seconds", "encode_seconds", "device", "n_threads"}
+EFFORT |= {"n_steps", "budget_seconds"}
 UNFITTED = NETWORK | FILE | PICTURE | EFFORT | VERIFIED | {"min_psnr_db"}
 
 
@@ -42,9 +43,9 @@ def test_a_row_has_every_column_in_order(outcome: Outcome):
 @pytest.mark.parametrize(
     ("kind", "null"),
     [
-        ("archived", ERROR | {"min_psnr_db", "refits"}),
-        ("lossless", ERROR | NETWORK | {"ms_ssim", "device"}),
-        ("failed to verify", VERIFIED | {"min_psnr_db", "refits"}),
+        ("archived", ERROR | {"min_psnr_db", "refits", "budget_seconds"}),
+        ("lossless", ERROR | NETWORK | {"ms_ssim", "device", "budget_seconds"}),
+        ("failed to verify", VERIFIED | {"min_psnr_db", "refits", "budget_seconds"}),
         ("failed to fit", UNFITTED),
         ("failed to read", UNFITTED | {"image_digest"}),
     ],
@@ -55,7 +56,7 @@ def test_what_is_null_was_not_known(kind: str, null: set[str]):
 
 def test_a_failed_verification_keeps_what_was_stored():
     row, archived_row = row_of(OUTCOMES["failed to verify"]), row_of(archived())
-    for column in FILE | PICTURE | (EFFORT - {"refits"}) | NETWORK | {"notes", "model"}:
+    for column in FILE | PICTURE | (EFFORT - {"refits", "budget_seconds"}) | NETWORK | {"notes", "model"}:
         assert row[column] == archived_row[column], column
     assert (row["status"], row["error_type"], row["error_message"]) == ("failed", "ValueError", "no")
 

@@ -10,6 +10,7 @@ from tasks.errors import CatalogueError, ObjectMissing
 from tasks.plan import batches
 from tasks.plan.batches import (
     KEPT_DAYS,
+    batches_of,
     forget_batches,
     forget_old_batches,
     new_folder,
@@ -38,17 +39,21 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.mark.parametrize(("size", "n_batches"), [(1, 5), (2, 3), (5, 1), (9, 1)])
 def test_images_are_cut_into_batches_and_come_back_in_order(store: LocalStore, size: int, n_batches: int):
-    folder = new_folder("run")
-    assert write_batches(store, folder, IMAGES, size) == n_batches
+    folder, n_pixels = new_folder("run"), {image.digest: n for n, image in enumerate(IMAGES[:-1])}
+    write_batches(store, folder, batches_of(IMAGES, {**n_pixels, "another": 7}, size))
     found = [read_batch(store, folder, number) for number in range(n_batches)]
-    assert [image for batch in found for image in batch] == IMAGES
-    assert {len(batch) for batch in found[:-1]} <= {size}
+    assert [image for batch in found for image in batch.images] == IMAGES
+    assert {len(batch.images) for batch in found[:-1]} <= {size}
+    assert {digest: n for batch in found for digest, n in batch.n_pixels.items()} == n_pixels
+    for batch in found:
+        assert batch.n_pixels.keys() <= {image.digest for image in batch.images}
     with pytest.raises(ObjectMissing):
         read_batch(store, folder, n_batches)
 
 
 def test_no_images_are_no_batches(store: LocalStore):
-    assert write_batches(store, new_folder("run"), [], 3) == 0
+    assert batches_of([], {}, 3) == []
+    write_batches(store, new_folder("run"), [])
     assert store.objects("runs") == []
 
 
@@ -73,7 +78,7 @@ def test_a_damaged_batch_is_named(store: LocalStore, data: bytes):
 def test_a_run_leaves_nothing_and_touches_no_other(store: LocalStore):
     first, second = new_folder("one"), new_folder("two")
     for folder in (first, second):
-        write_batches(store, folder, IMAGES, 2)
+        write_batches(store, folder, batches_of(IMAGES, {}, 2))
         write_outcome(store, folder, 0, OUTCOMES)
     forget_batches(store, first)
     assert {found.key.split("/")[1] for found in store.objects("runs")} == {second.split("/")[1]}
@@ -83,7 +88,7 @@ def test_what_killed_runs_kept_goes_after_some_days(store: LocalStore, monkeypat
     today = now()
     for days in (0, KEPT_DAYS, KEPT_DAYS + 1):
         monkeypatch.setattr(batches, "now", lambda days=days: today - timedelta(days=days))
-        write_batches(store, new_folder(f"run-{days}"), IMAGES, 9)
+        write_batches(store, new_folder(f"run-{days}"), batches_of(IMAGES, {}, 9))
     store.put("runs/by-hand/000000.images.json", b"[]")
     store.put("runs/00000000-zeros/000000.images.json", b"[]")
     monkeypatch.setattr(batches, "now", lambda: today)
@@ -94,6 +99,6 @@ def test_what_killed_runs_kept_goes_after_some_days(store: LocalStore, monkeypat
 
 def test_what_is_written_is_plain_json(store: LocalStore):
     folder = new_folder("run")
-    write_batches(store, folder, IMAGES[:1], 1)
+    write_batches(store, folder, batches_of(IMAGES[:1], {}, 1))
     [found] = store.objects("runs")
-    assert json.loads(store.get(found.key, max_bytes=1000))[0]["path"] == "0.png"
+    assert json.loads(store.get(found.key, max_bytes=1000))["images"][0]["path"] == "0.png"

@@ -21,7 +21,7 @@ from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import LOSSLESS, Stored
 from tasks.catalogue.rows import row_of
-from tasks.errors import RunCancelled, SourceError, StorageError, UnsupportedImage
+from tasks.errors import BudgetTooSmall, RunCancelled, SourceError, StorageError, UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import to_lossless
 from tasks.originals.opening import open_picture
@@ -36,6 +36,7 @@ from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
+from tests.lengths import fits_from
 from tests.tasks.pictures import file_of, image, photograph
 
 
@@ -412,3 +413,58 @@ def test_an_image_of_one_colour_is_stored_without_a_fit(kept: Kept, tmp_path: Pa
     assert (stored.effort.attempts, stored.effort.fit_seconds, stored.effort.device) == (0, 0.0, None)
     assert stored.file.psnr_db == math.inf
     assert stored.model == "mlp"
+
+
+def budgeted(kept: Kept, folder: Path, seconds: float, **changes: Any) -> ArchiveJob:
+    """The job of an image that has so many seconds, into a store of its own."""
+    recipe = Recipe(CodecConfig(model="mlp"), seconds_per_image=seconds)
+    return dataclasses.replace(kept.job, store=str(folder / "budgeted"), recipe=recipe, **changes)
+
+
+def test_steps_are_chosen_for_a_time_and_the_row_says_which_so_that_the_file_can_be_made_again(
+    kept: Kept, tmp_path: Path
+):
+    job = budgeted(kept, tmp_path, 10.0)
+    with fits_from(1, 1000):
+        stored = alone(kept.image, job)
+    row = row_of(verify_image(stored, job))
+    assert (row["preset"], row["budget_seconds"]) == ("10 s", 10.0)
+    assert 1 <= row["n_steps"] <= 1000
+    recipe = Recipe(CodecConfig(model="mlp"), n_steps=row["n_steps"])
+    again = alone(kept.image, dataclasses.replace(job, recipe=recipe))
+    assert again.file.bitstream_digest == stored.file.bitstream_digest
+    assert (again.effort.n_steps, again.effort.budget_seconds) == (row["n_steps"], None)
+
+
+def test_a_share_of_the_hours_of_a_run_is_a_time_like_any_other(kept: Kept, tmp_path: Path):
+    recipe = Recipe(CodecConfig(model="mlp"), in_hours=True)
+    job = dataclasses.replace(kept.job, store=str(tmp_path / "budgeted"), recipe=recipe, seconds=1e4)
+    with fits_from(1, 60):
+        effort = alone(kept.image, job).effort
+    assert (effort.budget_seconds, effort.n_steps) == (1e4, 60)
+
+
+def test_a_time_too_short_fails_the_images_that_need_a_fit_alone(kept: Kept, tmp_path: Path):
+    """What is stored without a fit, or is the mean colour alone, needs no time for steps."""
+    (tmp_path / "flat.png").write_bytes(file_of(Image.new("RGB", (9, 9), (1, 2, 3))))
+    job = budgeted(kept, tmp_path, 1e-3)
+    flat, photo = compress_images([source_image(tmp_path / "flat.png"), kept.image], job)
+    assert isinstance(photo, BudgetTooSmall)
+    assert str(photo).startswith("expected at least ")
+    assert str(photo).endswith("found 0.0 s left, for 0 steps")
+    [alone_flat] = compress_images([source_image(tmp_path / "flat.png")], job)
+    assert isinstance(alone_flat, Stored)
+    assert (alone_flat.effort.attempts, alone_flat.effort.n_steps) == (0, None)
+    assert isinstance(flat, BudgetTooSmall)  # a group is fitted together
+
+
+def test_every_row_says_how_many_steps_its_fits_took(kept: Kept):
+    assert (kept.stored.effort.n_steps, kept.stored.effort.budget_seconds) == (N_STEPS, None)
+
+
+def test_a_run_that_is_stopped_ends_before_steps_are_chosen(kept: Kept, tmp_path: Path):
+    job = budgeted(kept, tmp_path, 1e6, run_id="stopped while timed")
+    cancel(job.run_id)
+    [found] = compress_images([kept.image], job)
+    assert isinstance(found, RunCancelled)
+    assert str(found) == "the run was stopped before a fit began"

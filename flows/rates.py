@@ -1,0 +1,90 @@
+"""The pace of fits on this machine, as a run of the archive has it: side by side, as there are workers."""
+
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import inr
+from flows.engine.cores import n_cores, n_threads, n_workers
+from flows.engine.workers import switching_often
+from inr import CodecConfig, EncodeRequest
+from inr.encoder import resolve_device
+from inr.search import first_lambda
+from tasks.plan.machine import Machine, cache_folder, this_machine
+from tasks.plan.pace import Pace
+from tasks.plan.timing import measured_pace
+from tasks.settings import RunOptions
+from tasks.steps.threads import use_threads
+
+LIBRARIES = ("torch", "numpy", "numba")
+
+
+def rates_here(config: CodecConfig, options: RunOptions) -> Machine:
+    """The pace of fits on this machine, which is measured where nothing of today is kept.
+
+    Args:
+        config: Its model is fitted, at its first λ.
+        options: Device and workers.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+
+    def measure(pixels: NDArray[np.uint8]) -> Pace:
+        def of_one(_: int) -> Pace:
+            use_threads(n_threads(options), with_torch=True)
+            pace = measured_pace([EncodeRequest(pixels, config)], options.device)
+            assert pace is not None  # the picture has more than one colour
+            return pace
+
+        workers = n_workers(options)
+        with switching_often(), ThreadPoolExecutor(workers) as pool:
+            found = list(pool.map(of_one, range(workers)))
+        return Pace(*(float(np.mean(values)) for values in zip(*map(_values, found), strict=True)))
+
+    return this_machine(_key(config, options), measure, cache_folder())
+
+
+def _values(pace: Pace) -> tuple[float, float, float]:
+    return pace.step_seconds, pace.end_seconds, pace.check_seconds
+
+
+def _key(config: CodecConfig, options: RunOptions) -> dict[str, str]:
+    """All that the pace depends on, but for the time of day."""
+    return {
+        "node": platform.node(),
+        "processor": _processor(),
+        "cores": str(n_cores()),
+        "device": _device(options),
+        "workers": str(n_workers(options)),
+        "inr": inr.__version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in LIBRARIES},
+        "model": config.model,
+        "rd_lambda": f"{first_lambda(config):g}",
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _device(options: RunOptions) -> str:
+    return torch.cuda.get_device_name() if resolve_device(options.device) == "cuda" else "cpu"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
