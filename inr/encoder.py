@@ -32,7 +32,7 @@ OnProgress = Callable[[Mapping[int, Progress]], Mapping[int, InrError]]
 
 FITTERS = {
     "mlp": Fitter(fit_mlp, mlp.PRESET_STEPS, mlp.LEAST_STEPS),
-    "cnn": Fitter(fit_cnn, cnn.PRESET_STEPS, cnn.LEAST_STEPS),
+    "cnn": Fitter(fit_cnn, cnn.PRESET_STEPS, cnn.LEAST_STEPS, cnn.TIME_AFTER_STEPS),
 }
 
 

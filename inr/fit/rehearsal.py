@@ -30,12 +30,14 @@ class Rehearsal:
         device: "cpu" or "cuda".
         n_images: Images that take part.
         n_pixels: Pixels of these.
+        time_after_steps: See `Fitter`.
     """
 
     def __init__(self, requests: Sequence[EncodeRequest], fitter: Fitter, device: str) -> None:
         fits = [_first_fit(request) for request in requests]
         self._fits = [fit for fit in fits if fit.pixels.shape[2]]
         self._fitter, self.device = fitter, device
+        self.time_after_steps = fitter.time_after_steps
         self._fitted: list[Fitted] = []
         self.n_images = len(self._fits)
         self.n_pixels = sum(fit.pixels.shape[0] * fit.pixels.shape[1] for fit in self._fits)

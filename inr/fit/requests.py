@@ -93,11 +93,13 @@ class Fitter:
             steps, drops the requests that the answer names, and returns one result or error for each.
         preset_steps: Optimiser steps of each preset, by its name.
         least_steps: Steps below which a fit makes no sense.
+        time_after_steps: Share of the steps' time that what follows them takes, where that grows with them.
     """
 
     fit: _Fit
     preset_steps: Mapping[str, int]
     least_steps: int
+    time_after_steps: float = 0.0
 
 
 # Takes one report; returns whether the fit goes on.

@@ -94,7 +94,8 @@ def measured_pace(
     of_comparing = _seconds_of(lambda: ms_ssim(reference=rows, decoded=rows))
     of_comparing *= rehearsal.n_pixels / (rows.shape[0] * rows.shape[1])
     end_seconds = max(0.0, of_fits - watch.step_seconds) + 2 * of_files  # made, and decoded again
-    return Pace(watch.step_seconds, end_seconds, of_files + of_comparing)
+    step_seconds = watch.step_seconds * (1 + rehearsal.time_after_steps)
+    return Pace(step_seconds, end_seconds, of_files + of_comparing)
 
 
 @functools.cache
