@@ -31,8 +31,7 @@ def show_run(summary: RunSummary) -> None:
     if summary.n_archived:
         line(
             f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes}: "
-            f"{summary.rate_bpp:.3f} bpp, "
-            f"mean PSNR {summary.mean_psnr_db:.2f} dB, {summary.wall_seconds:.1f} s"
+            f"{summary.rate_bpp:.3f} bpp, {summary.quality}, {summary.wall_seconds:.1f} s"
         )
 
 

@@ -22,7 +22,7 @@ def run_facts(summary: RunSummary) -> list[str]:
     if summary.n_archived:
         lines["size"] = (
             f"{summary.source_n_bytes} bytes of originals became {summary.n_bytes} bytes: "
-            f"{summary.rate_bpp:.3f} bpp, mean PSNR {summary.mean_psnr_db:.2f} dB"
+            f"{summary.rate_bpp:.3f} bpp, {summary.quality}"
         )
     return markdown_list(lines)
 

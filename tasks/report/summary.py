@@ -97,6 +97,12 @@ class RunSummary:
         return self.psnr_db_sum / n_finite if n_finite else math.nan
 
     @property
+    def quality(self) -> str:
+        """The mean PSNR in words, or that there is none since every image is exact."""
+        is_finite = math.isfinite(self.mean_psnr_db)
+        return f"mean PSNR {self.mean_psnr_db:.2f} dB" if is_finite else "every pixel exact"
+
+    @property
     def rate_bpp(self) -> float:
         """Bits per pixel over all images archived, by file bytes; NaN if there is none."""
         return 8 * self.n_bytes / self.n_pixels if self.n_pixels else math.nan

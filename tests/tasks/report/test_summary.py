@@ -84,9 +84,10 @@ def test_exact_is_not_stored_without_loss():
     summary = summary_of()
     summary.add(archived("a", psnr_db=math.inf))
     summary.add(archived("b", psnr_db=math.inf, model=LOSSLESS))
+    assert summary.quality == "every pixel exact"
     summary.add(archived("c"))
     assert (summary.n_exact, summary.n_stored_lossless) == (2, 1)
-    assert summary.mean_psnr_db == 31.25
+    assert (summary.mean_psnr_db, summary.quality) == (31.25, "mean PSNR 31.25 dB")
 
 
 def test_without_an_image_there_are_no_means():
