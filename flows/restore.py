@@ -10,11 +10,10 @@ from flows.engine.runs import begin, ended
 from flows.engine.tasks import restore as restore_task
 from flows.restoring import restore_all
 from tasks.catalogue.lookup import open_archive
-from tasks.plan.restoring import plan_restore
+from tasks.plan.restoring import check_target, plan_restore
 from tasks.report.markdown import markdown_list, markdown_table
 from tasks.settings import RunOptions
 from tasks.steps.restore import KEPT_FAILURES, Format, RestoreSummary
-from tasks.store.locations import local_path
 
 
 def run_name() -> str:
@@ -52,7 +51,7 @@ def restore(
         ConfigError, CatalogueError, StorageError: Predicate, store or target cannot be used.
     """
     run, source = begin(options), open_archive(store)
-    local_path(target)  # refuses what is no folder's name
+    check_target(target)
     wanted = plan_restore(source, where, f".{format}", all_versions=all_versions)
     get_run_logger().info("%d images selected", len(wanted))
     summary = RestoreSummary(run.run_id, source.url, target, len(wanted))

@@ -82,7 +82,7 @@ class BudgetTooSmall(EncodeError):
 
 
 class ServerNotStarted(InrError):
-    """Prefect's embedded server does not start; the message is the server's own reason."""
+    """Prefect's embedded server does not start, or the one that is named does not answer; says why."""
 
 
 class VerificationMismatch(InrError):

@@ -9,15 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import archive_commands, exits, file_commands, store_commands
-from flows.cli.printing import write_in_any_locale
+from flows.cli.printing import hold_closed_streams, write_in_any_locale
 from flows.cli.running import framed
 from inr import __version__
 
 
 class _App(typer.Typer):
-    """The app, whose help can be written in any locale, too."""
+    """The app, whose help can be written in any locale, too, and whatever stream is closed."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        hold_closed_streams()
         write_in_any_locale()
         return super().__call__(*args, **kwargs)
 

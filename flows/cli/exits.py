@@ -1,8 +1,10 @@
 """The ends of the command line: exit codes, and expected errors as one line instead of a traceback."""
 
 import json
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -48,17 +50,31 @@ EXPLAINED = (
 def errors_in_one_line(*, as_json: bool) -> Iterator[None]:
     """End the command with a line and an exit code where the body raises a named error or is interrupted.
 
+    So it is where standard output takes no more: all other work with files names its errors.
+
     Args:
         as_json: Print the error as a JSON object too, on standard output.
     """
     try:
         yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except InrError as error:
         kind = type(error).__name__
         if as_json:
             typer.echo(json.dumps({"error": {"type": kind, "message": str(error)}}))
         typer.echo(f"inr: {kind}: {error}", err=True)
         raise typer.Exit(exit_code(error)) from error
+    except OSError as error:
+        if error.filename is not None or isinstance(
+            error, BrokenPipeError
+        ):  # Typer ends quietly for a reader
+            raise
+        reason = error.strerror or str(error)
+        with suppress(OSError, ValueError):  # what is still to be written would be said to fail at exit, too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"inr: StorageError: write standard output: {reason}", err=True)
+        raise typer.Exit(STORAGE) from error
     except KeyboardInterrupt as error:
         typer.echo("inr: interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from error

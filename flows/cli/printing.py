@@ -31,6 +31,18 @@ def write_in_any_locale() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def hold_closed_streams() -> None:
+    """Have reading and writing fail of a standard stream that is closed.
+
+    Otherwise the next file or pipe that is opened would have its number, and be read or written in its place.
+    """
+    for descriptor, the_wrong_way in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, the_wrong_way)
+
+
 def line(text: str) -> None:
     """Print a line on standard output."""
     typer.echo(text)

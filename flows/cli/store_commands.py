@@ -112,16 +112,15 @@ def restore(
     from flows.cli.display import show_restored
     from tasks.catalogue.lookup import open_archive
     from tasks.originals.writing import FORMATS
-    from tasks.plan.restoring import plan_restore
+    from tasks.plan.restoring import check_target, plan_restore
     from tasks.settings import load_settings
     from tasks.steps.restore import Format, RestoreSummary
-    from tasks.store.locations import local_path
 
     place, folder, where = location(store), location(target), in_unicode(where)
     options = load_settings(workers=workers, runner=runner).options()
     if format_ not in FORMATS:
         raise ConfigError(f"format: expected {' or '.join(FORMATS)}, found {format_!r}")
-    local_path(folder)  # refuses what is no folder's name
+    check_target(folder)
     source, kind = open_archive(place), cast("Format", format_)
 
     def in_a_flow() -> Any:

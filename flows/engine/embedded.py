@@ -120,11 +120,13 @@ def embedded_server() -> Iterator[None]:
     """Start Prefect's embedded server, if Prefect would; should this process be killed, it ends as well.
 
     Raises:
-        ServerNotStarted: It did not start; says why.
+        ServerNotStarted: It did not start, or the server that is named does not answer; says why.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE
 
-    if not PREFECT_API_URL.value() and PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
+    if named := PREFECT_API_URL.value():
+        _check_named(named)
+    elif PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
         from prefect.server.api.server import SubprocessASGIServer
 
         server = SubprocessASGIServer()  # the one of this process, which Prefect will find started
@@ -132,6 +134,16 @@ def embedded_server() -> Iterator[None]:
         server.running = True
         atexit.register(server.stop)
     yield
+
+
+def _check_named(url: str) -> None:
+    """Ask a server that is named whether it is well, as Prefect's own client reaches it."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        if error := client.api_healthcheck():
+            reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
+            raise ServerNotStarted(f"Prefect's server at PREFECT_API_URL, {url}, does not answer: {reason}")
 
 
 def _started() -> "tuple[subprocess.Popen[bytes], int]":

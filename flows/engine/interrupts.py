@@ -87,9 +87,8 @@ class _Told:
 
 
 def _say() -> None:
-    """Say that the process ends; whatever it says after that is of no use to anybody."""
+    """Say that the process ends, as its last word: another thread may be about to draw a progress bar."""
     with contextlib.suppress(OSError):  # the terminal is gone
-        os.write(2, ((CLEARED if os.isatty(2) else "") + LINE).encode())
-    with contextlib.suppress(OSError):
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 2)
+        terminal = os.dup(2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.write(terminal, ((CLEARED if os.isatty(terminal) else "") + LINE).encode())

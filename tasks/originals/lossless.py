@@ -87,7 +87,8 @@ def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
 def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:
     """The original of a picture as its file without loss, if it is a PNG or a WebP without loss."""
     found = format_of(original)
-    is_such_a_file = found == "PNG" or (found == "WEBP" and b"VP8L" in dict(chunks(original)))
+    is_png = found == "PNG" and png_holds(picture.metadata)
+    is_such_a_file = is_png or (found == "WEBP" and b"VP8L" in dict(chunks(original)))
     return _checked(original, picture, visible) if is_such_a_file else None
 
 

@@ -228,6 +228,7 @@ def _picture(image: Image.Image, data: bytes) -> Picture:
     format_, mode = str(image.format), image.mode
     found = READERS[format_].carried(image, data)
     oriented = _oriented(image, found)
+    _note_missing_colours(image, found)
     converted = _convert(oriented, found.notes)
     if found.icc_profile and mode in ("CMYK", "YCbCr") and converted.mode != mode:
         found.notes.append(f"ICC profile dropped: it described {mode}")
@@ -258,6 +259,16 @@ def _oriented(image: Image.Image, found: Carried) -> Image.Image:
     found.notes.append(f"EXIF orientation {turned.orientation} applied")
     is_applied = image.format == "TIFF"  # by Pillow, as it loads the pixels
     return image if is_applied else image.transpose(TRANSPOSITIONS[turned.orientation])
+
+
+def _note_missing_colours(image: Image.Image, found: Carried) -> None:
+    """Note pixels for which the palette has no colour, and which Pillow shows as black."""
+    if image.mode not in ("P", "PA"):
+        return
+    numbers = np.asarray(image).reshape(image.height, image.width, -1)[:, :, 0]
+    n_colours, most = len(image.getpalette() or ()) // 3, int(numbers.max())
+    if most >= n_colours:
+        found.notes.append(f"damaged: a palette of {n_colours} colours, and a pixel of number {most}")
 
 
 def _target_mode(image: Image.Image) -> str:

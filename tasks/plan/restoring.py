@@ -5,16 +5,19 @@ original. Where several would have the same, or one's file is another's folder, 
 others are left without: they get another name as they are written.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from inr.errors import ConfigError
 from tasks.catalogue.query import query
 from tasks.catalogue.records import Archived, Status
 from tasks.catalogue.rows import archived_of
 from tasks.catalogue.versions import latest_versions, names_of
 from tasks.errors import StorageError
-from tasks.originals.names import target_path
+from tasks.originals.names import printable, target_path
+from tasks.store.locations import local_path
 from tasks.store.objects import ObjectStore
 
 
@@ -34,6 +37,21 @@ class Restoring:
     def path(self) -> str:
         """Path below the source, fit to be shown."""
         return self.record.path
+
+
+def check_target(target: str) -> None:
+    """Refuse a target that is no folder and cannot become one.
+
+    Args:
+        target: The folder to restore into, as a path or ``file:`` URI.
+
+    Raises:
+        ConfigError: It has another scheme, or it or a folder above it is something else.
+    """
+    path = local_path(target).absolute()
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise ConfigError(f"target: expected a folder, found something else at {printable(str(there))}")
 
 
 def plan_restore(

@@ -20,6 +20,7 @@ from inr import Decoded
 from inr.bitstream import Metadata
 from tasks.catalogue.versions import names_of
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
+from tasks.originals.forms import lifted
 from tasks.originals.lossless import same_metadata
 from tasks.originals.names import escaped, plain_path, target_path
 from tasks.originals.opening import open_picture
@@ -33,8 +34,8 @@ from tasks.store.locations import local_path, open_store
 Format = Literal["png", "webp"]
 KEPT_FAILURES = 500
 
-# What a system says of a path that its disk cannot hold: too long, of other characters, or a file in place of
-# a folder, or the reverse.
+# What a system says of a path that its disk cannot hold: too long, of other characters, a file in place of a
+# folder, or the reverse; or that another file has, from before, or where small letters are large ones, too.
 NOT_HELD = frozenset(
     {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 )
@@ -143,8 +144,7 @@ def restore_image(wanted: Restoring, job: RestoreJob) -> Restored:
         VerificationMismatch: The stored file is not what the row says, or a file that was written does
             not read back as the same image.
         UnsupportedImage: No format can hold the image.
-        StorageError: The store cannot be read, the target cannot be written, or a different file of that name
-            is there.
+        StorageError: The store cannot be read, or the target cannot be written.
     """
     use_threads(job.n_threads)
     record, target = wanted.record, local_path(job.target)
@@ -200,8 +200,9 @@ def _written(places: Iterator[tuple[Path, bool]], data: bytes) -> tuple[Path, bo
 def _check(key: str, data: bytes, pixels: NDArray[np.uint8], metadata: Metadata) -> None:
     """Raise unless another program will see in the file what was decoded."""
     opened = open_picture(data, max_pixels=pixels.shape[0] * pixels.shape[1])
-    shown = opened.pixels
-    if pixels.shape[2] < 3 and shown.shape[2] >= 3:  # WebP holds grey as RGB
-        shown = np.concatenate([shown[:, :, :1], shown[:, :, 3:]], axis=2)
+    try:
+        shown = lifted(opened.pixels, pixels.shape[2])  # WebP holds grey as RGB, and no alpha that is opaque
+    except UnsupportedImage:  # colours or alpha that the image does not have
+        shown = opened.pixels
     if not np.array_equal(shown, pixels) or not same_metadata(opened.metadata, metadata):
         raise VerificationMismatch(f"{key}: the file written does not read back as the same image")

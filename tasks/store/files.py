@@ -38,7 +38,8 @@ def create_file(path: Path, data: bytes) -> bool:
             pass
         is_read = path.is_file() or path.is_dir()  # the one raises, and to read a pipe would take for ever
         if not is_read or path.read_bytes() != data:
-            raise StorageError(f"write {path}: a different file is there")
+            reason = "a different file is there"
+            raise StorageError(f"write {path}: {reason}") from FileExistsError(errno.EEXIST, reason)
     return False
 
 

@@ -5,6 +5,7 @@ are followed, and a file that is replaced hands on its mode and its owner. Whate
 device or a pipe, is written through: it may not even be ours to replace. ``-`` is standard output.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -66,6 +67,8 @@ def write_output(output: Path, data: bytes) -> None:
         return
     with about_a_file(f"write {output}"):
         found, target = _status(output), _target(output)
+        if target.is_symlink():  # a link to itself
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if found is None or (stat.S_ISREG(found.st_mode) and _is_at(found, target)):
             with beside(target, data, found) as temporary:
                 temporary.replace(target)

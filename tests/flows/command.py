@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli.app import app
 
-INR = [sys.executable, "-c", "from flows.cli.app import app; app(prog_name='inr')"]
+INR = [sys.executable, "-c", "from flows.cli import main; main()"]
 ROOT = Path(__file__).parents[2]
 
 

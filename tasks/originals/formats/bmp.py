@@ -33,12 +33,16 @@ def carried(image: Image.Image, data: bytes) -> Carried:
         found.notes.append(f"samples of {_NARROW[raw_mode]} bits widened to 8")
     if "X" in raw_mode and _fourth_bytes(image, data, raw_mode).strip(b"\0"):
         found.notes.append("fourth sample dropped: it has no stated meaning")
+    if raw_mode == "BGR;15" and _high_bits(image, data):
+        found.notes.append("sample of the first of 16 bits dropped: it may be alpha")
     size = _header_size(data)
     if size >= 40:
         across, down = struct.unpack_from("<ii", data, 38)
         found.drop_resolution(across, down, "pixels a metre")
     if size in (_V4, _V5):
         _read_colours(data, size, found)
+    if _compression(data) in (0, 3):
+        found.trailing(len(data) - max(_end_of_pixels(image, data), _end_of_profile(data)))
     return found
 
 
@@ -47,8 +51,8 @@ def _read_colours(data: bytes, size: int, found: Carried) -> None:
     if kind == _CALIBRATED and any(data[74:122]):
         found.notes.append("end points and gamma of its colours dropped; the samples are kept as they are")
     elif kind == _EMBEDDED and size == _V5:
-        at, length = struct.unpack_from("<II", data, _FILE_HEADER + 112)
-        profile = data[_FILE_HEADER + at : _FILE_HEADER + at + length]
+        at, length = _profile(data)
+        profile = data[at : at + length]
         found.icc_profile = profile if profile and len(profile) == length else None
         if found.icc_profile is None:
             found.notes.append("ICC profile dropped: it cannot be read")
@@ -56,8 +60,38 @@ def _read_colours(data: bytes, size: int, found: Carried) -> None:
         found.notes.append("ICC profile dropped: it is a file of its own")
 
 
+def _profile(data: bytes) -> tuple[int, int]:
+    """Where an embedded profile begins, and its length."""
+    at, length = struct.unpack_from("<II", data, _FILE_HEADER + 112)
+    return _FILE_HEADER + at, length
+
+
+def _end_of_profile(data: bytes) -> int:
+    has_one = _header_size(data) == _V5 and data[70:74] in (_EMBEDDED, _LINKED)
+    return sum(_profile(data)) if has_one else 0
+
+
+def _end_of_pixels(image: Image.Image, data: bytes) -> int:
+    """The end of the picture without its compression; rows are whole words of 32 bits."""
+    return _start(image) + (image.width * _bits(data) + 31) // 32 * 4 * image.height
+
+
+def _high_bits(image: Image.Image, data: bytes) -> bool:
+    """Whether a bit is set that is of none of three samples of 5 bits."""
+    row = (image.width + 1) // 2 * 4
+    pixels = data[_start(image) : _end_of_pixels(image, data)]
+    return any(
+        any(byte & 0x80 for byte in pixels[at + 1 : at + 2 * image.width : 2])
+        for at in range(0, len(pixels), row)
+    )
+
+
+def _start(image: Image.Image) -> int:
+    return image.tile[0].offset if isinstance(image, ImageFile.ImageFile) and image.tile else 0
+
+
 def _fourth_bytes(image: Image.Image, data: bytes, raw_mode: str) -> bytes:
-    start = image.tile[0].offset if isinstance(image, ImageFile.ImageFile) else 0
+    start = _start(image)
     pixels = data[start : start + 4 * image.width * image.height]
     return pixels[raw_mode.index("X") :: 4]
 

@@ -87,7 +87,9 @@ def _set(exif: bytes) -> bytes:
 
 def _places(exif: bytes) -> tuple[list[tuple[int, int]], _Order]:
     """Where the orientation stands: offset and size of each value; and the order of bytes."""
-    start = len(EXIF_HEADER) if exif.startswith(EXIF_HEADER) else 0
+    start = 0
+    while exif.startswith(EXIF_HEADER, start):  # some programs put it there twice
+        start += len(EXIF_HEADER)
     order = _ORDERS.get(exif[start : start + 4])
     if order is None:
         raise DamagedExif(f"expected a TIFF structure, found {exif[start : start + 4]!r}")

@@ -47,6 +47,8 @@ def carried(image: Image.Image, data: bytes) -> Carried:
     scans = check_scans(data)
     if scans.damage:
         found.notes.append(f"damaged: {scans.damage}")
+    elif scans.end is None:
+        found.notes.append("damage was not looked for: the codes are of a kind that is not searched for it")
     if image.format == "MPO":
         found.notes.append("the first of several pictures in an MPO file is kept")
     elif scans.end is not None:
@@ -75,6 +77,6 @@ def _profile(parts: list[bytes], found: Carried) -> bytes | None:
         return None
     parts = sorted(parts)
     if [part[:2] for part in parts] != [bytes([n + 1, len(parts) & 255]) for n in range(len(parts) & 255)]:
-        found.notes.append("ICC profile dropped: a part of it is missing")
+        found.notes.append("ICC profile dropped: a part of it is missing, or there twice")
         return None
     return b"".join(part[2:] for part in parts)

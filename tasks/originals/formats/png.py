@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from inr.bitstream import MAX_METADATA_BYTES
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.carried import Carried
 from tasks.originals.formats.exif import EXIF_HEADER
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
-MAX_PROFILE = 1 << 20  # bytes of an ICC profile that Pillow and others inflate from a PNG, at most
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 RAW_PROFILE = b"Raw profile type "  # ImageMagick's texts: digits of a block that had no chunk of its own
 _PICTURE = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_ALONE = (b"IHDR", b"PLTE", b"tRNS")  # of which readers take the first, the last or none
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP")
@@ -87,13 +88,17 @@ def check(image: Image.Image, data: bytes) -> None:
     Raises:
         UnsupportedImage: There are any.
     """
-    depth = next(chunks(data)).body[8]
-    if depth > 8:
-        raise UnsupportedImage(f"PNG: expected 8 bits per sample, found {depth}")
-    for chunk in chunks(data):
+    every = list(chunks(data))
+    for chunk in every:
         is_critical = not chunk.name[0] & 0x20
         if is_critical and chunk.name not in _PICTURE:
             raise UnsupportedImage(f"PNG: expected no critical chunk but its own, found {chunk.name!r}")
+    for name in _ALONE:
+        if (found := sum(chunk.name == name for chunk in every)) > 1:
+            raise UnsupportedImage(f"PNG: expected one chunk {name.decode()}, found {found}")
+    depth = every[0].body[8]
+    if depth > 8:
+        raise UnsupportedImage(f"PNG: expected 8 bits per sample, found {depth}")
 
 
 def carried(image: Image.Image, data: bytes) -> Carried:
@@ -104,7 +109,7 @@ def carried(image: Image.Image, data: bytes) -> Carried:
     profile = bodies.get(b"iCCP")
     found.icc_profile = None if profile is None else _profile(profile, found)
     exif = bodies.get(b"eXIf")
-    found.exif = EXIF_HEADER + exif if exif else None
+    found.exif = exif and (exif if exif.startswith(EXIF_HEADER) else EXIF_HEADER + exif)
     found.drop("PNG text", _texts(every, found))
     _note_colour(bodies, found)
     if len(bodies.get(b"pHYs", b"")) == 9:
@@ -136,19 +141,17 @@ def _profile(body: bytes, found: Carried) -> bytes | None:
     if profile is None or not name or compressed[:1] != b"\0":
         found.notes.append("ICC profile dropped: it cannot be read")
         return None
-    if len(profile) > MAX_PROFILE:
-        raise UnsupportedImage(f"PNG: expected an ICC profile of at most {MAX_PROFILE} bytes, found more")
     return profile
 
 
 def _inflated(compressed: bytes) -> bytes | None:
-    """At most a little more than an ICC profile may have; None if it is no whole zlib stream."""
+    """At most a little more than is kept of metadata; None if it is no whole zlib stream."""
     stream = zlib.decompressobj()
     try:
-        plain = stream.decompress(compressed, MAX_PROFILE + 1)
+        plain = stream.decompress(compressed, MAX_METADATA_BYTES + 1)
     except zlib.error:
         return None
-    return plain if stream.eof or len(plain) > MAX_PROFILE else None
+    return plain if stream.eof or len(plain) > MAX_METADATA_BYTES else None
 
 
 def _texts(every: list[Chunk], found: Carried) -> Iterator[str]:
@@ -161,8 +164,10 @@ def _texts(every: list[Chunk], found: Carried) -> Iterator[str]:
 
 
 def _text(chunk: Chunk) -> tuple[bytes, bytes | None]:
-    """Keyword and text of a chunk, as bytes; None for a text that cannot be read, or is longer than 1 MiB."""
+    """Keyword and text of a chunk, as bytes; None for a text that cannot be read, or holds no metadata."""
     keyword, _, value = chunk.body.partition(b"\0")
+    if not (keyword == XMP_KEYWORD or keyword.startswith(RAW_PROFILE)):
+        return keyword, None
     is_compressed = chunk.name == b"zTXt"
     if chunk.name == b"iTXt":
         is_compressed, value = value[:1] == b"\x01", value[1:]
@@ -174,8 +179,7 @@ def _text(chunk: Chunk) -> tuple[bytes, bytes | None]:
         if value.count(b"\0") < 2:
             return keyword, None
         value = value.split(b"\0", 2)[2]
-    inflated = _inflated(value) if is_compressed else value
-    return keyword, None if is_compressed and len(inflated or b"") > MAX_PROFILE else inflated
+    return keyword, _inflated(value) if is_compressed else value
 
 
 def _keep(keyword: bytes, value: bytes | None, found: Carried) -> bool:

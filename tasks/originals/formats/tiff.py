@@ -5,6 +5,7 @@ strips as it is given, so that other pictures than the file's come out without a
 to read right is refused.
 """
 
+import zlib
 from collections.abc import Iterator
 from math import ceil
 from typing import Any
@@ -27,7 +28,8 @@ _ORIENTATION, _COEFFICIENTS, _SUBSAMPLING, _REFERENCE = 274, 529, 530, 532
 _GREY_FROM_WHITE, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_GREY_FROM_WHITE: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
 _ALPHAS = (1, 2)  # kinds of extra samples: colours multiplied by it, or not
-_RAW, _JPEG, _APART = 1, 7, 2
+_RAW, _JPEG, _APART, _DEFLATED = 1, 7, 2, (8, 32946)
+_MOST_INFLATED = 1 << 29  # bytes; of what inflates to more damage is not looked for
 _COEFFICIENTS_601, _FULL_RANGE = (0.299, 0.587, 0.114), (0, 255, 128, 255, 128, 255)
 # Tags that say where and how the pixels lie; ICC profile and XMP, which are kept.
 _OF_THE_PIXELS = {
@@ -179,20 +181,38 @@ def _note_samples(tags: Any, found: Carried) -> None:
 
 
 def _note_damage(tags: Any, data: bytes, found: Carried) -> None:
-    """Note a strip of JPEG that is damaged; other compressions tell so themselves."""
-    if tags.get(_COMPRESSION) != _JPEG:
+    """Note the first strip of JPEG or deflate that is damaged: libtiff looks at no checksum, say."""
+    damage = {_JPEG: _damage_of_jpeg, **dict.fromkeys(_DEFLATED, _damage_of_deflate)}.get(
+        tags.get(_COMPRESSION)
+    )
+    if damage is None:
         return
-    from tasks.originals.formats.scans import check_scans  # loads numba, which a plan does without
-
     offsets = _numbers(tags.get(_STRIPS, tags.get(_TILES)))
     sizes = _numbers(tags.get(_STRIP_SIZES, tags.get(_TILE_SIZES)))
-    tables = tags.get(_JPEG_TABLES, b"")
     for n, (at, size) in enumerate(zip(offsets, sizes, strict=False), 1):
-        strip = data[at : at + size]
-        scans = check_scans(tables[:-2] + strip[2:] if tables else strip)
-        if scans.damage:
-            found.notes.append(f"damaged: {scans.damage} of strip or tile {n}")
+        if what := damage(tags, data[at : at + size]):
+            found.notes.append(f"damaged: {what} of strip or tile {n}")
             return
+
+
+def _damage_of_jpeg(tags: Any, strip: bytes) -> str:
+    from tasks.originals.formats.scans import check_scans  # loads numba, which a plan does without
+
+    tables = tags.get(_JPEG_TABLES, b"")
+    return check_scans(tables[:-2] + strip[2:] if tables else strip).damage
+
+
+def _damage_of_deflate(tags: Any, strip: bytes) -> str:
+    stream, rest, n_bytes = zlib.decompressobj(), strip, 0
+    try:
+        while not stream.eof and n_bytes < _MOST_INFLATED:
+            plain = stream.decompress(rest, 1 << 20)
+            rest, n_bytes = stream.unconsumed_tail, n_bytes + len(plain)
+            if not plain and not rest:
+                return "the end before the stream is whole" if not stream.eof else ""
+    except zlib.error:
+        return "a stream that is none, or whose checksum is another,"
+    return ""
 
 
 def _others(tags: Any) -> Iterator[str]:

@@ -1,5 +1,8 @@
 import json
 import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 import inr
 from flows.cli import exits
 from flows.cli.app import app
-from tests.flows.command import inr_run, invoke, modules_after
+from tests.flows.command import ROOT, inr_run, invoke, modules_after
 from tests.flows.conftest import GOOD, Archived
 
 HEAVY = {"torch", "prefect", "pyarrow", "PIL", "pydantic", "numpy"}
@@ -25,6 +28,30 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         assert "encode" in result.stdout
     assert min(seconds) <= 0.5
     assert not HEAVY & modules_after("import flows.cli.app")
+
+
+WHILE_IT_LOADS = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from flows.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_it_loads_ends_it_without_a_word():
+    ended = subprocess.run(
+        [sys.executable, "-c", WHILE_IT_LOADS, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.parametrize("command", [command.callback.__name__ for command in app.registered_commands])

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 import typer
@@ -7,6 +10,9 @@ from flows.cli import exits
 from inr import errors
 from tasks.errors import CatalogueError, ImagesFailed, ObjectMissing, SourceError, UnsupportedImage
 from tasks.report.summary import RunSummary
+from tests.flows.command import INR, ROOT
+from tests.inr.conftest import VECTORS
+from tests.tasks.store.test_outputs import FULL, device
 
 
 def test_every_error_of_the_codec_has_an_exit_code():
@@ -64,3 +70,48 @@ def test_every_code_is_explained():
     codes = {code for _, code in exits.CODES} | {exits.OK, exits.INTERRUPTED}
     explained = {int(part.split()[0]) for part in exits.EXPLAINED.removeprefix("Exit codes: ").split(" · ")}
     assert explained == codes
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["inspect", "--json"]], ids=str)
+def test_where_standard_output_takes_no_more_it_is_an_error(tmp_path: Path, words: list[str]):
+    with device(tmp_path / "full", FULL).open("wb") as full:
+        ended = subprocess.run(
+            [*INR, *words, str(VECTORS / "rgb.inr")],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert ended.stderr == "inr: StorageError: write standard output: No space left on device\n"
+    assert ended.returncode == exits.STORAGE
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "code"),
+    [
+        ([0], ["decode", "-", "-o", "out.png"], exits.IMAGE),
+        ([1], ["decode", "rgb.inr", "-o", "-"], exits.STORAGE),
+        ([0, 1], ["decode", "-", "-o", "-"], exits.IMAGE),
+        ([0, 1, 2], ["decode", "rgb.inr", "-o", "out.png"], exits.OK),
+        ([2], ["decode", "none.inr", "-o", "out.png"], exits.IMAGE),
+    ],
+    ids=str,
+)
+def test_a_closed_stream_is_read_and_written_by_nobody(
+    tmp_path: Path, closed: list[int], words: list[str], code: int
+):
+    (tmp_path / "rgb.inr").write_bytes((VECTORS / "rgb.inr").read_bytes())
+    ended = subprocess.run(
+        [*INR, *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        preexec_fn=lambda: [os.close(number) for number in closed] and None,
+    )
+    assert ended.returncode == code, ended
+    assert (tmp_path / "out.png").is_file() == (code == exits.OK)

@@ -72,9 +72,11 @@ def test_the_command_selects_and_never_replaces(archived_once: Archived, tmp_pat
     before = taken.read_bytes()
     where = "source_path in ('alpha.png', 'grey.png')"
     result = invoke("restore", archived_once.store, tmp_path, "--where", where, "--workers", 2)
-    assert result.exit_code == exits.IMAGES_FAILED
-    assert re.search(r"alpha\.png: StorageError: write \S+: a different file is there", result.output)
-    assert "1 of 2 images restored: 1 files written, 1 failed" in result.output
+    assert result.exit_code == exits.OK
+    renamed = re.search(r"alpha\.png: restored as (alpha-[0-9a-f-]+\.png)", result.output)
+    assert renamed is not None
+    assert (tmp_path / renamed[1]).exists()
+    assert "2 of 2 images restored: 3 files written, 1 under another name" in result.output
     assert taken.read_bytes() == before
     assert (tmp_path / "grey.png").exists()
 

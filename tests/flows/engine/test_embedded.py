@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,12 +57,25 @@ def bad_setting(folder: Path) -> dict[str, str]:
     return {"PREFECT_HOME": str(folder / "home"), "PREFECT_SERVER_API_PORT": "many"}
 
 
+def nobody_there(folder: Path) -> dict[str, str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {"PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+
+
+def no_address(folder: Path) -> dict[str, str]:
+    return {"PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": "nonsense"}
+
+
 @pytest.mark.parametrize(
     ("kept_by", "reason"),
     [
         (unwritable, "PREFECT_HOME cannot be written: {folder}/file/home: Not a directory"),
         (no_database, "file is not a database"),
         (bad_setting, "Prefect cannot be loaded: "),
+        (nobody_there, "does not answer: [Errno 111] Connection refused"),
+        (no_address, "Prefect's server at PREFECT_API_URL, nonsense, does not answer: "),
     ],
 )
 def test_what_keeps_the_server_from_starting_is_said_in_a_line_within_seconds(
@@ -70,7 +84,9 @@ def test_what_keeps_the_server_from_starting_is_said_in_a_line_within_seconds(
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(file_of(photograph(8, 8, 3)))
     environment, started = kept_by(tmp_path), time.monotonic()
-    result = inr_run("archive", tmp_path / "photos", tmp_path / "store", PREFECT_API_URL=None, **environment)
+    result = inr_run(
+        "archive", tmp_path / "photos", tmp_path / "store", **{"PREFECT_API_URL": None} | environment
+    )
     assert time.monotonic() - started < 60  # its own time to start is 120 s
     assert result.returncode == exits.STORAGE, result.stderr
     assert result.stderr.startswith("inr: ServerNotStarted: ")

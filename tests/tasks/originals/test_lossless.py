@@ -118,6 +118,7 @@ def test_colours_that_nobody_sees_cost_nothing_where_they_are_not_kept(channels:
         ("WEBP", {"lossless": True, "icc_profile": b"a profile of odd size"}, True),
         ("WEBP", {"quality": 90}, False),
         ("WEBP", {"quality": 90, "icc_profile": b"VP8L"}, False),
+        ("PNG", {"icc_profile": bytes(1 << 20)}, False),  # with which many programs do not open it
         ("TIFF", {}, False),
         ("BMP", {}, False),
     ],

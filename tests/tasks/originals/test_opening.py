@@ -1,5 +1,6 @@
 import hashlib
 import io
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from tasks.originals.opening import (
 from tasks.originals.writing import to_png, to_webp
 from tasks.settings import RunOptions
 from tests.opens import counting_opens
-from tests.tasks.pictures import file_of, gradient, image, phone_exif, photograph, png_header
+from tests.tasks.pictures import file_of, gradient, image, phone_exif, photograph, png_chunk, png_header
 
 MAX_PIXELS = 10_000
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -69,6 +70,21 @@ def test_other_modes_are_converted_with_a_note(mode: str, format_: str, channels
     assert picture.mode == mode
     assert picture.pixels.shape == (12, 16, channels)
     assert picture.notes[0] == f"converted from {mode} to {'L' if channels == 1 else 'RGB'}"
+
+
+@pytest.mark.parametrize("format_", ["PNG", "GIF"])
+def test_a_pixel_beyond_its_palette_is_damage(format_: str):
+    palette = Image.fromarray(np.array([[0, 3, 7]], np.uint8)).convert("P")
+    palette.putpalette(range(24))
+    whole = file_of(palette, format_)
+    assert opened(whole).notes == ("converted from P to RGB",)
+    if format_ == "PNG":
+        at = whole.index(b"PLTE") - 4
+        end = at + 12 + int.from_bytes(whole[at : at + 4], "big")
+        short = whole[:at] + png_chunk(b"PLTE", bytes(12)) + whole[end:]
+    else:
+        short = whole[:10] + bytes([whole[10] & 0xF8]) + whole[11:19] + whole[25:]
+    assert re.match(r"damaged: a palette of [24] colours, and a pixel of number [27]", opened(short).notes[0])
 
 
 def test_a_palette_with_a_transparent_entry_keeps_its_alpha():

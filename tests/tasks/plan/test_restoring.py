@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from inr.errors import ConfigError
 from tasks.catalogue.records import Archived, now
 from tasks.catalogue.versions import names_of
-from tasks.plan.restoring import plan_restore, select
+from tasks.plan.restoring import check_target, plan_restore, select
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import archived, digest, failed
@@ -16,6 +17,24 @@ from tests.tasks.rows import archived, digest, failed
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "link", "link/below", "pipe"])
+def test_a_target_that_cannot_become_a_folder_is_refused(tmp_path: Path, name: str):
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    found = tmp_path / name.removesuffix("/below")
+    for target in (tmp_path / name, (tmp_path / name).as_uri()):
+        with pytest.raises(ConfigError, match=f"expected a folder, found something else at {found}"):
+            check_target(str(target))
+
+
+def test_a_target_is_a_folder_or_becomes_one(tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("", "new", "new/below", "link", "link/below"):
+        check_target(str(tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
 def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalStore):

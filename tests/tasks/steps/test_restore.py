@@ -13,6 +13,7 @@ from tasks.catalogue.keys import object_key
 from tasks.catalogue.records import LOSSLESS, Archived
 from tasks.catalogue.versions import names_of
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
+from tasks.originals.forms import lifted
 from tasks.originals.lossless import decode_lossless, same_metadata, to_lossless
 from tasks.originals.opening import Picture, open_picture
 from tasks.originals.writing import to_webp
@@ -103,13 +104,42 @@ def test_copies_are_restored_too_and_what_is_there_stays(store: LocalStore, tmp_
     assert files == {"a/b.jpg.png", "copy.png", "c/d.png"}
 
 
-def test_a_different_file_of_the_name_is_not_replaced(store: LocalStore, tmp_path: Path):
-    path = tmp_path / "back" / "a" / "b.jpg.png"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"mine")
+def test_beside_a_different_file_of_the_name_an_image_gets_another_one(store: LocalStore, tmp_path: Path):
+    record, back = golden(store, "rgb"), tmp_path / "back"
+    (back / "a").mkdir(parents=True)
+    (back / "a" / "b.jpg.png").write_bytes(b"mine")
+    place = f"a/{marked(record, 'b.jpg')}"
+    first, again = restored(store, record, back), restored(store, record, back)
+    assert first.renamed == again.renamed == (("a/b.jpg", place),)
+    assert (first.n_written, again.n_present) == (1, 1)
+    assert (back / "a" / "b.jpg.png").read_bytes() == b"mine"
+    for other in (back / place, back / marked(record, "b.jpg")):
+        other.unlink(missing_ok=True)
+        other.write_bytes(b"mine too")
     with pytest.raises(StorageError, match="a different file is there"):
-        restored(store, golden(store, "rgb"), tmp_path / "back")
-    assert path.read_bytes() == b"mine"
+        restored(store, record, back)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("format_", ["png", "webp"])
+@pytest.mark.parametrize("alpha", [0, 128, 255])
+@pytest.mark.parametrize("grey", [True, False])
+def test_every_kind_of_picture_is_restored_in_every_format(
+    store: LocalStore, tmp_path: Path, channels: int, format_: Format, alpha: int, grey: bool
+):
+    pixels = gradient(9, 8, channels)
+    if grey and channels > 2:
+        pixels[:, :, :3] = pixels[:, :, :1]
+    if channels % 2 == 0:
+        pixels[:, :, -1] = alpha
+    data = to_lossless(Picture(pixels, Metadata(), "PNG", "any", ())).data
+    decoded = decode_lossless(data, max_pixels=72, channels=channels)
+    key = object_key(digest("b.jpg"), ARCHIVE, ".webp")
+    record = kept(store, data, decoded, model=LOSSLESS, key=key)
+    restored(store, record, tmp_path / "back", format_)
+    with Image.open(tmp_path / "back" / "a" / f"b.jpg.{format_}") as opened:
+        shown = np.asarray(opened.convert("RGBA"))
+    np.testing.assert_array_equal(shown, lifted(pixels, 4))
 
 
 def marked(record: Archived, name: str, suffix: str = ".png") -> str:

@@ -89,6 +89,16 @@ def test_links_stay_and_what_they_lead_to_is_written(tmp_path: Path, is_there: b
     assert list((tmp_path / "far").iterdir()) == [target]
 
 
+def test_a_link_to_itself_stays_and_is_an_error(tmp_path: Path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "there").symlink_to("back")
+    (tmp_path / "back").symlink_to("there")
+    for name in ("loop", "there"):
+        with pytest.raises(StorageError, match="symbolic links"):
+            write_output(tmp_path / name, b"new")
+    assert all(path.is_symlink() for path in tmp_path.iterdir())
+
+
 def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path):
     (tmp_path / "link").symlink_to(tmp_path / "none" / "out")
     with pytest.raises(ConfigError, match="expected an existing folder"):

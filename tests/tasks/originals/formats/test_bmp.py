@@ -93,6 +93,33 @@ def test_a_fourth_sample_and_a_resolution_are_noted():
     )
 
 
+@pytest.mark.parametrize(("bits", "compression"), [(24, 0), (16, 0), (32, 3), (8, 0), (1, 0)])
+def test_bytes_after_the_picture_are_noted(bits: int, compression: int):
+    masks = struct.pack("<3I", 0xFF0000, 0xFF00, 0xFF) if compression else b""
+    row = bytes((5 * bits + 31) // 32 * 4)
+    palette = greys(*range(0, 256, 255 // ((1 << bits) - 1))) if bits <= 8 else b""
+    whole = bmp(bits, (5, 3), 3 * row, compression=compression, header=masks, palette=palette)
+    note = "7 bytes after the picture dropped"
+    assert note not in opened(whole).notes
+    assert note in opened(whole + bytes(7)).notes
+
+
+@pytest.mark.parametrize(("bits", "pixels"), [(8, b"\0\3\7\0"), (4, b"\x03\x70\0\0")])
+def test_a_pixel_beyond_its_palette_is_damage(bits: int, pixels: bytes):
+    whole, short = (bmp(bits, (3, 1), pixels, palette=bytes(range(4 * n)), colours=n) for n in (8, 4))
+    assert opened(whole).notes == ("converted from P to RGB",)
+    assert opened(short).notes[0] == "damaged: a palette of 4 colours, and a pixel of number 7"
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_the_bit_before_samples_of_five_bits_is_noted_where_it_is_set(width: int):
+    padding = b"\xff\xff" * (width % 2)
+    plain, marked = (struct.pack(f"<{width}H", *[word] * width) + padding for word in (0x7FFF, 0xFFFF))
+    assert len(opened(bmp(16, (width, 2), 2 * plain)).notes) == 1
+    picture = opened(bmp(16, (width, 2), plain + marked))
+    assert picture.notes[1] == "sample of the first of 16 bits dropped: it may be alpha"
+
+
 def version_5(kind: bytes, profile: bytes = b"", size: int | None = None, points: bytes = bytes(48)) -> bytes:
     masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0)
     length = len(profile) if size is None else size

@@ -17,7 +17,7 @@ ATTRIBUTE, ELEMENT = b'<x tiff:Orientation="6"/>', b"<tiff:Orientation>6</tiff:O
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
-@pytest.mark.parametrize("header", [b"", b"Exif\0\0"])
+@pytest.mark.parametrize("header", [b"", b"Exif\0\0", b"Exif\0\0Exif\0\0"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_two_bytes_are_changed_and_no_other(orientation: int, header: bytes, order: str):
     exif = header + phone_exif(orientation, order)

@@ -39,7 +39,7 @@ def test_a_profile_in_several_segments_is_put_together(order: list[int]):
 def test_a_profile_of_which_a_part_is_missing_is_dropped_with_a_note(order: list[int]):
     picture = opened(with_segments(*parts_of(LONG, 3, order)))
     assert picture.metadata.icc_profile is None
-    assert picture.notes == ("ICC profile dropped: a part of it is missing",)
+    assert picture.notes == ("ICC profile dropped: a part of it is missing, or there twice",)
 
 
 def test_a_profile_after_the_frame_is_kept():
@@ -94,6 +94,12 @@ def test_bytes_after_the_picture_and_damage_are_noted():
     assert opened(WHOLE + WHOLE).notes == (f"{len(WHOLE)} bytes after the picture dropped",)
     cut = WHOLE[:-40] + b"\xff\xd9"
     assert opened(cut).notes[0].startswith("damaged: the end before the picture is whole, ")
+
+
+def test_where_damage_is_not_looked_for_a_note_says_so():
+    at = WHOLE.index(b"\xff\xc0") + 1
+    arithmetic = WHOLE[:at] + b"\xc9" + WHOLE[at + 1 :]
+    assert opened(arithmetic).notes[0].startswith("damage was not looked for")
 
 
 def test_of_several_pictures_the_first_is_kept_and_nothing_else_is_said():

@@ -4,10 +4,12 @@ import zlib
 import numpy as np
 import pytest
 
+from inr.bitstream import MAX_METADATA_BYTES
 from tasks.errors import UnsupportedImage
-from tasks.originals.formats.png import MAX_PROFILE, chunks, picture_alone
+from tasks.originals.formats.exif import EXIF_HEADER, upright
+from tasks.originals.formats.png import chunks, picture_alone
 from tasks.originals.opening import Picture, open_picture
-from tests.tasks.pictures import file_of, phone_exif, photograph, png_chunk, png_of
+from tests.tasks.pictures import file_of, phone_exif, photograph, png_chunk, png_header, png_of
 
 ROWS = b"\0" + bytes(range(12)) + b"\0" + bytes(12)
 Chunks = tuple[bytes, bytes]
@@ -174,10 +176,28 @@ def test_a_profile_that_cannot_be_read_is_noted(body: bytes):
     assert picture.notes == ("ICC profile dropped: it cannot be read",)
 
 
-def test_a_profile_that_other_readers_refuse_is_refused():
-    assert with_chunks((b"iCCP", b"x\0\0" + zlib.compress(bytes(MAX_PROFILE)))).metadata.icc_profile
-    with pytest.raises(UnsupportedImage, match="ICC profile of at most 1048576 bytes"):
-        with_chunks((b"iCCP", b"x\0\0" + zlib.compress(bytes(MAX_PROFILE + 1))))
+def test_a_profile_is_kept_as_far_as_a_bitstream_holds_it():
+    for n_bytes in (1 << 20, (1 << 20) + 1, MAX_METADATA_BYTES):
+        assert with_chunks((b"iCCP", b"x\0\0" + zlib.compress(bytes(n_bytes)))).metadata.icc_profile == bytes(
+            n_bytes
+        )
+    bomb = with_chunks((b"iCCP", b"x\0\0" + zlib.compress(bytes(1 << 26))))
+    assert bomb.metadata.icc_profile is None
+    assert "icc_profile of" in bomb.notes[0]
+
+
+def test_a_chunk_of_which_readers_take_one_or_another_is_refused():
+    for name, body in ((b"PLTE", bytes(6)), (b"tRNS", bytes(6)), (b"IHDR", png_header(4, 2)[16:29])):
+        with pytest.raises(UnsupportedImage, match=f"expected one chunk {name.decode()}, found"):
+            with_chunks((name, body), (name, body))
+
+
+@pytest.mark.parametrize("n_headers", [0, 1, 2])
+def test_an_exif_block_that_begins_as_in_a_jpeg_is_read_all_the_same(n_headers: int):
+    exif = phone_exif(6)
+    picture = with_chunks((b"eXIf", n_headers * EXIF_HEADER + exif))
+    assert picture.notes == ("EXIF orientation 6 applied",)
+    assert picture.metadata.exif == max(n_headers, 1) * EXIF_HEADER + upright(exif, None).exif
 
 
 def test_texts_of_any_length_and_kind_are_named_and_no_bomb_is_inflated():

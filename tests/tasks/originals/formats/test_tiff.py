@@ -246,6 +246,21 @@ def test_a_palette_of_8_bits_where_16_should_be_is_refused():
         opened(tiff((RGB[:, :, 0], {"photometric": "palette", "colormap": colours})))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
+def test_a_strip_of_deflate_that_is_damaged_is_noted_or_refused(layout: dict[str, Any], place: float):
+    data = tiff((RGB, {"compression": "zlib", **layout}))
+    assert opened(data).notes == ()
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[0]
+        at = page.dataoffsets[-1] + int(page.databytecounts[-1] * place)
+    try:
+        picture = opened(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+    except UnsupportedImage:
+        return
+    assert any(note.startswith("damaged: ") for note in picture.notes)
+
+
 def test_a_strip_of_jpeg_that_is_damaged_is_noted():
     data = file_of(photograph(90, 80), "TIFF", compression="jpeg")
     assert opened(data).notes == ()
