@@ -30,9 +30,9 @@ def test_a_fit_in_its_time_takes_about_that_time(model: str):
     measured_pace([request], "cpu")  # loads and compiles
     started = time.perf_counter()
     with fits_from(1, 100_000, model=model):
-        n_steps = steps_until(started + 5.0, [request], Recipe(config), "cpu", checked=False)
+        n_steps = steps_until(started + 8.0, [request], Recipe(config), "cpu", checked=False)
     encode(request.pixels, config, n_steps=n_steps, device="cpu")
-    assert 5.0 * 0.3 < time.perf_counter() - started < 5.0 * 3  # whatever else the machine does
+    assert 8.0 * 0.3 < time.perf_counter() - started < 8.0 * 3  # whatever else the machine does
     assert n_steps > 1
 
 
