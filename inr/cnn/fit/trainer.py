@@ -11,6 +11,7 @@ common/moving.py).
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from inr.cnn.fit.common.moving import Measured, move_latents
 from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.settling import Answer, Asked, settle
-from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
+from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
 from inr.fit.requests import FitReport, Fitted, GoesOn
@@ -134,10 +135,8 @@ class PyramidFit:
     @torch.no_grad()
     def choose_exponents(self) -> list[int]:
         """The exponent of each matrix that costs least, the others left as they are."""
-        return [
-            min(range(self._architecture.exponent(name) + 1), key=lambda exponent: self._cost(n, exponent))
-            for n, name in enumerate(self._architecture.matrices)
-        ]
+        mosts = [self._architecture.exponent(name) for name in self._architecture.matrices]
+        return [cheapest_exponent(partial(self._cost, n), most) for n, most in enumerate(mosts)]
 
     def _cost(self, n: int, exponent: int) -> float:
         matrices = list(self.weights.matrices)

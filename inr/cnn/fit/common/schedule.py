@@ -37,7 +37,7 @@ class PyramidSettings:
     widest: float = 0.204
     narrowest: float = 0.204
     trial_share: float = 0.2
-    latent_trial_share: float = 0.05
+    latent_trial_share: float = 0.08
     report_steps: int = 50
     check_steps: int = 50
 

@@ -1,6 +1,8 @@
 """The networks' matrices of one fit of family `cnn`: a prior's, and what a file adds to them in symbols."""
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -85,3 +87,19 @@ def mean_index(symbols: NDArray[np.int32]) -> int:
     while index < N_SCALES - 1 and largest_symbol(index) < magnitudes.max():
         index += 1
     return index
+
+
+def cheapest_exponent(cost: Callable[[int], float], most: int) -> int:
+    """The exponent from 0 to `most` that costs least, if the cost has one valley between 1 and `most`.
+
+    Rounding errors fall with the exponent and bits rise, so it has one; only the valley and 0, which codes
+    nothing, are looked at.
+    """
+    known = functools.cache(cost)
+    best = min(ASSUMED_EXPONENT, most)
+    while best and not math.isfinite(known(best)):  # too fine for the format
+        best -= 1
+    for way in (-1, 1):
+        while 0 < best + way <= most and known(best + way) < known(best):
+            best += way
+    return best if known(best) < known(0) else 0

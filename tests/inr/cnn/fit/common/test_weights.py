@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from inr.cnn.fit.common.weights import NetworkWeights, mean_index, symbol_bits
+from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, mean_index, symbol_bits
 from inr.cnn.network import largest_symbol
 from tests.inr.cnn.fit.drawn import architecture
 
@@ -67,3 +69,26 @@ def test_a_matrix_has_the_scale_of_its_mean_or_one_that_reaches_its_largest() ->
     spike[3, 5] = 900
     assert largest_symbol(mean_index(spike)) >= 900
     assert largest_symbol(mean_index(spike) - 1) < 900
+
+
+@pytest.mark.parametrize("best", [0, 1, 5, 8, 9, 12])
+def test_the_cheapest_exponent_is_found_in_its_valley_with_few_costs(best: int) -> None:
+    asked: list[int] = []
+
+    def cost(exponent: int) -> float:
+        asked.append(exponent)
+        return float(abs(exponent - best)) if exponent or not best else 100.0
+
+    assert cheapest_exponent(cost, 12) == best
+    assert len(asked) == len(set(asked)) <= 4 + abs(best - 8)
+
+
+@pytest.mark.parametrize("most", [1, 3, 8, 15])
+def test_the_cheapest_exponent_is_at_most_the_priors(most: int) -> None:
+    assert cheapest_exponent(lambda exponent: -float(exponent), most) == most
+    assert cheapest_exponent(float, most) == 0
+    assert cheapest_exponent(lambda exponent: math.inf, most) == 0  # where none fits
+
+
+def test_an_exponent_that_does_not_fit_is_passed_by() -> None:
+    assert cheapest_exponent(lambda exponent: math.inf if exponent > 3 else -float(exponent), 12) == 3
