@@ -111,9 +111,9 @@ def test_settings_of_one_goal_are_told_apart(store: ObjectStore):
         )
     ]
     append(store, [archived_from(Planned.of("run", recipe, source_image())) for recipe in recipes])
-    names = {each.name for each in facts_of(store).settings}
-    alike = {f"λ 0.01, {recipe.archive_digest()[:8]}" for recipe in recipes[:2]}
-    assert names == {*alike, "λ 0.01, seed 3", "λ 0.01, hidden colours kept"}
+    names = {(each.preset, each.name) for each in facts_of(store).settings}
+    alike = {("draft", "λ 0.01"), ("7 steps", "λ 0.01")}
+    assert names == {*alike, ("draft", "λ 0.01, seed 3"), ("draft", "λ 0.01, hidden colours kept")}
 
 
 def test_nothing_archived_is_no_number_but_its_failures(store: ObjectStore):
