@@ -24,7 +24,7 @@ from inr.cnn.fit.common.losses import Losses, Target
 from inr.cnn.fit.common.moving import Measured, move_latents
 from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
-from inr.cnn.fit.common.settling import Answer, Asked, settle
+from inr.cnn.fit.common.settling import Answer, Asked, advance, settle
 from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
@@ -171,10 +171,7 @@ class PyramidFit:
                 bits = answer.bits + asked.own_bits
                 if not self._report(self._settings.n_steps, bits, answer.distortion):
                     return False
-            try:
-                asked = settling.send(answer)
-            except StopIteration:
-                asked = None
+            asked = advance(settling, answer)
         return True
 
     def _measure(self, asked: Asked) -> Answer:

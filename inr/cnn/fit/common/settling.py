@@ -121,6 +121,14 @@ def settle(weights: NetworkWeights, exponents: Sequence[int], per_bit: float, n_
         matrix.copy_(mine)
 
 
+def advance(settling: Settling, answer: Answer) -> Asked | None:
+    """Give an answer; return what is asked for next, None at the end."""
+    try:
+        return settling.send(answer)
+    except StopIteration:
+        return None
+
+
 def _begun(weights: NetworkWeights, exponents: Sequence[int]) -> _State:
     symbols = [weights.symbols(n, k).round().contiguous() for n, k in enumerate(exponents)]
     matrices = [weights.with_symbols(n, symbols[n], k) for n, k in enumerate(exponents)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from inr.cnn.fit.common.settling import Answer, Asked, Settling, settle
+from inr.cnn.fit.common.settling import Answer, advance, settle
 from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.fused.trainer import FusedFits
 
@@ -41,7 +41,7 @@ def settle_together(
             fits.bits += torch.tensor(own_bits, device=fits.bits.device)
             if not on_report(fits.settings.n_steps):
                 return False
-        running = {n: more for n in running if (more := _next(settlings[n], answers[n]))}
+        running = {n: more for n in running if (more := advance(settlings[n], answers[n]))}
     return True
 
 
@@ -56,10 +56,3 @@ def _measured(
     fits.gradients(on_card)
     of_matrices = zip(*fits.matrices(fits.by_weight.cpu()), strict=True)
     return [Answer(*each) for each in zip(fits.bits.tolist(), fits.mse.tolist(), of_matrices, strict=True)]
-
-
-def _next(settling: Settling, answer: Answer) -> Asked | None:
-    try:
-        return settling.send(answer)
-    except StopIteration:
-        return None

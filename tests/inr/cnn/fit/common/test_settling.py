@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inr.cnn.architecture import CONTEXT_MATRICES
-from inr.cnn.fit.common.settling import TRIALS_A_ROUND, Answer, Asked, settle
+from inr.cnn.fit.common.settling import TRIALS_A_ROUND, Answer, Asked, advance, settle
 from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
 from tests.inr.cnn.fit.drawn import architecture
 
@@ -67,10 +67,7 @@ def run(
     asked = next(settling, None)
     while asked is not None:
         seen.append(asked)
-        try:
-            asked = settling.send(answer(asked))
-        except StopIteration:
-            asked = None
+        asked = advance(settling, answer(asked))
     return seen
 
 
