@@ -101,14 +101,12 @@ def main(words: Sequence[str] | None = None) -> None:
     limit_threads(1)
     file = result_file(arguments.out, ".json")
     known = json.loads(file.read_text(encoding="utf-8"))["points"] if file.exists() else []
+    usual = ((*fit, None) for fit in fits(arguments.models, arguments.presets, arguments.work))
     found = []
-    if arguments.short:
-        for config, path, n_steps in short_fits(arguments.models, arguments.work):
-            found.append(measure(config, path, arguments.steps or n_steps, preset=f"{n_steps} steps"))
-    else:
-        for config, path in fits(arguments.models, arguments.presets, arguments.work):
-            found.append(measure(config, path, arguments.steps))
-            print(json.dumps(asdict(found[-1])), flush=True)
+    for config, path, n_steps in short_fits(arguments.models, arguments.work) if arguments.short else usual:
+        preset = f"{n_steps} steps" if n_steps else None
+        found.append(measure(config, path, arguments.steps or n_steps, preset=preset))
+        print(json.dumps(asdict(found[-1])), flush=True)
     points = merged([read(Rate, values) for values in known], found)
     values = {**asdict(origin_of("benchmarks.rates", given)), "points": [asdict(point) for point in points]}
     file.write_text(to_json(values), encoding="utf-8")
