@@ -12,7 +12,7 @@ from inr.cnn.prior import N_GAINS, NO_GAIN, priors
 
 PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}
 LEAST_STEPS = 50  # with fewer, a JPEG is better by far
-TIME_AFTER_STEPS = 0.07  # of moves of symbols and latents, as a share of the steps' time
+TIME_AFTER_STEPS = 0.1  # of moves of symbols and latents, as a share of the steps' time
 
 
 def _most_levels(n_pixels: int) -> int:
