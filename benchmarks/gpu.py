@@ -186,7 +186,7 @@ def steps(trial: Trial) -> Iterator[Row]:
             [trial.images[0]] * n_images,
             shape,
             PyramidSettings(1000),
-            rd_lambda=LAMBDA,
+            rd_lambdas=[LAMBDA] * n_images,
             seeds=range(n_images),
             device=torch.device(trial.device),
         )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from inr.cnn.fit.common.moving import Measured, move_latents
+from inr.cnn.fit.common.moving import Measured
 from inr.cnn.fit.common.plain_losses import PlainLosses
+from inr.cnn.fit.common.trimming import move_towards
 from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.fused.trainer import FusedFits
 
@@ -33,13 +34,14 @@ def move_together(
     flat = torch.stack([torch.cat([matrix.detach().flatten() for matrix in its.matrices]) for its in weights])
     one = _OneImage(fits, flat.to(fits.weights.device))
     own_bits = [float(its.rounded(mine)[1].detach()) for its, mine in zip(weights, exponents, strict=True)]
-    one.gradient()
+    fits.gradients(one.weights)
     bits, mse = fits.bits + torch.tensor(own_bits, device=fits.bits.device), fits.mse.clone()
     for n, seed in enumerate(fits.seeds):
         one.take(n)
-        rounds = move_latents(
-            fits.latents[n], fits.architecture, one.measure, lambda _: one.gradient(),
-            per_bit=fits.per_bit, n_trials=fits.settings.n_latent_trials, seed=seed,
+        rounds = move_towards(
+            fits.latents[n], fits.architecture, one.measure, lambda _, per_bit: one.gradient(per_bit),
+            steering=fits.steerings[n], own_bits=own_bits[n],
+            n_trials=fits.settings.n_latent_trials, seed=seed,
         )  # fmt: skip
         for found in rounds:
             bits[n], mse[n] = found.bits.sum() + own_bits[n], found.errors.sum()
@@ -54,7 +56,7 @@ class _OneImage:
     """Measures one image of the fits at a time."""
 
     def __init__(self, fits: FusedFits, weights: torch.Tensor) -> None:
-        self._fits, self._weights, self._n = fits, weights, 0
+        self._fits, self.weights, self._n = fits, weights, 0
         self._losses = PlainLosses(fits.architecture)
         self._target = fits.target(0)
         self._latents, self._own = torch.zeros_like(fits.latents[0]), torch.zeros_like(weights[0])
@@ -64,7 +66,7 @@ class _OneImage:
     def take(self, n: int) -> None:
         """Measure image n from now on."""
         self._n, given = n, self._fits.target(n)
-        self._own.copy_(self._weights[n])
+        self._own.copy_(self.weights[n])
         self._target.samples.copy_(given.samples)
         if self._target.shares is not None and given.shares is not None:
             self._target.shares.copy_(given.shares)
@@ -75,9 +77,10 @@ class _OneImage:
         self._fits.recorder.play("moves", self._evaluate)
         return Measured(self._bits.clone(), self._errors.clone())
 
-    def gradient(self) -> torch.Tensor:
-        """Gradient at the latents that the fits have now."""
-        return self._fits.gradients(self._weights)[self._n]
+    def gradient(self, per_bit: float) -> torch.Tensor:
+        """Gradient at the latents that the fits have now, where a bit costs so much."""
+        self._fits.set_per_bit(self._n, per_bit)
+        return self._fits.gradients(self.weights)[self._n]
 
     def _evaluate(self) -> None:
         matrices = self._fits.matrices(self._own)

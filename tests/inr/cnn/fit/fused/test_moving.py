@@ -11,6 +11,7 @@ from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.fused.moving import move_together
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.cnn.fit.trainer import PyramidFit
+from inr.fit.steering import Steering
 from tests.inr.cnn.fit.drawn import DEVICE, architecture
 from tests.inr.cnn.fit.fused.doubles import take_doubles
 
@@ -28,7 +29,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, visible: np.ndarray | None) -> FusedF
         IMAGES,
         SHAPE,
         SETTINGS,
-        rd_lambda=LAMBDA,
+        rd_lambdas=[LAMBDA] * 2,
         seeds=SEEDS,
         device=torch.device(DEVICE),
         visible=[visible, None],
@@ -45,7 +46,7 @@ def test_each_image_moves_as_it_does_alone_on_a_cpu(
     before, seen = fits.latents.clone(), []
 
     def on_report(step: int) -> bool:
-        seen.append((step, (fits.mse + fits.per_bit * fits.bits).tolist()))
+        seen.append((step, fits.costs.tolist()))
         return True
 
     assert move_together(fits, EXPONENTS, [NetworkWeights(SHAPE) for _ in IMAGES], on_report)
@@ -55,7 +56,8 @@ def test_each_image_moves_as_it_does_alone_on_a_cpu(
     assert seen[2][1][1] == pytest.approx(seen[0][1][1], rel=1e-5)
     assert seen[3][1][1] < seen[2][1][1]
     for n, (pixels, seed, shown) in enumerate(zip(IMAGES, SEEDS, (visible, None), strict=True)):
-        alone = PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), LAMBDA, seed, lambda _: True, shown)
+        steering = Steering(LAMBDA, None)
+        alone = PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), steering, seed, lambda _: True, shown)
         alone.latents.requires_grad_(False).copy_(before[n])
         assert alone.move_latents(EXPONENTS[n], seed)
         assert torch.equal(alone.latents, fits.latents[n].cpu())
