@@ -13,11 +13,20 @@ from inr.search import DB_PER_LOG_LAMBDA, LOG_BPP_PER_LOG_LAMBDA, clamped
 
 FIRST, LAST = 0.05, 0.92  # looks are taken from that progress on, and up to this
 _LOOK_SHARE, _LEAST_LOOK_STEPS = 0.04, 5  # steps between two looks: a share of all of them, at least so many
-_GAIN, _MOST = 0.35, 0.4  # of what is wanted, how much one look moves log λ, and by how much at most
-# What the rounded state is short of, by progress, as fits of 1000 steps had it.
-_PROGRESS = (0.04, 0.12, 0.2, 0.27, 0.35, 0.43, 0.51, 0.59, 0.67, 0.9)
-_SHORT_DB = (2.0, 0.94, 0.5, 0.32, 0.24, 0.18, 0.1, 0.07, 0.05, 0.0)
-_MORE_LOG_BITS = (0.8, 0.6, 0.4, 0.33, 0.28, 0.24, 0.2, 0.17, 0.14, 0.07)
+# What the rounded state is short of at some progress, as fits at λ = 0.001 had it: dB, log of the latents' bits,
+# and bits of the networks more than at the end, as a share of these. PSNR goes with λ to the power of -1/2, and
+# the last with λ to the power of 1/2.
+_USUAL_LAMBDA = 1e-3
+_PROGRESS = (0.08, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88)
+_SHORT_DB = (2.1, 0.9, 0.6, 0.44, 0.32, 0.28, 0.2, 0.12, 0.08, 0.04, 0.02)
+_MORE_LOG_BITS = (0.3, 0.25, 0.2, 0.15, 0.12, 0.08, 0.06, 0.045, 0.03, 0.02, 0.01)
+_MORE_OF_NETWORKS = (3.0, 2.4, 2.1, 1.9, 1.7, 1.5, 1.2, 0.97, 0.77, 0.63, 0.53)
+_FIRST_DOUBT = 0.25  # of log λ at first, a standard deviation, as of all doubts
+_DOUBT_OF_SHORT, _LEAST_DOUBT = 0.4, 0.05  # of what a look says: a share of what the tables add, and no less
+_DRIFT = 0.03  # of log λ between two looks
+_DEAFNESS = 0.9  # of a fit: at progress p, the end heeds a change of λ less by this times p
+_LAG = 0.08  # progress in which the state comes to heed it
+_MOST = 0.3  # by which one look moves log λ
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,41 @@ class Steering:
 
     def __init__(self, rd_lambda: float, aim: Aim | None) -> None:
         self.rd_lambda, self.aim = rd_lambda, aim
+        self._needed = math.log(rd_lambda)  # log λ with which a fit is thought to end at the aim
+        self._heeded = self._felt = self._needed  # log λ that the end, and the present state, are those of
+        self._doubt, self._progress = _FIRST_DOUBT, 0.0
 
-    def look(self, progress: float, mse: float, bits: float) -> None:
-        """Move λ by what the rounded state is like, `progress` of the way through the steps."""
-        if self.aim is None or not (math.isfinite(mse) and math.isfinite(bits)):
+    def look(self, progress: float, mse: float, latent_bits: float, network_bits: float) -> None:
+        """Move λ by what the rounded state is like.
+
+        Args:
+            progress: Share of all steps that are done.
+            mse: Mean squared error.
+            latent_bits: Bits of the latents.
+            network_bits: Bits of the networks before they have steps of their own.
+        """
+        if self.aim is None or not all(map(math.isfinite, (mse, latent_bits, network_bits))):
             return
-        short_db = float(np.interp(progress, _PROGRESS, _SHORT_DB))
-        more = float(np.interp(progress, _PROGRESS, _MORE_LOG_BITS))
-        wanted = self.aim.log_change(mse * 10 ** (-short_db / 10), bits * math.exp(-more))
-        self.rd_lambda = clamped(self.rd_lambda * math.exp(min(max(_GAIN * wanted, -_MOST), _MOST)))
+        self._felt += (1 - math.exp(-(progress - self._progress) / _LAG)) * (self._heeded - self._felt)
+        self._progress = progress
+        now = self.aim.log_change(mse, latent_bits + network_bits)
+        wanted = self.aim.log_change(*self._end(mse, latent_bits, network_bits))
+        doubt = _LEAST_DOUBT + _DOUBT_OF_SHORT * abs(wanted - now)
+        gain = self._doubt**2 / (self._doubt**2 + doubt**2)
+        self._needed += gain * (self._felt + wanted - self._needed)
+        self._doubt = math.sqrt((1 - gain) * self._doubt**2 + _DRIFT**2)
+        heed, before = 1 - _DEAFNESS * progress, self.rd_lambda
+        change = min(max((self._needed - self._heeded) / heed, -_MOST), _MOST)
+        self.rd_lambda = clamped(before * math.exp(change))
+        self._heeded += heed * math.log(self.rd_lambda / before)
+
+    def _end(self, mse: float, latent_bits: float, network_bits: float) -> tuple[float, float]:
+        """Error and bits at the end of a fit whose state is that now."""
+        tables = (_SHORT_DB, _MORE_LOG_BITS, _MORE_OF_NETWORKS)
+        short_db, more, of_networks = (float(np.interp(self._progress, _PROGRESS, each)) for each in tables)
+        root = math.exp(self._felt / 2) / math.sqrt(_USUAL_LAMBDA)
+        bits = latent_bits * math.exp(-more) + network_bits / (1 + of_networks * root)
+        return mse * 10 ** (-short_db / root / 10), bits
 
 
 def is_look(index: int, n_steps: int) -> bool:

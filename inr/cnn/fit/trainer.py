@@ -116,16 +116,20 @@ class PyramidFit:
         return True
 
     @torch.no_grad()
-    def _rounded(self) -> tuple[float, float]:
-        """Mean squared error and bits of the state with its latents rounded."""
+    def _rounded(self) -> tuple[float, float, float]:
+        """Mean squared error, bits of latents, and of networks, of the state with its latents rounded."""
         latents, matrices = self.latents.round(), self.weights.matrices
-        bits = self._losses.bits(latents, matrices) + self.weights.assumed_bits()
-        return float(self._losses.distortion(latents, matrices, self._target)), float(bits)
+        bits, of_networks = self._losses.bits(latents, matrices), self.weights.assumed_bits()
+        return (
+            float(self._losses.distortion(latents, matrices, self._target)),
+            float(bits),
+            float(of_networks),
+        )
 
     def _look(self) -> None:
         """Keep the state if none before was better with its latents rounded."""
-        distortion, bits = self._rounded()
-        self._keep(distortion + self._per_bit * bits, [self.latents, *self.weights.matrices])
+        distortion, bits, of_networks = self._rounded()
+        self._keep(distortion + self._per_bit * (bits + of_networks), [self.latents, *self.weights.matrices])
 
     @torch.no_grad()
     def _keep(self, cost: float, tensors: Sequence[torch.Tensor]) -> None:

@@ -15,7 +15,7 @@ from inr.fit.steering import Steering
 
 _PASSES = 4  # after the first, at most
 _NEAR = 0.01  # in log λ of a whole fit: what is missed by less is met
-_STRENGTH, _MOST = 10.0, 1.5  # how much further log λ of moves goes than that of a fit would, and at most
+_STRENGTH, _MOST = 10.0, 1.0  # how much further log λ of moves goes than that of a fit would, and at most
 
 Gradient = Callable[[torch.Tensor, float], torch.Tensor]
 

@@ -105,6 +105,7 @@ class FusedFits:
     def _begin_costs(self) -> None:
         batch, device = self.n_images, self._device
         self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
+        self._network_bits = torch.zeros_like(self.bits)
         self._cost_shares = torch.ones(batch, 2, device=device)  # of bits and of the error
         self._epsilons = torch.zeros(batch, device=device)
         for n, per_bit in enumerate(self.per_bits):
@@ -263,14 +264,16 @@ class FusedFits:
         """Set bits and mean squared errors of the state with its latents rounded."""
         self._evaluate(self.latents.round(), self.weights)
         weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
+        self._network_bits.copy_(weight_bits)
         self.bits += weight_bits
 
     def _steer(self, progress: float) -> None:
         """Move the λ of each image by what its rounded state is like."""
         self.recorder.play("rounded", self._evaluate_rounded)
-        found = zip(self.steerings, self.mse.tolist(), self.bits.tolist(), strict=True)
-        for n, (steering, mse, bits) in enumerate(found):
-            steering.look(progress, mse, bits)
+        found = (self.mse, self.bits - self._network_bits, self._network_bits)
+        states = zip(*(values.tolist() for values in found), strict=True)
+        for n, (steering, state) in enumerate(zip(self.steerings, states, strict=True)):
+            steering.look(progress, *state)
             self.set_per_bit(n, self.per_bits[n])
 
     def _evaluate(self, latents: torch.Tensor, weights: torch.Tensor) -> None:
