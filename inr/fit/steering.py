@@ -1,7 +1,9 @@
 """λ while a fit is on its way: it moves so that the fit ends at a quality or at a size.
 
-Now and then the rounded state is looked at. What it lacks to its aim, beyond what fits at that stage lack
-anyway, says by how much log λ moves. Near the end λ stands still, so that the fit settles at it.
+Now and then the rounded state is looked at. What it lacks to its aim, beyond what states of that progress
+lack anyway, says which λ the fit needs. Looks that come early say little, and are trusted little: what is
+thought of λ, and each look, has a doubt, and both are weighed by it. The later λ changes, the less of it the
+end heeds, so the change is larger then. At last λ stands still, and the fit settles at it.
 """
 
 import math
@@ -13,9 +15,9 @@ from inr.search import DB_PER_LOG_LAMBDA, LOG_BPP_PER_LOG_LAMBDA, clamped
 
 FIRST, LAST = 0.05, 0.92  # looks are taken from that progress on, and up to this
 _LOOK_SHARE, _LEAST_LOOK_STEPS = 0.04, 5  # steps between two looks: a share of all of them, at least so many
-# What the rounded state is short of at some progress, as fits at λ = 0.001 had it: dB, log of the latents' bits,
-# and bits of the networks more than at the end, as a share of these. PSNR goes with λ to the power of -1/2, and
-# the last with λ to the power of 1/2.
+# What the rounded state differs by from the end, at some progress, as fits at λ = 0.001 had it: dB that it is
+# short of, log of the latents' bits, and bits of the networks beyond those at the end, as a share of these.
+# The first goes with λ to the power of -1/2, the last with λ to the power of 1/2.
 _USUAL_LAMBDA = 1e-3
 _PROGRESS = (0.08, 0.16, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88)
 _SHORT_DB = (2.1, 0.9, 0.6, 0.44, 0.32, 0.28, 0.2, 0.12, 0.08, 0.04, 0.02)

@@ -125,7 +125,7 @@ def _finished(
         return [
             replace(
                 rounded_network(fits.architecture, latents[n], its, exponents[n], losses),
-                rd_lambda=fits.steerings[n].rd_lambda,
+                rd_lambda=fits.lambdas.steerings[n].rd_lambda,
             )
             for n, its in enumerate(weights)
         ]

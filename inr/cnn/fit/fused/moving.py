@@ -40,7 +40,7 @@ def move_together(
         one.take(n)
         rounds = move_towards(
             fits.latents[n], fits.architecture, one.measure, lambda _, per_bit: one.gradient(per_bit),
-            steering=fits.steerings[n], own_bits=own_bits[n],
+            steering=fits.lambdas.steerings[n], own_bits=own_bits[n],
             n_trials=fits.settings.n_latent_trials, seed=seed,
         )  # fmt: skip
         for found in rounds:
@@ -79,7 +79,7 @@ class _OneImage:
 
     def gradient(self, per_bit: float) -> torch.Tensor:
         """Gradient at the latents that the fits have now, where a bit costs so much."""
-        self._fits.set_per_bit(self._n, per_bit)
+        self._fits.lambdas.set_per_bit(self._n, per_bit)
         return self._fits.gradients(self.weights)[self._n]
 
     def _evaluate(self) -> None:

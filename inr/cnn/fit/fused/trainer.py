@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
-from inr.cnn.fit.common.finish import payload_aim
 from inr.cnn.fit.common.losses import Target
-from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.schedule import LATENT_BETAS, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context.bits import FusedContext
 from inr.cnn.fit.fused.image.samples import FusedImage
+from inr.cnn.fit.fused.lambdas import Lambdas
 from inr.cnn.fit.fused.recorder import Recorder
+from inr.cnn.fit.fused.rows import rows_of
 from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.fit.fused.weights.weight_bits import WeightBits
 from inr.fit.hidden import sample_weights
-from inr.fit.steering import Aim, Steering, is_look
+from inr.fit.steering import Aim, is_look
 
 _BLOCK = 1024  # latents or samples of a program
 
@@ -45,7 +46,7 @@ class FusedFits:
         exact: Multiply in float32 throughout.
 
     Attributes:
-        steerings: λ of each image as it is now.
+        lambdas: λ of each image as it is now.
     """
 
     def __init__(
@@ -63,9 +64,7 @@ class FusedFits:
     ) -> None:
         self.architecture, self.settings, self._device = architecture, settings, device
         self.n_images, self.seeds = len(images), list(seeds)
-        given = zip(rd_lambdas, aims or [None] * len(images), strict=True)
-        self.steerings = [Steering(each, payload_aim(aim, architecture)) for each, aim in given]
-        self._is_steered = any(steering.aim is not None for steering in self.steerings)
+        self.lambdas = Lambdas(rd_lambdas, aims or [None] * len(images), architecture, device)
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
@@ -76,7 +75,7 @@ class FusedFits:
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
         self._softened = torch.zeros_like(self.latents)
         self._begin_networks()
-        self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
+        self._schedule = torch.tensor(rows_of(settings), dtype=torch.float32, device=device)
         self._counter = torch.zeros(1, dtype=torch.int64, device=device)
         self._begin_costs()
         self.recorder = Recorder(device)
@@ -106,10 +105,6 @@ class FusedFits:
         batch, device = self.n_images, self._device
         self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
         self._network_bits = torch.zeros_like(self.bits)
-        self._cost_shares = torch.ones(batch, 2, device=device)  # of bits and of the error
-        self._epsilons = torch.zeros(batch, device=device)
-        for n, per_bit in enumerate(self.per_bits):
-            self.set_per_bit(n, per_bit)
         self._best = torch.full((batch,), math.inf, device=device)
         self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
 
@@ -124,28 +119,6 @@ class FusedFits:
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(shares), -1, 1))
         return torch.from_numpy(stacked).to(self._device)
 
-    def _rows(self) -> list[list[float]]:
-        """What changes from step to step, a row for each."""
-        settings, rows = self.settings, []
-        first, n_steps = settings.n_together, settings.n_steps
-        for index in range(n_steps):
-            row = [0.0] * kernels.N_COLUMNS
-            if index < first:
-                progress = index / first
-                temperature = settings.temperature(progress)
-                rate = settings.rate(progress)
-                row[kernels.TEMPERATURE] = temperature
-                row[kernels.SCALE] = 0.5 / math.tanh(0.5 / temperature)
-                row[kernels.WIDTH] = settings.width(progress)
-                row[kernels.RATE] = rate * settings.latent_rate
-                row[kernels.FIRST_CORRECTION] = 1 / (1 - LATENT_BETAS[0] ** (index + 1))
-                row[kernels.SECOND_CORRECTION] = 1 / (1 - LATENT_BETAS[1] ** (index + 1))
-            else:
-                rate = settings.rate_of_tail((index - first) / (n_steps - first))
-            row[kernels.WEIGHTS_RATE] = rate * settings.network_rate
-            rows.append(row)
-        return rows
-
     def target(self, n: int) -> Target:
         """The samples of an image."""
         shares = None if self._shares is None else self._shares[n]
@@ -157,24 +130,9 @@ class FusedFits:
         return [torch.unflatten(part, -1, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     @property
-    def per_bits(self) -> list[float]:
-        """Cost of a bit of each image at the λ that its steps have now."""
-        n_pixels = self.architecture.width * self.architecture.height
-        return [steering.rd_lambda / n_pixels for steering in self.steerings]
-
-    def set_per_bit(self, n: int, per_bit: float) -> None:
-        """Let a bit of image n cost so much, in steps that are recorded, too."""
-        self._cost_shares[n, 0] = per_bit
-        self._epsilons[n] = LATENT_EPSILON * per_bit
-
-    @property
-    def _per_bit(self) -> torch.Tensor:
-        return self._cost_shares[:, 0]
-
-    @property
     def costs(self) -> torch.Tensor:
         """The loss of each image in the last step: float32 [B]."""
-        return self.mse + self._per_bit * self.bits
+        return self.mse + self.lambdas.per_bit * self.bits
 
     def take_step(self, index: int) -> None:
         """Take step `index` of the stretch in which latents and networks are fitted together."""
@@ -210,8 +168,8 @@ class FusedFits:
         weight_bits, of_weights, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
         self.bits.copy_(bits + weight_bits)
         kernels.update_latents[(n_blocks, self.n_images)](
-            self.latents, by_bits, by_distortion, self._cost_shares, *self._moments, self._schedule,
-            self._counter, self._seeds, n_latents, self._epsilons, *LATENT_BETAS, _BLOCK,
+            self.latents, by_bits, by_distortion, self.lambdas.shares, *self._moments, self._schedule,
+            self._counter, self._seeds, n_latents, self.lambdas.epsilons, *LATENT_BETAS, _BLOCK,
         )  # fmt: skip
         self._update_weights(of_context, of_image, of_weights, refresh)
 
@@ -223,14 +181,14 @@ class FusedFits:
         refresh: bool,
     ) -> None:
         self._collect(of_context, of_image)
-        gradients = torch.addcmul(self.by_weight, of_weights, self._per_bit[:, None])
+        gradients = torch.addcmul(self.by_weight, of_weights, self.lambdas.per_bit[:, None])
         rate = self._schedule.index_select(0, self._counter)[0, kernels.WEIGHTS_RATE]
         self._soap.step(self.weights, gradients, rate, refresh=refresh)
         self._counter += 1
 
     def _collect(self, of_context: Sequence[torch.Tensor], of_image: Sequence[torch.Tensor]) -> None:
         """Set the gradients of the cost by way of what the networks do."""
-        parts = [matrix.flatten(1) * self._per_bit[:, None] for matrix in of_context]
+        parts = [matrix.flatten(1) * self.lambdas.per_bit[:, None] for matrix in of_context]
         torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
 
     def _tail_step(self, refresh: bool) -> None:
@@ -270,11 +228,7 @@ class FusedFits:
     def _steer(self, progress: float) -> None:
         """Move the λ of each image by what its rounded state is like."""
         self.recorder.play("rounded", self._evaluate_rounded)
-        found = (self.mse, self.bits - self._network_bits, self._network_bits)
-        states = zip(*(values.tolist() for values in found), strict=True)
-        for n, (steering, state) in enumerate(zip(self.steerings, states, strict=True)):
-            steering.look(progress, *state)
-            self.set_per_bit(n, self.per_bits[n])
+        self.lambdas.look(progress, self.mse, self.bits - self._network_bits, self._network_bits)
 
     def _evaluate(self, latents: torch.Tensor, weights: torch.Tensor) -> None:
         """Set bits of the latents, and mean squared errors."""
@@ -289,9 +243,9 @@ class FusedFits:
             self.take_step(index)
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
                 return False
-            if self._is_steered and is_look(index, settings.n_steps):
+            if self.lambdas.is_steered and is_look(index, settings.n_steps):
                 self._steer((index + 1) / settings.n_steps)
-            if settings.is_check(index, steered=self._is_steered):
+            if settings.is_check(index, steered=self.lambdas.is_steered):
                 self.recorder.play("look", self._look)
         if n_steps:
             found = self._best.isfinite()[:, None]
@@ -317,10 +271,12 @@ class FusedFits:
             matrices = self.matrices(weights)
             if number < len(CONTEXT_MATRICES):
                 own = matrices[: len(CONTEXT_MATRICES)]
-                costs.append(self._per_bit * (bits + self._context.with_gradients(self.latents, own)[0]))
+                costs.append(
+                    self.lambdas.per_bit * (bits + self._context.with_gradients(self.latents, own)[0])
+                )
             else:
                 self._distortion(self._image.forward(self.latents, matrices)[0])
-                costs.append(self.mse + self._per_bit * bits)
+                costs.append(self.mse + self.lambdas.per_bit * bits)
         return torch.stack(costs)
 
     def try_weights(self, weights: torch.Tensor) -> None:
@@ -340,7 +296,7 @@ class FusedFits:
         by_distortion, of_image = self._image.backward(saved, self._distortion(samples))
         self.bits.copy_(bits)
         self._collect(of_context, of_image)
-        return by_distortion + self._per_bit[:, None] * by_bits
+        return by_distortion + self.lambdas.per_bit[:, None] * by_bits
 
     def networks_alone(self, on_report: Callable[[int], bool]) -> bool:
         """Fit the networks with rounded weights; return whether the fits go on."""
