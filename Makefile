@@ -198,7 +198,10 @@ bench-pictures: $(STAMP)
 	$(BIN)/python -m benchmarks.pictures --out benchmarks/results/pictures $(PICTURES_FLAGS)
 
 bench-gpu: $(STAMP)
-	$(BIN)/python -m benchmarks.gpu --images '$(IMAGES)' --out benchmarks/results/gpu $(GPU_FLAGS)
+	$(BIN)/python -m benchmarks.gpu --images '$(IMAGES)' --curve $(SEVEN) --lambdas 0.004 0.0003 --files build/gpu \
+	  --out benchmarks/results/gpu $(GPU_FLAGS)
+	$(BIN)/python -m benchmarks.rd --images '$(IMAGES)' --names $(SEVEN) --lambdas 0.004 0.001 0.0003 --model cnn \
+	  --preset standard --made build/gpu --baselines 'AVIF 4:4:4' --out benchmarks/results/rd_cnn_standard
 
 priors: $(STAMP)
 	$(BIN)/python -m benchmarks.photographs fetch build/photographs

@@ -24,7 +24,7 @@ class Stage:
 
 # In the order of the numbers that files name.
 STAGES = (
-    Stage("rgb_0010", 3, 1e-3, 1000),
+    Stage("rgb_0010", 3, 1e-3, 1500),
     Stage("grey_0010", 1, 1e-3, 400, after="rgb_0010"),
-    Stage("grey_0040", 1, 4e-3, 250, after="grey_0010"),
+    Stage("grey_0040", 1, 4e-3, 300, after="grey_0010"),
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks import frame, journal
 from benchmarks.rd import page
 from benchmarks.rd.codecs import CODECS, JPEGS, origin
+from benchmarks.rd.made import MadePoint
 from benchmarks.rd.measuring import BaselinePoint, FitPoint, crop, list_images
 from benchmarks.rd.results import (
     JPEG,
@@ -62,6 +63,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", nargs="*", default=[], help="stems of the images to take (default: all)")
     parser.add_argument("--box", nargs=4, type=int, help="left, top, right, bottom: the part to take of each")
     parser.add_argument("--lambdas", nargs="*", type=float, default=(), help="none: baselines only")
+    parser.add_argument("--made", type=Path, metavar="DIR", help="measure files that benchmarks.gpu kept")
     parser.add_argument("--baselines", nargs="*", default=[], choices=[*CODECS, "all"], metavar="NAME")
     parser.add_argument("--model", default="mlp")
     parser.add_argument("--preset", default="standard")
@@ -81,7 +83,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> Result:
     """Every file of the baselines, and every one of this codec."""
-    chosen, code = arguments, frame.codec_digest()
+    chosen = arguments
     if "all" in chosen.baselines:
         chosen.baselines = CODECS
     chosen.baselines = list(dict.fromkeys([*JPEGS, *chosen.baselines]))
@@ -95,7 +97,21 @@ def measure(arguments: argparse.Namespace) -> Result:
         for image in images
         for setting in CODECS[name].grid
     ]
-    fits = [
+    path = frame.result_file(chosen.out, ".jsonl")
+    pool = {"n_processes": chosen.jobs, "n_threads": chosen.threads_per_process}
+    found = list(zip(files, journal.measured(files, FilePoint, path, **pool), strict=True))
+    baselines = {name: [point for file, point in found if file.name == name] for name in chosen.baselines}
+    points = journal.measured(_fits(chosen, images), FittedPoint, path, **pool)
+    return summarise(points, baselines)
+
+
+def _fits(chosen: argparse.Namespace, images: Sequence[Path]) -> Sequence[FitPoint | MadePoint]:
+    """The files of this codec: those to make, or those that were made."""
+    places = [(rd_lambda, image) for rd_lambda in chosen.lambdas for image in images]
+    if chosen.made is not None:
+        return [MadePoint(image, rd_lambda, chosen.made, chosen.preset) for rd_lambda, image in places]
+    code = frame.codec_digest()
+    return [
         FitPoint(
             image=image,
             config=CodecConfig(
@@ -107,15 +123,8 @@ def measure(arguments: argparse.Namespace) -> Result:
             code=code,
             folder=chosen.work / chosen.out.name,
         )
-        for rd_lambda in chosen.lambdas
-        for image in images
+        for rd_lambda, image in places
     ]
-    path = frame.result_file(chosen.out, ".jsonl")
-    pool = {"n_processes": chosen.jobs, "n_threads": chosen.threads_per_process}
-    found = list(zip(files, journal.measured(files, FilePoint, path, **pool), strict=True))
-    baselines = {name: [point for file, point in found if file.name == name] for name in chosen.baselines}
-    points = journal.measured(fits, FittedPoint, path, **pool)
-    return summarise(points, baselines)
 
 
 def summarise(points: Sequence[FittedPoint], baselines: Mapping[str, Sequence[FilePoint]]) -> Result:
@@ -134,7 +143,8 @@ def codecs(points: Sequence[FittedPoint], baselines: Mapping[str, Sequence[FileP
 def lines(result: Result, arguments: argparse.Namespace) -> list[str]:
     """The lines of the page."""
     chosen, all_codecs = arguments, codecs(result.points, result.baselines)
-    codec = f"model {chosen.model}, preset {chosen.preset}, seed {chosen.seed}, {chosen.device}"
+    devices = ", ".join(sorted({point.device for point in result.points}))
+    codec = f"model {chosen.model}, preset {chosen.preset}, seed {chosen.seed}, {devices}"
     combined = combine(all_codecs, Prices())
     published = read_published(chosen.reference, chosen.compare)
     curves = {name: of_one.mean for name, of_one in combined.curves.items()}

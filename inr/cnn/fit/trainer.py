@@ -206,26 +206,27 @@ class PyramidFit:
                 math.nan, float(self._losses.distortion(self.latents, asked.matrices, self._target))
             )
 
-    def move_latents(self, exponents: Sequence[int], seed: int) -> bool:
+    def move_latents(self, exponents: Sequence[int]) -> bool:
         """Move single latents where that pays; return whether the fit goes on."""
         matrices, settings = [matrix.detach() for matrix in self.weights.matrices], self._settings
         own_bits = float(self.weights.rounded(exponents)[1].detach())
+        per_bit = torch.tensor([self._per_bit])
 
         def measure(latents: torch.Tensor) -> Measured:
-            errors = self._target.squared_errors(self._losses.image(latents, matrices))
-            bits = self._losses.latent_bits(latents, matrices)
-            return Measured(bits, errors.sum(0).flatten() / errors.numel())
+            errors = self._target.squared_errors(self._losses.image(latents[0], matrices))
+            bits = self._losses.latent_bits(latents[0], matrices)
+            return Measured(bits[None], errors.sum(0).flatten()[None] / errors.numel())
 
-        def gradient(latents: torch.Tensor, per_bit: float) -> torch.Tensor:
-            leaf = latents.clone().requires_grad_()
+        def gradient(latents: torch.Tensor) -> torch.Tensor:
+            leaf = latents[0].clone().requires_grad_()
             with torch.enable_grad():
                 distortion = self._losses.distortion(leaf, matrices, self._target)
-                cost = distortion + per_bit * self._losses.bits(leaf, matrices)
-            return torch.autograd.grad(cost, leaf)[0]
+                cost = distortion + per_bit[0] * self._losses.bits(leaf, matrices)
+            return torch.autograd.grad(cost, leaf)[0][None]
 
         for found in move_towards(
-            self.latents, self._architecture, measure, gradient, steering=self._steering,
-            own_bits=own_bits, n_trials=settings.n_latent_trials, seed=seed,
+            self.latents[None], self._architecture, measure, gradient, per_bit=per_bit,
+            steerings=[self._steering], own_bits=[own_bits], n_trials=settings.n_latent_trials,
         ):  # fmt: skip
             bits = float(found.bits.sum()) + own_bits
             if not self._report(settings.n_steps, bits, float(found.errors.sum())):
@@ -276,4 +277,4 @@ def fit_pyramid(
         exponents = fit.choose_exponents()
         if not (fit.networks_alone(exponents) and fit.settle_symbols(exponents)):
             return None
-        return fit.finish(exponents) if fit.move_latents(exponents, seed) else None
+        return fit.finish(exponents) if fit.move_latents(exponents) else None

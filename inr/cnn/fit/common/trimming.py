@@ -4,20 +4,17 @@ When the steps are over, a fit misses its aim by a little. Latents move then by 
 moves that pay lead to the aim. So little is made up for that it costs next to nothing.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.common.moving import Measure, Measured, move_latents
+from inr.cnn.fit.common.moving import Gradient, Measure, Measured, Moves, Play, at_once
 from inr.fit.steering import Steering
 
 _PASSES = 4  # after the first, at most
 _NEAR = 0.01  # in log λ of a whole fit: what is missed by less is met
 _STRENGTH, _MOST = 10.0, 1.0  # how much further log λ of moves goes than that of a fit would, and at most
-
-Gradient = Callable[[torch.Tensor, float], torch.Tensor]
 
 
 def move_towards(
@@ -26,48 +23,46 @@ def move_towards(
     measure: Measure,
     gradient: Gradient,
     *,
-    steering: Steering,
-    own_bits: float,
+    per_bit: torch.Tensor,
+    steerings: Sequence[Steering],
+    own_bits: Sequence[float],
     n_trials: int,
-    seed: int,
+    play: Play = at_once,
 ) -> Iterator[Measured]:
-    """Move latents where that pays, and then until the aim is met; yield what they lead to now and then.
+    """Move latents where that pays, and then until aims are met; yield what they lead to, before each round.
 
     Args:
-        latents: See `moving.move_latents`.
+        latents: See `Moves`, as those that are not explained here.
         shape: See there.
         measure: See there.
-        gradient: The cost's gradient at latents, float32 [latents], where a bit costs so much.
-        steering: λ at the end of the steps, and the aim.
-        own_bits: Bits of the networks' symbols.
-        n_trials: See `moving.move_latents`.
-        seed: See there.
+        gradient: See there.
+        per_bit: Cost of a bit of each image at the end of the steps, float32 [B], which changes in place.
+        steerings: The aim of each image.
+        own_bits: Bits of the symbols of each image's networks.
+        n_trials: Most times that one latent of every block is tried for the cost alone.
+        play: See there.
     """
-    per_bit = steering.rd_lambda / (shape.width * shape.height)
-
-    def moves(at: float, turn: int) -> Iterator[Measured]:
-        return move_latents(
-            latents, shape, measure, lambda values: gradient(values, at),
-            per_bit=at, n_trials=n_trials if turn == 0 else n_trials // _PASSES, seed=seed + turn,
-        )  # fmt: skip
-
-    yield from moves(per_bit, 0)
-    aim = steering.aim
-    if aim is None:
+    moves = Moves(latents, shape, measure, gradient, per_bit=per_bit, play=play)
+    yield from moves.rounds(n_trials)
+    if all(steering.aim is None for steering in steerings):
         return
-
-    def wanted(found: Measured) -> float:
-        return aim.log_change(float(found.errors.sum()), float(found.bits.sum()) + own_bits)
-
-    change = 0.0
-    for turn in range(1, _PASSES + 1):
-        found = measure(latents)
-        yield found
-        missing = wanted(found)
-        if not abs(missing) > _NEAR:  # or not a number
+    begun, change = per_bit.clone(), torch.zeros(len(steerings))
+    for _ in range(_PASSES):
+        missing = _missing(moves.found, steerings, own_bits)
+        if not missing.any():
             return
-        change = min(max(change + _STRENGTH * missing, -_MOST), _MOST)
-        for found in moves(per_bit * math.exp(change), turn):
+        change = (change + _STRENGTH * missing).clamp(-_MOST, _MOST)
+        per_bit.copy_(begun * change.exp().to(begun.device))
+        moves.begin_again(missing != 0)
+        for found in moves.rounds(n_trials // _PASSES):
             yield found
-            if wanted(found) * missing <= 0:
-                break
+            moves.goes_on &= (_missing(found, steerings, own_bits) * missing > 0).to(begun.device)
+
+
+def _missing(found: Measured, steerings: Sequence[Steering], own_bits: Sequence[float]) -> torch.Tensor:
+    """What log λ of fits would have to change by, float32 [B]; 0 where that is near, or not a number."""
+    states = zip(found.errors.sum(1).tolist(), found.bits.sum(1).tolist(), own_bits, steerings, strict=True)
+    changes = torch.tensor(
+        [its.aim.log_change(mse, bits + own) if its.aim else 0.0 for mse, bits, own, its in states]
+    )
+    return torch.where(changes.abs() > _NEAR, changes, 0.0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
-from inr.cnn.fit.common.losses import Target
+from inr.cnn.fit.common.moving import Measured
 from inr.cnn.fit.common.schedule import LATENT_BETAS, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
@@ -118,11 +118,6 @@ class FusedFits:
         ]
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(shares), -1, 1))
         return torch.from_numpy(stacked).to(self._device)
-
-    def target(self, n: int) -> Target:
-        """The samples of an image."""
-        shares = None if self._shares is None else self._shares[n]
-        return Target(self._targets[n].float() / 255, shares)
 
     def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
@@ -233,8 +228,19 @@ class FusedFits:
     def _evaluate(self, latents: torch.Tensor, weights: torch.Tensor) -> None:
         """Set bits of the latents, and mean squared errors."""
         matrices = self.matrices(weights)
-        self.bits.copy_(self._context.with_gradients(latents, matrices[: len(CONTEXT_MATRICES)])[0])
+        of_latents = self._context.latent_bits(latents, matrices[: len(CONTEXT_MATRICES)])
+        torch.sum(of_latents, 1, out=self.bits)
         self._distortion(self._image.forward(latents, matrices)[0])
+
+    def measured(self, latents: torch.Tensor, weights: torch.Tensor) -> Measured:
+        """What latents [B, latents] lead to under weights [B, weights], latent by latent, pixel by pixel."""
+        matrices = self.matrices(weights)
+        bits = self._context.latent_bits(latents, matrices[: len(CONTEXT_MATRICES)])
+        slopes = self._distortion(self._image.forward(latents, matrices)[0])
+        squares = slopes.square() * (slopes[0].numel() / 4)  # a slope is 2 · share · error / samples
+        if self._shares is not None:
+            squares = torch.where(self._shares > 0, squares / self._shares, 0.0)
+        return Measured(bits, squares.sum(1).flatten(1))
 
     def together(self, on_report: Callable[[int], bool]) -> bool:
         """Fit latents and networks; return whether the fits go on."""
@@ -271,9 +277,8 @@ class FusedFits:
             matrices = self.matrices(weights)
             if number < len(CONTEXT_MATRICES):
                 own = matrices[: len(CONTEXT_MATRICES)]
-                costs.append(
-                    self.lambdas.per_bit * (bits + self._context.with_gradients(self.latents, own)[0])
-                )
+                of_latents = self._context.latent_bits(self.latents, own)
+                costs.append(self.lambdas.per_bit * (bits + of_latents.sum(1)))
             else:
                 self._distortion(self._image.forward(self.latents, matrices)[0])
                 costs.append(self.mse + self.lambdas.per_bit * bits)

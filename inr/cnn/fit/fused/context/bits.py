@@ -64,18 +64,12 @@ class FusedContext:
             [B, rows, columns].
         """
         n_images, device = len(latents), self._device
-        strides = [matrix.stride(0) for matrix in matrices]
         n_hidden, n_neighbours = matrices[3].shape[-1] - 1, len(NEIGHBOURS)
-        n_columns = matrices[1].shape[-1]
         direct = torch.empty(n_images, self.n_latents, device=device)
         by_neighbour = torch.empty(n_images, n_neighbours, self.n_latents, device=device)
         cells = torch.empty(n_images, self.n_cells, device=device)
         partial = torch.empty(n_images, self._n_programs, kernels.N_PARTIAL, device=device)
-        context_pass[(self._n_programs, n_images)](
-            latents.contiguous(), *matrices, *strides, self._programs, self._grids, self._parents,
-            self._neighbours, direct, by_neighbour, cells, partial, self.n_latents, self.n_cells,
-            self._n_programs, n_columns, self._n_tiles_each, n_hidden, n_neighbours, *self._precision,
-        )  # fmt: skip
+        self._pass(latents, matrices, direct, by_neighbour, cells, partial, only_bits=False)
         gradients = torch.empty_like(direct)
         gather_gradients[(self._n_blocks, n_images)](
             direct, by_neighbour, cells, self._blocks, self._grids, self._children, self._n_children,
@@ -87,6 +81,22 @@ class FusedContext:
             partial, self._ends, sums, self._n_programs, n_grids, _NUMBERS, _ROWS
         )
         return sums[..., kernels.BITS].sum(1), gradients, self._by_matrix(sums, n_hidden)
+
+    def latent_bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Bits of each latent, float32 [B, latents]; arguments are those of `with_gradients`."""
+        bits = torch.empty(len(latents), self.n_latents, device=self._device)
+        self._pass(latents, matrices, bits, bits, bits, bits, only_bits=True)  # only the first one is written
+        return bits
+
+    def _pass(
+        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], *written: torch.Tensor, only_bits: bool
+    ) -> None:
+        context_pass[(self._n_programs, len(latents))](
+            latents.contiguous(), *matrices, *(matrix.stride(0) for matrix in matrices), self._programs,
+            self._grids, self._parents, self._neighbours, *written, self.n_latents, self.n_cells,
+            self._n_programs, matrices[1].shape[-1], self._n_tiles_each, matrices[3].shape[-1] - 1,
+            len(NEIGHBOURS), only_bits, *self._precision,
+        )  # fmt: skip
 
     def _by_matrix(self, sums: torch.Tensor, n_hidden: int) -> list[torch.Tensor]:
         """Gradients of the matrices of each image, from the sums of each grid [B, grids, N_PARTIAL]."""

@@ -161,9 +161,12 @@ def _leave(partial, sums, bits):
 def _tiles(
     latents, parents, neighbour_table, direct, by_neighbour, cells, layers, centres, spreads, offset, height,
     width, n_parents, tiles_in_row, first_tile, end_tile, n_latents, n_neighbours: tl.constexpr,
-    precision: tl.constexpr, precision_of_sums: tl.constexpr
+    only_bits: tl.constexpr, precision: tl.constexpr, precision_of_sums: tl.constexpr
 ):  # fmt: skip
-    """Go through tiles; return the sums for the matrices' gradients, and the bits of a tile's places."""
+    """Go through tiles; return the sums for the matrices' gradients, and the bits of a tile's places.
+
+    With `only_bits` they are not worked out, and `direct` takes the bits of each latent.
+    """
     zero, position, side = (
         tl.zeros((_PARTS, _SIDE, _SIDE), tl.float32),
         tl.arange(0, _TILE),
@@ -183,20 +186,23 @@ def _tiles(
         bits, by_value, by_spread = laplace(
             value, _law(centres, neighbours, above, second), _law(spreads, neighbours, above, second)
         )
-        by_value, by_spread = tl.where(inside, by_value, 0.0), tl.where(inside, by_spread, 0.0)
-        by_centre = -by_value
-        tl.store(direct + place, by_value, mask=inside)
-        sum_bits += tl.where(inside, bits, 0.0)
-        by_first, by_second, by_own, by_above = _back(
-            layers, centres, spreads, first, second, by_centre, by_spread, precision
-        )
-        to = side[:, None] * n_latents + place[None, :]
-        tl.store(by_neighbour + to, by_own, mask=inside[None, :] & (side[:, None] < n_neighbours))
-        store_cells(cells, by_above, parents, n_parents, y0, x0, height, width)
-        sums = _added(
-            sums, neighbours, above, first, second, by_first, by_second, by_centre, by_spread,
-            precision_of_sums,
-        )  # fmt: skip
+        if only_bits:
+            tl.store(direct + place, bits, mask=inside)
+        else:
+            by_value, by_spread = tl.where(inside, by_value, 0.0), tl.where(inside, by_spread, 0.0)
+            by_centre = -by_value
+            tl.store(direct + place, by_value, mask=inside)
+            sum_bits += tl.where(inside, bits, 0.0)
+            by_first, by_second, by_own, by_above = _back(
+                layers, centres, spreads, first, second, by_centre, by_spread, precision
+            )
+            to = side[:, None] * n_latents + place[None, :]
+            tl.store(by_neighbour + to, by_own, mask=inside[None, :] & (side[:, None] < n_neighbours))
+            store_cells(cells, by_above, parents, n_parents, y0, x0, height, width)
+            sums = _added(
+                sums, neighbours, above, first, second, by_first, by_second, by_centre, by_spread,
+                precision_of_sums,
+            )  # fmt: skip
     return sums, sum_bits
 
 
@@ -210,14 +216,16 @@ def context_pass(
     latents, own_matrices, parent_matrices, hidden_matrices, last_matrices, own_stride, parent_stride,
     hidden_stride, last_stride, programs, grids, parent_table, neighbour_table, direct, by_neighbour, cells,
     partial, n_latents, n_cells, n_programs, n_columns, n_tiles_each, n_hidden: tl.constexpr,
-    n_neighbours: tl.constexpr, precision: tl.constexpr, precision_of_sums: tl.constexpr
+    n_neighbours: tl.constexpr, only_bits: tl.constexpr, precision: tl.constexpr,
+    precision_of_sums: tl.constexpr
 ):  # fmt: skip
     """Bits of some tiles, and the gradients of their sum.
 
     Axis 0 of the launch is the program, axis 1 the image. A stride is that between two images' matrices.
     Written are: `direct` [B, latents], the gradient of each latent's own bits; `by_neighbour`
     [B, neighbours, latents], what a latent's bits say of each neighbour; `cells`, what they say of each
-    parent, in sums over cells; `partial` [B, programs, N_PARTIAL].
+    parent, in sums over cells; `partial` [B, programs, N_PARTIAL]. With `only_bits`, `direct` takes the bits
+    of each latent, and nothing else is written.
     """
     image, program = tl.program_id(1).to(tl.int64), tl.program_id(0)
     latents, direct = latents + image * n_latents, direct + image * n_latents
@@ -248,6 +256,7 @@ def context_pass(
     sums, bits = _tiles(
         latents, parents, neighbour_table, direct, by_neighbour, cells, layers, centres, spreads, offset,
         height, width, n_parents, tiles_in_row, first_tile, tl.minimum(first_tile + n_tiles_each, n_tiles),
-        n_latents, n_neighbours, precision, precision_of_sums,
+        n_latents, n_neighbours, only_bits, precision, precision_of_sums,
     )  # fmt: skip
-    _leave(partial, sums, bits)
+    if not only_bits:
+        _leave(partial, sums, bits)

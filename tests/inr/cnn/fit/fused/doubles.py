@@ -39,6 +39,9 @@ class PlainContext:
         by_latents, *of_matrices = gradients_of(bits.sum(), leaves)
         return bits.detach(), by_latents, of_matrices
 
+    def latent_bits(self, latents: torch.Tensor, matrices: Tensors) -> torch.Tensor:
+        return self._losses.latent_bits(latents, matrices)
+
 
 class PlainImage:
     """In place of `FusedImage`."""

@@ -17,8 +17,8 @@ from tests.inr.cnn.fit.fused.doubles import take_doubles
 
 IMAGES = [np.ascontiguousarray(data.astronaut()[y : y + 36, 150:190]) for y in (20, 60)]
 SHAPE = architecture(3, 40, 36, 3)
-SETTINGS = PyramidSettings(400)  # of which 20 trials
-LAMBDA, SEEDS = 1e-3, [3, 4]
+SETTINGS = PyramidSettings(400)  # with 32 trials
+LAMBDA = 1e-3
 EXPONENTS = [[6] * len(SHAPE.matrices)] * 2
 HIDDEN = np.arange(40) > np.full((36, 1), 30)
 
@@ -30,7 +30,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, visible: np.ndarray | None) -> FusedF
         SHAPE,
         SETTINGS,
         rd_lambdas=[LAMBDA] * 2,
-        seeds=SEEDS,
+        seeds=[3, 4],
         device=torch.device(DEVICE),
         visible=[visible, None],
     )
@@ -46,20 +46,18 @@ def test_each_image_moves_as_it_does_alone_on_a_cpu(
     before, seen = fits.latents.clone(), []
 
     def on_report(step: int) -> bool:
-        seen.append((step, fits.costs.tolist()))
+        seen.append((step, (fits.costs).tolist()))
         return True
 
     assert move_together(fits, EXPONENTS, [NetworkWeights(SHAPE) for _ in IMAGES], on_report)
-    assert len(seen) == 4  # two rounds of each
-    assert {step for step, _ in seen} == {400}
-    assert seen[1][1][0] < seen[0][1][0]
-    assert seen[2][1][1] == pytest.approx(seen[0][1][1], rel=1e-5)
-    assert seen[3][1][1] < seen[2][1][1]
-    for n, (pixels, seed, shown) in enumerate(zip(IMAGES, SEEDS, (visible, None), strict=True)):
+    assert [step for step, _ in seen] == [400, 400]
+    for late, early in zip(seen[1][1], seen[0][1], strict=True):
+        assert late < early
+    for n, (pixels, shown) in enumerate(zip(IMAGES, (visible, None), strict=True)):
         steering = Steering(LAMBDA, None)
-        alone = PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), steering, seed, lambda _: True, shown)
+        alone = PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), steering, 0, lambda _: True, shown)
         alone.latents.requires_grad_(False).copy_(before[n])
-        assert alone.move_latents(EXPONENTS[n], seed)
+        assert alone.move_latents(EXPONENTS[n])
         assert torch.equal(alone.latents, fits.latents[n].cpu())
         assert int((alone.latents != before[n]).sum()) > 10
 
@@ -70,7 +68,7 @@ def test_fits_end_at_a_report_that_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
     def on_report(step: int) -> bool:
         seen.append(step)
-        return len(seen) < 3
+        return len(seen) < 2
 
     assert not move_together(fits, EXPONENTS, [NetworkWeights(SHAPE) for _ in IMAGES], on_report)
-    assert len(seen) == 3
+    assert len(seen) == 2

@@ -45,6 +45,9 @@ def test_bits_and_gradients_agree_with_plain_operations(
     known = [exact.detach(), *gradients_of(exact.sum(), leaves)]
     for mine, its in zip(_found(shape, latents, matrices), known, strict=True):
         assert_near(mine, its)
+    context = FusedContext(shape, torch.device(DEVICE), batch=n_images, exact=True)
+    found = context.latent_bits(latents.to(DEVICE), [matrix.to(DEVICE) for matrix in matrices])
+    assert_near(found.cpu(), PlainLosses(shape).latent_bits(leaves[0], leaves[1:]).detach())
 
 
 def test_results_are_the_same_each_time() -> None:

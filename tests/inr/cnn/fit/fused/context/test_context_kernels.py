@@ -30,7 +30,7 @@ def test_a_program_that_takes_several_tiles_leaves_bits_and_sums() -> None:
     context_pass[(1, 1)](
         latents[None].to(DEVICE), *(matrix.to(DEVICE) for matrix in matrices), 0, 0, 0, 0, table(0, 0),
         table(0, HEIGHT, WIDTH, 0, 0, 2, 4, 0), parents, neighbours, direct, by_neighbour, direct, partial,
-        WIDTH * HEIGHT, 0, 1, COLUMNS, 4, n_hidden, n_neighbours, "ieee", "ieee",
+        WIDTH * HEIGHT, 0, 1, COLUMNS, 4, n_hidden, n_neighbours, False, "ieee", "ieee",
     )  # fmt: skip
     leaves = leaves_of(latents, *matrices)
     expected = PlainLosses(shape).bits(leaves[0], leaves[1:])
