@@ -28,7 +28,7 @@ class Attempt:
     """One fit of a search, measured on its file.
 
     Attributes:
-        rd_lambda: Its λ.
+        rd_lambda: Its λ, or the one that its steps ended with if it steers.
         rate_bpp: 8 · bytes of the file / (width · height).
         psnr_db: PSNR of the decoded image against the original, in dB; infinite if they are equal.
         n_bytes: Size of the file.
@@ -48,7 +48,7 @@ class Progress:
         attempt: Number of the fit of this image, from 1: searches and restarts run several.
         step: Steps done in this fit.
         n_steps: Steps it will take.
-        rd_lambda: Its λ.
+        rd_lambda: Its λ, or the one that it began with if it steers.
         estimated_bpp: Bits per pixel that the rounded weights would take.
         psnr_db: PSNR of the rounded weights on the last batch, in dB.
     """

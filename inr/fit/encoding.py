@@ -55,7 +55,8 @@ class Encoded:
             if these are equal.
         rate_bpp: 8 · bytes of the file / (width · height).
         estimated_rate_bits: Eq. 4 of the rounded symbols, and the bits of the file around the payload.
-        rd_lambda: λ of the fit that was kept, or at which a file without a network was.
+        rd_lambda: λ with which the steps of the fit that was kept ended, or at which a file without a
+            network was.
         n_parameters: Weights and latents coded; 0 without a network.
         device: The device of the fits, "cpu" or "cuda".
         restarts: Fits that collapsed and were begun again with another seed.

@@ -12,7 +12,8 @@ from inr.cnn.architecture import LatentPyramid
 from inr.cnn.fit.common.moving import Gradient, Measure, Measured, Moves, Play, at_once
 from inr.fit.steering import Steering
 
-_PASSES = 4  # after the first, at most
+_PASSES = 6  # after the first, at most
+_SHARE, _LEAST_TRIALS = 0.25, 16  # trials of a pass: a share of those before, and at least so many
 _NEAR = 0.01  # in log λ of a whole fit: what is missed by less is met
 _STRENGTH, _MOST = 10.0, 1.0  # how much further log λ of moves goes than that of a fit would, and at most
 
@@ -54,7 +55,7 @@ def move_towards(
         change = (change + _STRENGTH * missing).clamp(-_MOST, _MOST)
         per_bit.copy_(begun * change.exp().to(begun.device))
         moves.begin_again(missing != 0)
-        for found in moves.rounds(n_trials // _PASSES):
+        for found in moves.rounds(max(round(_SHARE * n_trials), _LEAST_TRIALS)):
             yield found
             moves.goes_on &= (_missing(found, steerings, own_bits) * missing > 0).to(begun.device)
 
