@@ -5,6 +5,7 @@ advances all searches in step: in every round, the fits that are asked for go to
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -98,8 +99,9 @@ def _fit_round(
 
     asked_for = [encodings[place].next_fit() for place in places]
     results = fitter.fit(asked_for, device=device, on_reports=on_reports)
-    for place, fitted in zip(places, results, strict=True):
-        encodings[place].take(fitted)
+    with ThreadPoolExecutor(min(len(places), torch.get_num_threads())) as pool:  # loops leave the GIL
+        for _ in pool.map(lambda place, fitted: encodings[place].take(fitted), places, results):
+            pass
 
 
 def rehearse(requests: Sequence[EncodeRequest], *, device: Device = "auto") -> Rehearsal:

@@ -45,7 +45,7 @@ def test_networks_decode_to_what_was_fitted_and_reports_say_how_it_went(
         parts = sections.architecture, sections.tensors, sections.payload
         decoded = decode(pack(Container("cnn", 20, 16, 1, *parts))).pixels
         np.testing.assert_array_equal(decoded, its.network.render())
-        assert its.estimated_bits == pytest.approx(8 * len(sections.payload), abs=32)
+        assert its.estimated_bits == pytest.approx(8 * len(sections.payload), abs=64)
         psnr_db = -10 * math.log10(mse(reference=pixels, decoded=decoded))
         assert psnr_db > max(20, seen[-1][n].psnr_db - 0.5)  # the best state is kept, not the last
 
