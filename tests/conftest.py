@@ -26,6 +26,9 @@ if WORKER is not None:
 if not list(Path("/dev").glob("nvidia[0-9]*")):
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Tests that share what takes long to make: Prefect's server, and what the second decoder met in all files.
+TOGETHER = ("tests/flows/", "tests/inr/test_vectors.py")
+
 # CI draws the same examples every time, so that a red run is about the change; elsewhere they vary.
 # No deadlines: an example that imports or compiles something is slow once, and that proves nothing.
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=100, print_blob=True)
@@ -50,14 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed
 def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadScopeScheduling":
-    """A free worker takes the next test; one worker takes all tests of the flows, which share a server."""
+    """A worker that is free takes the next test, or all those that are to stay `TOGETHER`."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class FlowsTogether(LoadScopeScheduling):
+    class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "flows" if nodeid.startswith("tests/flows/") else nodeid
+            return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
 
-    return FlowsTogether(config, log)
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

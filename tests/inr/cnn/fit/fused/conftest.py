@@ -1,4 +1,3 @@
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -7,6 +6,7 @@ import numpy as np
 import pytest
 
 from inr.fit.threads import torch_threads
+from tests.tracing import untraced
 
 if find_spec("triton") is None:
     collect_ignore_glob = ["*"]
@@ -27,24 +27,16 @@ def traced() -> set[tuple[object, ...]]:
 
 @pytest.fixture(autouse=True)
 def traced_once(traced: set[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coverage looks on only the first time that a kernel runs with some constants: all lines are seen then.
-
-    It halves the speed of whatever Python runs meanwhile, of Triton's interpreter too.
-    """
+    """While a kernel runs with some constants for the first time, coverage looks on, and later not."""
     interpreter = pytest.importorskip("triton.runtime.interpreter")
     run = interpreter.GridExecutor.__call__
 
     def run_seen(executor: Any, *given: Any, **named: Any) -> Any:
         all_given = {**dict(zip(executor.arg_names, given, strict=False)), **named}
         kernel = (executor.fn, *(str(all_given.get(name)) for name in executor.constexprs))
-        trace = sys.gettrace()
-        if trace is None or kernel not in traced:
-            traced.add(kernel)
-            return run(executor, *given, **named)
-        sys.settrace(None)
-        try:
-            return run(executor, *given, **named)
-        finally:
-            sys.settrace(trace)
+        if kernel in traced:
+            return untraced(run, executor, *given, **named)
+        traced.add(kernel)
+        return run(executor, *given, **named)
 
     monkeypatch.setattr(interpreter.GridExecutor, "__call__", run_seen)
