@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -75,7 +75,7 @@ def run(
     words: Sequence[str] | None,
     *,
     options: Callable[[argparse.ArgumentParser], object],
-    measure: Callable[[argparse.Namespace], Found],
+    measure: Callable[[argparse.Namespace], Found | Iterator[Found]],
     page: Callable[[Found, argparse.Namespace], Sequence[str]],
 ) -> Found:
     """Run a benchmark: read its command line, measure, write NAME.json and NAME.md, and print the page.
@@ -84,7 +84,8 @@ def run(
         module: Name of its module, as ``python -m`` takes it.
         words: The command line; that of this process if None.
         options: Function that adds the arguments of this benchmark to those that every one has.
-        measure: Function that measures as the arguments ask.
+        measure: Function that measures as the arguments ask. It may yield what it has so far, which is
+            written each time, so that nothing is lost where the time ends first.
         page: Function from what was measured and the arguments to the lines of the page, its title first.
     """
     given = sys.argv[1:] if words is None else list(words)
@@ -97,12 +98,13 @@ def run(
     parser.add_argument("--other-work", default="not noted", help="what else the machine does, for the page")
     options(parser)
     arguments = parser.parse_args(given)
-    found = measure(arguments)
-    origin = origin_of(module, given, arguments.other_work)
+    measured = measure(arguments)
     settings = {name: value for name, value in vars(arguments).items() if name not in NO_SETTINGS}
-    title, *lines = page(found, arguments)
-    values = {**asdict(origin), "settings": settings, **asdict(found)}
-    write(arguments.out, values, [title, "", *origin.headline(), *lines])
+    for found in measured if isinstance(measured, Iterator) else (measured,):
+        origin = origin_of(module, given, arguments.other_work)
+        title, *lines = page(found, arguments)
+        values = {**asdict(origin), "settings": settings, **asdict(found)}
+        write(arguments.out, values, [title, "", *origin.headline(), *lines])
     print(result_file(arguments.out, ".md").read_text(encoding="utf-8"))
     return found
 

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
     from tests.browser import Browser
     from tests.s3_server import Access, Server
 
@@ -22,6 +25,9 @@ if WORKER is not None:
 # Where there is no graphics card, Triton interprets its kernels; it looks at this when it is first imported.
 if not list(Path("/dev").glob("nvidia[0-9]*")):
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# Tests that share what takes long to make: Prefect's server, and what the second decoder met in all files.
+TOGETHER = ("tests/flows/", "tests/inr/test_vectors.py")
 
 # CI draws the same examples every time, so that a red run is about the change; elsewhere they vary.
 # No deadlines: an example that imports or compiles something is slow once, and that proves nothing.
@@ -43,6 +49,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadScopeScheduling":
+    """A worker that is free takes the next test, or all those that are to stay `TOGETHER`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

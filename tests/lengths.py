@@ -1,4 +1,4 @@
-"""Families whose shortest and longest fit are others, so that a test need not wait, or need not be lucky."""
+"""Families whose fits are of other lengths, so that a test need not wait, or need not be lucky."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,16 @@ from dataclasses import replace
 import pytest
 
 from inr.encoder import FITTERS
+
+
+@contextmanager
+def short_drafts() -> Iterator[None]:
+    """While the body runs, fits of the preset `draft` have the fewest steps that a time would give them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for model, fitter in FITTERS.items():
+            steps = {**fitter.preset_steps, "draft": fitter.least_steps}
+            patch.setitem(FITTERS, model, replace(fitter, preset_steps=steps))
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import argparse
 import os
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +66,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="every part without a card, on tiny images")
 
 
-def measure(arguments: argparse.Namespace) -> Result:
-    """Go through the parts; one that fails leaves the others."""
+def measure(arguments: argparse.Namespace) -> Iterator[Result]:
+    """Go through the parts; yield what was found after each. One that fails leaves the others."""
     if arguments.dry_run:
         os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported
     trial = _trial(arguments)
@@ -77,13 +77,13 @@ def measure(arguments: argparse.Namespace) -> Result:
         triton=version("triton"),
         rows=[],
         failed={},
-        left_out=[],
+        left_out=[part.__name__ for part in PARTS],
     )
     end = time.monotonic() + 60 * arguments.minutes
     for part in PARTS:
         if time.monotonic() > end:
-            found.left_out.append(part.__name__)
-            continue
+            break
+        found.left_out.remove(part.__name__)
         try:
             for row in part(trial):
                 print(f"{row.part}: {row.name}: {row.value:.6g}{'' if row.passes else ' FAILS'}", flush=True)
@@ -91,7 +91,8 @@ def measure(arguments: argparse.Namespace) -> Result:
         except Exception as error:  # whatever it is, the card's time goes on
             traceback.print_exc()
             found.failed[part.__name__] = f"{type(error).__name__}: {error}".splitlines()[0]
-    return found
+        yield found
+    yield found
 
 
 def _trial(arguments: argparse.Namespace) -> Trial:

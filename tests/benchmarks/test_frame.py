@@ -1,5 +1,6 @@
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,24 @@ def test_a_program_leaves_what_it_measured_and_a_page(
     assert "meanwhile: none; its load" in page
     assert page.endswith("\n1.5 s for 3\n")
     assert capsys.readouterr().out == f"{page}\n"
+
+
+def test_what_a_program_has_so_far_is_written_each_time(tmp_path: Path) -> None:
+    def measure(_: argparse.Namespace) -> Iterator[Found]:
+        yield Found(1.0, [])
+        yield Found(2.0, [])
+        assert '"seconds": 2.0' in (tmp_path / "x.json").read_text(encoding="utf-8")
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        frame.run(
+            "benchmarks.x",
+            ["--out", str(tmp_path / "x")],
+            options=lambda _: None,
+            measure=measure,
+            page=lambda found, _: ["# Title", f"{found.seconds} s"],
+        )
+    assert (tmp_path / "x.md").read_text(encoding="utf-8").endswith("\n2.0 s\n")
 
 
 def test_a_program_states_what_it_lacks(tmp_path: Path) -> None:

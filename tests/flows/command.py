@@ -13,13 +13,17 @@ from typer.testing import CliRunner, Result
 from flows.cli.app import app
 
 INR = [sys.executable, "-c", "from flows.cli import main; main()"]
+SHORTLY = "from tests.lengths import short_drafts; short = short_drafts(); short.__enter__(); "  # before all
+INR_SHORTLY = [sys.executable, "-c", SHORTLY + INR[-1]]
 ROOT = Path(__file__).parents[2]
 
 
-def inr_run(*arguments: object, **environment: str | None) -> "subprocess.CompletedProcess[str]":
+def inr_run(
+    *arguments: object, program: list[str] = INR, **environment: str | None
+) -> "subprocess.CompletedProcess[str]":
     """``inr`` as its own process, with both outputs piped."""
     return subprocess.run(
-        [*INR, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         cwd=ROOT,
         env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
         capture_output=True,

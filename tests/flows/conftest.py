@@ -1,8 +1,10 @@
-"""One Prefect server and one archive for all tests of the flows."""
+"""One Prefect server and one archive for all tests of the flows, and fits that are over soon."""
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tasks.errors import ImagesFailed
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
+from tests.lengths import short_drafts
 from tests.tasks.pictures import file_of, image, photograph, png_header
 
 quiet_prefect()  # before any test module imports Prefect
@@ -46,14 +49,39 @@ class Archived:
 @pytest.fixture(scope="session", autouse=True)
 def server() -> Iterator[str]:
     """The URL of a Prefect server of our own; subprocesses find it in the environment."""
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=300):
+    # The thread of a run's heartbeats sleeps by the second, and each run waits until it wakes.
+    without_heartbeats = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with without_heartbeats, prefect_test_harness(server_startup_timeout=300):
         url = PREFECT_API_URL.value() or ""
         os.environ["PREFECT_API_URL"] = url
         yield url
         del os.environ["PREFECT_API_URL"]
+
+
+@pytest.fixture(autouse=True)
+def short_fits() -> Iterator[None]:
+    """What flows do with a fit does not depend on how long it is."""
+    with short_drafts():
+        yield
+
+
+@pytest.fixture
+def home(server: str, tmp_path: Path) -> Path:
+    """A place for a server of its own, as an earlier run has left it: its database has its tables."""
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+
+    url = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value())
+    place = tmp_path / "home"
+    place.mkdir()
+    with (
+        closing(sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))) as used,
+        closing(sqlite3.connect(place / "prefect.db")) as copy,
+    ):
+        used.backup(copy)
+    return place
 
 
 def fill(folder: Path) -> Path:
@@ -83,7 +111,7 @@ def archived_once(server: str, tmp_path_factory: pytest.TempPathFactory) -> Arch
 
     source = fill(tmp_path_factory.mktemp("once") / "photos")
     store = source.parent / "store"
-    with pytest.raises(ImagesFailed) as failure:
+    with short_drafts(), pytest.raises(ImagesFailed) as failure:
         archive(str(source), str(store), DRAFT, OPTIONS)
     return Archived(source, store, failure.value.summary)
 
@@ -99,11 +127,11 @@ def archived(archived_once: Archived, tmp_path: Path) -> Archived:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Five images, of which two are of one colour and need no fit, and one that is none."""
+    """Five images, of which three are of one colour and need no fit, and one that is none."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for n in range(5):
-        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1) if n < 2 else photograph(8, 8 + n)))
+        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1) if n < 3 else photograph(8, 8 + n)))
     (folder / "bad.png").write_text("no photograph")
     (folder / "loop.png").symlink_to(folder / "loop.png")
     return folder

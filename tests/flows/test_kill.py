@@ -14,7 +14,7 @@ import inr
 from flows.engine.interrupts import CLEARED, LINE
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
-from tests.flows.command import inr_started, wait_for
+from tests.flows.command import inr_started, invoke, wait_for
 from tests.flows.conftest import ON_A_CPU, Archived
 from tests.flows.servers import is_server, servers_below
 from tests.flows.terminal import Ended, Terminal
@@ -51,10 +51,9 @@ def check_whole(store: Path) -> set[str]:
 
 def finish(source: Path, store: Path) -> None:
     """Run again, and check that every image is archived once and nothing is left over."""
-    process = inr_started("archive", source, store, *HOW)
-    stdout, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-    found = json.loads(stdout)
+    ended = invoke("archive", source, store, *HOW)
+    assert ended.exit_code == 0, ended.output
+    found = json.loads(ended.stdout)
     assert found["n_before"] + found["n_archived"] == N_IMAGES
     rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
     assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
@@ -113,7 +112,7 @@ def test_an_interrupt_ends_a_fit_on_its_way(tmp_path: Path):
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "closed"])
 def test_in_a_terminal_an_archive_ends_at_once_with_one_line_and_keeps_what_was_finished(
-    tmp_path: Path, how: str
+    tmp_path: Path, home: Path, how: str
 ):
     """With a server of its own, which must outlive the signal, and not the run."""
     photos, store = tmp_path / "photos", tmp_path / "store"
@@ -121,8 +120,7 @@ def test_in_a_terminal_an_archive_ends_at_once_with_one_line_and_keeps_what_was_
     (photos / "0.png").write_bytes(file_of(Image.new("RGB", (8, 8), "teal")))
     (photos / "1.png").write_bytes(file_of(photograph(64, 96, 3)))
     long = ("--model", "mlp", "--preset", "best", "--device", "cpu", "--workers", 1)
-    home = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home")}
-    terminal = Terminal("archive", photos, store, *long, **home)
+    terminal = Terminal("archive", photos, store, *long, PREFECT_API_URL="", PREFECT_HOME=str(home))
     terminal.wait_for(lambda: len(written(store)) == 1)
     [server] = servers_below(terminal.pid)
     time.sleep(3)

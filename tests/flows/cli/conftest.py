@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.flows.command import invoke
+from tests.lengths import short_drafts
 from tests.tasks.pictures import file_of, image
 
 
@@ -28,9 +29,9 @@ def photo(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def encoded(photo: Path, folder: Path) -> dict[str, Any]:
-    result = invoke(
-        "encode", photo, "-o", folder / "photo.inr", "--model", "mlp", "--preset", "draft", "--json"
-    )
+    words = ("encode", photo, "-o", folder / "photo.inr", "--model", "mlp", "--preset", "draft", "--json")
+    with short_drafts():
+        result = invoke(*words)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 

@@ -12,7 +12,7 @@ import inr
 from flows.cli import exits
 from inr.bitstream import Metadata
 from tasks.report.compare import LEAST_WIDTH
-from tests.flows.command import INR, ROOT, inr_run, invoke
+from tests.flows.command import INR, INR_SHORTLY, ROOT, inr_run, invoke
 from tests.lengths import fits_from
 from tests.tasks.pictures import file_of, image
 
@@ -60,7 +60,7 @@ def test_a_dash_is_standard_input_and_output_and_messages_stand_aside(
     photo: Path, bitstream: Path, tmp_path: Path
 ):
     how = ("--model", "mlp", "--preset", "draft", "--json")
-    encode = piped(photo.read_bytes(), "encode", "-", "-o", "-", *how)
+    encode = piped(photo.read_bytes(), "encode", "-", "-o", "-", *how, program=INR_SHORTLY)
     assert encode.stdout == bitstream.read_bytes()
     assert json.loads(encode.stderr)["output"] == "-"
     decode = piped(encode.stdout, "decode", "-", "-o", "-")
@@ -82,10 +82,12 @@ def test_an_error_stands_aside_too(photo: Path):
     assert result.stderr.splitlines()[-1].startswith(b"inr: BadMagic: ")
 
 
-def piped(data: bytes, *arguments: object, code: int = exits.OK) -> "subprocess.CompletedProcess[bytes]":
+def piped(
+    data: bytes, *arguments: object, code: int = exits.OK, program: list[str] = INR
+) -> "subprocess.CompletedProcess[bytes]":
     """``inr`` as its own process, between two pipes."""
     result = subprocess.run(
-        [*INR, *map(str, arguments)], cwd=ROOT, input=data, capture_output=True, check=False, timeout=300
+        [*program, *map(str, arguments)], cwd=ROOT, input=data, capture_output=True, check=False, timeout=300
     )
     assert result.returncode == code, result.stderr
     return result
@@ -93,7 +95,9 @@ def piped(data: bytes, *arguments: object, code: int = exits.OK) -> "subprocess.
 
 def test_a_target_is_answered_with_how_close_it_came(photo: Path, tmp_path: Path):
     result = inr_run(
-        "encode", photo, "-o", tmp_path / "x.inr", "--model", "mlp", "--preset", "draft", "--target-psnr", 20
+        *("encode", photo, "-o", tmp_path / "x.inr", "--model", "mlp", "--preset", "draft"),
+        *("--target-psnr", 20),
+        program=INR_SHORTLY,
     )
     assert result.returncode == 0, result.stderr
     assert "target 20 dB: reached" in result.stdout

@@ -15,7 +15,7 @@ from flows.engine.embedded import QUIET, SILENT, embedded_server, quiet_prefect
 from tests.flows.command import inr_run, inr_started, wait_for
 from tests.flows.conftest import ON_A_CPU
 from tests.flows.servers import is_server, servers_below
-from tests.tasks.pictures import file_of, photograph
+from tests.tasks.pictures import file_of, image, photograph
 
 
 def test_no_server_is_started_where_one_is_named(server: str):
@@ -25,13 +25,13 @@ def test_no_server_is_started_where_one_is_named(server: str):
         assert children.read_text() == before
 
 
-def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path):
+def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path, home: Path):
+    """While a fit is on its way: the image of one colour before it needs none."""
     source, store = tmp_path / "photos", tmp_path / "store"
     source.mkdir()
-    for n in range(3):
-        (source / f"{n}.png").write_bytes(file_of(photograph(8, 8 + n, 3)))
-    home = str(tmp_path / "home")
-    process = inr_started("archive", source, store, *ON_A_CPU, PREFECT_API_URL="", PREFECT_HOME=home)
+    (source / "0.png").write_bytes(file_of(image(1, 1, 3)))
+    (source / "1.png").write_bytes(file_of(photograph(8, 8, 3)))
+    process = inr_started("archive", source, store, *ON_A_CPU, PREFECT_API_URL="", PREFECT_HOME=str(home))
     wait_for(lambda: any((store / "bitstreams").rglob("*.inr")), process)
     [server] = servers_below(process.pid)
     os.kill(process.pid, signal.SIGKILL)

@@ -22,11 +22,18 @@ from tests.flows.command import ROOT
 from tests.flows.conftest import ON_A_CPU, rows_of
 
 THREE_COMMANDS = """
-import json, sys
+import json, os, sys
+from distributed import LocalCluster
 from flows.cli.app import app
-for words in json.loads(sys.argv[1]):
+def call(words):
     code = app([*words, "--runner", "dask", "--json"], standalone_mode=False)
     print("code", code)
+archive, *others = json.loads(sys.argv[1])
+call(archive)
+with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    os.environ["INR_RUNNER_ADDRESS"] = cluster.scheduler_address
+    for words in others:
+        call(words)
 """
 
 
@@ -161,11 +168,14 @@ def test_the_workers_of_dask_keep_the_memory_that_they_free():
 
 
 def test_dask_does_the_same(photos: Path, store: LocalStore):
-    """All three commands in one process, which imports Prefect and torch once."""
+    """All three commands in one process, which imports Prefect and torch once.
+
+    The first starts workers of its own; the others share one that is there.
+    """
     words = (
         ("archive", photos, store.url, *ON_A_CPU, "--workers", 2),
-        ("verify", store.url, "--workers", 1),  # a process less, which would import as much
-        ("restore", store.url, photos / "back", "--workers", 1),
+        ("verify", store.url),
+        ("restore", store.url, photos / "back"),
     )
     given = json.dumps([[str(word) for word in command] for command in words])
     done = subprocess.run(
