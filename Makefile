@@ -38,7 +38,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-budgets bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
+.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-budgets bench-targets bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -69,6 +69,7 @@ help:
 	@echo 'make structure       rooms, arrows, long functions, tests over source: AGAINST=another checkout'
 	@echo 'make bench-rates     seconds and bytes by preset, λ and size, for inr plan'
 	@echo 'make bench-budgets   how well 20, 60 and 300 s for kodim15 in IMAGES are kept, and what one gets for them'
+	@echo 'make bench-targets   how well targets are met for the middle of images in IMAGES, and what that takes'
 	@echo 'make vectors         golden files anew that need no fit, and files that are to be refused, e.g. after new priors'
 	@echo 'make mutants         faults of a decoder that the golden files find: AGAINST=another checkout'
 	@echo 'make clean           remove .venv, build/ and caches; never an archive'
@@ -167,6 +168,9 @@ bench-crops: $(STAMP)
 bench-rates: $(STAMP)
 	$(BIN)/python -m benchmarks.rates --out tasks/plan/rates
 	$(BIN)/python -m benchmarks.rates --short --out tasks/plan/rates
+
+bench-targets: $(STAMP)
+	$(BIN)/python -m benchmarks.targets --images '$(IMAGES)' --out benchmarks/results/targets
 
 bench-budgets: $(STAMP)
 	$(BIN)/python -m benchmarks.budgets --image '$(IMAGES)/kodim15.png' --out benchmarks/results/budgets

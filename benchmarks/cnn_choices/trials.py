@@ -101,8 +101,8 @@ def measured(run: Run, choice: Choice, prior: Prior) -> list[Measured]:
     settings = PyramidSettings(n_steps=round(run.n_steps * choice.steps_factor), **choice.settings)
     started = time.monotonic()
     fits = HeldFits(
-        choice, pixels, shape, settings, rd_lambda=run.rd_lambda, seeds=[n + choice.seed for n in seeds],
-        device=torch.device(run.device),
+        choice, pixels, shape, settings, rd_lambdas=[run.rd_lambda] * len(pixels),
+        seeds=[n + choice.seed for n in seeds], device=torch.device(run.device),
     )  # fmt: skip
     results = fitted(fits, lambda _: True)
     seconds = (time.monotonic() - started) / len(pixels)

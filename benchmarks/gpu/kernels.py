@@ -82,7 +82,7 @@ def steps(trial: Trial) -> Iterator[Row]:
             [pixels] * n_images,
             shape,
             PyramidSettings(1000),
-            rd_lambda=LAMBDA,
+            rd_lambdas=[LAMBDA] * n_images,
             seeds=range(n_images),
             device=torch.device(trial.device),
         )

@@ -28,7 +28,7 @@ class CompiledFits:
         architecture: LatentPyramid,
         settings: PyramidSettings,
         *,
-        rd_lambda: float,
+        rd_lambdas: Sequence[float],
         seeds: Sequence[int],
         device: torch.device,
     ) -> None:
@@ -38,9 +38,10 @@ class CompiledFits:
         self.weights, self.by_weight = torch.zeros(2, self.n_images, sum(sizes))
         self.latents = torch.zeros(self.n_images, architecture.n_latents)
         self.costs = torch.zeros(self.n_images)
+        given = zip(images, rd_lambdas, seeds, self.latents, self.weights, strict=True)
         self._crops = [
             _Crop(image, architecture, settings, rd_lambda, seed, latents, self.matrices(weights))
-            for image, seed, latents, weights in zip(images, seeds, self.latents, self.weights, strict=True)
+            for image, rd_lambda, seed, latents, weights in given
         ]
 
     def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:

@@ -84,7 +84,7 @@ class SharedFit:
                 [crops[n] for n in mine],
                 shape,
                 PyramidSettings(n_steps=n_steps, tail_fraction=0.0, network_rate=OWN_RATE),
-                rd_lambda=rd_lambda,
+                rd_lambdas=[rd_lambda] * len(mine),
                 seeds=mine,
                 device=self._device,
             )

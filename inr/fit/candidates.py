@@ -15,9 +15,13 @@ from inr.coding.coder import Symbols
 from inr.coding.planes import merge, planes_of, split
 from inr.fit.hidden import filled
 from inr.fit.requests import Fitted
+from inr.fit.steering import Aim
 from inr.metrics import bpp, mse, psnr_of, visible_pixels
 from inr.network import Network, Sections
 from inr.search import Attempt
+
+_ROUNDING = 1 / 12 / 255**2  # what it adds to the error of samples in [0, 1] to round them to 8 bits
+_LEAST_ERROR = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,18 @@ class Subject:
         self.coded = split(shown, self._planes)
         self._mean_colour = np.rint(shown.mean((0, 1))).astype(int)
 
+    def aim(self, *, psnr_db: float | None = None, rate_bpp: float | None = None) -> Aim:
+        """What a fit has to end at for its file to have a PSNR, or a rate; exactly one of both is given."""
+        height, width, channels = self._original.shape
+        if psnr_db is not None:
+            n_hidden = 0 if self.visible is None else int((~self.visible).sum())
+            shares = [n * height * width - (n - 1) * n_hidden for n in (channels, self.coded.shape[2])]
+            error = 10 ** (-psnr_db / 10) * shares[0] / max(1, shares[1])
+            return Aim(mse=max(error - _ROUNDING, _LEAST_ERROR))
+        assert rate_bpp is not None
+        around = self._packed(Sections(b"", b"", b""), self._planes)
+        return Aim(bits=max(rate_bpp * height * width - 8 * len(around), 1.0))
+
     def flat(self) -> Candidate:
         """The file of the image's mean colour, which has no network; exact for an image of one colour."""
         planes = Planes({n: int(value) for n, value in enumerate(self._mean_colour)})
@@ -98,7 +114,19 @@ class Subject:
         sections = Sections(b"", b"", b"") if network is None else network.sections()
         rendered = None if network is None else network.render()
         pixels = merge(rendered, planes, (height, width, channels))
-        bitstream = pack(
+        bitstream = self._packed(sections, planes)
+        return Candidate(
+            bitstream=bitstream,
+            network=network,
+            pixels=pixels,
+            estimated_rate_bits=estimated_bits + 8 * (len(bitstream) - len(sections.payload)),
+            error=mse(reference=self._original, decoded=pixels, visible=self.visible),
+            rate_bpp=bpp(n_bytes=len(bitstream), width=width, height=height),
+        )
+
+    def _packed(self, sections: Sections, planes: Planes) -> bytes:
+        height, width, channels = self._original.shape
+        return pack(
             Container(
                 family=self._family,
                 width=width,
@@ -110,12 +138,4 @@ class Subject:
                 metadata=self._metadata,
                 planes=planes,
             )
-        )
-        return Candidate(
-            bitstream=bitstream,
-            network=network,
-            pixels=pixels,
-            estimated_rate_bits=estimated_bits + 8 * (len(bitstream) - len(sections.payload)),
-            error=mse(reference=self._original, decoded=pixels, visible=self.visible),
-            rate_bpp=bpp(n_bytes=len(bitstream), width=width, height=height),
         )

@@ -16,6 +16,7 @@ from inr.bitstream import MAX_PIXELS, MAX_SIDE, Metadata, check_metadata
 from inr.config import CodecConfig, Contract
 from inr.decoder import decode
 from inr.errors import ConfigError, FitDiverged, InrError, SelfCheckFailed, TooMuchWork
+from inr.fit.aims import aim_of, begin_lambda
 from inr.fit.candidates import Candidate, Subject
 from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter
 from inr.network import digest_pixels, digest_symbols
@@ -54,7 +55,8 @@ class Encoded:
             if these are equal.
         rate_bpp: 8 · bytes of the file / (width · height).
         estimated_rate_bits: Eq. 4 of the rounded symbols, and the bits of the file around the payload.
-        rd_lambda: λ of the fit that was kept, or at which a file without a network was.
+        rd_lambda: λ with which the steps of the fit that was kept ended, or at which a file without a
+            network was.
         n_parameters: Weights and latents coded; 0 without a network.
         device: The device of the fits, "cpu" or "cuda".
         restarts: Fits that collapsed and were begun again with another seed.
@@ -108,7 +110,7 @@ class Encoding:
             keeps_hidden = config.hidden == "keep"
             self._subject = Subject(request.pixels, request.metadata, config.model, keeps_hidden=keeps_hidden)
             self._flat = self._subject.flat()
-            self._search = search(config, request.contract)
+            self._search = search(config, request.contract, begin_lambda(self._subject, config))
             self._asked = next(self._search)
             if self._flat_is_enough():
                 self.outcome = self._encoded(self._flat, self._asked.rd_lambda)
@@ -118,7 +120,7 @@ class Encoding:
     def next_fit(self) -> FitRequest:
         """The fit that the search asks for."""
         self._n_fits += 1
-        config = self._request.config
+        config, beyond = self._request.config, self._asked.beyond
         return FitRequest(
             pixels=self._subject.coded,
             visible=self._subject.visible,
@@ -126,6 +128,7 @@ class Encoding:
             seed=config.seed + (len(self._collapsed) << 32),
             preset=config.preset,
             n_steps=self._request.n_steps,
+            aim=None if beyond is None else aim_of(self._subject, config, beyond),
         )
 
     def report(self, report: FitReport) -> Progress:
@@ -158,12 +161,13 @@ class Encoding:
             self._take_collapsed("NaN")
             return
         candidate = self._subject.candidate(fitted)
+        rd_lambda = fitted.rd_lambda or self._asked.rd_lambda
         # Where the mean colour's error is below λ there is little to gain, and rounding may lose that little.
-        collapsed = candidate.error > 1.02 * self._flat.error > self._asked.rd_lambda
+        collapsed = candidate.error > 1.02 * self._flat.error > rd_lambda
         if collapsed and not self._collapsed:
             self._take_collapsed(f"{candidate.psnr_db:.2f} dB")
         else:
-            self._advance(self._flat if self._flat_is_better(candidate) else candidate)
+            self._advance(self._flat if self._flat_is_better(candidate) else candidate, rd_lambda)
 
     def _take_collapsed(self, found: str) -> None:
         """Begin the fit again with another seed; after a second end in no numbers the flat file does."""
@@ -179,7 +183,7 @@ class Encoding:
         if self._request.contract:
             self.outcome = self._missed(self._request.contract)
         else:
-            self._advance(self._flat, diverged)
+            self._advance(self._flat, self._asked.rd_lambda, diverged)
 
     def _flat_is_enough(self) -> bool:
         """Return whether the mean colour alone is what was asked for, so that no fit is needed."""
@@ -195,14 +199,15 @@ class Encoding:
         rd_lambda = self._asked.rd_lambda
         return self._flat.cost(rd_lambda) <= fitted.cost(rd_lambda)
 
-    def _advance(self, candidate: Candidate, diverged: FitDiverged | None = None) -> None:
+    def _advance(self, candidate: Candidate, rd_lambda: float, diverged: FitDiverged | None = None) -> None:
         """Give the search an attempt: it asks for the next λ, or ends.
 
         Args:
             candidate: The file of the fit, or the flat one.
+            rd_lambda: λ at the end of the fit.
             diverged: The end of the fit for which the flat file stands in, if that is so.
         """
-        attempt = candidate.attempt(self._asked.rd_lambda)
+        attempt = candidate.attempt(rd_lambda)
         self._candidates.append((candidate, attempt, diverged))
         self._n_refits += self._asked.is_refit
         self._collapsed.clear()

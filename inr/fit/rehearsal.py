@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from inr.errors import EncodeError, InrError
+from inr.fit.aims import begin_lambda
 from inr.fit.candidates import Subject
 from inr.fit.encoding import EncodeRequest
 from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter
-from inr.search import first_lambda
 
 MOST_STEPS = 900  # that a rehearsal may take
 _SCHEDULE = 1000  # steps of the fits of which these are the first
@@ -78,7 +78,7 @@ def _first_fit(request: EncodeRequest) -> FitRequest:
     return FitRequest(
         pixels=subject.coded,
         visible=subject.visible,
-        rd_lambda=first_lambda(config),
+        rd_lambda=begin_lambda(subject, config),
         seed=config.seed,
         preset=config.preset,
         n_steps=_SCHEDULE,

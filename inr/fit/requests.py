@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.errors import InrError
+from inr.fit.steering import Aim
 from inr.network import Network
 
 
@@ -31,6 +32,7 @@ class FitRequest:
         report_steps: Steps between two reports; None leaves the family's.
         sized_by: uint8 [height, width, channels] of an image of which `pixels` are some rows: the network is
             as large as that image's. None: `pixels` are the whole image.
+        aim: Where the fit is to end, for a family that steers; λ is then the one to begin with.
     """
 
     pixels: NDArray[np.uint8]
@@ -41,6 +43,7 @@ class FitRequest:
     visible: NDArray[np.bool_] | None = None
     report_steps: int | None = None
     sized_by: NDArray[np.uint8] | None = None
+    aim: Aim | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,12 @@ class Fitted:
     Attributes:
         network: The network, as a decoder will have it.
         estimated_bits: Bits of its payload by the fit's own estimate (Eq. 4); not finite if the fit diverged.
+        rd_lambda: λ at the end of a fit that was steered; None: that of the request.
     """
 
     network: Network
     estimated_bits: float
+    rd_lambda: float | None = None
 
 
 # Takes the reports of running requests, by their place among the requests; returns those to drop, each with

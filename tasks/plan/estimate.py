@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from inr import CodecConfig
 from inr.config import PRESETS
-from inr.search import TYPICAL_FITS, first_lambda
+from inr.search import first_lambda
 from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
@@ -29,6 +29,7 @@ from tasks.catalogue.rows import required
 from tasks.errors import UnsupportedImage
 from tasks.plan.machine import Machine
 from tasks.plan.outlook import outlook
+from tasks.plan.pace import TYPICAL_FITS
 from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
 
@@ -62,7 +63,7 @@ class Rates:
 
     measured: tuple[Measured, ...]
     origin: str
-    fits_per_image: int = 1
+    fits_per_image: float = 1.0
     of_archive: bool = False
     more_bytes: float = 1.0
     more_db: float = 0.0
@@ -176,7 +177,7 @@ def rates_of(store: ObjectStore, recipe: Recipe) -> Rates:
     if same := [row for row in rows if (row["goal"], row["goal_value"]) == wanted]:
         made = tuple(_measured(row, first_lambda(config)) for row in same)
         return Rates(made, f"{len(same)} images of this archive under the same settings", of_archive=True)
-    fits = 1 if wanted[0] == "rd_lambda" else TYPICAL_FITS
+    fits = 1.0 if wanted[0] == "rd_lambda" else TYPICAL_FITS[config.model]
     if others := [row for row in rows if row["goal"] == "rd_lambda"]:
         made = tuple(_measured(row, row["rd_lambda"]) for row in others)
         return Rates(made, f"{len(others)} images of this archive under other λ", fits, of_archive=True)

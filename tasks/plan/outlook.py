@@ -79,5 +79,5 @@ def _budgets(sizes: Sequence[int], recipe: Recipe, n_workers: int, hours: float 
     return [whole * weight / max(1, sum(weights)) for weight in weights]
 
 
-def _seconds(pace: Pace, n_steps: int, n_fits: int) -> float:
+def _seconds(pace: Pace, n_steps: int, n_fits: float) -> float:
     return n_fits * (n_steps * pace.step_seconds + pace.end_seconds) + pace.check_seconds

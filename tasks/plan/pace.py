@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from inr.search import TYPICAL_FITS
 from tasks.catalogue.recipe import Recipe
 from tasks.errors import BudgetTooSmall
 
+# Fits that a target takes, or what takes as long: those of cnn steer, those of mlp are searched for.
+TYPICAL_FITS = {"cnn": 1.2, "mlp": 3.0}
 TYPICAL_REFITS = 1  # that a contract takes
 
 
@@ -40,14 +41,13 @@ class Bounds:
         return cls(fitter.least_steps, max(fitter.preset_steps.values()))
 
 
-def fits_of(recipe: Recipe) -> int:
-    """The fits that an image takes as a rule: more than one for a target, and one more for a contract."""
-    return (1 if recipe.goal.name == "rd_lambda" else TYPICAL_FITS) + (
-        TYPICAL_REFITS if recipe.contract else 0
-    )
+def fits_of(recipe: Recipe) -> float:
+    """The fits that an image takes as a rule: more for a target, and one more for a contract."""
+    of_goal = 1.0 if recipe.goal.name == "rd_lambda" else TYPICAL_FITS[recipe.config.model]
+    return of_goal + (TYPICAL_REFITS if recipe.contract else 0)
 
 
-def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: int = 1) -> int:
+def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: float = 1) -> int:
     """The steps of each fit with which images end after some time.
 
     Args:
@@ -64,7 +64,7 @@ def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: int = 1) ->
     if n_steps >= bounds.least:
         return min(n_steps, bounds.most)
     needed = rest + n_fits * bounds.least * pace.step_seconds
-    fits = f"{n_fits} fits" if n_fits > 1 else "a fit"
+    fits = f"{n_fits:g} fits" if n_fits > 1 else "a fit"
     raise BudgetTooSmall(
         f"expected at least {needed:.1f} s, for {fits} of {bounds.least} steps of {pace.step_seconds:.3g} s "
         f"and {rest:.1f} s of other work, found {max(0.0, seconds):.1f} s left, for {max(0, n_steps)} steps"

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from inr import Attempt, CodecConfig, Contract, ContractMissed
-from inr.search import MAX_FITS, PSNR_TOLERANCE_DB, Reached, first_lambda, search
+from inr.search import BPP_TOLERANCE, MAX_FITS, PSNR_TOLERANCE_DB, Reached, first_lambda, search
 
 
 def photograph(rd_lambda: float, *, psnr_db: float = 30.0, slope: float = -2.6) -> Attempt:
@@ -18,7 +18,8 @@ def run(
     config: CodecConfig, contract: Contract | None = None, **image: float
 ) -> tuple[Reached, list[Attempt], int]:
     """The end of a search, its attempts, and how many of them were refits."""
-    asked, attempts, refits = search(config, contract), list[Attempt](), list[bool]()
+    asked = search(config, contract, first_lambda(config))
+    attempts, refits = list[Attempt](), list[bool]()
     try:
         wanted = next(asked)
         while True:
@@ -52,6 +53,34 @@ def test_a_target_rate_is_not_exceeded() -> None:
     assert 1.1 * 0.94 <= attempts[reached.best].rate_bpp <= 1.1
 
 
+def test_a_fit_that_steers_is_asked_to_go_half_the_tolerance_beyond_and_then_less_what_it_missed_by() -> None:
+    asked = search(CodecConfig(target_psnr_db=36.0), None, 0.003)
+    first = next(asked)
+    assert (first.rd_lambda, first.beyond) == (pytest.approx(0.003), PSNR_TOLERANCE_DB / 2)
+    second = asked.send(Attempt(0.001, 0.5, 35.8, 50))
+    assert second.beyond == pytest.approx(0.3)
+    assert second.rd_lambda == pytest.approx(0.001 * math.exp(-0.25 / 2.6))  # from where the first one ended
+    third = asked.send(Attempt(0.001, 0.5, 36.2, 50))  # at the same λ: no slope is to be had of it
+    assert third.beyond == pytest.approx(0.15)
+    with pytest.raises(StopIteration) as ended:
+        asked.send(Attempt(0.0009, 0.5, 36.03, 50))
+    assert ended.value.value == Reached(best=2, meets_contract=True)
+
+
+def test_a_fit_that_steers_into_the_tolerance_is_the_only_one() -> None:
+    asked = search(CodecConfig(target_bpp=0.5), None, 0.003)
+    assert next(asked).beyond == BPP_TOLERANCE / 2
+    with pytest.raises(StopIteration):
+        asked.send(Attempt(0.002, 0.495, 33.0, 50))
+
+
+def test_no_aim_goes_with_a_given_lambda_or_a_refit() -> None:
+    asked = search(CodecConfig(rd_lambda=0.01), Contract(32.0), 0.01)
+    assert next(asked).beyond is None
+    refit = asked.send(photograph(0.01))
+    assert (refit.is_refit, refit.beyond) == (True, None)
+
+
 def test_the_nearest_attempt_counts_where_none_reaches_the_target() -> None:
     reached, attempts, _ = run(CodecConfig(target_psnr_db=60.0), psnr_db=20.0, slope=-0.1)
     assert len(attempts) <= MAX_FITS
@@ -59,7 +88,7 @@ def test_the_nearest_attempt_counts_where_none_reaches_the_target() -> None:
 
 
 def test_a_search_goes_on_past_an_exact_image() -> None:
-    asked = search(CodecConfig(target_psnr_db=40.0))
+    asked = search(CodecConfig(target_psnr_db=40.0), None, 0.001)
     next(asked)
     asked.send(Attempt(0.001, 0.1, math.inf, 50))  # far beyond the target: a larger λ is worth a try
     with pytest.raises(StopIteration) as ended:

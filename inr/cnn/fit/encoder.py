@@ -12,7 +12,8 @@ from inr.fit.requests import FitReport, FitRequest, Fitted, GoesOn, OnReports, o
 def fit_cnn(requests: Sequence[FitRequest], *, device: str, on_reports: OnReports) -> list[Fitted | InrError]:
     """Fit a latent pyramid to each request's image; see `encoder.Fitter.fit`.
 
-    On a graphics card, images of one size, at one λ and of as many steps, take them together.
+    On a graphics card, images of one size, with networks of one kind and of as many steps, take them
+    together.
 
     Raises:
         ConfigError: The device is a graphics card, and there is no Triton.
@@ -35,6 +36,7 @@ def _fit_one(request: FitRequest, _device: str, goes_on: GoesOn) -> Fitted | Non
         seed=request.seed,
         goes_on=goes_on,
         visible=request.visible,
+        aim=request.aim,
     )
 
 
@@ -55,7 +57,9 @@ def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for place, request in enumerate(requests):
         settings = choose_settings(request.preset, request.n_steps, request.report_steps)
-        groups.setdefault((request.pixels.shape, request.rd_lambda, settings), []).append(place)
+        pyramid, is_steered = choose_pyramid(request.pixels, request.rd_lambda), request.aim is not None
+        network = (request.pixels.shape, pyramid.prior.rd_lambda, pyramid.gain)
+        groups.setdefault((network, settings, is_steered), []).append(place)
     found = []
     for places in groups.values():
         height, width, _ = requests[places[0]].pixels.shape
@@ -82,11 +86,12 @@ def _fit_alike(
         [request.pixels for request in requests.values()],
         choose_pyramid(first.pixels, first.rd_lambda),
         choose_settings(first.preset, first.n_steps, first.report_steps),
-        rd_lambda=first.rd_lambda,
+        rd_lambdas=[request.rd_lambda for request in requests.values()],
         seeds=[request.seed for request in requests.values()],
         device=device,
         goes_on=goes_on,
         visible=[request.visible for request in requests.values()],
+        aims=[request.aim for request in requests.values()],
     )
     found: dict[int, Fitted | InrError] = dict(dropped)
     if fitted is not None:

@@ -11,6 +11,7 @@ common/moving.py).
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,16 +20,18 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
-from inr.cnn.fit.common.finish import rounded_network
+from inr.cnn.fit.common.finish import payload_aim, rounded_network
 from inr.cnn.fit.common.losses import Losses, Target
-from inr.cnn.fit.common.moving import Measured, move_latents
+from inr.cnn.fit.common.moving import Measured
 from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.settling import Answer, Asked, advance, settle
+from inr.cnn.fit.common.trimming import move_towards
 from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
 from inr.fit.requests import FitReport, Fitted, GoesOn
+from inr.fit.steering import Aim, Steering, is_look
 
 
 class PyramidFit:
@@ -40,7 +43,7 @@ class PyramidFit:
         architecture: LatentPyramid,
         settings: PyramidSettings,
         losses: Losses,
-        rd_lambda: float,
+        steering: Steering,
         seed: int,
         goes_on: GoesOn,
         visible: NDArray[np.bool_] | None = None,
@@ -48,16 +51,19 @@ class PyramidFit:
         self._architecture, self._settings, self._losses = architecture, settings, losses
         self._goes_on = goes_on
         self._target = Target.of(pixels, visible)
-        self._per_bit = rd_lambda / (architecture.width * architecture.height)
+        self._steering, self._is_steered = steering, steering.aim is not None
         self.latents = torch.zeros(architecture.n_latents, requires_grad=True)
         self.weights = NetworkWeights(architecture)
         self._noise = Noise(architecture.n_latents, seed)
-        epsilon = LATENT_EPSILON * self._per_bit
-        self._adam = torch.optim.Adam([self.latents], betas=LATENT_BETAS, eps=epsilon, fused=True)
+        self._adam = torch.optim.Adam([self.latents], betas=LATENT_BETAS, fused=True)
         shares = [NETWORK_SHARES.get(name, 1.0) for name in architecture.matrices]
         self._soap = Soap(self.weights.matrices, rates=shares)
         self._best = math.inf
         self._kept: list[torch.Tensor] = []
+
+    @property
+    def _per_bit(self) -> float:
+        return self._steering.rd_lambda / (self._architecture.width * self._architecture.height)
 
     def _step(
         self,
@@ -79,7 +85,8 @@ class PyramidFit:
             self._keep(float(cost.detach()), self.weights.matrices)
         self._soap.step(rate * self._settings.network_rate)
         if self.latents.requires_grad:
-            self._adam.param_groups[0]["lr"] = rate * self._settings.latent_rate
+            group, epsilon = self._adam.param_groups[0], LATENT_EPSILON * self._per_bit
+            group["lr"], group["eps"] = rate * self._settings.latent_rate, epsilon
             self._adam.step()
         if (index + 1) % self._settings.report_steps:
             return True
@@ -101,18 +108,28 @@ class PyramidFit:
             bits, rate = self.weights.assumed_bits(), self._settings.rate(progress)
             if not self._step(index, latents, self.weights.matrices, bits, rate):
                 return False
-            if progress > 2 / 3 and (n_steps - index - 1) % self._settings.check_steps == 0:
+            if self._is_steered and is_look(index, self._settings.n_steps):
+                self._steering.look((index + 1) / self._settings.n_steps, *self._rounded())
+            if self._settings.is_check(index, steered=self._is_steered):
                 self._look()
         self._bring_back([self.latents, *self.weights.matrices])
         return True
 
     @torch.no_grad()
+    def _rounded(self) -> tuple[float, float, float]:
+        """Mean squared error, bits of latents, and of networks, of the state with its latents rounded."""
+        latents, matrices = self.latents.round(), self.weights.matrices
+        bits, of_networks = self._losses.bits(latents, matrices), self.weights.assumed_bits()
+        return (
+            float(self._losses.distortion(latents, matrices, self._target)),
+            float(bits),
+            float(of_networks),
+        )
+
     def _look(self) -> None:
         """Keep the state if none before was better with its latents rounded."""
-        latents, matrices = self.latents.round(), self.weights.matrices
-        bits = self._losses.bits(latents, matrices) + self.weights.assumed_bits()
-        cost = float(self._losses.distortion(latents, matrices, self._target) + self._per_bit * bits)
-        self._keep(cost, [self.latents, *matrices])
+        distortion, bits, of_networks = self._rounded()
+        self._keep(distortion + self._per_bit * (bits + of_networks), [self.latents, *self.weights.matrices])
 
     @torch.no_grad()
     def _keep(self, cost: float, tensors: Sequence[torch.Tensor]) -> None:
@@ -193,6 +210,7 @@ class PyramidFit:
         """Move single latents where that pays; return whether the fit goes on."""
         matrices, settings = [matrix.detach() for matrix in self.weights.matrices], self._settings
         own_bits = float(self.weights.rounded(exponents)[1].detach())
+        per_bit = torch.tensor([self._per_bit])
 
         def measure(latents: torch.Tensor) -> Measured:
             errors = self._target.squared_errors(self._losses.image(latents[0], matrices))
@@ -203,12 +221,12 @@ class PyramidFit:
             leaf = latents[0].clone().requires_grad_()
             with torch.enable_grad():
                 distortion = self._losses.distortion(leaf, matrices, self._target)
-                cost = distortion + self._per_bit * self._losses.bits(leaf, matrices)
+                cost = distortion + per_bit[0] * self._losses.bits(leaf, matrices)
             return torch.autograd.grad(cost, leaf)[0][None]
 
-        for found in move_latents(
-            self.latents[None], self._architecture, measure, gradient,
-            per_bit=self._per_bit, n_trials=settings.n_latent_trials,
+        for found in move_towards(
+            self.latents[None], self._architecture, measure, gradient, per_bit=per_bit,
+            steerings=[self._steering], own_bits=[own_bits], n_trials=settings.n_latent_trials,
         ):  # fmt: skip
             bits = float(found.bits.sum()) + own_bits
             if not self._report(settings.n_steps, bits, float(found.errors.sum())):
@@ -217,7 +235,8 @@ class PyramidFit:
 
     def finish(self, exponents: Sequence[int]) -> Fitted:
         """The rounded network, and its bits; they are not finite if the fit came apart."""
-        return rounded_network(self._architecture, self.latents, self.weights, exponents, self._losses)
+        found = rounded_network(self._architecture, self.latents, self.weights, exponents, self._losses)
+        return replace(found, rd_lambda=self._steering.rd_lambda)
 
 
 def fit_pyramid(
@@ -229,6 +248,7 @@ def fit_pyramid(
     seed: int,
     goes_on: GoesOn,
     visible: NDArray[np.bool_] | None = None,
+    aim: Aim | None = None,
     plain: bool = False,
 ) -> Fitted | None:
     """Fit a latent pyramid to an image, on a CPU.
@@ -241,14 +261,16 @@ def fit_pyramid(
         seed: Seed of the noise.
         goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
         visible: See `FitRequest`.
+        aim: See `FitRequest`.
         plain: Do without the compiled loops.
 
     Returns:
         The rounded network, and its bits, which are not finite if the fit diverged; None if it was not to
         go on.
     """
+    steering = Steering(rd_lambda, payload_aim(aim, architecture))
     with losses_of(architecture, plain=plain) as losses:
-        fit = PyramidFit(pixels, architecture, settings, losses, rd_lambda, seed, goes_on, visible)
+        fit = PyramidFit(pixels, architecture, settings, losses, steering, seed, goes_on, visible)
         if not fit.together():
             return None
         fit.round_latents()

@@ -17,7 +17,9 @@ LAMBDA = 1e-3
 
 def begun() -> CompiledFits:
     settings = PyramidSettings(n_steps=8, tail_fraction=0.0)
-    fits = CompiledFits(IMAGES, SHAPE, settings, rd_lambda=LAMBDA, seeds=[0, 1], device=torch.device("cpu"))
+    fits = CompiledFits(
+        IMAGES, SHAPE, settings, rd_lambdas=[LAMBDA] * 2, seeds=[0, 1], device=torch.device("cpu")
+    )
     known = [
         torch.tensor(SHAPE.known(name)).float() * 2.0 ** -SHAPE.exponent(name) for name in SHAPE.matrices
     ]
@@ -44,7 +46,9 @@ def test_the_gradient_is_that_of_the_networks_work_and_the_cost_has_the_bits_of_
     known = fits.matrices(fits.known)
     fits.take_step(0)  # latents are zero, and the noise is the seed's
     losses, settings = PlainLosses(SHAPE), PyramidSettings(8, tail_fraction=0.0)
-    other = CompiledFits(IMAGES, SHAPE, settings, rd_lambda=LAMBDA, seeds=[0, 1], device=torch.device("cpu"))
+    other = CompiledFits(
+        IMAGES, SHAPE, settings, rd_lambdas=[LAMBDA] * 2, seeds=[0, 1], device=torch.device("cpu")
+    )
     noise = other._crops[1]._noise.draw(0) * settings.width(0)
     latents = losses.soften(torch.zeros(SHAPE.n_latents), noise, settings.temperature(0))
     cost = losses.distortion(latents, matrices, Target.of(IMAGES[1], None))

@@ -8,13 +8,13 @@ import pytest
 from inr import CodecConfig
 from inr.config import MODELS, PRESETS
 from inr.encoder import steps_of
-from inr.search import TYPICAL_FITS, first_lambda
+from inr.search import first_lambda
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, now
 from tasks.plan import estimate as module
 from tasks.plan.estimate import Estimate, Measured, Rates, estimate, predicted, rates_of
 from tasks.plan.machine import Machine, PaceAt
-from tasks.plan.pace import Pace
+from tasks.plan.pace import TYPICAL_FITS, Pace
 from tasks.plan.planning import Plan, make_plan
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
@@ -60,7 +60,7 @@ def test_the_archives_own_fits_count_first_then_those_under_other_lambdas_then_t
 
 def test_a_target_takes_several_fits_until_the_archive_tells_how_many(store: LocalStore, table: None):
     config = CodecConfig(model="mlp", preset="draft", target_psnr_db=30.0)
-    assert rates_of(store, Recipe(config)).fits_per_image == TYPICAL_FITS
+    assert rates_of(store, Recipe(config)).fits_per_image == TYPICAL_FITS[config.model]
     append(store, [fitted("a", 10, 9.0, 70, goal="target_psnr_db", goal_value=30.0, rd_lambda=0.01)])
     assert rates_of(store, Recipe(config)).fits_per_image == 1
     assert rates_of(store, Recipe(config)).measured == (Measured(0.002, 100, 9.0, 70, 31.25),)

@@ -11,8 +11,9 @@ from inr.cnn.arithmetic import MAX_REACH, Latents
 from inr.cnn.fit.common.losses import Losses
 from inr.cnn.fit.common.weights import NetworkWeights, symbol_bits
 from inr.cnn.levels import level_laws
-from inr.cnn.network import CnnNetwork, context_model, weights_of
+from inr.cnn.network import CnnNetwork, MatrixCoding, context_model, weights_of, write_side_information
 from inr.fit.requests import Fitted
+from inr.fit.steering import Aim
 
 
 @torch.no_grad()
@@ -50,6 +51,16 @@ def rounded_network(
     )
     is_finite = all(bool(tensor.isfinite().all()) for tensor in (latents, *weights.matrices))
     return Fitted(network, bits if is_finite and max(reaches) <= MAX_REACH else math.nan)
+
+
+def payload_aim(aim: Aim | None, architecture: LatentPyramid) -> Aim | None:
+    """An aim less the bits of the sections that are no payload."""
+    if aim is None or aim.bits is None:
+        return aim
+    side = write_side_information(
+        [MatrixCoding(0, 0)] * len(architecture.matrices), [0] * len(architecture.grids)
+    )
+    return Aim(bits=max(aim.bits - 8 * (len(architecture.to_bytes()) + len(side)), 1.0))
 
 
 def _grids(architecture: LatentPyramid, latents: torch.Tensor) -> list[Latents]:

@@ -36,8 +36,8 @@ class Measured:
     bits: torch.Tensor
     errors: torch.Tensor
 
-    def costs(self, per_bit: float) -> torch.Tensor:
-        """Distortion and rate of each image: float32 [B]."""
+    def costs(self, per_bit: torch.Tensor) -> torch.Tensor:
+        """Distortion and rate of each image, a bit of which costs so much: float32 [B]."""
         return self.errors.sum(1) + per_bit * self.bits.sum(1)
 
 
@@ -46,74 +46,80 @@ Gradient = Callable[[torch.Tensor], torch.Tensor]
 Play = Callable[[str, Callable[[], None]], None]
 
 
-def _at_once(_kind: str, work: Callable[[], None]) -> None:
+def at_once(_kind: str, work: Callable[[], None]) -> None:
+    """Do work as it is."""
     work()
 
 
-@torch.no_grad()
-def move_latents(
-    latents: torch.Tensor,
-    shape: LatentPyramid,
-    measure: Measure,
-    gradient: Gradient,
-    *,
-    per_bit: float,
-    n_trials: int,
-    play: Play = _at_once,
-) -> Iterator[Measured]:
-    """Move latents where that pays; yield what they lead to, before each round.
+class Moves:
+    """Moves of latents on their way, in tensors that stay the same.
 
     Args:
         latents: Rounded latents of images of one size, float32 [B, latents], which change in place.
         shape: The networks' architecture.
         measure: Measures latents.
-        gradient: The cost's gradient at latents, float32 [B, latents].
-        per_bit: Cost of a bit.
-        n_trials: Most times that one latent of every block is tried.
+        gradient: The costs' gradient at latents, float32 [B, latents].
+        per_bit: Cost of a bit of each image, float32 [B]; it may change in place between two rounds.
         play: Does the work of a trial, given its kind. Work of a kind is alike each time: it reads and writes
             the same tensors, and nothing of it is looked at by the host.
-    """
-    generator = torch.Generator().manual_seed(0)
-    moves = _Moves(latents, shape, measure, per_bit)
-    for first in range(0, n_trials, _TRIALS_A_ROUND):
-        yield moves.found
-        before = moves.found.costs(per_bit)
-        moves.slopes.copy_(gradient(latents))
-        for n in range(first, min(first + _TRIALS_A_ROUND, n_trials)):
-            place = min(_DEPTHS[n % len(_DEPTHS)], shape.n_levels - 1)
-            moves.offset.copy_(torch.randint(BLOCK, (2,), generator=generator))
-            play(f"move of level {place}", partial(moves.take, place))
-        moves.goes_on &= before - moves.found.costs(per_bit) >= _LEAST_GAIN * before
-        if not moves.goes_on.any():
-            break
-
-
-class _Moves:
-    """The state of moves on their way, in tensors that stay the same.
 
     Attributes:
         found: What the latents lead to.
-        slopes: The gradient by which moves are chosen, float32 [B, latents].
-        offset: Place of the blocks, int64 [2].
         goes_on: Whether an image's latents still move, bool [B].
     """
 
-    def __init__(self, latents: torch.Tensor, shape: LatentPyramid, measure: Measure, per_bit: float) -> None:
-        self._latents, self._shape, self._measure, self._per_bit = latents, shape, measure, per_bit
+    @torch.no_grad()
+    def __init__(
+        self,
+        latents: torch.Tensor,
+        shape: LatentPyramid,
+        measure: Measure,
+        gradient: Gradient,
+        *,
+        per_bit: torch.Tensor,
+        play: Play = at_once,
+    ) -> None:
+        self._latents, self._shape, self._per_bit = latents, shape, per_bit
+        self._measure, self._gradient, self._play = measure, gradient, play
         self.found = measure(latents)
-        self.slopes = torch.zeros_like(latents)
-        self.offset = torch.zeros(2, dtype=torch.int64, device=latents.device)
         self.goes_on = torch.ones(len(latents), dtype=torch.bool, device=latents.device)
+        self._slopes = torch.zeros_like(latents)  # by which moves are chosen
+        self._offset = torch.zeros(2, dtype=torch.int64, device=latents.device)  # place of the blocks
         self._tried = torch.zeros_like(latents, dtype=torch.bool)
+        self._generator = torch.Generator().manual_seed(0)
 
-    def take(self, place: int) -> None:
+    @torch.no_grad()
+    def rounds(self, n_trials: int) -> Iterator[Measured]:
+        """Move latents where that pays; yield what they lead to, before each round.
+
+        Args:
+            n_trials: Most times that one latent of every block is tried.
+        """
+        for first in range(0, n_trials, _TRIALS_A_ROUND):
+            yield self.found
+            before = self.found.costs(self._per_bit)
+            self._slopes.copy_(self._gradient(self._latents))
+            for n in range(first, min(first + _TRIALS_A_ROUND, n_trials)):
+                place = min(_DEPTHS[n % len(_DEPTHS)], self._shape.n_levels - 1)
+                self._offset.copy_(torch.randint(BLOCK, (2,), generator=self._generator))
+                self._play(f"move of level {place}", partial(self._take, place))
+            self.goes_on &= before - self.found.costs(self._per_bit) >= _LEAST_GAIN * before
+            if not self.goes_on.any():
+                break
+
+    def begin_again(self, goes_on: torch.Tensor) -> None:
+        """Let every latent be tried anew, of the images that go on, bool [B]."""
+        self._tried.zero_()
+        self.goes_on.copy_(goes_on)
+
+    def _take(self, place: int) -> None:
         """Try to move one latent in each block of a level; keep the moves that pay."""
-        blocks = Blocks(self._shape, place, self.offset)
-        hopes = torch.where(self._tried, 0.0, self.slopes.abs())
-        hopes = torch.where(hopes > _LEAST_HOPE * self._per_bit, hopes, 0.0)
+        blocks = Blocks(self._shape, place, self._offset)
+        hopes = torch.where(self._tried, 0.0, self._slopes.abs())
+        hopes = torch.where(hopes > _LEAST_HOPE * self._per_bit[:, None], hopes, 0.0)
         chosen = blocks.best(torch.where(self.goes_on[:, None], hopes, 0.0))
         self._tried |= chosen
-        moved = (self._latents - self.slopes.sign() * chosen).clamp_(-MAX_LATENT, MAX_LATENT)
+        moved = (self._latents - self._slopes.sign() * chosen).clamp_(-MAX_LATENT, MAX_LATENT)
         trial, found = self._measure(moved), self.found
         is_kept = blocks.sums(trial.bits - found.bits, trial.errors - found.errors, self._per_bit) < 0
         of_latents, of_pixels = is_kept[:, blocks.of_latents], is_kept[:, blocks.of_pixels]
@@ -170,11 +176,13 @@ class Blocks:
         chosen[:, self._own] = (own > 0) & (own == most[:, blocks])
         return chosen
 
-    def sums(self, bits: torch.Tensor, errors: torch.Tensor, per_bit: float) -> torch.Tensor:
+    def sums(self, bits: torch.Tensor, errors: torch.Tensor, per_bit: torch.Tensor) -> torch.Tensor:
         """Sums of costs over each block, in parts of a bit, so that no order matters: int64 [B, blocks]."""
         found = torch.zeros(len(bits), self.n_blocks, dtype=torch.int64, device=bits.device)
         found.scatter_add_(1, self.of_latents.expand(bits.shape), _in_parts(bits))
-        return found.scatter_add_(1, self.of_pixels.expand(errors.shape), _in_parts(errors / per_bit))
+        return found.scatter_add_(
+            1, self.of_pixels.expand(errors.shape), _in_parts(errors / per_bit[:, None])
+        )
 
 
 def _in_parts(bits: torch.Tensor) -> torch.Tensor:

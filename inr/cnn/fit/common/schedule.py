@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from inr.fit.steering import LAST
+
 LATENT_BETAS = 0.8, 0.99  # of Adam on the latents
 LATENT_EPSILON = 0.01  # of Adam on the latents, times λ a pixel, so that it means the same at every size
 NETWORK_SHARES = {"filters": 0.1, "upsampling": 0.1}  # of the networks' rate, of matrices by name
@@ -55,6 +57,12 @@ class PyramidSettings:
     def n_latent_trials(self) -> int:
         """Trials of latents that move after that, at most."""
         return round(self.n_steps * self.latent_trial_share)
+
+    def is_check(self, index: int, *, steered: bool) -> bool:
+        """Whether the rounded state is looked at after step `index`: late, and once λ stands still."""
+        n_steps = self.n_together
+        is_late = index / n_steps > 2 / 3 and (not steered or (index + 1) / self.n_steps > LAST)
+        return is_late and (n_steps - index - 1) % self.check_steps == 0
 
     def rate(self, progress: float) -> float:
         """Share of the rates, `progress` of the way to the tail: half a cosine."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from inr.cnn.fit.fused.moving import move_together
 from inr.cnn.fit.fused.settling import settle_together
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.fit.requests import FitReport, Fitted
+from inr.fit.steering import Aim
 
 OnStep = Callable[[Mapping[int, FitReport]], bool]
 
@@ -25,11 +27,12 @@ def fit_together(
     architecture: LatentPyramid,
     settings: PyramidSettings,
     *,
-    rd_lambda: float,
+    rd_lambdas: Sequence[float],
     seeds: Sequence[int],
     device: str,
     goes_on: OnStep,
     visible: Sequence[NDArray[np.bool_] | None] | None = None,
+    aims: Sequence[Aim | None] | None = None,
     exact: bool = False,
 ) -> list[Fitted] | None:
     """Fit latent pyramids to images of one size in step.
@@ -38,11 +41,12 @@ def fit_together(
         images: uint8 [height, width, channels] each.
         architecture: The architecture of each image's network.
         settings: Length and rates.
-        rd_lambda: λ of Eq. 5, for pixels in [0, 1] and bits per pixel.
+        rd_lambdas: λ of Eq. 5 of each image, for pixels in [0, 1] and bits per pixel.
         seeds: Seed of each image's noise.
         device: "cuda", or "cpu" where Triton interprets its kernels.
         goes_on: Takes the reports of all images every so many steps; its answer decides whether they go on.
         visible: For each image, see `FitRequest`.
+        aims: For each image, see `FitRequest`.
         exact: Multiply in float32 throughout.
 
     Returns:
@@ -52,10 +56,11 @@ def fit_together(
         images,
         architecture,
         settings,
-        rd_lambda=rd_lambda,
+        rd_lambdas=rd_lambdas,
         seeds=seeds,
         device=torch.device(device),
         visible=visible,
+        aims=aims,
         exact=exact,
     )
     return fitted(fits, goes_on)
@@ -118,6 +123,9 @@ def _finished(
     latents = fits.latents.cpu()
     with losses_of(fits.architecture) as losses:
         return [
-            rounded_network(fits.architecture, latents[n], its, exponents[n], losses)
+            replace(
+                rounded_network(fits.architecture, latents[n], its, exponents[n], losses),
+                rd_lambda=fits.lambdas.steerings[n].rd_lambda,
+            )
             for n, its in enumerate(weights)
         ]

@@ -71,14 +71,15 @@ def update_latents(
     counter,
     seeds,
     n_latents,
-    epsilon,
+    epsilons,
     first_decay: tl.constexpr,
     second_decay: tl.constexpr,
     block: tl.constexpr,
 ):
     """A step of Adam on latents, from gradients for their surrogate.
 
-    `shares` [B, 2] are the derivatives of an image's cost with respect to its bits and to its distortion.
+    `shares` [B, 2] are the derivatives of an image's cost with respect to its bits and to its distortion;
+    `epsilons` [B] are Adam's.
     """
     image = tl.program_id(1).to(tl.int64)
     step = tl.load(counter)
@@ -99,7 +100,7 @@ def update_latents(
     second += (1 - second_decay) * gradient * gradient
     tl.store(first_moments + at, first, mask=inside)
     tl.store(second_moments + at, second, mask=inside)
-    spread = tl.sqrt(second * tl.load(row + _SECOND_CORRECTION)) + epsilon
+    spread = tl.sqrt(second * tl.load(row + _SECOND_CORRECTION)) + tl.load(epsilons + image)
     values -= tl.load(row + _RATE) * tl.load(row + _FIRST_CORRECTION) * first / spread
     tl.store(latents + at, values, mask=inside)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from inr.cnn.fit.common.moving import move_latents
+from inr.cnn.fit.common.trimming import move_towards
 from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.fused.trainer import FusedFits
 
@@ -15,7 +15,7 @@ def move_together(
     weights: Sequence[NetworkWeights],
     on_report: Callable[[int], bool],
 ) -> bool:
-    """Move latents of every image; see `common.moving.move_latents`.
+    """Move latents of every image; see `common.trimming.move_towards`.
 
     Args:
         fits: The fits, whose latents change.
@@ -30,10 +30,10 @@ def move_together(
     on_card = flat.to(fits.weights.device)
     own_bits = [float(its.rounded(mine)[1].detach()) for its, mine in zip(weights, exponents, strict=True)]
     of_weights = torch.tensor(own_bits, device=on_card.device)
-    rounds = move_latents(
+    rounds = move_towards(
         fits.latents, fits.architecture, lambda latents: fits.measured(latents, on_card),
-        lambda _: fits.gradients(on_card), per_bit=fits.per_bit, n_trials=fits.settings.n_latent_trials,
-        play=fits.recorder.play,
+        lambda _: fits.gradients(on_card), per_bit=fits.lambdas.per_bit, steerings=fits.lambdas.steerings,
+        own_bits=own_bits, n_trials=fits.settings.n_latent_trials, play=fits.recorder.play,
     )  # fmt: skip
     for found in rounds:
         torch.add(found.bits.sum(1), of_weights, out=fits.bits)

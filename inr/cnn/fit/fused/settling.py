@@ -27,8 +27,8 @@ def settle_together(
         Whether the fits go on.
     """
     n_trials = fits.settings.n_trials
-    given = zip(weights, exponents, strict=True)
-    settlings = [settle(its, mine, fits.per_bit, n_trials) for its, mine in given]
+    given = zip(weights, exponents, fits.lambdas.per_bits, strict=True)
+    settlings = [settle(its, mine, per_bit, n_trials) for its, mine, per_bit in given]
     running = {n: asked for n, settling in enumerate(settlings) if (asked := next(settling, None))}
     matrices = [its.matrices for its in weights]
     while running:

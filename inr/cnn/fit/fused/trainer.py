@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.fit.common.moving import Measured
-from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
+from inr.cnn.fit.common.schedule import LATENT_BETAS, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context.bits import FusedContext
 from inr.cnn.fit.fused.image.samples import FusedImage
+from inr.cnn.fit.fused.lambdas import Lambdas
 from inr.cnn.fit.fused.recorder import Recorder
+from inr.cnn.fit.fused.rows import rows_of
 from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.fit.fused.weights.weight_bits import WeightBits
 from inr.fit.hidden import sample_weights
+from inr.fit.steering import Aim, is_look
 
 _BLOCK = 1024  # latents or samples of a program
 
@@ -35,11 +38,15 @@ class FusedFits:
         images: uint8 [height, width, channels] each, all of one size.
         architecture: The architecture of each image's network.
         settings: Length and rates.
-        rd_lambda: λ of the loss.
+        rd_lambdas: λ of each image's loss.
         seeds: Seed of each image's noise.
         device: The device.
         visible: For each image bool [height, width], or None; see `FitRequest`.
+        aims: For each image, see `FitRequest`.
         exact: Multiply in float32 throughout.
+
+    Attributes:
+        lambdas: λ of each image as it is now.
     """
 
     def __init__(
@@ -48,16 +55,16 @@ class FusedFits:
         architecture: LatentPyramid,
         settings: PyramidSettings,
         *,
-        rd_lambda: float,
+        rd_lambdas: Sequence[float],
         seeds: Sequence[int],
         device: torch.device,
         visible: Sequence[NDArray[np.bool_] | None] | None = None,
+        aims: Sequence[Aim | None] | None = None,
         exact: bool = False,
     ) -> None:
         self.architecture, self.settings, self._device = architecture, settings, device
         self.n_images, self.seeds = len(images), list(seeds)
-        self._n_pixels = architecture.width * architecture.height
-        self.per_bit = rd_lambda / self._n_pixels
+        self.lambdas = Lambdas(rd_lambdas, aims or [None] * len(images), architecture, device)
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(images), -1, 1))
         self._targets = torch.from_numpy(stacked).to(device)  # [B, channels, height, width]
         self._shares = self._sample_shares(visible or [None] * len(images))
@@ -68,7 +75,7 @@ class FusedFits:
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
         self._softened = torch.zeros_like(self.latents)
         self._begin_networks()
-        self._schedule = torch.tensor(self._rows(), dtype=torch.float32, device=device)
+        self._schedule = torch.tensor(rows_of(settings), dtype=torch.float32, device=device)
         self._counter = torch.zeros(1, dtype=torch.int64, device=device)
         self._begin_costs()
         self.recorder = Recorder(device)
@@ -97,7 +104,7 @@ class FusedFits:
     def _begin_costs(self) -> None:
         batch, device = self.n_images, self._device
         self.bits, self.mse = torch.zeros(batch, device=device), torch.zeros(batch, device=device)
-        self._cost_shares = torch.tensor([[self.per_bit, 1.0]], device=device).repeat(batch, 1)
+        self._network_bits = torch.zeros_like(self.bits)
         self._best = torch.full((batch,), math.inf, device=device)
         self._best_latents, self._best_weights = self.latents.clone(), self.weights.clone()
 
@@ -112,28 +119,6 @@ class FusedFits:
         stacked = np.ascontiguousarray(np.moveaxis(np.stack(shares), -1, 1))
         return torch.from_numpy(stacked).to(self._device)
 
-    def _rows(self) -> list[list[float]]:
-        """What changes from step to step, a row for each."""
-        settings, rows = self.settings, []
-        first, n_steps = settings.n_together, settings.n_steps
-        for index in range(n_steps):
-            row = [0.0] * kernels.N_COLUMNS
-            if index < first:
-                progress = index / first
-                temperature = settings.temperature(progress)
-                rate = settings.rate(progress)
-                row[kernels.TEMPERATURE] = temperature
-                row[kernels.SCALE] = 0.5 / math.tanh(0.5 / temperature)
-                row[kernels.WIDTH] = settings.width(progress)
-                row[kernels.RATE] = rate * settings.latent_rate
-                row[kernels.FIRST_CORRECTION] = 1 / (1 - LATENT_BETAS[0] ** (index + 1))
-                row[kernels.SECOND_CORRECTION] = 1 / (1 - LATENT_BETAS[1] ** (index + 1))
-            else:
-                rate = settings.rate_of_tail((index - first) / (n_steps - first))
-            row[kernels.WEIGHTS_RATE] = rate * settings.network_rate
-            rows.append(row)
-        return rows
-
     def matrices(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """Views of flat weights [B, weights] as matrices [B, rows, columns], in wire order."""
         parts = torch.split(weights, [math.prod(shape) for shape in self._shapes], dim=-1)
@@ -142,7 +127,7 @@ class FusedFits:
     @property
     def costs(self) -> torch.Tensor:
         """The loss of each image in the last step: float32 [B]."""
-        return self.mse + self.per_bit * self.bits
+        return self.mse + self.lambdas.per_bit * self.bits
 
     def take_step(self, index: int) -> None:
         """Take step `index` of the stretch in which latents and networks are fitted together."""
@@ -178,8 +163,8 @@ class FusedFits:
         weight_bits, of_weights, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
         self.bits.copy_(bits + weight_bits)
         kernels.update_latents[(n_blocks, self.n_images)](
-            self.latents, by_bits, by_distortion, self._cost_shares, *self._moments, self._schedule,
-            self._counter, self._seeds, n_latents, LATENT_EPSILON * self.per_bit, *LATENT_BETAS, _BLOCK,
+            self.latents, by_bits, by_distortion, self.lambdas.shares, *self._moments, self._schedule,
+            self._counter, self._seeds, n_latents, self.lambdas.epsilons, *LATENT_BETAS, _BLOCK,
         )  # fmt: skip
         self._update_weights(of_context, of_image, of_weights, refresh)
 
@@ -191,14 +176,14 @@ class FusedFits:
         refresh: bool,
     ) -> None:
         self._collect(of_context, of_image)
-        gradients = torch.add(self.by_weight, of_weights, alpha=self.per_bit)
+        gradients = torch.addcmul(self.by_weight, of_weights, self.lambdas.per_bit[:, None])
         rate = self._schedule.index_select(0, self._counter)[0, kernels.WEIGHTS_RATE]
         self._soap.step(self.weights, gradients, rate, refresh=refresh)
         self._counter += 1
 
     def _collect(self, of_context: Sequence[torch.Tensor], of_image: Sequence[torch.Tensor]) -> None:
         """Set the gradients of the cost by way of what the networks do."""
-        parts = [matrix.flatten(1) * self.per_bit for matrix in of_context]
+        parts = [matrix.flatten(1) * self.lambdas.per_bit[:, None] for matrix in of_context]
         torch.cat([*parts, *(matrix.flatten(1) for matrix in of_image)], dim=1, out=self.by_weight)
 
     def _tail_step(self, refresh: bool) -> None:
@@ -216,19 +201,29 @@ class FusedFits:
 
     def _note_cost(self) -> torch.Tensor:
         """Note the costs that are the least so far; return whose they are, bool [B]."""
-        cost = self.mse + self.per_bit * self.bits
+        cost = self.costs
         better = cost < self._best
         torch.where(better, cost, self._best, out=self._best)
         return better
 
     def _look(self) -> None:
         """Keep the state of each image for which none before was better with its latents rounded."""
-        self._evaluate(self.latents.round(), self.weights)
-        weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
-        self.bits += weight_bits
+        self._evaluate_rounded()
         better = self._note_cost()[:, None]
         torch.where(better, self.latents, self._best_latents, out=self._best_latents)
         torch.where(better, self.weights, self._best_weights, out=self._best_weights)
+
+    def _evaluate_rounded(self) -> None:
+        """Set bits and mean squared errors of the state with its latents rounded."""
+        self._evaluate(self.latents.round(), self.weights)
+        weight_bits, _, _ = self._weight_bits(self.weights, self.known, self.factors, rounded=False)
+        self._network_bits.copy_(weight_bits)
+        self.bits += weight_bits
+
+    def _steer(self, progress: float) -> None:
+        """Move the λ of each image by what its rounded state is like."""
+        self.recorder.play("rounded", self._evaluate_rounded)
+        self.lambdas.look(progress, self.mse, self.bits - self._network_bits, self._network_bits)
 
     def _evaluate(self, latents: torch.Tensor, weights: torch.Tensor) -> None:
         """Set bits of the latents, and mean squared errors."""
@@ -254,7 +249,9 @@ class FusedFits:
             self.take_step(index)
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
                 return False
-            if index / n_steps > 2 / 3 and (n_steps - index - 1) % settings.check_steps == 0:
+            if self.lambdas.is_steered and is_look(index, settings.n_steps):
+                self._steer((index + 1) / settings.n_steps)
+            if settings.is_check(index, steered=self.lambdas.is_steered):
                 self.recorder.play("look", self._look)
         if n_steps:
             found = self._best.isfinite()[:, None]
@@ -281,10 +278,10 @@ class FusedFits:
             if number < len(CONTEXT_MATRICES):
                 own = matrices[: len(CONTEXT_MATRICES)]
                 of_latents = self._context.latent_bits(self.latents, own)
-                costs.append(self.per_bit * (bits + of_latents.sum(1)))
+                costs.append(self.lambdas.per_bit * (bits + of_latents.sum(1)))
             else:
                 self._distortion(self._image.forward(self.latents, matrices)[0])
-                costs.append(self.mse + self.per_bit * bits)
+                costs.append(self.mse + self.lambdas.per_bit * bits)
         return torch.stack(costs)
 
     def try_weights(self, weights: torch.Tensor) -> None:
@@ -304,7 +301,7 @@ class FusedFits:
         by_distortion, of_image = self._image.backward(saved, self._distortion(samples))
         self.bits.copy_(bits)
         self._collect(of_context, of_image)
-        return by_distortion + self.per_bit * by_bits
+        return by_distortion + self.lambdas.per_bit[:, None] * by_bits
 
     def networks_alone(self, on_report: Callable[[int], bool]) -> bool:
         """Fit the networks with rounded weights; return whether the fits go on."""

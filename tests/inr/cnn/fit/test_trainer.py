@@ -8,7 +8,9 @@ from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.presets import choose_pyramid
 from inr.cnn.fit.trainer import fit_pyramid
 from inr.fit.requests import FitReport, Fitted, GoesOn
+from inr.fit.steering import Aim
 from inr.fit.threads import torch_threads
+from inr.metrics import psnr_db
 
 PIXELS = np.ascontiguousarray(data.astronaut()[20:44, 150:182])
 
@@ -50,6 +52,34 @@ def test_a_fit_that_comes_apart_has_no_finite_estimate_and_a_network_all_the_sam
     assert fitted is not None
     assert not math.isfinite(fitted.estimated_bits)
     assert fitted.network.render().shape == PIXELS.shape
+
+
+def test_a_fit_that_is_steered_ends_at_its_aim_and_says_its_lambda() -> None:
+    """The aims are what a fit at λ = 0.001 ends at; what begins elsewhere comes near them."""
+    pixels, begin = np.ascontiguousarray(data.astronaut()[20:68, 150:214]), 2e-3
+
+    def fitted(rd_lambda: float, aim: Aim | None) -> Fitted:
+        found = fit_pyramid(
+            pixels, choose_pyramid(pixels, rd_lambda), PyramidSettings(120),
+            rd_lambda=rd_lambda, seed=0, goes_on=lambda _: True, aim=aim,
+        )  # fmt: skip
+        assert found is not None
+        return found
+
+    def psnr(of: Fitted) -> float:
+        return psnr_db(reference=pixels, decoded=of.network.render())
+
+    with torch_threads(1):
+        known, plain = fitted(1e-3, None), fitted(begin, None)
+        by_error = fitted(begin, Aim(mse=10 ** (-psnr(known) / 10) - 1 / 12 / 255**2))
+        size = sum(map(len, (known.network.sections().tensors, known.network.sections().payload)))
+        by_bits = fitted(begin, Aim(bits=8.0 * (size + len(known.network.sections().architecture))))
+    assert plain.rd_lambda == begin
+    assert abs(psnr(by_error) - psnr(known)) < 0.2 < 0.4 * abs(psnr(plain) - psnr(known))
+    assert by_bits.estimated_bits == pytest.approx(known.estimated_bits, rel=0.06)
+    assert abs(plain.estimated_bits / known.estimated_bits - 1) > 0.15
+    for steered in (by_error, by_bits):
+        assert steered.rd_lambda != begin
 
 
 def test_samples_at_the_ends_of_the_scale_are_met_by_all_that_is_beyond() -> None:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from inr.cnn.fit.common.finish import rounded_network
+from inr.cnn.fit.common.finish import payload_aim, rounded_network
 from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.common.weights import NetworkWeights
+from inr.fit.steering import Aim
 from tests.inr.cnn.fit.drawn import architecture
 
 SHAPE = architecture(3, 12, 9, 3)
@@ -34,3 +35,15 @@ def test_a_fit_that_came_apart_has_a_network_and_no_estimate() -> None:
     fitted = rounded_network(SHAPE, broken, NetworkWeights(SHAPE), exponents, PlainLosses(SHAPE))
     assert math.isnan(fitted.estimated_bits)
     assert fitted.network.render().shape == (9, 12, 3)
+
+
+def test_of_an_aim_the_payload_has_what_the_other_sections_leave() -> None:
+    fitted = rounded_network(
+        SHAPE, LATENTS, NetworkWeights(SHAPE), [0] * len(SHAPE.matrices), PlainLosses(SHAPE)
+    )
+    sections = fitted.network.sections()
+    aim = payload_aim(Aim(bits=5000.0), SHAPE)
+    assert aim == Aim(bits=5000.0 - 8 * len(sections.architecture + sections.tensors))
+    assert payload_aim(Aim(bits=7.0), SHAPE) == Aim(bits=1.0)
+    assert payload_aim(Aim(mse=0.1), SHAPE) == Aim(mse=0.1)
+    assert payload_aim(None, SHAPE) is None

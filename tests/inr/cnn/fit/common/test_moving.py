@@ -9,7 +9,7 @@ import torch
 
 from inr.cnn.architecture import LatentPyramid
 from inr.cnn.fit.common.losses import Target
-from inr.cnn.fit.common.moving import BLOCK, MARGIN, Blocks, Measured, move_latents
+from inr.cnn.fit.common.moving import BLOCK, MARGIN, Blocks, Measured, Moves, Play, at_once
 from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.common.weights import NetworkWeights
 from tests.inr.cnn.fit.drawn import architecture
@@ -30,6 +30,7 @@ class Real:
         self.latents = (self.best + distance * noise).round()
         image = self._losses.image(self.best, self._matrices)
         self._target = Target(image.clamp(0, 1), None)
+        self.per_bit = torch.full((n_images,), PER_BIT)
 
     def measure(self, latents: torch.Tensor) -> Measured:
         errors = self._target.squared_errors(self._losses.image(latents, self._matrices))
@@ -37,20 +38,20 @@ class Real:
         return Measured(bits, errors.sum(1).flatten(1) / errors[0].numel())
 
     def cost(self) -> float:
-        return float(self.measure(self.latents).costs(PER_BIT).sum())
+        return float(self.measure(self.latents).costs(self.per_bit).sum())
 
     def gradient(self, latents: torch.Tensor) -> torch.Tensor:
         with torch.enable_grad():
             leaf = latents.clone().requires_grad_()
             cost = self._target.squared_errors(self._losses.image(leaf, self._matrices)).mean((1, 2, 3))
-            cost = cost + PER_BIT * self._losses.bits(leaf, self._matrices)
+            cost = cost + self.per_bit * self._losses.bits(leaf, self._matrices)
             return torch.autograd.grad(cost.sum(), leaf)[0]
 
     def move(self, n_trials: int, shape: LatentPyramid = SHAPE) -> list[float]:
-        rounds = move_latents(
-            self.latents, shape, self.measure, self.gradient, per_bit=PER_BIT, n_trials=n_trials
-        )
-        return [float(found.costs(PER_BIT).sum()) for found in rounds]
+        return [float(found.costs(self.per_bit).sum()) for found in self.moves(shape).rounds(n_trials)]
+
+    def moves(self, shape: LatentPyramid = SHAPE, play: Play = at_once) -> Moves:
+        return Moves(self.latents, shape, self.measure, self.gradient, per_bit=self.per_bit, play=play)
 
 
 def test_each_round_lowers_the_cost_and_what_it_reports_is_what_the_latents_cost() -> None:
@@ -76,8 +77,7 @@ def test_what_is_kept_of_each_block_is_what_a_measure_of_all_finds() -> None:
         return measure(latents)
 
     real.measure = noted
-    rounds = move_latents(real.latents, SHAPE, real.measure, real.gradient, per_bit=PER_BIT, n_trials=32)
-    for found in rounds:
+    for found in real.moves().rounds(32):
         again = measure(real.latents)
         torch.testing.assert_close(found.bits, again.bits, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(found.errors, again.errors, rtol=1e-4, atol=1e-9)
@@ -121,10 +121,7 @@ def test_work_of_a_kind_is_given_to_what_plays_it() -> None:
         kinds.append(kind)
         work()
 
-    rounds = move_latents(
-        real.latents, SHAPE, real.measure, real.gradient, per_bit=PER_BIT, n_trials=8, play=play
-    )
-    assert len(list(rounds)) == 1
+    assert len(list(real.moves(play=play).rounds(8))) == 1
     assert [kind[-1] for kind in kinds] == list("00010002")
 
 

@@ -17,3 +17,12 @@ def test_temperature_and_width_go_from_their_first_values_to_their_last() -> Non
     settings = PyramidSettings(10, warmest=0.4, coldest=0.1, widest=0.2, narrowest=0.1)
     assert [settings.temperature(progress) for progress in (0, 0.5, 1)] == pytest.approx([0.4, 0.25, 0.1])
     assert [settings.width(progress) for progress in (0, 0.5, 1)] == pytest.approx([0.2, 0.15, 0.1])
+
+
+@pytest.mark.parametrize(("steered", "first"), [(False, 66), (True, 92)])
+def test_states_are_kept_late_and_of_a_steered_fit_once_lambda_stands_still(
+    steered: bool, first: int
+) -> None:
+    settings = PyramidSettings(100, check_steps=2)
+    checks = [index for index in range(settings.n_together) if settings.is_check(index, steered=steered)]
+    assert checks == list(range(first, 97, 2))

@@ -22,7 +22,7 @@ from tests.inr.cnn.fit.fused.doubles import take_doubles
 
 IMAGES = [np.ascontiguousarray(data.camera()[y : y + 16, 200:220, None]) for y in (60, 200)]
 SHAPE = architecture(1, 20, 16, 3)
-GIVEN = {"rd_lambda": 1e-3, "seeds": [0, 1], "device": DEVICE}
+GIVEN = {"rd_lambdas": [1e-3, 1e-3], "seeds": [0, 1], "device": DEVICE}
 
 
 def test_networks_decode_to_what_was_fitted_and_reports_say_how_it_went(

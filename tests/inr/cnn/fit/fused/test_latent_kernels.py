@@ -83,21 +83,24 @@ def test_softened_latents_are_rounded_softly_twice_with_noise_between(step: int)
 
 def test_steps_are_those_of_adam_on_gradients_through_the_surrogate() -> None:
     n_steps, shares = 3, torch.tensor([[0.5, 1.0], [2.0, 0.25]])
-    latents = drawn(0).requires_grad_()
-    mine, moments = latents.detach().clone().to(DEVICE), torch.zeros(2, *latents.shape, device=DEVICE)
-    adam = torch.optim.Adam([latents], lr=RATE, betas=DECAYS, eps=0.1)
+    rows_of_latents, epsilons = list(drawn(0)), torch.tensor([0.1, 0.4])
+    for its in rows_of_latents:
+        its.requires_grad_()
+    given = zip(rows_of_latents, epsilons.tolist(), strict=True)
+    adam = torch.optim.Adam([{"params": [its], "eps": eps} for its, eps in given], lr=RATE, betas=DECAYS)
+    mine, moments = drawn(0).to(DEVICE), torch.zeros(2, len(SEEDS), N, device=DEVICE)
     seeds, rows = torch.tensor(SEEDS, device=DEVICE), schedule(n_steps)
     for step in range(n_steps):
         by_bits, by_distortion = drawn(2 * step + 1), drawn(2 * step + 2)
         adam.zero_grad()
         gradient = shares[:, :1] * by_bits + shares[:, 1:] * by_distortion
-        (gradient * surrogate(latents, step)).sum().backward()
+        (gradient * surrogate(torch.stack(rows_of_latents), step)).sum().backward()
         adam.step()
         update_latents[(-(-N // BLOCK), len(SEEDS))](
             mine, by_bits.to(DEVICE), by_distortion.to(DEVICE), shares.to(DEVICE), *moments, rows,
-            torch.tensor([step], device=DEVICE), seeds, N, 0.1, *DECAYS, BLOCK,
+            torch.tensor([step], device=DEVICE), seeds, N, epsilons.to(DEVICE), *DECAYS, BLOCK,
         )  # fmt: skip
-    torch.testing.assert_close(mine.cpu(), latents.detach(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(mine.cpu(), torch.stack(rows_of_latents).detach(), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

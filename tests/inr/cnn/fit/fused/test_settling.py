@@ -11,6 +11,7 @@ from inr.cnn.fit.common.weights import NetworkWeights
 from inr.cnn.fit.fused.settling import settle_together
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.cnn.fit.trainer import PyramidFit
+from inr.fit.steering import Steering
 from tests.inr.cnn.fit.drawn import DEVICE, architecture
 from tests.inr.cnn.fit.fused.doubles import take_doubles
 
@@ -25,7 +26,13 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> tuple[FusedFits, list[NetworkWeigh
     """Fits with latents drawn, and weights beside the prior's."""
     take_doubles(monkeypatch)
     fits = FusedFits(
-        IMAGES, SHAPE, SETTINGS, rd_lambda=LAMBDA, seeds=[0, 1], device=torch.device(DEVICE), exact=True
+        IMAGES,
+        SHAPE,
+        SETTINGS,
+        rd_lambdas=[LAMBDA] * 2,
+        seeds=[0, 1],
+        device=torch.device(DEVICE),
+        exact=True,
     )
     generator, found = torch.Generator().manual_seed(0), []
     fits.latents.copy_(torch.randn(fits.latents.shape, generator=generator).mul(2).round())
@@ -41,7 +48,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> tuple[FusedFits, list[NetworkWeigh
 def test_each_image_settles_as_it_does_alone_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     fits, weights = begun(monkeypatch)
     alone = [
-        PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), LAMBDA, 0, lambda _: True)
+        PyramidFit(pixels, SHAPE, SETTINGS, PlainLosses(SHAPE), Steering(LAMBDA, None), 0, lambda _: True)
         for pixels in IMAGES
     ]
     for n, fit in enumerate(alone):
@@ -74,7 +81,7 @@ def test_reports_say_what_the_best_symbols_cost_and_their_answer_ends_the_fits(
     seen: list[torch.Tensor] = []
 
     def on_report(_: int) -> bool:
-        seen.append(fits.mse + fits.per_bit * fits.bits)
+        seen.append(fits.costs)
         return len(seen) < 3
 
     assert not settle_together(fits, EXPONENTS, weights, on_report)

@@ -12,6 +12,7 @@ from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.fused import latent_kernels, trainer
 from inr.cnn.fit.fused.trainer import FusedFits
 from inr.cnn.fit.trainer import PyramidFit
+from inr.fit.steering import Steering
 from tests.inr.cnn.fit.drawn import DEVICE
 from tests.inr.cnn.fit.fused.doubles import PlainStep, take_doubles
 from tests.inr.networks import small
@@ -26,7 +27,7 @@ def begun(settings: PyramidSettings, n_images: int = 2, **given: object) -> Fuse
         IMAGES[:n_images],
         SHAPE,
         settings,
-        rd_lambda=LAMBDA,
+        rd_lambdas=[LAMBDA] * n_images,
         seeds=range(n_images),
         device=torch.device(DEVICE),
         **given,
@@ -111,7 +112,7 @@ def test_costs_of_exponents_are_those_of_a_fit_on_a_cpu(monkeypatch: pytest.Monk
         found = fits.costs_of_exponents(number, exponents).cpu()
         for n, pixels in enumerate(IMAGES):
             losses, settings = PlainLosses(SHAPE), PyramidSettings(10)
-            one = PyramidFit(pixels, SHAPE, settings, losses, LAMBDA, 0, lambda _: True)
+            one = PyramidFit(pixels, SHAPE, settings, losses, Steering(LAMBDA, None), 0, lambda _: True)
             with torch.no_grad():
                 one.latents.copy_(fits.latents[n])
                 for matrix, mine in zip(one.weights.matrices, fits.matrices(fits.weights), strict=True):
