@@ -21,18 +21,23 @@ def fit(settings: PyramidSettings, goes_on: GoesOn, *, plain: bool = False) -> F
 
 
 def test_the_plain_operations_fit_as_the_compiled_ones_do() -> None:
-    def cost(*, plain: bool) -> float:
-        last: list[float] = []
+    """At first they do so closely; later, rounding errors have grown, and decide between states to keep."""
+
+    def costs(*, plain: bool) -> list[float]:
+        found: list[float] = []
 
         def goes_on(report: FitReport) -> bool:
-            last.append(10 ** (-report.psnr_db / 10) + 1e-3 * report.estimated_bpp)
+            found.append(10 ** (-report.psnr_db / 10) + 1e-3 * report.estimated_bpp)
             return True
 
-        fit(PyramidSettings(20, report_steps=10), goes_on, plain=plain)  # later, rounding errors have grown
-        return last[-1]
+        fit(PyramidSettings(20, report_steps=2), goes_on, plain=plain)
+        return found
 
     with torch_threads(1):  # so small that threads would only wait for each other
-        assert cost(plain=True) == pytest.approx(cost(plain=False), rel=0.005)
+        plain, compiled = costs(plain=True), costs(plain=False)
+    assert len(plain) == len(compiled)
+    assert plain[0] == pytest.approx(compiled[0], rel=1e-4)
+    assert plain[:8] == pytest.approx(compiled[:8], rel=0.02)
 
 
 @pytest.mark.parametrize("last", [20, 100])  # in the first stretch, and in the last one
