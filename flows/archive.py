@@ -6,7 +6,7 @@ its row; the run's final state says whether there were failures.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -23,9 +23,10 @@ from flows.engine.plain import in_parts
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig, Contract
 from inr.errors import ConfigError
+from tasks.catalogue.lookup import archived_among
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Outcome
-from tasks.errors import BatchLost, Summary
+from tasks.catalogue.records import Failed, Outcome, Planned
+from tasks.errors import BatchLost, CatalogueError, Summary
 from tasks.plan.batches import (
     Batch,
     batches_of,
@@ -77,7 +78,7 @@ def archive(
         store: Folder of the archive, as a path or ``file:`` URI, made if it does not exist; or
             ``s3://bucket/prefix``, in a bucket that exists.
         config: The encoding; the defaults of `CodecConfig` if not given.
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; what they do not say, the settings of the environment do.
         contract: The quality that every image must reach, if any.
         n_steps: Optimiser steps of each fit; the preset's if not given.
         seconds_per_image: Time of each image in all, in seconds, into which its fits are fitted. It stands in
@@ -101,8 +102,9 @@ def archive(
     job = new_job(run, target.url, recipe)
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
-    summary = _new_summary(source, job, plan)
-    _archive_plan(run, target, plan, job, summary, hours)
+    told = _new_summary(source, job, plan)
+    failed = _archive_plan(run, target, plan, job, told, hours)
+    summary = _by_the_catalogue(target, plan, job, told, failed)
     store_report(target, summary)
     worst = _store_page(target, summary, run.options)
     return ended(summary, run_page(summary, worst), artifacts.images(summary))
@@ -130,14 +132,20 @@ def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
 
 def _archive_plan(
     run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, summary: RunSummary, hours: float | None
-) -> None:
-    """Record the files that cannot be read, then have the images done, batch by batch."""
-    folder = new_folder(run.run_id)
+) -> set[str]:
+    """Record the files that cannot be read, then have the images done, batch by batch.
+
+    Returns:
+        The digests of the images that were said to have failed.
+    """
+    folder, failed = new_folder(run.run_id), set[str]()
     with run.watched(summary) as show:
 
         def count(outcomes: Iterable[Outcome]) -> None:
             for outcome in outcomes:
                 summary.add(outcome)
+                if isinstance(outcome, Failed) and isinstance(outcome.origin, Planned):
+                    failed.add(outcome.origin.image.digest)
             show(summary)
 
         with in_parts(run.options.batch_images, partial(commit, store.url)) as record:
@@ -152,6 +160,28 @@ def _archive_plan(
             for number, ending in done_batches(len(batches), parameters, run.options.deployment):
                 count(_outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
+    return failed
+
+
+def _by_the_catalogue(
+    store: ObjectStore, plan: Plan, job: ArchiveJob, told: RunSummary, failed: Collection[str]
+) -> RunSummary:
+    """The summary of a run as the catalogue has it, whatever its batches told.
+
+    An image that was told to be archived, and is not, is a failure like any other.
+    """
+    digests = {image.digest for image in plan.images}
+    archived = archived_among(store, job.recipe.archive_digest(), digests)
+    known = {*archived, *failed}
+    error = BatchLost(
+        "a batch told that the image is archived, and the catalogue or the store does not have it"
+    )
+    untrue = [(image, error) for image in plan.images if image.digest not in known]
+    if rows := list(failures(untrue, job)):
+        commit(store.url, rows)
+    for row in rows:
+        told.add(row)
+    return told.recounted(archived)
 
 
 def _relay(whole: RunSummary, show: Callable[[Summary], None], batch: Summary) -> None:
@@ -192,7 +222,9 @@ def _seconds_of_batches(
 def _parameters(
     job: ArchiveJob, folder: str, n_batches: int, seconds: Callable[[int], float | None], number: int
 ) -> dict[str, Any]:
-    """The parameters of `archive_batch`, as JSON has them; the host of a batch decides what is left open."""
+    """The parameters of `archive_batch`, as JSON has them; what nobody said, the host of a batch decides."""
+    said = job.options.said()
+    said.pop("deployment", None)
     return {
         "store": job.store,
         "folder": folder,
@@ -200,7 +232,7 @@ def _parameters(
         "n_batches": n_batches,
         "run_id": job.run_id,
         "recipe": asdict(job.recipe),
-        "options": job.options.model_copy(update={"deployment": None}).model_dump(),
+        "options": said,
         "seconds": seconds(number),
     }
 
@@ -209,8 +241,11 @@ def _outcomes_of_batch(
     store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
 ) -> Sequence[Outcome]:
     """The ending of a batch; where its run was lost, failures for its images that are not archived."""
-    if (outcomes := read_outcome(store, folder, number)) is not None:
-        return outcomes
+    try:
+        if (outcomes := read_outcome(store, folder, number)) is not None:
+            return outcomes
+    except CatalogueError as told:
+        ending = f"{ending}; {told}"
     done = archived_in(store, job.recipe.archive_digest())
     error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
     lost = [(image, error) for image in read_batch(store, folder, number).images if image.digest not in done]

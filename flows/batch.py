@@ -46,7 +46,7 @@ def archive_batch(
         n_batches: Batches of the run, for people.
         run_id: Name of the run in rows.
         recipe: The encoding, and the quality that every image must reach, if any.
-        options: The way of working, on this host.
+        options: The way of working, as far as somebody said; the settings of this host say the rest.
         seconds: The time that its images share, where the recipe has them share one.
 
     Returns:

@@ -47,7 +47,7 @@ def sweep(
         models: Model families to try; all there are if not given.
         preset: Length of a fit, one of `config.PRESETS`.
         sample: So many images; all if there are fewer.
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; what they do not say, the settings of the environment do.
 
     Returns:
         The `SweepReport`, where every image was archived under every setting.

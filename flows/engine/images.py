@@ -4,6 +4,7 @@ At most `Run.n_workers` tasks are submitted at a time, so threads and memory sta
 is to do. Whatever ends an image ends as its row.
 """
 
+import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from flows.engine.plain import in_parts
 from flows.engine.runs import Run
 from flows.engine.tasks import compress, record_batch, verify
 from flows.engine.workers import Step, outcomes
+from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
 from tasks.originals.listing import SourceFile, SourceImage
 from tasks.report.summary import RunSummary
-from tasks.steps.deadlines import cancel
+from tasks.settings import RunOptions
+from tasks.steps.deadlines import cancel, go_on
 from tasks.steps.jobs import ArchiveJob
 
 Work = tuple[SourceImage, ArchiveJob]
@@ -43,7 +46,11 @@ def archive_all(
         work: Each image with its job; all of the summary's store. Taken one by one, as there is room.
         summary: Counts every image.
         ended_one: Called with each image when it is done, before more work is taken.
+
+    Raises:
+        ConfigError: The run is to fit on CUDA, and this host has none.
     """
+    _check_device(run.options)
     ended: list[Outcome] = []
     with (
         run.watched(summary) as show,
@@ -62,12 +69,24 @@ def archive_all(
     return ended
 
 
+def _check_device(options: RunOptions) -> None:
+    """Refuse a device that is not here, before any image is failed for it; workers of Dask may have it."""
+    if options.device == "cuda" and options.runner == "threads":
+        from inr.encoder import resolve_device  # loads torch, which only who fits needs
+
+        try:
+            resolve_device(options.device)
+        except ConfigError as error:
+            raise ConfigError(f"{error} on {platform.node()}") from None
+
+
 @contextmanager
 def _cancelled_if_cut_short(run_id: str) -> Iterator[None]:
     """End a run's fits where anything ends the run early, a signal too.
 
     The engine waits for them as it is left, so this must be left before it.
     """
+    go_on(run_id)
     try:
         yield
     except BaseException:

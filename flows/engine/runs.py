@@ -45,18 +45,15 @@ def begin(options: RunOptions | None = None, *, run_id: str | None = None) -> Ru
     """Begin a run: the first line of a flow.
 
     Args:
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; the settings of this host stand for all that they do not say.
         run_id: Name of the run, where the flow is a part of another one; Prefect's if not given.
 
     Raises:
         ConfigError: A setting of the environment is out of its range.
     """
     started = time.perf_counter()
-    return Run(
-        run_id or str(flow_run.id or uuid.uuid4()),
-        load_settings().options() if options is None else options,
-        started,
-    )
+    said = {} if options is None else options.said()
+    return Run(run_id or str(flow_run.id or uuid.uuid4()), load_settings(**said).options(), started)
 
 
 def ended(summary: Summary, page: str | None = None, table: Table | None = None) -> Any:

@@ -56,6 +56,12 @@ class ObjectStore(Protocol):
         """Remove what dead writers left behind; returns the number of pieces."""
 
 
+def put_anew(store: ObjectStore, key: str, data: bytes) -> None:
+    """Write what can be made again at any time, as reports are, in place of what is there."""
+    store.delete(key)
+    store.put(key, data)
+
+
 def checked_key(key: str) -> str:
     """The key.
 

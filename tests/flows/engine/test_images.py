@@ -1,6 +1,7 @@
 """Images on their way through a run, beyond what the tests of the flows see."""
 
 import errno
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
     run = begin(options, run_id="run")
     recipe = Recipe(DRAFT, Contract(30))
     job = new_job(run, "store", recipe)
-    assert job.options is options
+    assert job.options == options
     assert (job.run_id, job.store, job.recipe) == ("run", "store", recipe)
     assert job.n_threads == run.n_threads
 
@@ -103,6 +104,18 @@ def test_what_ends_a_run_early_stops_its_fits(
     with pytest.raises(ConfigError, match="cannot be written"):
         flow(name="broken")(archived)(photos, store, summary, OPTIONS)
     assert cancelled == ["run"]
+
+
+def test_a_run_that_is_to_fit_on_a_card_that_is_not_there_is_an_error(
+    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("INR_DEVICE", "cuda")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
+    options = RunOptions(workers=1)
+    with pytest.raises(ConfigError, match=f"expected a CUDA device, found none on {platform.node()}"):
+        flow(name="no card")(archived)(photos, store, summary, options)
+    assert (summary.n_done, store.objects("catalogue")) == (0, [])
 
 
 def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store: LocalStore):

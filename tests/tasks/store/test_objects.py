@@ -9,7 +9,7 @@ import pytest
 from tasks.errors import ObjectMissing, StorageError
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, put_anew
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -66,6 +66,12 @@ def test_a_deleted_key_is_free_again(store: ObjectStore):
     store.put("key", b"1")
     store.delete("key")
     assert store.put("key", b"2")
+
+
+def test_what_can_be_made_again_takes_the_place_of_what_is_there(store: ObjectStore):
+    for data in (b"first", b"second"):
+        put_anew(store, "reports/run.md", data)
+        assert store.get("reports/run.md", max_bytes=10) == data
 
 
 def test_an_object_above_the_limit_is_not_read(store: ObjectStore):
