@@ -7,6 +7,7 @@ its row; the run's final state says whether there were failures.
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -45,8 +46,9 @@ from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.storing import carry
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, patient
 
 ROUNDS = 32
 
@@ -93,12 +95,19 @@ def archive(
         ImagesFailed: Some images are rows with status ``failed``; carries the summary.
         ConfigError, CatalogueError, StorageError: Source or store cannot be used.
     """
-    run, target = begin(options), open_store(store)
-    target.clean()
-    forget_old_batches(target)
     if hours is not None and not (math.isfinite(hours) and hours > 0):
         raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
     recipe = Recipe(config or CodecConfig(), contract, n_steps, seconds_per_image, hours is not None)
+    run = begin(options)
+    with patient(run.options.outage_seconds):
+        return _archived(run, source, open_store(store), recipe, hours)
+
+
+def _archived(run: Run, source: str, target: ObjectStore, recipe: Recipe, hours: float | None) -> Any:
+    """The end of the flow, as it returns it."""
+    target.clean()
+    forget_old_batches(target)
+    carry(target)
     job = new_job(run, target.url, recipe)
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
@@ -156,8 +165,9 @@ def _archive_plan(
         write_batches(store, folder, batches)
         seconds = _seconds_of_batches(run, batches, hours)
         parameters = partial(_parameters, job, folder, len(batches), seconds)
-        with listening(partial(_relay, summary, show)):
-            for number, ending in done_batches(len(batches), parameters, run.options.deployment):
+        done = done_batches(len(batches), parameters, run.options.deployment)
+        with listening(partial(_relay, summary, show)), closing(done):
+            for number, ending in done:
                 count(_outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
     return failed

@@ -16,7 +16,9 @@ from tasks.plan.shares import Shares, weight_of
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.storing import carry
 from tasks.store.locations import open_store
+from tasks.store.objects import patient
 
 
 def run_name() -> str:
@@ -58,15 +60,19 @@ def archive_batch(
         ObjectMissing: The run is over, and its batches are gone.
         CatalogueError, StorageError: The store cannot be used.
     """
-    run, target = begin(options, run_id=run_id), open_store(store)
-    batch = read_batch(target, folder, number)
-    job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
-    summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=len(batch.images))
-    if seconds is None:
-        outcomes = archive_all(run, ((image, job) for image in batch.images), summary)
-    else:
-        outcomes = _archive_in(seconds, run, batch, job, summary)
-    write_outcome(target, folder, number, outcomes)
+    run = begin(options, run_id=run_id)
+    with patient(run.options.outage_seconds):
+        target = open_store(store)
+        batch = read_batch(target, folder, number)
+        carry(target)
+        job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
+        n_images = len(batch.images)
+        summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=n_images)
+        if seconds is None:
+            outcomes = archive_all(run, ((image, job) for image in batch.images), summary)
+        else:
+            outcomes = _archive_in(seconds, run, batch, job, summary)
+        write_outcome(target, folder, number, outcomes)
     return ended(summary)
 
 

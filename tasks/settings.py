@@ -35,6 +35,7 @@ class RunOptions(BaseModel):
         max_file_bytes: Largest file taken, in bytes.
         runner: Engine of the tasks: threads of this process, or Dask, which is an extra.
         runner_address: Address of a Dask scheduler that is there; if not given, one is started.
+        outage_seconds: Time for which a run waits for a store that does not answer.
         deployment: ``flow/name`` of the deployment that does the batches of an archive, on any host; if
             not given, they are done in this process.
     """
@@ -49,6 +50,7 @@ class RunOptions(BaseModel):
     max_file_bytes: int = Field(default=2**29, ge=1)
     runner: Literal["threads", "dask"] = "threads"
     runner_address: str | None = None
+    outage_seconds: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
     deployment: str | None = None
 
     def said(self) -> dict[str, Any]:

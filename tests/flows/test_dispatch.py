@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,8 +13,14 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.states import Cancelled
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, StateType
 
 from flows import dispatch
 from flows.archive import archive
@@ -22,8 +29,8 @@ from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import write_outcome
 from tasks.store.folder import LocalStore
-from tests.flows.command import ROOT, invoke
-from tests.flows.conftest import DRAFT, OPTIONS, check_photos, rows_of
+from tests.flows.command import ROOT, inr_started, invoke, wait_for
+from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
 
 SERVE = """
 from flows.batch import archive_batch
@@ -165,6 +172,26 @@ def test_the_last_word_of_a_run_is_counted_from_the_catalogue(
     summary = failure.value.summary
     assert (summary.n_planned, summary.n_archived, summary.n_failed) == (7, 2, 5)
     assert "told that the image is archived" in rows_of(store.root)["0.png"]["error_message"]
+
+
+def batches_into(store: LocalStore) -> list[FlowRun]:
+    """The runs of batches into a store."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["archive-batch"])))
+    return [run for run in runs if run.parameters.get("store") == store.url]
+
+
+def test_a_command_that_is_interrupted_takes_its_batches_with_it(
+    photos: Path, store: LocalStore, unattended: str
+):
+    words = ("archive", photos, store.root, *ON_A_CPU, "--deployment", unattended)
+    process = inr_started(*words, INR_BATCH_IMAGES="2")
+    wait_for(lambda: len(batches_into(store)) == 3, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    states = [run.state.type for run in batches_into(store) if run.state is not None]
+    assert states == [StateType.CANCELLED] * 3
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
