@@ -130,4 +130,4 @@ def _tell(error: StorageUnavailable) -> None:
         _told_at = now
     seconds = _patience.get()
     bound = f"{seconds:g} s" if seconds > USUAL_SECONDS else f"about {USUAL_SECONDS:g} s"
-    log.warning("%s; the store is asked again for %s", error, bound)
+    log.warning("the store does not answer, and is asked again for %s: %s", bound, error)

@@ -91,6 +91,7 @@ def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "INR_SOURCE": str(place / "photos"),
         "INR_STORE": str(place / "store"),
         "INR_DEVICE": "cpu",

@@ -19,7 +19,7 @@ from tests.tasks.pictures import file_of, photograph
 pytestmark = pytest.mark.e2e
 
 N_IMAGES, N_STEPS = 8, 6000
-SECONDS = 240
+SECONDS = 900  # on a machine that is otherwise full
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -30,18 +30,15 @@ def test_a_retry_does_what_the_first_attempt_did_not(environment: dict[str, str]
         (photos / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
     run_id = begun(environment, photos, store)
     until(lambda: n_archived(store) >= 2)
-    for below in children(environment, run_id):
-        cancel(environment, below["id"])
-    cancel(environment, run_id)
+    cancel(environment, run_id)  # and it cancels its batches
     until(lambda: all(is_over(run) for run in [*children(environment, run_id), one(environment, run_id)]))
     before = n_archived(store)
     assert 0 < before < N_IMAGES
     prefect(environment, "flow-run", "retry", run_id)
     until(lambda: one(environment, run_id)["run_count"] > 1 and is_over(one(environment, run_id)))
-    state = one(environment, run_id)["state"]
-    print(before, state["type"], state["message"], n_archived(store))
-    assert n_archived(store) == N_IMAGES
-    assert state["type"] == "COMPLETED"
+    assert n_archived(store) == parts.read_images(store).num_rows == N_IMAGES
+    assert one(environment, run_id)["state"]["type"] == "COMPLETED"
+    assert store.objects("journal") == []
 
 
 def begun(environment: dict[str, str], photos: Path, store: LocalStore) -> str:

@@ -128,7 +128,9 @@ def test_a_store_that_does_not_answer_is_asked_some_times(lines: pytest.LogCaptu
     with pytest.raises(StorageUnavailable, match="503"):
         store.get()
     assert store.n_attempts == objects.ATTEMPTS
-    assert lines.messages == ["read a from here: 503; the store is asked again for about 40 s"]
+    assert lines.messages == [
+        "the store does not answer, and is asked again for about 40 s: read a from here: 503"
+    ]
 
 
 def test_a_run_has_patience_until_its_time_is_over(
@@ -147,7 +149,10 @@ def test_a_run_has_patience_until_its_time_is_over(
     with patient(3600):
         assert store.get() == b"here"
     assert now == 3600
-    assert lines.messages == ["read a from here: 503; the store is asked again for 3600 s"] * 60
+    assert (
+        lines.messages
+        == ["the store does not answer, and is asked again for 3600 s: read a from here: 503"] * 60
+    )
     with patient(3600), patient(0), pytest.raises(StorageUnavailable):
         Away(1 + objects.ATTEMPTS).get()
     store = Away(10**9)
