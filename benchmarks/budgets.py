@@ -95,8 +95,9 @@ class Budget:
         job = ArchiveJob(run_id="budgets", store=str(store), recipe=recipe, options=options)
         started, before = time.perf_counter(), time.process_time()
         [stored] = compress_images([SourceImage(digest, uri, self.image.name, n_bytes)], job)
-        if not isinstance(stored, Stored):
+        if isinstance(stored, Exception):
             raise stored
+        assert isinstance(stored, Stored)  # in a store of its own nobody else archives it
         archived = verify_image(stored, job)
         seconds, processor = time.perf_counter() - started, time.process_time() - before
         effort, file = archived.stored.effort, archived.stored.file

@@ -22,6 +22,7 @@ from benchmarks import frame
 from inr import CodecConfig
 from inr.metrics import psnr_db, visible_pixels
 from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Stored
 from tasks.errors import InrError
 from tasks.originals.forms import lifted
 from tasks.originals.listing import SourceImage
@@ -199,6 +200,7 @@ def stored(path: Path, job: ArchiveJob) -> Point:
     [made] = compress_images([image], job)
     if isinstance(made, Exception):
         raise made
+    assert isinstance(made, Stored)  # in a store of its own nobody else archives it
     verified = verify_image(made, job).verification.psnr_db
     original = open_picture(data, max_pixels=1 << 26).pixels
     decoded = read_intact(open_store(job.store), made)[0].pixels

@@ -6,7 +6,8 @@ its row; the run's final state says whether there were failures.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -23,9 +24,10 @@ from flows.engine.plain import in_parts
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig, Contract
 from inr.errors import ConfigError
+from tasks.catalogue.lookup import archived_among
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Outcome
-from tasks.errors import BatchLost, Summary
+from tasks.catalogue.records import Failed, Outcome, Planned
+from tasks.errors import BatchLost, CatalogueError, Summary
 from tasks.plan.batches import (
     Batch,
     batches_of,
@@ -44,8 +46,9 @@ from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.storing import carry
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, patient
 
 ROUNDS = 32
 
@@ -77,7 +80,7 @@ def archive(
         store: Folder of the archive, as a path or ``file:`` URI, made if it does not exist; or
             ``s3://bucket/prefix``, in a bucket that exists.
         config: The encoding; the defaults of `CodecConfig` if not given.
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; what they do not say, the settings of the environment do.
         contract: The quality that every image must reach, if any.
         n_steps: Optimiser steps of each fit; the preset's if not given.
         seconds_per_image: Time of each image in all, in seconds, into which its fits are fitted. It stands in
@@ -92,17 +95,25 @@ def archive(
         ImagesFailed: Some images are rows with status ``failed``; carries the summary.
         ConfigError, CatalogueError, StorageError: Source or store cannot be used.
     """
-    run, target = begin(options), open_store(store)
-    target.clean()
-    forget_old_batches(target)
     if hours is not None and not (math.isfinite(hours) and hours > 0):
         raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
     recipe = Recipe(config or CodecConfig(), contract, n_steps, seconds_per_image, hours is not None)
+    run = begin(options)
+    with patient(run.options.outage_seconds):
+        return _archived(run, source, open_store(store), recipe, hours)
+
+
+def _archived(run: Run, source: str, target: ObjectStore, recipe: Recipe, hours: float | None) -> Any:
+    """The end of the flow, as it returns it."""
+    target.clean()
+    forget_old_batches(target)
+    carry(target)
     job = new_job(run, target.url, recipe)
     plan = _plan(source, target, job)
     get_run_logger().info(plan.describe())
-    summary = _new_summary(source, job, plan)
-    _archive_plan(run, target, plan, job, summary, hours)
+    told = _new_summary(source, job, plan)
+    failed = _archive_plan(run, target, plan, job, told, hours)
+    summary = _by_the_catalogue(target, plan, job, told, failed)
     store_report(target, summary)
     worst = _store_page(target, summary, run.options)
     return ended(summary, run_page(summary, worst), artifacts.images(summary))
@@ -130,14 +141,20 @@ def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
 
 def _archive_plan(
     run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, summary: RunSummary, hours: float | None
-) -> None:
-    """Record the files that cannot be read, then have the images done, batch by batch."""
-    folder = new_folder(run.run_id)
+) -> set[str]:
+    """Record the files that cannot be read, then have the images done, batch by batch.
+
+    Returns:
+        The digests of the images that were said to have failed.
+    """
+    folder, failed = new_folder(run.run_id), set[str]()
     with run.watched(summary) as show:
 
         def count(outcomes: Iterable[Outcome]) -> None:
             for outcome in outcomes:
                 summary.add(outcome)
+                if isinstance(outcome, Failed) and isinstance(outcome.origin, Planned):
+                    failed.add(outcome.origin.image.digest)
             show(summary)
 
         with in_parts(run.options.batch_images, partial(commit, store.url)) as record:
@@ -148,10 +165,33 @@ def _archive_plan(
         write_batches(store, folder, batches)
         seconds = _seconds_of_batches(run, batches, hours)
         parameters = partial(_parameters, job, folder, len(batches), seconds)
-        with listening(partial(_relay, summary, show)):
-            for number, ending in done_batches(len(batches), parameters, run.options.deployment):
+        done = done_batches(len(batches), parameters, run.options.deployment)
+        with listening(partial(_relay, summary, show)), closing(done):
+            for number, ending in done:
                 count(_outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
+    return failed
+
+
+def _by_the_catalogue(
+    store: ObjectStore, plan: Plan, job: ArchiveJob, told: RunSummary, failed: Collection[str]
+) -> RunSummary:
+    """The summary of a run as the catalogue has it, whatever its batches told.
+
+    An image that was told to be archived, and is not, is a failure like any other.
+    """
+    digests = {image.digest for image in plan.images}
+    archived = archived_among(store, job.recipe.archive_digest(), digests)
+    known = {*archived, *failed}
+    error = BatchLost(
+        "a batch told that the image is archived, and the catalogue or the store does not have it"
+    )
+    untrue = [(image, error) for image in plan.images if image.digest not in known]
+    if rows := list(failures(untrue, job)):
+        commit(store.url, rows)
+    for row in rows:
+        told.add(row)
+    return told.recounted(archived)
 
 
 def _relay(whole: RunSummary, show: Callable[[Summary], None], batch: Summary) -> None:
@@ -192,7 +232,9 @@ def _seconds_of_batches(
 def _parameters(
     job: ArchiveJob, folder: str, n_batches: int, seconds: Callable[[int], float | None], number: int
 ) -> dict[str, Any]:
-    """The parameters of `archive_batch`, as JSON has them; the host of a batch decides what is left open."""
+    """The parameters of `archive_batch`, as JSON has them; what nobody said, the host of a batch decides."""
+    said = job.options.said()
+    said.pop("deployment", None)
     return {
         "store": job.store,
         "folder": folder,
@@ -200,7 +242,7 @@ def _parameters(
         "n_batches": n_batches,
         "run_id": job.run_id,
         "recipe": asdict(job.recipe),
-        "options": job.options.model_copy(update={"deployment": None}).model_dump(),
+        "options": said,
         "seconds": seconds(number),
     }
 
@@ -209,8 +251,11 @@ def _outcomes_of_batch(
     store: ObjectStore, folder: str, number: int, job: ArchiveJob, ending: str
 ) -> Sequence[Outcome]:
     """The ending of a batch; where its run was lost, failures for its images that are not archived."""
-    if (outcomes := read_outcome(store, folder, number)) is not None:
-        return outcomes
+    try:
+        if (outcomes := read_outcome(store, folder, number)) is not None:
+            return outcomes
+    except CatalogueError as told:
+        ending = f"{ending}; {told}"
     done = archived_in(store, job.recipe.archive_digest())
     error = BatchLost(f"batch {number + 1}: its run did not come to its end: {ending}")
     lost = [(image, error) for image in read_batch(store, folder, number).images if image.digest not in done]

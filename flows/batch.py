@@ -16,7 +16,9 @@ from tasks.plan.shares import Shares, weight_of
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.storing import carry
 from tasks.store.locations import open_store
+from tasks.store.objects import patient
 
 
 def run_name() -> str:
@@ -46,7 +48,7 @@ def archive_batch(
         n_batches: Batches of the run, for people.
         run_id: Name of the run in rows.
         recipe: The encoding, and the quality that every image must reach, if any.
-        options: The way of working, on this host.
+        options: The way of working, as far as somebody said; the settings of this host say the rest.
         seconds: The time that its images share, where the recipe has them share one.
 
     Returns:
@@ -58,15 +60,19 @@ def archive_batch(
         ObjectMissing: The run is over, and its batches are gone.
         CatalogueError, StorageError: The store cannot be used.
     """
-    run, target = begin(options, run_id=run_id), open_store(store)
-    batch = read_batch(target, folder, number)
-    job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
-    summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=len(batch.images))
-    if seconds is None:
-        outcomes = archive_all(run, ((image, job) for image in batch.images), summary)
-    else:
-        outcomes = _archive_in(seconds, run, batch, job, summary)
-    write_outcome(target, folder, number, outcomes)
+    run = begin(options, run_id=run_id)
+    with patient(run.options.outage_seconds):
+        target = open_store(store)
+        batch = read_batch(target, folder, number)
+        carry(target)
+        job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
+        n_images = len(batch.images)
+        summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=n_images)
+        if seconds is None:
+            outcomes = archive_all(run, ((image, job) for image in batch.images), summary)
+        else:
+            outcomes = _archive_in(seconds, run, batch, job, summary)
+        write_outcome(target, folder, number, outcomes)
     return ended(summary)
 
 

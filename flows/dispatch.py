@@ -5,7 +5,8 @@ a batch are read from the store; the state of the run that did it only says that
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
 
 from flows.batch import archive_batch
 from inr.errors import ConfigError
@@ -25,7 +27,9 @@ SECONDS_BETWEEN_LOOKS = 2.0
 Parameters = Callable[[int], dict[str, Any]]
 
 
-def done_batches(n_batches: int, parameters: Parameters, deployment: str | None) -> Iterator[tuple[int, str]]:
+def done_batches(
+    n_batches: int, parameters: Parameters, deployment: str | None
+) -> Generator[tuple[int, str]]:
     """Have every batch done.
 
     Args:
@@ -46,7 +50,7 @@ def done_batches(n_batches: int, parameters: Parameters, deployment: str | None)
         yield from _elsewhere(range(n_batches), parameters, deployment)
 
 
-def _here(numbers: Iterable[int], parameters: Parameters) -> Iterator[tuple[int, str]]:
+def _here(numbers: Iterable[int], parameters: Parameters) -> Generator[tuple[int, str]]:
     for number in numbers:
         try:
             archive_batch(**parameters(number))
@@ -56,17 +60,29 @@ def _here(numbers: Iterable[int], parameters: Parameters) -> Iterator[tuple[int,
             yield number, "completed"
 
 
-def _elsewhere(numbers: Iterable[int], parameters: Parameters, deployment: str) -> Iterator[tuple[int, str]]:
+def _elsewhere(numbers: Iterable[int], parameters: Parameters, deployment: str) -> Generator[tuple[int, str]]:
     waiting, running = iter(numbers), dict[UUID, int]()
-    while True:
-        while len(running) < BATCHES_AT_ONCE and (number := next(waiting, None)) is not None:
-            running[_submitted(deployment, parameters(number))] = number
-        if not running:
-            return
-        for run in _ended(running):
-            state = run.state
-            yield running.pop(run.id), f"{state.name}: {state.message}" if state else "unknown"
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    try:
+        while True:
+            while len(running) < BATCHES_AT_ONCE and (number := next(waiting, None)) is not None:
+                running[_submitted(deployment, parameters(number))] = number
+            if not running:
+                return
+            for run in _ended(running):
+                state = run.state
+                yield running.pop(run.id), f"{state.name}: {state.message}" if state else "unknown"
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    finally:  # a signal, or an error of the run, which then nobody hears its batches for
+        if running:
+            _cancel(running)
+
+
+def _cancel(running: Iterable[UUID]) -> None:
+    """Cancel runs of batches, those that wait and those that a worker does, as the button *Cancel* would."""
+    with get_client(sync_client=True) as client:
+        for run_id in running:
+            with suppress(Exception):  # the others are to be cancelled, too, and the run's own end is told
+                client.set_flow_run_state(run_id, Cancelling(message="the run that submitted it has ended"))
 
 
 def _submitted(deployment: str, parameters: dict[str, Any]) -> UUID:

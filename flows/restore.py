@@ -40,7 +40,7 @@ def restore(
             there are never replaced.
         where: Which images, as a condition in SQL on the columns of ``images``.
         format: Format of the files.
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; what they do not say, the settings of the environment do.
         all_versions: Every version of a photograph that is selected, and not only the latest.
 
     Returns:

@@ -17,8 +17,9 @@ from tasks.report.artifact import sweep_page
 from tasks.report.summary import RunSummary
 from tasks.report.sweep import DEFAULT_SAMPLE, SweepReport, configs_of, rd_points, sample_images, store_sweep
 from tasks.settings import RunOptions
+from tasks.steps.storing import carry
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, patient
 
 
 def run_name() -> str:
@@ -47,7 +48,7 @@ def sweep(
         models: Model families to try; all there are if not given.
         preset: Length of a fit, one of `config.PRESETS`.
         sample: So many images; all if there are fewer.
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; what they do not say, the settings of the environment do.
 
     Returns:
         The `SweepReport`, where every image was archived under every setting.
@@ -56,8 +57,17 @@ def sweep(
         ImagesFailed: Some were not; carries the report.
         ConfigError, CatalogueError, StorageError: A setting, source or store cannot be used.
     """
-    run, configs, target = begin(options), configs_of(models, preset, rd_lambdas), open_store(store)
+    run, configs = begin(options), configs_of(models, preset, rd_lambdas)
+    with patient(run.options.outage_seconds):
+        return _swept(run, source, open_store(store), configs, preset, sample)
+
+
+def _swept(
+    run: Run, source: str, target: ObjectStore, configs: Sequence[CodecConfig], preset: str, sample: int
+) -> Any:
+    """The end of the flow, as it returns it."""
     target.clean()
+    carry(target)
     images = sample_images(source, sample, run.options)
     work = list(_work(run, target, images, configs))
     get_run_logger().info("%d images, %d settings, %d fits", len(images), len(configs), len(work))

@@ -38,7 +38,7 @@ def verify(
         store: Folder of the archive, as a path or ``file:`` URI, or ``s3://bucket/prefix``.
         sample: So many bitstreams at random; all if not given.
         unread_days: Only what was not verified or audited for so many days.
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; what they do not say, the settings of the environment do.
 
     Returns:
         The `AuditSummary`, where every bitstream read is intact.

@@ -4,6 +4,7 @@ InrError
 ├── SourceError            an original cannot be read, or changed after it was planned
 ├── UnsupportedImage       these bytes are not a picture this archive takes
 ├── RunCancelled           the run was stopped while this image was being fitted
+├── FittedElsewhere        another run fits this image; it is looked at again when that has ended
 ├── StorageError           the store refused, and would refuse again
 │   ├── ObjectMissing      there is no object under this key
 │   └── StorageUnavailable the store may answer the next time; the only one that is retried
@@ -27,6 +28,7 @@ __all__ = [
     "BudgetTooSmall",
     "CatalogueError",
     "ChecksumFailed",
+    "FittedElsewhere",
     "ImagesFailed",
     "InrError",
     "ObjectMissing",
@@ -51,6 +53,10 @@ class UnsupportedImage(InrError):
 
 class RunCancelled(InrError):
     """The run was stopped while this image was being fitted."""
+
+
+class FittedElsewhere(InrError):
+    """Another run fits this image now."""
 
 
 class StorageError(InrError):

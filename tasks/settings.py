@@ -7,7 +7,7 @@ bitstream of this machine consists of, so none is part of a key.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -35,6 +35,7 @@ class RunOptions(BaseModel):
         max_file_bytes: Largest file taken, in bytes.
         runner: Engine of the tasks: threads of this process, or Dask, which is an extra.
         runner_address: Address of a Dask scheduler that is there; if not given, one is started.
+        outage_seconds: Time for which a run waits for a store that does not answer.
         deployment: ``flow/name`` of the deployment that does the batches of an archive, on any host; if
             not given, they are done in this process.
     """
@@ -49,7 +50,12 @@ class RunOptions(BaseModel):
     max_file_bytes: int = Field(default=2**29, ge=1)
     runner: Literal["threads", "dask"] = "threads"
     runner_address: str | None = None
+    outage_seconds: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
     deployment: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """The values that the caller gave, and none that was left to the host; what is null was not given."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
 class S3Options(BaseModel):
@@ -91,6 +97,7 @@ class Settings(RunOptions, BaseSettings):
     s3_storage_class: str | None = None
     s3_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
     s3_kms_key_id: str | None = None
+    _given: frozenset[str] = PrivateAttr(frozenset())
 
     @classmethod
     def settings_customise_sources(
@@ -105,8 +112,9 @@ class Settings(RunOptions, BaseSettings):
         return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
 
     def options(self) -> RunOptions:
-        """The part of the settings that a run is given."""
-        return RunOptions(**{name: getattr(self, name) for name in RunOptions.model_fields})
+        """The part of the settings that a run is given; `RunOptions.said` of it is what the caller gave."""
+        values = {name: getattr(self, name) for name in RunOptions.model_fields}
+        return RunOptions.model_construct(set(self._given & values.keys()), **values)
 
     def s3(self) -> S3Options:
         """The ways in which this process writes to S3."""
@@ -119,8 +127,11 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         ConfigError: A value is out of its range, or ``inr.toml`` is not TOML. Says which.
     """
+    said = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**said)
+        settings._given = frozenset(said)
+        return settings
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -86,12 +86,15 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
 
 
 @pytest.fixture
-def s3_access(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Access]":
+def s3_access(
+    s3_server: "Server", monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Access]":
     """Access of this process to the server, straight, with the credentials of its owner."""
     from tasks.store import objects, s3_client
     from tests.s3_server import Access
 
     monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("states")))  # where files are kept
     access = Access(monkeypatch)
     access.through(s3_server.endpoint)
     yield access

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.processes import Cost
 from tasks.catalogue.parts import read_history, read_images
 from tasks.catalogue.recipe import Recipe
+from tasks.catalogue.records import Stored
 from tasks.originals.listing import SourceImage, list_source
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
@@ -35,6 +36,7 @@ def archive_here(folder: Path, store: str, recipe: Recipe) -> None:
         [stored] = compress_images([image], job)
         if isinstance(stored, Exception):
             raise stored
+        assert isinstance(stored, Stored)  # nobody else archives into the store
         rows.append(verify_image(stored, job))
     append(open_store(store), rows)
 

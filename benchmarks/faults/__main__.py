@@ -24,7 +24,7 @@ FAULTS = (
     Fault("kill -9 of a worker's run", workers.run_alone, FOLDERS),
     Fault("kill -9 of a worker and its run", workers.worker_and_run, FOLDERS),
     Fault("kill -9 of the S3 server", kills.s3_server_for_good, S3),
-    Fault("S3 server away for a moment", kills.s3_server_for_a_moment, S3),
+    Fault("S3 server away for two minutes", kills.s3_server_for_two_minutes, S3),
     Fault("kill -9 of the Prefect server", kills.prefect_server, FOLDERS),
     Fault("full disk", stores.full_disk, FOLDERS),
     Fault("read-only store", stores.read_only, FOLDERS),

@@ -116,10 +116,10 @@ class Place:
         self.commands.append(Command(["archive", self.source, self.store, *fixed, *words], chosen, before))
         return self.commands[-1]
 
-    def begun(self, *words: str) -> Command:
+    def begun(self, *words: str, **variables: str) -> Command:
         """Begin ``inr archive``, and wait until it has stored another bitstream."""
         n_before = self.count("bitstreams")
-        command = self.start(*words)
+        command = self.start(*words, **variables)
         wait_until(lambda: self.count("bitstreams") > n_before, "a bitstream")
         return command
 
@@ -134,6 +134,10 @@ class Place:
     def count(self, folder: str) -> int:
         """Count the files of the store below one of its folders."""
         return sum(name.startswith(f"{folder}/") for name in self.stored.names())
+
+    def n_claims(self) -> int:
+        """Count the claims of runs that are not over; what they hold while they fit it is none."""
+        return sum(name.startswith("journal/") and name.endswith(".json") for name in self.stored.names())
 
     def close(self) -> None:
         """Kill what still runs."""

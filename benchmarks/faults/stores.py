@@ -77,8 +77,8 @@ def storm(place: Place, account: Account, scenery: Scenery) -> None:
     proxy = scenery.proxy
     account.tried = (
         f"again and again, after {CALM_SECONDS:g} s, all connections to S3 cut and for {GUST_SECONDS:g} s "
-        "every request answered with 503; then, with new photographs, the same from the middle of a run on "
-        "without an end"
+        "every request answered with 503; then, with new photographs and `INR_OUTAGE_SECONDS=0`, the same "
+        "from the middle of a run on without an end"
     )
     command = place.start()
     while command.is_running():
@@ -89,7 +89,7 @@ def storm(place: Place, account: Account, scenery: Scenery) -> None:
         time.sleep(CALM_SECONDS)
     gusts, n_refused = command.ended(), proxy.n_refused
     more(place)
-    command = place.begun()
+    command = place.begun(INR_OUTAGE_SECONDS="0")
     proxy.busy = FOR_EVER
     proxy.hang_up()
     refused = command.ended()

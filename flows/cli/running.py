@@ -5,6 +5,7 @@ As light as `flows.cli.app`: whatever is heavy is imported where it is used.
 
 import atexit
 import functools
+import logging
 import os
 import shlex
 import sys
@@ -40,10 +41,30 @@ def framed(command: Callable[P, None]) -> Callable[P, None]:
             messages_beside(output if isinstance(output, Path) else None),
             exits.errors_in_one_line(as_json=bool(kwargs.get("as_json"))),
             heeding_interrupts(),
+            lines_of_the_store(),
         ):
             command(*args, **kwargs)
 
     return run
+
+
+class _ToStandardError(logging.Handler):
+    """Prints what the store says, for example that it is asked again."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        typer.echo(f"inr: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def lines_of_the_store() -> Iterator[None]:
+    """While the body runs, print what the store says on standard error."""
+    log, handler = logging.getLogger("tasks.store"), _ToStandardError()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager

@@ -4,21 +4,33 @@ At most `Run.n_workers` tasks are submitted at a time, so threads and memory sta
 is to do. Whatever ends an image ends as its row.
 """
 
+import platform
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from prefect import get_run_logger
+
 from flows.engine.plain import in_parts
 from flows.engine.runs import Run
 from flows.engine.tasks import compress, record_batch, verify
 from flows.engine.workers import Step, outcomes
+from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
+from tasks.errors import FittedElsewhere
 from tasks.originals.listing import SourceFile, SourceImage
+from tasks.plan.leases import is_held
 from tasks.report.summary import RunSummary
-from tasks.steps.deadlines import cancel
+from tasks.settings import RunOptions
+from tasks.steps.deadlines import cancel, go_on
 from tasks.steps.jobs import ArchiveJob
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
+
+SECONDS_BETWEEN_LOOKS = 5.0
 
 Work = tuple[SourceImage, ArchiveJob]
 
@@ -43,7 +55,11 @@ def archive_all(
         work: Each image with its job; all of the summary's store. Taken one by one, as there is room.
         summary: Counts every image.
         ended_one: Called with each image when it is done, before more work is taken.
+
+    Raises:
+        ConfigError: The run is to fit on CUDA, and this host has none.
     """
+    _check_device(run.options)
     ended: list[Outcome] = []
     with (
         run.watched(summary) as show,
@@ -51,15 +67,45 @@ def archive_all(
         _cancelled_if_cut_short(run.run_id),
         in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
     ):
-        groups = ([_Image(image, job, planned(image, job))] for image, job in work)
-        for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
-            outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
-            ended.append(outcome)
-            ended_one(image.image)
-            record(outcome)
-            summary.add(outcome)
-            show(summary)
-    return ended
+        waiting: list[_Image] = []
+        images: Iterable[_Image] = (_Image(image, job, planned(image, job)) for image, job in work)
+        while True:
+            groups = ([image] for image in images)
+            for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
+                if isinstance(result, FittedElsewhere):
+                    waiting.append(image)
+                    continue
+                outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
+                ended.append(outcome)
+                ended_one(image.image)
+                if outcome.origin.run_id == run.run_id:  # else it is the record of another run
+                    record(outcome)
+                summary.add(outcome)
+                show(summary)
+            if not waiting:
+                return ended
+            images, waiting = _free_again(open_store(summary.store), waiting)
+
+
+def _free_again(store: ObjectStore, waiting: Sequence["_Image"]) -> tuple[list["_Image"], list["_Image"]]:
+    """Wait until another run has ended one of some images that it fits; those that it has, and the others."""
+    get_run_logger().info("%d images are fitted by another run, which is waited for", len(waiting))
+    while True:
+        held = [image for image in waiting if is_held(store, image.image.digest, image.archive_digest)]
+        if len(held) < len(waiting):
+            return [image for image in waiting if image not in held], held
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _check_device(options: RunOptions) -> None:
+    """Refuse a device that is not here, before any image is failed for it; workers of Dask may have it."""
+    if options.device == "cuda" and options.runner == "threads":
+        from inr.encoder import resolve_device  # loads torch, which only who fits needs
+
+        try:
+            resolve_device(options.device)
+        except ConfigError as error:
+            raise ConfigError(f"{error} on {platform.node()}") from None
 
 
 @contextmanager
@@ -68,6 +114,7 @@ def _cancelled_if_cut_short(run_id: str) -> Iterator[None]:
 
     The engine waits for them as it is left, so this must be left before it.
     """
+    go_on(run_id)
     try:
         yield
     except BaseException:
@@ -103,6 +150,11 @@ class _Image:
     image: SourceImage
     job: ArchiveJob
     known: Planned | Stored
+
+    @property
+    def archive_digest(self) -> str:
+        """Digest of the recipe that it is archived under."""
+        return self.job.recipe.archive_digest()
 
 
 def _compressed(group: Sequence[_Image]) -> Step:

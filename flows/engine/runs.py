@@ -1,11 +1,14 @@
 """One run of a flow, whichever it is: its clock and its options, how far it is, and how it ends."""
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
@@ -45,18 +48,32 @@ def begin(options: RunOptions | None = None, *, run_id: str | None = None) -> Ru
     """Begin a run: the first line of a flow.
 
     Args:
-        options: The way of working; the settings of the environment if not given.
+        options: The way of working; the settings of this host stand for all that they do not say.
         run_id: Name of the run, where the flow is a part of another one; Prefect's if not given.
 
     Raises:
         ConfigError: A setting of the environment is out of its range.
     """
     started = time.perf_counter()
-    return Run(
-        run_id or str(flow_run.id or uuid.uuid4()),
-        load_settings().options() if options is None else options,
-        started,
-    )
+    _show_lines_of_the_store()
+    said = {} if options is None else options.said()
+    return Run(run_id or str(flow_run.id or uuid.uuid4()), load_settings(**said).options(), started)
+
+
+class _LinesOfTheStore(logging.Handler):
+    """Passes what the store says, for example that it is asked again, to the log of the run that asked."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a line, if a run asked."""
+        with suppress(MissingContextError):
+            get_run_logger().log(record.levelno, record.getMessage())
+
+
+def _show_lines_of_the_store() -> None:
+    log = logging.getLogger("tasks.store")
+    if not any(isinstance(handler, _LinesOfTheStore) for handler in log.handlers):
+        log.addHandler(_LinesOfTheStore())
+    log.propagate = False  # the log of the run has a console of its own
 
 
 def ended(summary: Summary, page: str | None = None, table: Table | None = None) -> Any:

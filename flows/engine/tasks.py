@@ -19,6 +19,7 @@ from tasks.steps.jobs import ArchiveJob
 from tasks.steps.restore import Restored, RestoreJob, restore_image
 from tasks.steps.verify import verify_image
 from tasks.store.locations import open_store
+from tasks.store.objects import patient
 
 SECONDS_BETWEEN_LOG_LINES = 30.0
 
@@ -31,10 +32,11 @@ def _name_of_group() -> str:
 
 
 @task(task_run_name=_name_of_group)
-def compress(images: Sequence[SourceImage], job: ArchiveJob) -> list[Stored | Exception]:
+def compress(images: Sequence[SourceImage], job: ArchiveJob) -> list[Stored | Archived | Exception]:
     """Compress a group of images, and log how far it is."""
     lines = _log_lines(get_run_logger().info)
-    return compress_images(images, job, report=at_most_every(SECONDS_BETWEEN_LOG_LINES, lines))
+    with patient(job.options.outage_seconds):
+        return compress_images(images, job, report=at_most_every(SECONDS_BETWEEN_LOG_LINES, lines))
 
 
 def _log_lines(log: Callable[[str], None]) -> Report:
@@ -53,7 +55,8 @@ def _log_lines(log: Callable[[str], None]) -> Report:
 @task(task_run_name="verify {stored.path}")
 def verify(stored: Stored, job: ArchiveJob) -> Archived:
     """Verify what was stored."""
-    return verify_image(stored, job)
+    with patient(job.options.outage_seconds):
+        return verify_image(stored, job)
 
 
 @task(task_run_name="record {n_outcomes} images")

@@ -3,9 +3,10 @@
 Of several rows of an image under a config the latest one counts, as CATALOGUE.md has it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from inr.errors import ConfigError
@@ -16,6 +17,8 @@ from tasks.catalogue.records import Archived, Status
 from tasks.catalogue.rows import archived_of, audit_of
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
+
+LISTED_ALONE = 8  # objects that are looked for one by one; for more the whole archive is listed, in order
 
 
 def open_archive(url: str) -> ObjectStore:
@@ -73,6 +76,36 @@ def archived_objects(store: ObjectStore, archive_digest: str) -> dict[str, tuple
 
 def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
     return audit is not None and audit.status in LOST and audit.checked_at > recorded_at
+
+
+def archived_among(store: ObjectStore, archive_digest: str, images: Collection[str]) -> dict[str, Archived]:
+    """The records of some images that are archived under a config: record and stored object agree.
+
+    Args:
+        store: The archive.
+        archive_digest: Digest of the recipe.
+        images: Digests of the images.
+
+    Returns:
+        Image digest → record, for those of the images that are archived, as `archived_objects` has it.
+    """
+    table = read_images(store)
+    same = pc.and_(
+        pc.equal(table["archive_digest"], archive_digest),
+        pc.is_in(table["image_digest"], pa.array(list(images), pa.string())),
+    )
+    rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == Status.ARCHIVED]
+    audits = last_audits(store) if rows else {}
+    kept = [row for row in rows if not _lost(audits.get(row["key"]), row["recorded_at"])]
+    sizes = _sizes(store, [row["key"] for row in kept])
+    return {row["image_digest"]: archived_of(row) for row in kept if sizes.get(row["key"]) == row["n_bytes"]}
+
+
+def _sizes(store: ObjectStore, keys: Sequence[str]) -> dict[str, int]:
+    """Key → size in bytes of each object that is there; of few keys, only their folders are listed."""
+    few = len(keys) <= LISTED_ALONE
+    places = {key.rpartition("/")[0] for key in keys} if few else {keys[0].partition("/")[0]}
+    return {found.key: found.n_bytes for place in places for found in store.objects(place)}
 
 
 def find(store: ObjectStore, image_digest: str, archive_digest: str) -> Archived | None:

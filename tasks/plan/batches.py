@@ -1,11 +1,14 @@
 """The batches that a run hands from host to host: the images of each, and how they ended.
 
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
-those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>`` lasts as long as its run;
-that of a run that was killed is removed by a later run, after `KEPT_DAYS`.
+those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>-<attempt>`` lasts as long as one
+attempt of a run: a run of Prefect that is tried again keeps its id, and what is to do is another thing then.
+The folder of an attempt that was killed is removed by a later run, after `KEPT_DAYS`.
 """
 
 import json
+import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +16,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.catalogue.records import Outcome, now
-from tasks.errors import CatalogueError, ObjectMissing
+from tasks.catalogue.records import Outcome, Planned, now
+from tasks.errors import CatalogueError, ObjectMissing, StorageError
 from tasks.originals.listing import SourceImage
 from tasks.store.objects import ObjectStore
 
@@ -43,8 +46,8 @@ _OUTCOMES = TypeAdapter(list[Outcome])
 
 
 def new_folder(run_id: str) -> str:
-    """The folder in which a run that begins now keeps its batches."""
-    return f"{FOLDER}/{now():%Y%m%d}-{run_id}"
+    """The folder in which an attempt of a run that begins now keeps its batches; no other one has it."""
+    return f"{FOLDER}/{now():%Y%m%d}-{run_id}-{uuid.uuid4().hex[:8]}"
 
 
 def batches_of(images: Sequence[SourceImage], n_pixels: Mapping[str, int], size: int) -> list[Batch]:
@@ -58,9 +61,15 @@ def batches_of(images: Sequence[SourceImage], n_pixels: Mapping[str, int], size:
 
 
 def write_batches(store: ObjectStore, folder: str, batches: Sequence[Batch]) -> None:
-    """Store the batches of a run, which are numbered from 0."""
+    """Store the batches of a run, which are numbered from 0.
+
+    Raises:
+        StorageError: Another run has put batches there.
+    """
     for number, batch in enumerate(batches):
-        _write(store, f"{folder}/{number:06}.images.json", _BATCH, batch)
+        key = f"{folder}/{number:06}.images.json"
+        if not _write(store, key, _BATCH, batch):
+            raise StorageError(f"{key}: expected no batch of another run, found one")
 
 
 def read_batch(store: ObjectStore, folder: str, number: int) -> Batch:
@@ -82,12 +91,26 @@ def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] 
     """The outcomes of a batch, or None if the batch did not come to its end.
 
     Raises:
-        CatalogueError: The object is damaged.
+        CatalogueError: The object is damaged, or has not one outcome for each image that was asked for.
     """
+    key = f"{folder}/{number:06}.outcomes.json"
     try:
-        return _read(store, f"{folder}/{number:06}.outcomes.json", _OUTCOMES)
+        outcomes = _read(store, key, _OUTCOMES)
     except ObjectMissing:
         return None
+    asked: Counter[str | None] = Counter(image.digest for image in read_batch(store, folder, number).images)
+    told = Counter(_digest_of(outcome) for outcome in outcomes)
+    if told != asked:
+        n_amiss = (asked - told).total() + (told - asked).total()
+        raise CatalogueError(
+            f"{key}: expected an outcome for each of {asked.total()} images, found {told.total()}; "
+            f"{n_amiss} are missing or of other images"
+        )
+    return outcomes
+
+
+def _digest_of(outcome: Outcome) -> str | None:
+    return outcome.origin.image.digest if isinstance(outcome.origin, Planned) else None
 
 
 def forget_batches(store: ObjectStore, folder: str) -> None:
@@ -113,8 +136,8 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _write(store: ObjectStore, key: str, kind: TypeAdapter[Content], content: Content) -> None:
-    store.put(key, json.dumps(kind.dump_python(content, mode="json")).encode())
+def _write(store: ObjectStore, key: str, kind: TypeAdapter[Content], content: Content) -> bool:
+    return store.put(key, json.dumps(kind.dump_python(content, mode="json")).encode())
 
 
 def _read(store: ObjectStore, key: str, kind: TypeAdapter[Content]) -> Content:

@@ -21,6 +21,7 @@ from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
 
 FOLDER = "journal"
+SUFFIX = ".json"
 MAX_CLAIM_BYTES = 1 << 24
 
 
@@ -62,7 +63,9 @@ def read_claim(
 
 def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim | None:
     """The claim for an object that is stored for an image, if there are both."""
-    for found in store.objects(_folder(image_digest, archive_digest)):
+    for found in store.objects(folder_of(image_digest, archive_digest)):
+        if not found.key.endswith(SUFFIX):
+            continue  # a lease
         digest = PurePosixPath(found.key).stem
         claim = read_claim(store, image_digest, archive_digest, digest)
         if claim is not None and _stored_digest(store, claim.stored.file.key) == digest:
@@ -85,8 +88,8 @@ def claimed_keys(store: ObjectStore) -> set[str]:
 
 
 def forget(store: ObjectStore, planned: Planned) -> None:
-    """Remove every claim for an image under a config."""
-    for found in store.objects(_folder(planned.image.digest, planned.setting.archive_digest)):
+    """Remove every claim for an image under a config, and every lease."""
+    for found in store.objects(folder_of(planned.image.digest, planned.setting.archive_digest)):
         store.delete(found.key)
 
 
@@ -102,8 +105,9 @@ def _names(claim: Claim) -> tuple[str, str, str]:
 
 
 def _key(image_digest: str, archive_digest: str, bitstream_digest: str) -> str:
-    return f"{_folder(image_digest, archive_digest)}/{bitstream_digest}.json"
+    return f"{folder_of(image_digest, archive_digest)}/{bitstream_digest}{SUFFIX}"
 
 
-def _folder(image_digest: str, archive_digest: str) -> str:
+def folder_of(image_digest: str, archive_digest: str) -> str:
+    """The place of what runs that are not over know of an image under a config."""
     return f"{FOLDER}/{image_digest}/{archive_digest}"

@@ -6,7 +6,7 @@ File names and messages come from outside: nothing in them may be Markdown or HT
 from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, put_anew
 
 
 def run_facts(summary: RunSummary) -> list[str]:
@@ -42,7 +42,7 @@ def markdown(summary: RunSummary) -> str:
 def store_report(store: ObjectStore, summary: RunSummary) -> str:
     """Write the Markdown summary into the store; returns its key."""
     key = f"reports/{summary.run_id}.md"
-    store.put(key, markdown(summary).encode())
+    put_anew(store, key, markdown(summary).encode())
     return key
 
 

@@ -5,11 +5,12 @@ the memory of a run must not grow with it. The catalogue has every row.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from tasks.catalogue.records import LOSSLESS, Archived, Outcome, Status, Stored
+from tasks.catalogue.records import LOSSLESS, Archived, Outcome, Planned, Status, Stored
 from tasks.catalogue.rows import row_of
 from tasks.report.points import ThinnedPoints
 
@@ -84,6 +85,23 @@ class RunSummary:
             self.n_exact += 1
         else:
             self.psnr_db_sum += psnr_db
+
+    def recounted(self, archived: Mapping[str, Archived]) -> "RunSummary":
+        """The same run, with just these images archived, whatever it was told on the way; the others failed.
+
+        Args:
+            archived: Digest → record of each image of the run that the catalogue has as archived.
+        """
+        found = RunSummary(self.run_id, self.source, self.store, self.config, self.plan)
+        found.n_planned, found.n_before = self.n_planned, self.n_before
+        found.wall_seconds = self.wall_seconds
+        for outcome in archived.values():
+            found.add(outcome)
+        for failed in self.rows.get(Status.FAILED, ()):
+            if not (isinstance(failed.origin, Planned) and failed.origin.image.digest in archived):
+                found.rows.setdefault(Status.FAILED, []).append(failed)
+        found.n_failed = self.n_planned - found.n_archived
+        return found
 
     @property
     def n_done(self) -> int:

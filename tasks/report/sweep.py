@@ -28,7 +28,7 @@ from tasks.originals.opening import read_header
 from tasks.report.markdown import markdown_cell, markdown_table
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, put_anew
 
 DEFAULT_SAMPLE = 20
 COLUMNS = ("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "bytes", "encode, s", "decode, s")
@@ -233,5 +233,5 @@ def sweep_markdown(report: SweepReport) -> str:
 def store_sweep(store: ObjectStore, report: SweepReport) -> None:
     """Write the report into the store, as Markdown and as JSON."""
     name = f"reports/{report.summary.run_id}"
-    store.put(f"{name}.md", sweep_markdown(report).encode())
-    store.put(f"{name}.json", json.dumps(report.as_values(), indent=1).encode())
+    put_anew(store, f"{name}.md", sweep_markdown(report).encode())
+    put_anew(store, f"{name}.json", json.dumps(report.as_values(), indent=1).encode())

@@ -1,8 +1,7 @@
 """Images → their files in the store, bitstreams or files without loss, not verified yet.
 
-Order of writes: the claim, then the file. Both are conditional, so of two runs that race for one image the
-first to store wins, and the other takes over the winner's claim. Whatever ends one image of a group ends
-that image alone.
+Before an image is opened the store is asked whether another run fits it, has stored it, or has archived it:
+no fit is made twice. Whatever ends one image of a group ends that image alone.
 """
 
 import dataclasses
@@ -19,29 +18,39 @@ from inr.encoder import steps_of
 from inr.metrics import bpp
 from inr.network import digest_pixels, digest_symbols
 from tasks.catalogue import lookup
-from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
-from tasks.catalogue.records import Effort, NetworkFacts, PictureFacts, Planned, Stored, StoredFile
-from tasks.errors import BudgetTooSmall, RunCancelled, StorageError
+from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key, object_keys
+from tasks.catalogue.records import (
+    Archived,
+    Effort,
+    NetworkFacts,
+    PictureFacts,
+    Planned,
+    Stored,
+    StoredFile,
+)
+from tasks.errors import BudgetTooSmall, FittedElsewhere, RunCancelled
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
 from tasks.plan.claims import Claim
+from tasks.plan.leases import Leases
 from tasks.plan.timing import steps_until
 from tasks.steps.choosing import Lossless, notes_on_bitstream
 from tasks.steps.deadlines import FitWatch, heed
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.storing import store_claimed, taken_over
 from tasks.steps.threads import use_threads
 from tasks.store.locations import open_store
-from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
+from tasks.store.objects import ObjectStore
 
 Report = Callable[[Mapping[str, Progress]], None]  # path of an image → progress of its fit
 
 
 def compress_images(
     images: Sequence[SourceImage], job: ArchiveJob, *, report: Report | None = None
-) -> list[Stored | Exception]:
-    """Encode a group of images and store them, or take over what a killed run left stored.
+) -> list[Stored | Archived | Exception]:
+    """Encode a group of images and store them, or take over what another run has stored or archived.
 
     Args:
         images: The group; its fits go to the codec together.
@@ -49,8 +58,9 @@ def compress_images(
         report: Called with the progress of the fits that go on, by the path of the image.
 
     Returns:
-        For each image, in order, what was stored, or what ended it: a `SourceError` if the file cannot be
-        read or has changed, `UnsupportedImage`, an `EncodeError` of its fit, a `StorageError`.
+        For each image, in order, what was stored, or its record if it is archived, or what ended it: a
+        `SourceError` if the file cannot be read or has changed, `UnsupportedImage`, an `EncodeError` of its
+        fit, a `StorageError`; `FittedElsewhere` if another run fits it now.
 
     Raises:
         ConfigError: The device of the job is not there.
@@ -58,15 +68,17 @@ def compress_images(
     started = time.perf_counter()
     use_threads(job.n_threads, with_torch=True)
     store = open_store(job.store)
-    begun = [_begin(store, Planned.of(job.run_id, job.recipe, image), job) for image in images]
-    opened = [each for each in begun if isinstance(each, _Opened)]
-    made = iter(_encode([each for each in opened if each.takes_fit], job, started, report))
-    return [
-        _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), job)
-        if isinstance(each, _Opened)
-        else each
-        for each in begun
-    ]
+    planned = [Planned.of(job.run_id, job.recipe, image) for image in images]
+    with Leases(store) as leases:
+        begun = [_begin(store, leases, each, job) for each in planned]
+        opened = [each for each in begun if isinstance(each, _Opened)]
+        made = iter(_encode([each for each in opened if each.takes_fit], job, started, report))
+        return [
+            _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), job)
+            if isinstance(each, _Opened)
+            else each
+            for each in begun
+        ]
 
 
 @dataclass(frozen=True)
@@ -107,11 +119,18 @@ class _Made:
     n_steps: int | None
 
 
-def _begin(store: ObjectStore, planned: Planned, job: ArchiveJob) -> Stored | _Opened | Exception:
-    """Take over the file that a killed run left for an image, or else open the image."""
+def _begin(
+    store: ObjectStore, leases: Leases, planned: Planned, job: ArchiveJob
+) -> Stored | Archived | _Opened | Exception:
+    """Take over what another run has made of an image, or else open the image."""
+    names = (planned.image.digest, planned.setting.archive_digest)
     try:
-        if claim := claims.claimed(store, planned.image.digest, planned.setting.archive_digest):
-            return _taken_over(claim.stored, planned)
+        if not leases.take(*names):
+            return FittedElsewhere(f"{planned.path}: another run fits it")
+        if claim := claims.claimed(store, *names):
+            return taken_over(claim.stored, planned)
+        if archived := _archived(store, *names):
+            return archived
         started = time.perf_counter()
         picture, ready = open_original(planned.image, job.options), time.perf_counter()
         lossless = Lossless(picture, planned.image, job.recipe, job.options)
@@ -119,6 +138,14 @@ def _begin(store: ObjectStore, planned: Planned, job: ArchiveJob) -> Stored | _O
         return _Opened(planned, picture, lossless, takes_fit, ready - started, time.perf_counter() - ready)
     except Exception as error:  # of one picture: it is that picture's result, and its neighbours go on
         return error
+
+
+def _archived(store: ObjectStore, image: str, archive: str) -> Archived | None:
+    """The record of an image that was archived since it was planned; without a file, no catalogue is read."""
+    keys = object_keys(image, archive)
+    if not {found.key for found in store.objects(keys[0].rpartition("/")[0])} & set(keys):
+        return None
+    return lookup.archived_among(store, archive, [image]).get(image)
 
 
 def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Report | None) -> list[_Made]:
@@ -198,33 +225,6 @@ def _finish(store: ObjectStore, opened: _Opened, made: _Made, job: ArchiveJob) -
         return store_claimed(store, Claim(stored, result.history if result else ()), data)
     except Exception as error:  # of one picture: it is that picture's result, and its neighbours go on
         return error
-
-
-def store_claimed(store: ObjectStore, claim: Claim, data: bytes) -> Stored:
-    """Store claim and file; returns the record of the file that is stored in the end."""
-    stored = claim.stored
-    key, names = stored.file.key, (stored.planned.image.digest, stored.planned.setting.archive_digest)
-    claims.write_claim(store, claim)
-    if store.put(key, data):
-        return stored
-    found = hashlib.sha256(store.get(key, max_bytes=MAX_BITSTREAM_BYTES)).hexdigest()
-    if found == stored.file.bitstream_digest:
-        return stored
-    if other := claims.read_claim(store, *names, found):
-        return _taken_over(other.stored, stored.planned)
-    recorded = lookup.find(store, *names)
-    if recorded is not None and recorded.stored.file.bitstream_digest == found:
-        return _taken_over(recorded.stored, stored.planned)
-    store.delete(key)  # neither claimed nor recorded: nobody can say what it is
-    if not store.put(key, data):
-        raise StorageError(f"{key}: another writer is replacing it")
-    return stored
-
-
-def _taken_over(stored: Stored, planned: Planned) -> Stored:
-    """The image that another run stored, named as this run has found it; its maker stays."""
-    here = dataclasses.replace(stored.planned, run_id=planned.run_id, image=planned.image)
-    return dataclasses.replace(stored, planned=here)
 
 
 def _picture_facts(picture: Picture, notes: tuple[str, ...]) -> PictureFacts:

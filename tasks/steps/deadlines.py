@@ -25,6 +25,12 @@ def cancel(run_id: str) -> None:
         _cancelled.add(run_id)
 
 
+def go_on(run_id: str) -> None:
+    """Have the fits of a run go on that begin from now on: a run that is tried again keeps its id."""
+    with _lock:
+        _cancelled.discard(run_id)
+
+
 def heed(run_id: str) -> None:
     """Do nothing while a run goes on.
 

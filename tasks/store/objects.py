@@ -6,10 +6,15 @@ bucket; `tasks.store.locations` opens either by its URL.
 """
 
 import functools
+import itertools
+import logging
 import random
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -22,7 +27,14 @@ MAX_BITSTREAM_BYTES = 1 << 29  # of one stored image; also where it is stored wi
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 15.0
+USUAL_SECONDS = 40.0  # that so many attempts take
+SECONDS_BETWEEN_LINES = 60.0
 KEY = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+log = logging.getLogger("tasks.store")
+_patience: ContextVar[float] = ContextVar("patience", default=0.0)
+_telling = threading.Lock()
+_told_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,12 @@ class ObjectStore(Protocol):
         """Remove what dead writers left behind; returns the number of pieces."""
 
 
+def put_anew(store: ObjectStore, key: str, data: bytes) -> None:
+    """Write what can be made again at any time, as reports are, in place of what is there."""
+    store.delete(key)
+    store.put(key, data)
+
+
 def checked_key(key: str) -> str:
     """The key.
 
@@ -67,21 +85,49 @@ def checked_key(key: str) -> str:
     return key
 
 
+@contextmanager
+def patient(seconds: float) -> Iterator[None]:
+    """While the body runs, wait so many seconds for a store that does not answer, and not only `ATTEMPTS`."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 def retried(operation: Callable[P, T]) -> Callable[P, T]:
-    """Repeat an operation on `StorageUnavailable`, at most `ATTEMPTS` times.
+    """Repeat an operation on `StorageUnavailable`: `ATTEMPTS` times, and further where `patient` says so.
 
     Pauses grow threefold from `FIRST_PAUSE_SECONDS` on, each by a random factor from 0.5 to 1.5, so
-    that workers that were refused together do not come back together.
+    that workers that were refused together do not come back together. A line says at the first of them for
+    how long the store is asked again; many operations that meet one outage say it once a minute.
     """
 
     @functools.wraps(operation)
     def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
-        for n in range(ATTEMPTS - 1):
+        began = time.monotonic()
+        for n in itertools.count():
             try:
                 return operation(*args, **kwargs)
-            except StorageUnavailable:
-                pause = min(FIRST_PAUSE_SECONDS * 3**n, LONGEST_PAUSE_SECONDS)
-                time.sleep(pause * random.uniform(0.5, 1.5))
-        return operation(*args, **kwargs)
+            except StorageUnavailable as error:
+                if n + 1 >= ATTEMPTS and time.monotonic() - began >= _patience.get():
+                    raise
+                _tell(error)
+            pause = min(FIRST_PAUSE_SECONDS * 3 ** min(n, ATTEMPTS), LONGEST_PAUSE_SECONDS)
+            time.sleep(pause * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable")  # for mypy: counting does not end
 
     return attempt
+
+
+def _tell(error: StorageUnavailable) -> None:
+    """Say that the store is asked again, and for how long."""
+    global _told_at
+    with _telling:
+        now = time.monotonic()
+        if _told_at is not None and now - _told_at < SECONDS_BETWEEN_LINES:
+            return
+        _told_at = now
+    seconds = _patience.get()
+    bound = f"{seconds:g} s" if seconds > USUAL_SECONDS else f"about {USUAL_SECONDS:g} s"
+    log.warning("the store does not answer, and is asked again for %s: %s", bound, error)

@@ -3,157 +3,18 @@
 Only `make e2e` runs this: it takes minutes, and wants Debian's postgresql.
 """
 
-import getpass
 import json
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
-from tests.s3_server import free_ports
-from tests.tasks.pictures import file_of, image
+from tests.deployments.conftest import BINARIES, N_IMAGES, START_SECONDS, prefect, runs
 
 pytestmark = pytest.mark.e2e
-
-ROOT = Path(__file__).parent.parent.parent
-PREFECT = str(Path(sys.executable).with_name("prefect"))
-BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-N_IMAGES = 6
-START_SECONDS = 120
-
-
-@contextmanager
-def process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
-    """A process that runs while the body does."""
-    with log.open("ab") as out:
-        started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-        try:
-            yield
-        finally:
-            started.terminate()
-            try:
-                started.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                started.wait()
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The URL of an empty PostgreSQL: not as root, nor below the folders of pytest, which are private."""
-    if BINARIES is None:
-        pytest.skip("postgresql is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        yield from running_postgres(Path(folder))
-
-
-def running_postgres(folder: Path) -> Iterator[str]:
-    as_user: list[str] = []
-    if getpass.getuser() == "root":
-        as_user = ["runuser", "-u", "postgres", "--"]
-        shutil.chown(folder, "postgres")
-    data, user, [port] = str(folder / "data"), "prefect", free_ports(1)
-
-    def run(*words: str) -> None:
-        subprocess.run([*as_user, *words], check=True, capture_output=True, cwd=folder)
-
-    run(f"{BINARIES}/initdb", "-D", data, "-U", user, "--auth=trust", "-E", "UTF8", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-    run(f"{BINARIES}/pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
-    try:
-        yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
-    finally:
-        run(f"{BINARIES}/pg_ctl", "-D", data, "-m", "fast", "stop")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photographs, and room for a store."""
-    folder = tmp_path_factory.mktemp("place")
-    (folder / "photos").mkdir()
-    for n in range(N_IMAGES):
-        (folder / "photos" / f"{n}.png").write_bytes(file_of(image(8, 8 + n)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
-    """Everything deployed as README says, with one worker for control and two for batches."""
-    [port] = free_ports(1)
-    chosen = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
-        "PREFECT_HOME": str(place / "home"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_API_DATABASE_CONNECTION_URL": database,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "INR_SOURCE": str(place / "photos"),
-        "INR_STORE": str(place / "store"),
-        "INR_DEVICE": "cpu",
-        "OMP_NUM_THREADS": "1",
-    }
-    with ExitStack() as stack:
-        server = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        stack.enter_context(process(server, place / "server.log", chosen))
-        wait_for(f"{chosen['PREFECT_API_URL']}/health", place / "server.log")
-        for pool in ("inr-control", "inr-workers"):
-            prefect(chosen, "work-pool", "create", pool, "--type", "process")
-        prefect(chosen, "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
-        prefect(chosen, "automation", "create", "--from-file", "deployments/automations.yaml")
-        for name, pool in (("control", "inr-control"), ("one", "inr-workers"), ("two", "inr-workers")):
-            worker = [PREFECT, "worker", "start", "--pool", pool, "--name", name, "--limit", "1"]
-            stack.enter_context(process(worker, place / f"{name}.log", chosen))
-        yield chosen
-
-
-def wait_for(url: str, log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            assert time.monotonic() < until, log.read_text()[-3000:]
-            time.sleep(0.5)
-
-
-def prefect(environment: dict[str, str], *words: str) -> str:
-    """The text that the command printed."""
-    done = subprocess.run(
-        [PREFECT, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def api(environment: dict[str, str], path: str, query: dict[str, Any]) -> Any:
-    request = urllib.request.Request(
-        f"{environment['PREFECT_API_URL']}/{path}",
-        data=json.dumps(query).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def runs(environment: dict[str, str], flow: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api(
-        environment,
-        "flow_runs/filter",
-        {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"},
-    )
-    return found
 
 
 def test_the_nightly_archive_is_done_by_the_workers(environment: dict[str, str], place: Path):

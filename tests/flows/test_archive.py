@@ -27,7 +27,7 @@ from inr.errors import ConfigError
 from inr.metrics import psnr_db
 from tasks.catalogue import lookup, parts
 from tasks.catalogue.recipe import Recipe
-from tasks.errors import ImagesFailed
+from tasks.errors import ImagesFailed, Summary
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import read_source
 from tasks.plan.batches import Batch
@@ -190,6 +190,32 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
     assert (found[0], found[-1], found) == (0, 1, sorted(found))
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED
+
+
+def test_a_run_that_is_tried_again_does_what_its_first_attempt_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Prefect keeps the id of a run that it tries again; what is to do is another thing by then."""
+    monkeypatch.setattr(archive_module, "ROUNDS", 1)
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    for n in range(6):
+        (source / f"{n}.png").write_bytes(file_of(photograph(8, 8 + n)))
+    told: list[int] = []
+
+    def fail_once(summary: Summary) -> None:
+        if summary.n_done >= 4 and not told:
+            told.append(summary.n_done)
+            raise RuntimeError("the first attempt ends here")
+
+    options = OPTIONS.model_copy(update={"batch_images": 2})
+    with listening(fail_once):
+        summary = archive.with_options(retries=1)(str(source), str(store), DRAFT, options)
+    assert told == [4]
+    assert [row["status"] for row in rows_of(store).values()] == ["archived"] * 6
+    assert (summary.n_before + summary.n_archived, summary.n_failed) == (6, 0)
+    assert 0 < summary.n_before < 6
+    assert markdown(summary) == (store / "reports" / f"{summary.run_id}.md").read_text()
 
 
 def test_each_original_is_opened_once_to_plan_to_encode_to_verify_and_to_be_shown(archived: Archived):

@@ -1,6 +1,8 @@
 """Batches done by the runs of a deployment, here or lost on the way."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,17 +13,24 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.states import Cancelled
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, StateType
 
 from flows import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
 from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.errors import ImagesFailed
+from tasks.plan.batches import write_outcome
 from tasks.store.folder import LocalStore
-from tests.flows.command import ROOT
-from tests.flows.conftest import DRAFT, OPTIONS, check_photos, rows_of
+from tests.flows.command import ROOT, inr_started, invoke, wait_for
+from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
 
 SERVE = """
 from flows.batch import archive_batch
@@ -30,9 +39,10 @@ archive_batch.serve("test", limit=2, print_starting_message=False)
 
 
 @pytest.fixture
-def served(server: str) -> Iterator[str]:
+def served(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A process that takes the runs of a deployment, as a worker of a pool does; gives its name."""
-    environment = {**os.environ, "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    told = getattr(request, "param", {})
+    environment = {**os.environ, "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1", **told}
     process = subprocess.Popen([sys.executable, "-c", SERVE], cwd=ROOT, env=environment)
     try:
         wait_for_deployment("archive-batch/test")
@@ -60,6 +70,23 @@ def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore
         archive(str(photos), store.url, DRAFT, options)
     check_photos(failure.value.summary, store)
     assert len(list_parts(store, IMAGES)) == 3
+
+
+@pytest.mark.parametrize(
+    "served",
+    [{"INR_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": "", "INR_DEADLINE_SECONDS": "0.001"}],
+    indirect=True,
+)
+def test_what_the_caller_did_not_say_is_the_workers_to_decide(photos: Path, store: LocalStore, served: str):
+    """A worker that is to fit on a card has none; then the caller says where, and nothing of a deadline."""
+    words = ("archive", photos, store.root, "--model", "mlp", "--preset", "draft", "--deployment", served)
+    invoke(*words, "--json")
+    lost = [row for row in rows_of(store.root).values() if row["error_type"] == "BatchLost"]
+    assert len(lost) == 6
+    assert "ConfigError: device: expected a CUDA device, found none on " in lost[0]["error_message"]
+    invoke(*words, "--json", "--device", "cpu")
+    rows = rows_of(store.root)
+    assert [rows[f"{n}.png"]["error_type"] for n in range(5)] == [None] * 2 + ["DeadlineExceeded"] * 3
 
 
 @pytest.fixture
@@ -103,9 +130,68 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
     lost = [row for row in rows.values() if row["error_type"] == "BatchLost"]
     assert {row["source_path"] for row in lost} == {"bad.png", "3.png", "4.png"}
     assert "its run did not come to its end: Cancelled: the worker is gone" in lost[0]["error_message"]
-    assert failure.value.summary.n_failed == 4
+    assert (failure.value.summary.n_archived, failure.value.summary.n_failed) == (3, 4)
     with pytest.raises(ImagesFailed, match="2 of 4 images archived and verified, 3 archived"):
         archive(str(photos), store.url, DRAFT, OPTIONS)
+
+
+def test_the_last_word_of_a_run_is_counted_from_the_catalogue(
+    photos: Path, store: LocalStore, unattended: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Of two batches the first loses its rows after it told of them; the second is done by somebody else."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
+    submitted = dispatch._submitted
+
+    def submit(deployment: str, parameters: dict[str, Any]) -> object:
+        run_id = submitted(deployment, parameters)
+        threading.Thread(target=do, args=(run_id, parameters)).start()
+        return run_id
+
+    def do(run_id: object, parameters: dict[str, Any]) -> None:
+        before = set(list_parts(store, IMAGES))
+        with contextlib.suppress(ImagesFailed):
+            archive_batch(**parameters)
+        if parameters["number"] == 0:
+            for part in set(list_parts(store, IMAGES)) - before:
+                store.delete(part)
+        else:
+            store.delete(f"{parameters['folder']}/000001.outcomes.json")
+            write_outcome(store, parameters["folder"], 1, [])
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, Cancelled(), force=True)
+
+    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "BATCHES_AT_ONCE", 1)
+    options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": unattended})
+    with pytest.raises(ImagesFailed) as failure:
+        archive(str(photos), store.url, DRAFT, options)
+    rows = {path: (row["status"], row["error_type"]) for path, row in rows_of(store.root).items()}
+    lost = {path for path, found in rows.items() if found == ("failed", "BatchLost")}
+    assert lost == {"0.png", "1.png", "2.png", "bad.png"}  # its batch told of nothing
+    assert {path for path, found in rows.items() if found == ("archived", None)} == {"3.png", "4.png"}
+    summary = failure.value.summary
+    assert (summary.n_planned, summary.n_archived, summary.n_failed) == (7, 2, 5)
+    assert "told that the image is archived" in rows_of(store.root)["0.png"]["error_message"]
+
+
+def batches_into(store: LocalStore) -> list[FlowRun]:
+    """The runs of batches into a store."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["archive-batch"])))
+    return [run for run in runs if run.parameters.get("store") == store.url]
+
+
+def test_a_command_that_is_interrupted_takes_its_batches_with_it(
+    photos: Path, store: LocalStore, unattended: str
+):
+    words = ("archive", photos, store.root, *ON_A_CPU, "--deployment", unattended)
+    process = inr_started(*words, INR_BATCH_IMAGES="2")
+    wait_for(lambda: len(batches_into(store)) == 3, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    states = [run.state.type for run in batches_into(store) if run.state is not None]
+    assert states == [StateType.CANCELLED] * 3
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):

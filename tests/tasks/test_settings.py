@@ -56,6 +56,18 @@ def test_a_run_is_given_its_options_and_no_store():
     assert options.model_dump().keys() == RunOptions.model_fields.keys()
 
 
+def test_options_know_what_the_caller_said(monkeypatch: pytest.MonkeyPatch):
+    """What stands in the environment of a host is for that host."""
+    monkeypatch.setenv("INR_DEVICE", "cuda")
+    monkeypatch.setenv("INR_DEADLINE_SECONDS", "7")
+    options = load_settings(workers=3, deadline_seconds=None, store="here").options()
+    assert (options.device, options.deadline_seconds, options.workers) == ("cuda", 7, 3)
+    assert options.said() == {"workers": 3}
+    assert RunOptions(device="auto", deadline_seconds=None).said() == {"device": "auto"}
+    assert RunOptions.model_validate({"deployment": "a/b"}).said() == {"deployment": "a/b"}
+    assert load_settings(**options.said()).options() == options
+
+
 def test_options_are_frozen_and_know_no_other_name():
     with pytest.raises(ValidationError):
         RunOptions().workers = 3

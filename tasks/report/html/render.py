@@ -30,7 +30,7 @@ from tasks.report.html.pictures import shown_pair
 from tasks.report.html.vega import VEGA_LITE, Chart, counted, rate_text
 from tasks.report.pairs import Pair, pairs
 from tasks.settings import RunOptions
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, put_anew
 
 N_WORST = 20
 MAX_PIXELS_OF_A_RUN = 8_000_000
@@ -101,7 +101,7 @@ def store_page(store: ObjectStore, run_id: str, options: RunOptions) -> Report:
     report = make_report(store, options, run_id=run_id, max_pixels=MAX_PIXELS_OF_A_RUN, script=script)
     if f'src="{script}"' in report.html:
         store.put(f"reports/{script}", code)
-    store.put(f"reports/{run_id}.html", report.html.encode())
+    put_anew(store, f"reports/{run_id}.html", report.html.encode())
     return report
 
 

@@ -1,6 +1,10 @@
 """Images on their way through a run, beyond what the tests of the flows see."""
 
 import errno
+import platform
+import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +17,20 @@ from flows.engine.runs import begin
 from inr.config import Contract
 from inr.errors import ConfigError
 from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Archived, now
+from tasks.catalogue.records import Archived, Stored, now
 from tasks.catalogue.rows import row_of
 from tasks.errors import BatchLost, SourceError, StorageUnavailable
 from tasks.originals.listing import SourceFile
+from tasks.plan.leases import Leases
 from tasks.plan.planning import make_plan
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
-from tasks.steps.commit import append_audits
+from tasks.steps.commit import append_audits, record_batch
 from tasks.steps.compact import plan_compaction
+from tasks.steps.compress import compress_images
+from tasks.steps.verify import verify_image
 from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tests.flows.conftest import DRAFT, OPTIONS
@@ -35,7 +43,7 @@ def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
     run = begin(options, run_id="run")
     recipe = Recipe(DRAFT, Contract(30))
     job = new_job(run, "store", recipe)
-    assert job.options is options
+    assert job.options == options
     assert (job.run_id, job.store, job.recipe) == ("run", "store", recipe)
     assert job.n_threads == run.n_threads
 
@@ -103,6 +111,54 @@ def test_what_ends_a_run_early_stops_its_fits(
     with pytest.raises(ConfigError, match="cannot be written"):
         flow(name="broken")(archived)(photos, store, summary, OPTIONS)
     assert cancelled == ["run"]
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_what_another_run_fits_comes_last_and_is_not_fitted_again(
+    photos: Path, store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_archived: bool
+):
+    """The other run gives an image up, or archives it."""
+    monkeypatch.setattr(images, "SECONDS_BETWEEN_LOOKS", 0.05)
+    elsewhere, (first, *_) = LocalStore(tmp_path / "elsewhere"), sorted(photos.iterdir())
+    job = new_job(begin(OPTIONS, run_id="elsewhere"), elsewhere.url, Recipe(DRAFT))
+    [found] = make_plan(str(first), elsewhere, Recipe(DRAFT).archive_digest(), OPTIONS).images
+    [stored] = compress_images([found], job)
+    assert isinstance(stored, Stored)
+    record_batch(elsewhere.url, [verify_image(stored, job)])
+    summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
+    is_taken = threading.Event()
+
+    def fit_elsewhere() -> None:
+        with Leases(store) as held:
+            assert held.take(found.digest, Recipe(DRAFT).archive_digest())
+            is_taken.set()
+            while summary.n_done < 3:
+                time.sleep(0.05)
+            if is_archived:
+                shutil.copytree(elsewhere.root, store.root, dirs_exist_ok=True)
+
+    other = threading.Thread(target=fit_elsewhere)
+    other.start()
+    is_taken.wait()
+    rows = flow(name="beside")(archived)(photos, store, summary, OPTIONS)
+    other.join()
+    assert [outcome.origin.image.path for outcome in rows][-1] == first.name
+    assert rows[-1].origin.run_id == ("elsewhere" if is_archived else "run")
+    assert (summary.n_archived, summary.n_failed) == (4, 0)
+    assert read_images(store).num_rows == 4
+    assert store.objects("journal") == []
+
+
+def test_a_run_that_is_to_fit_on_a_card_that_is_not_there_is_an_error(
+    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("INR_DEVICE", "cuda")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
+    options = RunOptions(workers=1)
+    with pytest.raises(ConfigError, match=f"expected a CUDA device, found none on {platform.node()}"):
+        flow(name="no card")(archived)(photos, store, summary, options)
+    assert (summary.n_done, store.objects("catalogue")) == (0, [])
 
 
 def test_an_image_that_changed_since_it_was_planned_is_a_row(photos: Path, store: LocalStore):

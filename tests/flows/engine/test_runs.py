@@ -75,8 +75,12 @@ def test_a_run_outside_of_prefect_has_a_name_of_its_own_unless_it_is_part_of_ano
 
 def test_options_that_are_not_given_are_the_settings(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("INR_WORKERS", "3")
+    monkeypatch.setenv("INR_DEADLINE_SECONDS", "7")
     assert begin().n_workers == 3
     assert begin(OPTIONS).n_workers == 2
+    found = begin(RunOptions(deployment="a/b")).options
+    assert (found.workers, found.deadline_seconds, found.deployment) == (3, 7, "a/b")
+    assert found.said() == {"deployment": "a/b"}
     monkeypatch.setenv("INR_WORKERS", "many")
     with pytest.raises(ConfigError, match="workers"):
         begin()
@@ -87,7 +91,7 @@ def test_the_options_of_a_run_stay_as_given_and_what_they_leave_open_is_decided_
     run = begin(given)
     assert run.n_workers >= 1
     assert run.n_threads >= 1
-    assert run.options is given
+    assert run.options == given
     assert run.options.workers == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks.catalogue.audits import AuditRow, AuditStatus
-from tasks.catalogue.lookup import archived_objects, find, last_audits, latest, open_archive
+from tasks.catalogue.lookup import archived_among, archived_objects, find, last_audits, latest, open_archive
 from tasks.catalogue.records import Failed, now
 from tasks.catalogue.rows import row_of
 from tasks.errors import CatalogueError, StorageError
@@ -74,6 +74,23 @@ def test_an_image_is_found_under_each_config(store: LocalStore):
     assert find(store, digest("a"), "f" * 64) == other
     append(store, [failed("a")])
     assert find(store, digest("a"), ARCHIVE) is None
+
+
+@pytest.mark.parametrize("n_more", [0, 20])
+def test_among_some_images_those_count_whose_record_and_object_agree(store: LocalStore, n_more: int):
+    """However many there are: of few, the objects are looked for one by one."""
+    names = ("kept", "gone", "cut", "damaged", "failed", "not asked", *(f"more {n}" for n in range(n_more)))
+    records = {name: archived(name) for name in names}
+    append(store, [*records.values(), archived("kept", archive_digest="f" * 64)])
+    append(store, [failed("failed"), failed("never")])
+    for name, record in records.items():
+        if name != "gone":
+            store.put(record.stored.file.key, b"cut" if name == "cut" else b"bitstream")
+    append_audits(store, [audit(records["damaged"].stored.file.key, AuditStatus.DAMAGED, 1)])
+    asked = {digest(name) for name in (*names, "never", "unknown") if name != "not asked"}
+    expected = {digest(name): records[name] for name in names if name == "kept" or name.startswith("more")}
+    assert archived_among(store, ARCHIVE, asked) == expected
+    assert archived_among(store, ARCHIVE, []) == {}
 
 
 def test_a_file_that_could_not_be_read_stands_for_itself():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalogue.records import LOSSLESS, Failed, now
-from tasks.errors import CatalogueError, ObjectMissing
+from tasks.catalogue.records import LOSSLESS, Failed, Outcome, now
+from tasks.errors import CatalogueError, ObjectMissing, StorageError
 from tasks.plan import batches
 from tasks.plan.batches import (
     KEPT_DAYS,
@@ -28,7 +28,6 @@ OUTCOMES = [
     archived("b", model=LOSSLESS, min_psnr_db=60.0, refits=2, device=None),
     failed("c"),
     Failed.of(stored_of(planned("d")), ValueError("verification")),
-    Failed.of(listed("e"), OSError("cannot be read")),
 ]
 
 
@@ -59,11 +58,42 @@ def test_no_images_are_no_batches(store: LocalStore):
 
 def test_outcomes_come_back_as_they_were_and_those_of_the_first_to_end_a_batch_count(store: LocalStore):
     folder = new_folder("run")
+    write_batches(store, folder, batches_of([source_image(name) for name in "abcd"], {}, 4))
     assert read_outcome(store, folder, 0) is None
     write_outcome(store, folder, 0, OUTCOMES)
     write_outcome(store, folder, 0, [])
     assert read_outcome(store, folder, 0) == OUTCOMES
     assert read_outcome(store, folder, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "amiss"),
+    [
+        ([], 2),
+        ([failed("a")], 1),
+        ([failed("a"), failed("c")], 2),
+        ([failed("a"), archived("b"), failed("b")], 1),
+        ([failed("a"), Failed.of(listed("b"), OSError("cannot be read"))], 2),
+    ],
+)
+def test_outcomes_of_other_images_than_were_asked_for_are_refused(
+    store: LocalStore, told: list[Outcome], amiss: int
+):
+    folder = new_folder("run")
+    write_batches(store, folder, batches_of([source_image("a"), source_image("b")], {}, 2))
+    write_outcome(store, folder, 0, told)
+    found = f"outcome for each of 2 images, found {len(told)}; {amiss} are missing or of other images"
+    with pytest.raises(CatalogueError, match=found):
+        read_outcome(store, folder, 0)
+
+
+def test_each_attempt_of_a_run_has_batches_of_its_own(store: LocalStore):
+    first, second = new_folder("run"), new_folder("run")
+    for folder, image in ((first, IMAGES[0]), (second, IMAGES[1])):
+        write_batches(store, folder, batches_of([image], {}, 1))
+    assert [read_batch(store, folder, 0).images for folder in (first, second)] == [[IMAGES[0]], [IMAGES[1]]]
+    with pytest.raises(StorageError, match=r"000000\.images\.json: expected no batch of another run"):
+        write_batches(store, first, batches_of([IMAGES[1]], {}, 1))
 
 
 @pytest.mark.parametrize("data", [b"junk", b"{}", b'[{"digest": 1}]', b""])
@@ -93,8 +123,10 @@ def test_what_killed_runs_kept_goes_after_some_days(store: LocalStore, monkeypat
     store.put("runs/00000000-zeros/000000.images.json", b"[]")
     monkeypatch.setattr(batches, "now", lambda: today)
     forget_old_batches(store)
-    left = {found.key.split("/")[1].partition("-")[2] for found in store.objects("runs")}
-    assert left == {"run-0", f"run-{KEPT_DAYS}", "hand", "zeros"}
+    left = {found.key.split("/")[1] for found in store.objects("runs")}
+    runs = {name.rpartition("-")[0].partition("-")[2] for name in left - {"by-hand", "00000000-zeros"}}
+    assert runs == {"run-0", f"run-{KEPT_DAYS}"}
+    assert len(left) == 4
 
 
 def test_what_is_written_is_plain_json(store: LocalStore):

@@ -30,12 +30,12 @@ def test_nothing_in_a_name_is_markdown_or_html():
     assert hostile not in text
 
 
-def test_the_report_is_in_the_store(tmp_path: Path):
-    summary = summary_of()
-    summary.add(archived())
-    store = LocalStore(tmp_path)
-    key = store_report(store, summary)
-    assert store.get(key, max_bytes=10_000).decode() == markdown(summary)
+def test_the_report_is_in_the_store_and_that_of_the_last_attempt_of_a_run_stays(tmp_path: Path):
+    summary, store = summary_of(), LocalStore(tmp_path)
+    for name in ("a", "b"):
+        summary.add(archived(name))
+        key = store_report(store, summary)
+        assert store.get(key, max_bytes=10_000).decode() == markdown(summary)
 
 
 def test_failures_come_first_with_their_reason():

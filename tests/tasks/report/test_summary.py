@@ -9,7 +9,7 @@ from tasks.catalogue.records import LOSSLESS, Failed
 from tasks.errors import VerificationMismatch
 from tasks.report import summary as report
 from tasks.report.summary import RunSummary, as_values, reason, table_row
-from tests.tasks.rows import archived, failed, planned, stored_of
+from tests.tasks.rows import archived, digest, failed, listed, planned, stored_of
 
 
 def summary_of(n_planned: int = 3) -> RunSummary:
@@ -55,6 +55,24 @@ def test_failures_come_first_and_rows_are_bounded(monkeypatch):
         summary.add(failed(name))
     assert [record.path for record in summary.records()] == ["a", "d", "b", "e"]
     assert summary.headline() == "3 of 6 images archived and verified, 3 failed"
+
+
+def test_what_is_archived_counts_whatever_was_told_on_the_way():
+    summary = summary_of(5)
+    summary.n_before, summary.wall_seconds = 7, 2.5
+    for outcome in (
+        archived("a"),
+        archived("b"),
+        failed("c"),
+        failed("d"),
+        Failed.of(listed("e"), OSError()),
+    ):
+        summary.add(outcome)
+    found = summary.recounted({digest("a"): archived("a", psnr_db=20.0), digest("d"): archived("d")})
+    assert [record.path for record in found.records()] == ["c", "e", "a", "d"]
+    assert (found.n_archived, found.n_failed, found.n_before, found.wall_seconds) == (2, 3, 7, 2.5)
+    assert found.headline() == "2 of 5 images archived and verified, 7 archived before, 3 failed"
+    assert found.mean_psnr_db == pytest.approx((20 + 31.25) / 2)
 
 
 def test_nothing_to_do_says_so():

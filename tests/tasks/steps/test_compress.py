@@ -21,18 +21,27 @@ from tasks.catalogue.parts import read_images
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import LOSSLESS, Stored
 from tasks.catalogue.rows import row_of
-from tasks.errors import BudgetTooSmall, RunCancelled, SourceError, StorageError, UnsupportedImage
+from tasks.errors import (
+    BudgetTooSmall,
+    FittedElsewhere,
+    RunCancelled,
+    SourceError,
+    StorageError,
+    UnsupportedImage,
+)
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import to_lossless
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import digest_source
 from tasks.plan import claims
 from tasks.plan.claims import Claim
+from tasks.plan.leases import Leases
 from tasks.settings import RunOptions
 from tasks.steps import commit
-from tasks.steps.compress import compress_images, store_claimed
+from tasks.steps.compress import compress_images
 from tasks.steps.deadlines import cancel
 from tasks.steps.jobs import ArchiveJob
+from tasks.steps.storing import store_claimed
 from tasks.steps.verify import verify_image
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
@@ -77,6 +86,7 @@ def alone(image: SourceImage, job: ArchiveJob) -> Stored:
     [result] = compress_images([image], job)
     if isinstance(result, Exception):
         raise result
+    assert isinstance(result, Stored)
     return result
 
 
@@ -134,6 +144,30 @@ def test_what_is_stored_is_what_the_original_and_the_fit_were(kept: Kept):
 def test_what_a_killed_run_left_is_taken_over_without_a_fit(kept: Kept):
     job = dataclasses.replace(kept.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
     assert alone(kept.image, job) == of_run(kept.stored, "another")
+
+
+def test_what_was_archived_since_it_was_planned_is_not_fitted_again(kept: Kept):
+    """By a batch of a run whose parent is gone, say; without its object it is."""
+    archived = verify_image(kept.stored, kept.job)
+    commit.record_batch(kept.job.store, [archived])
+    job = dataclasses.replace(kept.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
+    assert compress_images([kept.image], job) == [archived]
+    assert kept.store.objects("journal") == []
+    kept.store.delete(kept.stored.file.key)
+    with pytest.raises(DeadlineExceeded):
+        alone(kept.image, job)
+
+
+def test_what_another_run_fits_is_left_to_it_and_its_neighbours_go_on(kept: Kept, tmp_path: Path):
+    (tmp_path / "b.png").write_bytes(file_of(image(1, 1, 3)))
+    claims.discard(kept.store, kept.stored)
+    with Leases(kept.store) as elsewhere:
+        assert elsewhere.take(kept.image.digest, kept.archive_digest)
+        first, second = compress_images([kept.image, source_image(tmp_path / "b.png")], kept.job)
+        assert isinstance(first, FittedElsewhere)
+        assert isinstance(second, Stored)
+    assert [found.key for found in kept.store.objects("journal") if found.key.endswith(".fit")] == []
+    assert isinstance(alone(kept.image, kept.job), Stored)
 
 
 def test_what_is_taken_over_is_named_as_this_run_found_it(kept: Kept):

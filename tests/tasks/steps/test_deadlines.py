@@ -7,7 +7,7 @@ import pytest
 from inr import DeadlineExceeded, Progress
 from tasks.errors import RunCancelled
 from tasks.steps import deadlines
-from tasks.steps.deadlines import FitWatch, at_most_every, cancel
+from tasks.steps.deadlines import FitWatch, at_most_every, cancel, go_on, heed
 
 PROGRESS = Progress(attempt=1, step=100, n_steps=600, rd_lambda=0.002, estimated_bpp=0.5, psnr_db=30.0)
 
@@ -92,3 +92,12 @@ def test_without_an_interval_every_report_is_passed_on():
     report = at_most_every(0, seen.append)
     report(PROGRESS)
     assert seen == [PROGRESS]
+
+
+def test_a_run_that_is_tried_again_is_not_cancelled_any_more():
+    cancel("again")
+    with pytest.raises(RunCancelled):
+        heed("again")
+    go_on("again")
+    heed("again")
+    assert FitWatch(run_id="again").alone(PROGRESS) is None

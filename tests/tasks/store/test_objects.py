@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import ObjectMissing, StorageError
+from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
+from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, patient, put_anew, retried
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -68,6 +69,12 @@ def test_a_deleted_key_is_free_again(store: ObjectStore):
     assert store.put("key", b"2")
 
 
+def test_what_can_be_made_again_takes_the_place_of_what_is_there(store: ObjectStore):
+    for data in (b"first", b"second"):
+        put_anew(store, "reports/run.md", data)
+        assert store.get("reports/run.md", max_bytes=10) == data
+
+
 def test_an_object_above_the_limit_is_not_read(store: ObjectStore):
     store.put("key", b"12345")
     with pytest.raises(StorageError, match=r"read key.*at most 4 bytes"):
@@ -90,3 +97,70 @@ def test_keys_that_could_leave_the_store_are_refused(store: ObjectStore, key: st
 def test_a_store_opens_from_its_own_url(store: ObjectStore):
     store.put("key", b"1")
     assert open_store(store.url).get("key", max_bytes=1) == b"1"
+
+
+class Away:
+    """A store that answers at the n-th attempt."""
+
+    def __init__(self, answers_at: int) -> None:
+        self.n_attempts, self._answers_at = 0, answers_at
+
+    @retried
+    def get(self) -> bytes:
+        self.n_attempts += 1
+        if self.n_attempts < self._answers_at:
+            raise StorageUnavailable("read a from here: 503")
+        return b"here"
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the store says, and no pauses."""
+    monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(objects, "_told_at", None)
+    monkeypatch.setattr(objects.log, "propagate", True)
+    return caplog
+
+
+def test_a_store_that_does_not_answer_is_asked_some_times(lines: pytest.LogCaptureFixture):
+    assert Away(objects.ATTEMPTS).get() == b"here"
+    store = Away(objects.ATTEMPTS + 1)
+    with pytest.raises(StorageUnavailable, match="503"):
+        store.get()
+    assert store.n_attempts == objects.ATTEMPTS
+    assert lines.messages == [
+        "the store does not answer, and is asked again for about 40 s: read a from here: 503"
+    ]
+
+
+def test_a_run_has_patience_until_its_time_is_over(
+    lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    """As many attempts as time allows; and each line says for how long, once a minute."""
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += 15.0
+
+    monkeypatch.setattr(objects.time, "monotonic", lambda: now)
+    monkeypatch.setattr(objects.time, "sleep", sleep)
+    store = Away(1 + 3600 // 15)
+    with patient(3600):
+        assert store.get() == b"here"
+    assert now == 3600
+    assert (
+        lines.messages
+        == ["the store does not answer, and is asked again for 3600 s: read a from here: 503"] * 60
+    )
+    with patient(3600), patient(0), pytest.raises(StorageUnavailable):
+        Away(1 + objects.ATTEMPTS).get()
+    store = Away(10**9)
+    with patient(3600), pytest.raises(StorageUnavailable):
+        store.get()
+    assert store.n_attempts == 1 + 3600 // 15
+
+
+def test_a_store_that_answers_says_nothing(lines: pytest.LogCaptureFixture):
+    assert Away(1).get() == b"here"
+    assert lines.messages == []

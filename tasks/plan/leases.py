@@ -1,0 +1,123 @@
+"""Leases: a run says which images it is fitting, so that no other run fits them at the same time.
+
+Time is cut into slots. Who fits an image has created the key of the slot that it is and of the next one,
+which of several writers one can do, and creates further ones as time goes on. A run that was killed holds its
+images until its slots are over, or until a run on the same host sees that its process is gone. Two runs that
+fit one image nevertheless, as where clocks differ by a slot, do no harm: the first to store its file wins.
+"""
+
+import json
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from tasks.errors import StorageError
+from tasks.plan.claims import folder_of
+from tasks.store.objects import ObjectStore, patient
+
+SLOT_SECONDS = 120.0
+SUFFIX = ".fit"
+MAX_BYTES = 1 << 12
+
+
+class Leases:
+    """The images that a process is about to fit, or fits; held until the body is left.
+
+    Args:
+        store: The archive.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store, self._held = store, dict[str, list[int]]()  # folder of an image → its slots
+        self._lock, self._over = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> "Leases":
+        threading.Thread(target=self._renew, name="leases", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        with self._lock, suppress(StorageError), patient(0):  # the slots end by themselves
+            for folder, slots in self._held.items():
+                self._release(folder, slots)
+
+    def take(self, image_digest: str, archive_digest: str) -> bool:
+        """Begin to hold an image under a config; False if another run holds it."""
+        folder, slots, now = folder_of(image_digest, archive_digest), list[int](), _slot()
+        for slot in (now, now + 1):
+            if not self._created(_key(folder, slot)):
+                self._release(folder, slots)
+                return False
+            slots.append(slot)
+        with self._lock:
+            self._held[folder] = slots
+        return True
+
+    def _created(self, key: str) -> bool:
+        if self._store.put(key, _holder()):
+            return True
+        if not _is_abandoned(self._store, key):
+            return False
+        self._store.delete(key)
+        return self._store.put(key, _holder())
+
+    def _renew(self) -> None:
+        while not self._over.wait(SLOT_SECONDS / 4):
+            with suppress(StorageError), self._lock:
+                for folder, slots in self._held.items():
+                    if not self._over.is_set() and _slot() + 1 not in slots:
+                        self._store.put(_key(folder, _slot() + 1), _holder())
+                        slots.append(_slot() + 1)
+
+    def _release(self, folder: str, slots: list[int]) -> None:
+        for slot in slots:
+            self._store.delete(_key(folder, slot))
+
+
+def is_held(store: ObjectStore, image_digest: str, archive_digest: str) -> bool:
+    """True if a run fits an image under a config, as far as the store knows."""
+    folder, now = folder_of(image_digest, archive_digest), _slot()
+    keys = {_key(folder, now), _key(folder, now + 1)} & {found.key for found in store.objects(folder)}
+    return any(not _is_abandoned(store, key) for key in keys)
+
+
+def _slot() -> int:
+    return int(time.time() // SLOT_SECONDS)
+
+
+def _key(folder: str, slot: int) -> str:
+    return f"{folder}/{slot}{SUFFIX}"
+
+
+def _holder() -> bytes:
+    """This process, as another one on the same host knows it."""
+    return json.dumps({"host": _host(), "pid": os.getpid(), "started": _started(os.getpid())}).encode()
+
+
+def _is_abandoned(store: ObjectStore, key: str) -> bool:
+    """True if the holder of a slot ran on this host, and is gone; where that cannot be known, False."""
+    try:
+        found = json.loads(store.get(key, max_bytes=MAX_BYTES))
+        return bool(found["host"] == _host() and found["started"] != _started(int(found["pid"])))
+    except (StorageError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _host() -> str:
+    """The boot of this host, and the part of its processes that this one sees."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, in ticks since the boot; None if there is none, or it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]

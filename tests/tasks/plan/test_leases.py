@@ -1,0 +1,111 @@
+"""Images that a run holds while it fits them, against other runs on this host and on others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tasks.plan import leases
+from tasks.plan.leases import Leases, is_held
+from tasks.store.folder import LocalStore
+from tasks.store.locations import open_store
+from tasks.store.objects import ObjectStore
+from tests.tasks.rows import ARCHIVE, digest
+
+IMAGE, OTHER = digest("a.png"), digest("b.png")
+
+HOLD = """
+import sys, time
+from tasks.plan.leases import Leases
+from tasks.store.locations import open_store
+with Leases(open_store(sys.argv[1])) as held:
+    print(held.take(*sys.argv[2:]), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_store(str(tmp_path / "store"))
+    request.getfixturevalue("s3_access")
+    return open_store(f"s3://archive/{uuid.uuid4().hex}")
+
+
+def test_an_image_is_held_by_one_and_free_when_it_is_left(store: ObjectStore):
+    with Leases(store) as first, Leases(store) as second:
+        assert first.take(IMAGE, ARCHIVE)
+        assert not second.take(IMAGE, ARCHIVE)
+        assert second.take(OTHER, ARCHIVE)
+        assert second.take(IMAGE, "f" * 64)  # under another config
+        assert is_held(store, IMAGE, ARCHIVE)
+    assert store.objects("journal") == []
+    assert not is_held(store, IMAGE, ARCHIVE)
+    with Leases(store) as third:
+        assert third.take(IMAGE, ARCHIVE)
+
+
+@pytest.mark.parametrize("at", [leases.SLOT_SECONDS * 10, leases.SLOT_SECONDS * 11 - 1e-3])
+def test_a_slot_that_ends_frees_no_image_and_two_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: float
+):
+    store = LocalStore(tmp_path)
+    monkeypatch.setattr(leases, "_is_abandoned", lambda store, key: False)  # as seen from another host
+    monkeypatch.setattr(leases.time, "time", lambda: at)
+    abandoned = Leases(store)
+    assert abandoned.take(IMAGE, ARCHIVE)
+    for later, is_free in ((1.0, False), (leases.SLOT_SECONDS, False), (2 * leases.SLOT_SECONDS, True)):
+        monkeypatch.setattr(leases.time, "time", lambda later=later: at + later)
+        assert is_held(store, IMAGE, ARCHIVE) is not is_free
+        with Leases(store) as other:
+            assert other.take(IMAGE, ARCHIVE) is is_free
+
+
+def test_who_goes_on_holds_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leases, "SLOT_SECONDS", 0.5)
+    monkeypatch.setattr(leases, "_is_abandoned", lambda store, key: False)
+    store = LocalStore(tmp_path)
+    with Leases(store) as held, Leases(store) as other:
+        assert held.take(IMAGE, ARCHIVE)
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert is_held(store, IMAGE, ARCHIVE)
+            assert not other.take(IMAGE, ARCHIVE)
+            time.sleep(0.05)
+    assert store.objects("journal") == []
+
+
+def test_what_a_process_of_this_host_held_is_free_as_soon_as_it_is_gone(tmp_path: Path):
+    store = LocalStore(tmp_path)
+    command = [sys.executable, "-c", HOLD, store.url, IMAGE, ARCHIVE]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    with Leases(store) as held:
+        assert not held.take(IMAGE, ARCHIVE)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert len(store.objects("journal")) == 2
+        assert not is_held(store, IMAGE, ARCHIVE)
+        assert held.take(IMAGE, ARCHIVE)
+    assert store.objects("journal") == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "another"}, {"pid": "none"}, {"started": None}, {"pid": os.getpid()}]
+)
+def test_a_holder_that_is_not_known_to_be_gone_is_not(tmp_path: Path, changes: dict[str, object]):
+    """One on another host, one that cannot be read, and this very process."""
+    store = LocalStore(tmp_path)
+    holder = {**json.loads(leases._holder()), **changes}
+    store.put("journal/x/y/1.fit", json.dumps(holder).encode())
+    assert leases._is_abandoned(store, "journal/x/y/1.fit") is (changes == {"started": None})
+    store.put("journal/x/y/2.fit", b"junk")
+    assert not leases._is_abandoned(store, "journal/x/y/2.fit")
+    assert not leases._is_abandoned(store, "journal/x/y/3.fit")
