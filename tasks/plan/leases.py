@@ -103,21 +103,25 @@ def _is_abandoned(store: ObjectStore, key: str) -> bool:
     """True if the holder of a slot ran on this host, and is gone; where that cannot be known, False."""
     try:
         found = json.loads(store.get(key, max_bytes=MAX_BYTES))
-        return bool(found["host"] == _host() and found["started"] != _started(int(found["pid"])))
+        is_here = found["host"] is not None and found["host"] == _host()
+        return is_here and found["started"] != _started(int(found["pid"]))
     except (StorageError, ValueError, KeyError, TypeError):
         return False
 
 
-def _host() -> str:
-    """The boot of this host, and the part of its processes that this one sees."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+def _host() -> str | None:
+    """The boot of this host, and the part of its processes that this one sees; None without /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
 
 
 def _started(pid: int) -> str | None:
     """When a process began, in ticks since the boot; None if there is none, or it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return None
     return None if fields[0] in "ZX" else fields[19]

@@ -109,3 +109,17 @@ def test_a_holder_that_is_not_known_to_be_gone_is_not(tmp_path: Path, changes: d
     store.put("journal/x/y/2.fit", b"junk")
     assert not leases._is_abandoned(store, "journal/x/y/2.fit")
     assert not leases._is_abandoned(store, "journal/x/y/3.fit")
+
+
+def test_without_proc_an_image_is_held_until_its_slots_are_over(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+):
+    """As on macOS: nobody can say there whether a process is gone, so nobody is taken for gone."""
+    monkeypatch.setattr(leases, "Path", lambda name: Path("/nowhere") / name.lstrip("/"))
+    now = time.time()
+    monkeypatch.setattr(leases.time, "time", lambda: now)
+    with Leases(store) as first, Leases(store) as second:
+        assert first.take(IMAGE, ARCHIVE)
+        assert not second.take(IMAGE, ARCHIVE)
+        now += 3 * leases.SLOT_SECONDS
+        assert second.take(IMAGE, ARCHIVE)
