@@ -26,7 +26,9 @@ def chosen(name: str) -> Choice:
 def fitted(choice: Choice, pixels: np.ndarray = PIXELS) -> HeldFits:
     shape = replace(SHAPE, prior=prior_without(PRIOR, SHAPE, choice))
     settings = PyramidSettings(n_steps=4, tail_fraction=0.0)
-    fits = HeldFits(choice, [pixels], shape, settings, rd_lambda=1e-3, seeds=[0], device=torch.device(DEVICE))
+    fits = HeldFits(
+        choice, [pixels], shape, settings, rd_lambdas=[1e-3], seeds=[0], device=torch.device(DEVICE)
+    )
     for index in range(4):
         fits.take_step(index)
     return fits
