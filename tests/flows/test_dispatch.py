@@ -86,7 +86,7 @@ def test_what_the_caller_did_not_say_is_the_workers_to_decide(photos: Path, stor
     assert "ConfigError: device: expected a CUDA device, found none on " in lost[0]["error_message"]
     invoke(*words, "--json", "--device", "cpu")
     rows = rows_of(store.root)
-    assert [rows[f"{n}.png"]["error_type"] for n in range(5)] == [None] * 2 + ["DeadlineExceeded"] * 3
+    assert [rows[f"{n}.png"]["error_type"] for n in range(5)] == [None] * 3 + ["DeadlineExceeded"] * 2
 
 
 @pytest.fixture
