@@ -10,7 +10,7 @@ from tasks.errors import UnsupportedImage
 CODESTREAM = b"\xff\x0a"  # how a codestream begins
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"  # how a file of boxes begins: its first box
 _FILE_TYPE = b"\0\0\0\x14ftypjxl \0\0\0\0jxl "
-_COMPRESSED = b"brob"
+_COMPRESSED, _NAME = b"brob", 4  # a box by Brotli; bytes of a name, that of what it holds before that
 _LONG, _TO_THE_END = 1, 0  # lengths that say something else
 
 
@@ -20,6 +20,11 @@ class Box(NamedTuple):
     name: bytes
     body: bytes
     is_whole: bool
+
+    @property
+    def kind(self) -> bytes:
+        """The name of what it holds, which may be compressed."""
+        return self.body[:_NAME] if self.name == _COMPRESSED else self.name
 
 
 def boxes(data: bytes) -> Iterator[Box]:
@@ -59,17 +64,18 @@ def codestream(data: bytes) -> bytes:
     return b"".join(parts[n] for n in range(len(parts)))
 
 
-def uncompressed(box: Box) -> Box:
-    """A box as it was before Brotli compressed it, if it did; without content if that cannot be read."""
+def content(box: Box) -> bytes | None:
+    """What a box holds, without compression; None if that cannot be read, or is more than is ever kept."""
+    if not box.is_whole:
+        return None
     if box.name != _COMPRESSED:
-        return box
+        return box.body
     import imagecodecs  # takes half a second, and few files need it
 
-    name, body = box.body[:4], box.body[4:]
     try:
-        return Box(name, bytes(imagecodecs.brotli_decode(body, out=MAX_METADATA_BYTES)), box.is_whole)
-    except RuntimeError:  # damaged, or more than is ever kept
-        return Box(name, b"", is_whole=False)
+        return bytes(imagecodecs.brotli_decode(box.body[_NAME:], out=MAX_METADATA_BYTES))
+    except RuntimeError:  # as imagecodecs has it
+        return None
 
 
 def in_boxes(stream: bytes, exif: bytes | None, xmp: bytes | None) -> bytes:

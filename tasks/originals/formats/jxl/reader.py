@@ -8,11 +8,12 @@ from PIL import Image, ImageFile
 
 from tasks.originals.formats.carried import Carried
 from tasks.originals.formats.exif import UPRIGHT, DamagedExif, upright
-from tasks.originals.formats.jxl.boxes import CODESTREAM, CONTAINER, boxes, codestream, uncompressed
+from tasks.originals.formats.jxl.boxes import CODESTREAM, CONTAINER, boxes, codestream, content
 from tasks.originals.formats.jxl.header import read_header
 
 FORMAT = "JXL"
 _PICTURE = (b"JXL ", b"ftyp", b"jxll", b"jxli", b"jxlc", b"jxlp")
+_KEPT = _EXIF, _XMP = b"Exif", b"xml "
 _MOST = 255
 
 
@@ -60,16 +61,19 @@ def check(image: Image.Image, data: bytes) -> None:
 
 def carried(image: Image.Image, data: bytes) -> Carried:
     """EXIF and XMP, which say that the picture is upright, as it is opened; other boxes are named."""
-    found, others = Carried(), []
-    for box in map(uncompressed, boxes(data)):
-        name = box.name.decode("latin-1")
-        if not box.is_whole:
-            found.notes.append(f"damaged: box {name!r} cannot be read")
-        elif box.name == b"Exif" and found.exif is None:
-            found.exif = box.body[4 + int.from_bytes(box.body[:4], "big") :]
-        elif box.name == b"xml " and found.xmp is None:
-            found.xmp = box.body
-        elif box.name not in _PICTURE:
+    found, others, seen = Carried(), [], set()
+    for box in boxes(data):
+        name = box.kind.decode("latin-1")
+        if box.kind in _KEPT and box.kind not in seen:  # one of each is read, since it may be long
+            seen.add(box.kind)
+            held = content(box)
+            if held is None:
+                found.notes.append(f"damaged, or too long: box {name!r} cannot be read")
+            elif box.kind == _EXIF:
+                found.exif = held[4 + int.from_bytes(held[:4], "big") :]
+            else:
+                found.xmp = held
+        elif box.kind not in _PICTURE:
             others.append(name)
     found.drop("JPEG XL boxes", others)
     _set_upright(found)

@@ -13,8 +13,8 @@ from tasks.originals.formats.jxl.boxes import (
     Box,
     boxes,
     codestream,
+    content,
     in_boxes,
-    uncompressed,
 )
 
 STREAM = CODESTREAM + bytes(range(40))
@@ -95,12 +95,18 @@ def test_a_codestream_that_carries_nothing_stays_alone(empty: bytes | None):
 
 
 def test_a_box_in_brotli_is_read_up_to_what_is_kept():
-    def packed(body: bytes) -> Box:
-        return Box(b"brob", b"xml " + imagecodecs.brotli_encode(body), True)
+    def packed(body: bytes, *, is_whole: bool = True) -> Box:
+        return Box(b"brob", b"xml " + imagecodecs.brotli_encode(body), is_whole)
 
-    assert uncompressed(packed(b"<x/>" * 99)) == Box(b"xml ", b"<x/>" * 99, True)
-    assert len(uncompressed(packed(bytes(MAX_METADATA_BYTES))).body) == MAX_METADATA_BYTES
-    for unread in (packed(bytes(MAX_METADATA_BYTES + 1)), Box(b"brob", b"xml junk", True)):
-        assert uncompressed(unread) == Box(b"xml ", b"", False)
+    assert packed(b"<x/>").kind == b"xml "
+    assert content(packed(b"<x/>" * 99)) == b"<x/>" * 99
+    assert len(content(packed(bytes(MAX_METADATA_BYTES))) or b"") == MAX_METADATA_BYTES
+    assert content(packed(bytes(MAX_METADATA_BYTES + 1))) is None
+    assert content(packed(b"<x/>", is_whole=False)) is None
+    assert content(Box(b"brob", b"xml junk", True)) is None
+
+
+def test_a_box_without_compression_is_what_it_says():
     plain = Box(b"xml ", b"<x/>", True)
-    assert uncompressed(plain) is plain
+    assert (plain.kind, content(plain)) == (b"xml ", b"<x/>")
+    assert content(plain._replace(is_whole=False)) is None

@@ -28,7 +28,7 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 ALPHA: tuple[Field, ...] = ((1, 2), (1, 1))
 NO_CHANNEL: tuple[Field, ...] = ((0, 2),)
 SIZES = [
-    *((1, 1), (8, 8), (256, 256), (264, 8), (8, 264), (9000, 3), (3, 9000), (65535, 1), (300_000, 2)),
+    *((1, 1), (8, 8), (256, 256), (264, 8), (8, 264), (9000, 3), (3, 9000), (65535, 1)),
     *((12, 10), (40, 30), (30, 20), (32, 18), (50, 40), (32, 16), (41, 31), (121, 101), (513, 511)),
 ]
 
@@ -44,6 +44,10 @@ def test_size_and_mode_of_what_libjxl_wrote(width: int, height: int, channels: i
     pixels = np.zeros((height, width, channels), np.uint8)
     stream = encoded(pixels, lossless=lossless, effort=1)
     assert read_header(stream) == plain(width, height, MODES[channels])
+
+
+def test_a_picture_that_libjxl_writes_in_boxes():
+    assert read_header(encoded(np.zeros((2, 300_000), np.uint8), effort=1)) == plain(300_000, 2, "L")
 
 
 @given(st.integers(1, 700), st.integers(1, 700))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from inr.bitstream import MAX_METADATA_BYTES
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.jxl import reader
 from tasks.originals.formats.jxl.boxes import CONTAINER, in_boxes
@@ -106,9 +107,26 @@ def test_boxes_in_brotli_are_kept_and_damaged_ones_noted():
     data = CONTAINER + box(b"jxlc", encoded(PIXELS)) + b"".join(box(b"brob", each) for each in held)
     picture = opened(data)
     assert (picture.metadata.exif, picture.metadata.xmp) == (None, b"<x/>")
-    assert picture.notes == ("damaged: box 'Exif' cannot be read",)
+    assert picture.notes == ("damaged, or too long: box 'Exif' cannot be read",)
     cut = opened((CONTAINER + box(b"jxlc", encoded(PIXELS)) + box(b"xml ", b"<x/>"))[:-1])
-    assert (cut.metadata.xmp, cut.notes) == (None, ("damaged: box 'xml ' cannot be read",))
+    assert (cut.metadata.xmp, cut.notes) == (None, ("damaged, or too long: box 'xml ' cannot be read",))
+
+
+def test_of_many_compressed_boxes_one_is_read(monkeypatch: pytest.MonkeyPatch):
+    bomb = box(b"brob", b"xml " + imagecodecs.brotli_encode(bytes(MAX_METADATA_BYTES + 1)))
+    decode, read = imagecodecs.brotli_decode, []
+
+    def counted(data: bytes, out: int) -> bytes:
+        read.append(out)
+        return bytes(decode(data, out=out))
+
+    monkeypatch.setattr(imagecodecs, "brotli_decode", counted)
+    picture = opened(CONTAINER + box(b"jxlc", encoded(PIXELS)) + 9 * bomb)
+    assert read == [MAX_METADATA_BYTES]
+    assert picture.notes == (
+        "damaged, or too long: box 'xml ' cannot be read",
+        "JPEG XL boxes dropped: xml ",
+    )
 
 
 def test_exif_that_cannot_be_read_is_kept_with_one_note():
