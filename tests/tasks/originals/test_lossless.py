@@ -5,7 +5,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageCms
 
 from inr.bitstream import Metadata
 from inr.errors import SelfCheckFailed
@@ -22,7 +22,7 @@ from tasks.originals.lossless import (
     to_lossless,
 )
 from tasks.originals.opening import Picture, open_picture
-from tests.tasks.pictures import file_of, gradient, image, photograph
+from tests.tasks.pictures import file_of, gradient, image, page, photograph
 
 EXIF = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
 
@@ -91,19 +91,6 @@ def test_no_lossless_webp_or_jpeg_xl_and_no_png_of_it_or_its_palette_is_smaller(
             others.append(file_of(colours, "PNG", optimize=True))
     assert file.n_bytes <= min(map(len, others))
     assert file.n_bytes <= light_size(Picture(pixels, Metadata(), "PNG", "", ()))
-
-
-def page(height: int = 120, width: int = 200) -> np.ndarray:
-    """Lines of text in black and white alone: u8 [H, W, 1]."""
-    sheet = Image.new("1", (width, height), 1)
-    draw = ImageDraw.Draw(sheet)
-    draw.fontmode = "1"
-    letters = np.random.default_rng(0).choice(
-        list("an archive of small networks"), (height // 12, width // 8)
-    )
-    for n, line in enumerate(letters):
-        draw.text((4, 12 * n), "".join(line), 0)
-    return np.asarray(sheet.convert("L"))[:, :, None]
 
 
 METADATA = (
