@@ -34,6 +34,7 @@ SUFFIXES = {"WEBP": ".webp", "PNG": ".png", "JXL": ".jxl"}
 KEPT = ("WEBP", "PNG")
 # Of pictures above both, the best WebP takes half a minute a megapixel, the best JPEG XL a quarter of one.
 _SLOW_PIXELS, _SLOW_BPP = 1 << 18, 6.0
+_PART = 2048  # pixels a side, over which libjxl makes light files three times as large as they could be
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,15 @@ def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
         sizes.extend(map(len, _pngs(pixels, metadata)))
     is_drawn = 8 * min(sizes, default=0) <= _SLOW_BPP * pixels.shape[0] * pixels.shape[1]
     if is_drawn and jxl_holds(metadata):  # of a photograph JPEG XL makes a tenth less, which decides nothing
-        sizes.append(len(to_jxl(pixels, metadata)))
+        sizes.append(sum(len(to_jxl(part, Metadata())) for part in _parts(pixels)))
     return min(sizes, default=sys.maxsize)
+
+
+def _parts(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The pixels in parts of at most `_PART` a side."""
+    for top in range(0, pixels.shape[0], _PART):
+        for left in range(0, pixels.shape[1], _PART):
+            yield pixels[top : top + _PART, left : left + _PART]
 
 
 def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:

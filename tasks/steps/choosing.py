@@ -19,7 +19,7 @@ from tasks.originals.opening import Picture, read_original
 from tasks.originals.yardstick import lossy_webp
 from tasks.settings import RunOptions
 
-_BEST_OF_LIGHT = 0.65  # the best file without loss is seldom below this share of its light size
+_BEST_OF_LIGHT = 0.5  # the best file without loss is seldom below this share of its light size
 _FIT_OF_LOSSY = 0.5  # nor a fit below this share of what lossy WebP costs
 _QUALITIES = (75, 30, 95)  # of lossy WebP, the most telling one first
 _FALLING_QUALITIES = (100, 95, 80, 50, 20)

@@ -22,6 +22,7 @@ from tasks.originals.lossless import (
     to_lossless,
 )
 from tasks.originals.opening import Picture, open_picture
+from tasks.originals.writing import to_jxl
 from tests.tasks.pictures import file_of, gradient, image, page, photograph
 
 EXIF = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
@@ -147,7 +148,15 @@ def test_the_best_files_are_tried_where_they_take_no_time(monkeypatch: pytest.Mo
 def test_the_light_size_is_near_the_file_of_drawings_and_of_photographs():
     for pixels in (page(), lifted(page(), 4), np.asarray(photograph(100, 120))):
         opened = Picture(np.ascontiguousarray(pixels), Metadata(), "PNG", "", ())
-        assert 0.65 <= to_lossless(opened).n_bytes / light_size(opened) <= 1
+        assert 0.5 <= to_lossless(opened).n_bytes / light_size(opened) <= 1.05
+
+
+@pytest.mark.parametrize("shape", [(240, 2100), (2100, 240)])
+def test_the_light_size_of_a_page_that_libjxl_codes_in_parts_is_near_its_file(shape: tuple[int, int]):
+    pixels = page(*shape)
+    least = len(to_jxl(pixels, Metadata(), best=True))
+    assert least < 0.7 * len(to_jxl(pixels, Metadata()))  # so that the light file says too little
+    assert 0.85 <= least / light_size(Picture(pixels, Metadata(), "PNG", "", ())) <= 1.05
 
 
 def test_alpha_that_hides_nothing_is_kept_and_so_are_colours_under_it():
