@@ -51,6 +51,7 @@ class Point:
         n_original: Size of its file in bytes.
         n_stored: Size of what is stored.
         model: `lossless`, or the model of the bitstream.
+        suffix: Suffix of what is stored.
         psnr_db: PSNR of what is stored, as verified; None if it is exact.
         attempts: Fits that were made.
         encode_seconds: Time to encode.
@@ -67,6 +68,7 @@ class Point:
     n_original: int
     n_stored: int
     model: str
+    suffix: str
     psnr_db: float | None
     attempts: int
     encode_seconds: float
@@ -213,6 +215,7 @@ def stored(path: Path, job: ArchiveJob) -> Point:
         n_original=len(data),
         n_stored=made.file.n_bytes,
         model=made.model,
+        suffix=Path(made.file.key).suffix,
         psnr_db=verified if math.isfinite(verified) else None,
         attempts=made.effort.attempts,
         encode_seconds=made.effort.encode_seconds,
@@ -281,7 +284,7 @@ def page(result: Result, arguments: argparse.Namespace) -> list[str]:
             f"{point.width}x{point.height}",
             str(point.n_original),
             str(point.n_stored),
-            point.model,
+            f"{point.model} {point.suffix}",
             "exact" if point.psnr_db is None else f"{point.psnr_db:.2f}",
             str(point.attempts),
             f"{point.encode_seconds:.1f}",

@@ -56,6 +56,7 @@ IMPORTERS = {
     "pyarrow": {"tasks.catalogue"},
     "duckdb": {"tasks.catalogue"},
     "PIL": {"tasks.originals", "tasks.report"},
+    "imagecodecs": {"tasks.originals"},
     "prefect": {"flows"},
     "altair": {"tasks.report.html"},
     "jinja2": {"tasks.report.html"},

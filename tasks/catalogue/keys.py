@@ -1,7 +1,7 @@
 """The keys of stored images. They are content addresses: of the image, and of all that decides its file."""
 
 BITSTREAM_SUFFIX = ".inr"
-SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png")
+SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png", ".jxl")
 FOLDER = "bitstreams"
 
 

@@ -1,8 +1,8 @@
-"""Pictures stored without loss: an image file that any program opens, in place of a bitstream.
+"""Pictures stored without loss: an image file that other programs open, in place of a bitstream.
 
-It is the smallest of what is tried: lossless WebP, PNG and PNG with a palette, without alpha where all is
-opaque and without colour where all is grey. An original that is such a file may be kept as it is. The file is
-opened by `tasks.originals.opening` like any other that comes from outside.
+It is the smallest of what is tried: lossless JPEG XL, lossless WebP, PNG and PNG with a palette, without
+alpha where all is opaque and without colour where all is grey. An original that is a PNG or a lossless WebP
+may be kept as it is. The file is opened by `tasks.originals.opening` like any other that comes from outside.
 """
 
 import functools
@@ -22,15 +22,19 @@ from inr.fit.hidden import filled
 from inr.metrics import mse
 from inr.network import digest_pixels, digest_symbols
 from tasks.errors import UnsupportedImage
-from tasks.originals.formats.exif import EXIF_HEADER
+from tasks.originals.formats.exif import bare
 from tasks.originals.formats.webp import chunks
 from tasks.originals.forms import indexed, lifted, reduced
 from tasks.originals.opening import Picture, format_of, open_picture
-from tasks.originals.writing import png_holds, png_of, to_webp
+from tasks.originals.writing import jxl_holds, png_holds, png_of, to_jxl, to_webp
 
 Visible = NDArray[np.bool_] | None
-SUFFIXES = {"WEBP": ".webp", "PNG": ".png"}
-_SLOW_PIXELS, _SLOW_BPP = 1 << 18, 6.0  # of pictures above both, WebP's best takes half a minute a megapixel
+SUFFIXES = {"WEBP": ".webp", "PNG": ".png", "JXL": ".jxl"}
+# Formats of originals that may be kept: what a lossy JPEG XL shows may differ from reader to reader.
+KEPT = ("WEBP", "PNG")
+# Of pictures above both, the best WebP takes half a minute a megapixel, the best JPEG XL a quarter of one.
+_SLOW_PIXELS, _SLOW_BPP = 1 << 18, 6.0
+_PART = 2048  # pixels a side, over which libjxl makes light files three times as large as they could be
 
 
 @dataclass(frozen=True)
@@ -64,24 +68,37 @@ def to_lossless(picture: Picture, visible: Visible = None) -> LosslessFile:
     files = [
         data
         for pixels in _shown(picture, visible)
-        for data in (*_webps(pixels, picture.metadata), *_pngs(pixels, picture.metadata))
+        for write in (_webps, _jxls, _pngs)
+        for data in write(pixels, picture.metadata)
     ]
     for data in sorted(files, key=len):
         if file := _checked(data, picture, visible):
             return file
-    raise SelfCheckFailed(f"{picture.format}: neither WebP nor PNG reads back as the same picture")
+    raise SelfCheckFailed(f"{picture.format}: no file without loss reads back as the same picture")
 
 
 def light_size(picture: Picture, visible: Visible = None) -> int:
-    """About the size of the file of `to_lossless`, in half a second a megapixel."""
+    """About the size of the file of `to_lossless`, in a second a megapixel."""
     return min(_light_size(pixels, picture.metadata) for pixels in _shown(picture, visible))
 
 
 def _light_size(pixels: NDArray[np.uint8], metadata: Metadata) -> int:
+    sizes = []
     try:
-        return len(to_webp(pixels, metadata))
+        sizes.append(len(to_webp(pixels, metadata)))
     except UnsupportedImage:  # too large for WebP
-        return min(map(len, _pngs(pixels, metadata)), default=sys.maxsize)
+        sizes.extend(map(len, _pngs(pixels, metadata)))
+    is_drawn = 8 * min(sizes, default=0) <= _SLOW_BPP * pixels.shape[0] * pixels.shape[1]
+    if is_drawn and jxl_holds(metadata):  # of a photograph JPEG XL makes a tenth less, which decides nothing
+        sizes.append(sum(len(to_jxl(part, Metadata())) for part in _parts(pixels)))
+    return min(sizes, default=sys.maxsize)
+
+
+def _parts(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The pixels in parts of at most `_PART` a side."""
+    for top in range(0, pixels.shape[0], _PART):
+        for left in range(0, pixels.shape[1], _PART):
+            yield pixels[top : top + _PART, left : left + _PART]
 
 
 def kept_as_it_is(original: bytes, picture: Picture, visible: Visible = None) -> LosslessFile | None:
@@ -106,11 +123,25 @@ def _webps(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
     try:
         light = to_webp(pixels, metadata)
         yield light
-        n_pixels = pixels.shape[0] * pixels.shape[1]
-        if n_pixels <= _SLOW_PIXELS or 8 * len(light) <= _SLOW_BPP * n_pixels:
+        if not _is_slow(pixels, light):
             yield to_webp(pixels, metadata, best=True)
     except UnsupportedImage:  # too large for WebP
         return
+
+
+def _jxls(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
+    if not jxl_holds(metadata):
+        return
+    light = to_jxl(pixels, metadata)
+    yield light
+    if not _is_slow(pixels, light):
+        yield to_jxl(pixels, metadata, best=True)
+
+
+def _is_slow(pixels: NDArray[np.uint8], light: bytes) -> bool:
+    """Whether the best file of a format would take long, by the light one."""
+    n_pixels = pixels.shape[0] * pixels.shape[1]
+    return bool(n_pixels > _SLOW_PIXELS and 8 * len(light) > _SLOW_BPP * n_pixels)
 
 
 def _pngs(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
@@ -149,7 +180,7 @@ def _checked(data: bytes, picture: Picture, visible: Visible) -> LosslessFile | 
 
 
 def lossless_suffix(data: bytes) -> str:
-    """The suffix of a file of `to_lossless`, by what the file is: ``.webp`` or ``.png``.
+    """The suffix of a file of `to_lossless`, by what the file is, one of `SUFFIXES`.
 
     Raises:
         UnsupportedImage: It is no such file.
@@ -173,10 +204,8 @@ def decode_lossless(data: bytes, *, max_pixels: int, channels: int) -> Decoded:
 
 def same_metadata(first: Metadata, second: Metadata) -> bool:
     """Return whether ICC profile, EXIF and XMP are equal, whichever formats they went through."""
-    one, other = ((each.icc_profile, _bare(each.exif), each.xmp) for each in (first, second))
-    return one == other
+    return _bare_parts(first) == _bare_parts(second)
 
 
-def _bare(exif: bytes | None) -> bytes | None:
-    """An EXIF block without the header that JPEG puts before it, and WebP does not."""
-    return exif.removeprefix(EXIF_HEADER) if exif else exif
+def _bare_parts(metadata: Metadata) -> tuple[bytes | None, ...]:
+    return metadata.icc_profile, metadata.exif and bare(metadata.exif), metadata.xmp

@@ -25,6 +25,7 @@ from tasks.errors import SourceError, UnsupportedImage
 from tasks.originals.formats import bmp, gif, jpeg, png, ppm, tiff, webp
 from tasks.originals.formats.carried import Carried
 from tasks.originals.formats.exif import UPRIGHT, DamagedExif, upright
+from tasks.originals.formats.jxl import reader as jxl
 from tasks.originals.listing import SourceImage
 from tasks.originals.reading import read_source
 from tasks.settings import RunOptions
@@ -40,7 +41,7 @@ class Reader(Protocol):
         """Metadata to keep, and notes; before the pixels are loaded."""
 
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", jxl.FORMAT)
 BEGINNINGS = {
     **{png.MAGIC: "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF"},
     **{b"BM": "BMP", b"II+\0": "TIFF", b"MM\0+": "TIFF"},
@@ -59,7 +60,7 @@ CONVERTED_MODES = {
 WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 READERS: dict[str, Reader] = {
     **{"PNG": png, "JPEG": jpeg, "MPO": jpeg, "WEBP": webp},
-    **{"TIFF": tiff, "BMP": bmp, "GIF": gif, "PPM": ppm},
+    **{"TIFF": tiff, "BMP": bmp, "GIF": gif, "PPM": ppm, jxl.FORMAT: jxl},
 }
 TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -32,7 +32,7 @@ class RunSummary:
         n_before: Images that were archived already.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
-        n_stored_lossless: Images stored without loss, as WebP or PNG.
+        n_stored_lossless: Images stored without loss, as JPEG XL, WebP or PNG.
         n_exact: Images whose PSNR is infinite: those, and the ones that a fit reproduces exactly.
         n_pixels: Pixels of the images archived.
         source_n_bytes: Size of their originals.

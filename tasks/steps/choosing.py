@@ -14,12 +14,12 @@ from inr.fit.candidates import Candidate, Subject
 from inr.metrics import psnr_of, visible_pixels
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage
-from tasks.originals.lossless import SUFFIXES, LosslessFile, kept_as_it_is, light_size, to_lossless
+from tasks.originals.lossless import KEPT, LosslessFile, kept_as_it_is, light_size, to_lossless
 from tasks.originals.opening import Picture, read_original
 from tasks.originals.yardstick import lossy_webp
 from tasks.settings import RunOptions
 
-_BEST_OF_LIGHT = 0.75  # the best file without loss is seldom below this share of its light size
+_BEST_OF_LIGHT = 0.5  # the best file without loss is seldom below this share of its light size
 _FIT_OF_LOSSY = 0.5  # nor a fit below this share of what lossy WebP costs
 _QUALITIES = (75, 30, 95)  # of lossy WebP, the most telling one first
 _FALLING_QUALITIES = (100, 95, 80, 50, 20)
@@ -40,7 +40,7 @@ class Lossless:
         self._keeps_hidden = recipe.config.hidden == "keep"
         self._visible = None if self._keeps_hidden else visible_pixels(picture.pixels)
         self._n_pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
-        self._may_be_kept = picture.format in SUFFIXES
+        self._may_be_kept = picture.format in KEPT
 
     @functools.cached_property
     def file(self) -> LosslessFile:

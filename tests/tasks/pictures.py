@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from skimage import data
 
 
@@ -29,6 +29,19 @@ def photograph(height: int = 12, width: int = 16, channels: int = 3) -> Image.Im
     found = np.ascontiguousarray(data.astronaut()[::4, ::4][16 : 16 + height, left : left + width])
     planes = np.concatenate([found, found[::-1, :, :1]], axis=2)[:, :, :channels]
     return Image.fromarray(planes[:, :, 0] if channels == 1 else planes)
+
+
+def page(height: int = 120, width: int = 200) -> NDArray[np.uint8]:
+    """Lines of text in black and white alone: u8 [H, W, 1]."""
+    sheet = Image.new("1", (width, height), 1)
+    draw = ImageDraw.Draw(sheet)
+    draw.fontmode = "1"
+    letters = np.random.default_rng(0).choice(
+        list("an archive of small networks"), (height // 12, width // 8)
+    )
+    for n, line in enumerate(letters):
+        draw.text((4, 12 * n), "".join(line), 0)
+    return np.asarray(sheet.convert("L"))[:, :, None]
 
 
 def file_of(picture: Image.Image, format_: str = "PNG", **options: Any) -> bytes:

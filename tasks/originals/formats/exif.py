@@ -30,6 +30,13 @@ class Upright:
     xmp: bytes | None
 
 
+def bare(exif: bytes) -> bytes:
+    """An EXIF block without the header that JPEG puts before it, and some programs twice."""
+    while exif.startswith(EXIF_HEADER):
+        exif = exif.removeprefix(EXIF_HEADER)
+    return exif
+
+
 def upright(exif: bytes | None, xmp: bytes | None, said: int | None = None) -> Upright:
     """The orientation of a picture, and its EXIF and XMP with it set to 1, where they give the same.
 
@@ -87,9 +94,7 @@ def _set(exif: bytes) -> bytes:
 
 def _places(exif: bytes) -> tuple[list[tuple[int, int]], _Order]:
     """Where the orientation stands: offset and size of each value; and the order of bytes."""
-    start = 0
-    while exif.startswith(EXIF_HEADER, start):  # some programs put it there twice
-        start += len(EXIF_HEADER)
+    start = len(exif) - len(bare(exif))
     order = _ORDERS.get(exif[start : start + 4])
     if order is None:
         raise DamagedExif(f"expected a TIFF structure, found {exif[start : start + 4]!r}")

@@ -20,7 +20,7 @@ def test_every_key_is_one_that_a_store_takes(suffix: str):
 
 def test_an_image_has_a_key_for_each_kind_of_file():
     keys = object_keys(IMAGE, ARCHIVE)
-    assert len(set(keys)) == len(SUFFIXES) == 3
+    assert len(set(keys)) == len(SUFFIXES) == 4
     assert keys[0] == object_key(IMAGE, ARCHIVE, BITSTREAM_SUFFIX)
     assert not set(keys) & set(object_keys("00" * 32, ARCHIVE))
     assert not set(keys) & set(object_keys(IMAGE, "00" * 32))

@@ -20,12 +20,12 @@ def paths(folder: Path) -> list[str]:
 
 
 def test_a_folder_is_listed_at_any_depth_in_order(tmp_path: Path):
-    for name in ("b.png", "a/z.JPG", "a/b/c.TiFF", "notes.txt", "README", "a/x.inr", ".hidden.png"):
+    for name in ("b.png", "a/z.JPG", "a/b/c.TiFF", "notes.txt", "README", "a/x.inr", ".hidden.png", "d.JXL"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "logo.png").touch()
-    assert paths(tmp_path) == ["a/b/c.TiFF", "a/z.JPG", "b.png"]
+    assert paths(tmp_path) == ["a/b/c.TiFF", "a/z.JPG", "b.png", "d.JXL"]
     assert list_source(str(tmp_path)).left_out == {".inr": 1, ".txt": 1, "no suffix": 1}
 
 

@@ -16,6 +16,7 @@ from inr import CodecConfig, EncodeRequest
 from inr.bitstream import MAX_METADATA_BYTES, MAX_SIDE
 from inr.fit.encoding import _check
 from tasks.errors import SourceError, UnsupportedImage
+from tasks.originals.formats.jxl.boxes import in_boxes
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import same_metadata
 from tasks.originals.opening import (
@@ -29,6 +30,7 @@ from tasks.originals.opening import (
 from tasks.originals.writing import to_png, to_webp
 from tasks.settings import RunOptions
 from tests.opens import counting_opens
+from tests.tasks.originals.formats.jxl.streams import encoded, header, size
 from tests.tasks.pictures import file_of, gradient, image, phone_exif, photograph, png_chunk, png_header
 
 MAX_PIXELS = 10_000
@@ -129,6 +131,10 @@ def test_a_transparent_colour_becomes_an_alpha_channel(channels: int, key: objec
         (file_of(image(), "PNG", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
         (file_of(image(), "WEBP", save_all=True, append_images=[ImageOps.mirror(image())]), "animation"),
         (file_of(image(), "TIFF", save_all=True, append_images=[image()]), "pages"),
+        (b"\xff\x0a", "JPEG XL: damaged"),
+        (encoded(np.zeros((4, 4, 3), np.uint16)), "8 bits per sample, found 16"),
+        (encoded(np.zeros((2, 4, 4, 3), np.uint8)), "animation"),
+        (encoded(np.zeros((100, 101), np.uint8)), "expected 1 to 10000 pixels, found 101x100"),
         (png_header(101, 100), "expected 1 to 10000 pixels, found 101x100"),
         (png_header(2**31 - 1, 2**31 - 1), "pixels"),
         (png_header(12_000, 12_000), "pixels"),
@@ -145,6 +151,8 @@ def test_whatever_the_encoder_would_refuse_is_refused_by_the_header():
         (png_header(MAX_SIDE + 1, 1), f"sides of at most {MAX_SIDE} pixels, found 65536x1"),
         (png_header(1, MAX_SIDE + 1), f"sides of at most {MAX_SIDE} pixels, found 1x65536"),
         (png_header(8192, 8193, colour=6), f"expected 1 to {1 << 26} pixels, found 8192x8193"),
+        (header(size(MAX_SIDE + 1, 1)), f"sides of at most {MAX_SIDE} pixels, found 65536x1"),
+        (header(size(8193, 8192)), f"expected 1 to {1 << 26} pixels, found 8193x8192"),
         (file_of(image(), "WEBP", icc_profile=profile), f"icc_profile expected at most {MAX_METADATA_BYTES}"),
     ):
         for refused in (picture_size, open_picture):
@@ -298,6 +306,8 @@ SEEDS = [
     file_of(image(), "TIFF", compression="tiff_lzw"),
     file_of(image(), "WEBP"),
     file_of(image(), "BMP"),
+    encoded(gradient(12, 16, 3)),
+    in_boxes(encoded(gradient(12, 16, 4)), phone_exif(6), b"<x/>"),
 ]
 
 
@@ -378,6 +388,16 @@ def test_a_format_is_told_by_the_first_bytes(format_: str):
     assert format_of(data) == format_
     assert format_of(data[:1]) is None
     assert format_of(b"\0" + data) is None
+
+
+@pytest.mark.parametrize(
+    "data", [encoded(gradient(12, 16, 3)), in_boxes(encoded(gradient(12, 16, 3)), b"", b"<x/>")]
+)
+def test_a_jpeg_xl_is_told_by_the_first_bytes_and_not_by_its_name(data: bytes):
+    assert format_of(data) == "JXL"
+    assert format_of(data[:1]) is None
+    assert format_of(b"\0" + data) is None
+    np.testing.assert_array_equal(opened(data).pixels, gradient(12, 16, 3))
 
 
 def test_what_is_none_of_the_formats_has_no_format():

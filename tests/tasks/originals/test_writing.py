@@ -1,12 +1,15 @@
 import io
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from inr.bitstream import Metadata
 from tasks.errors import UnsupportedImage
-from tasks.originals.writing import FORMATS, PNG_PROFILE_BYTES, to_png, to_webp
+from tasks.originals.lossless import same_metadata
+from tasks.originals.opening import open_picture
+from tasks.originals.writing import FORMATS, PNG_PROFILE_BYTES, jxl_holds, to_jxl, to_png, to_webp
 from tests.tasks.pictures import gradient
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -35,6 +38,33 @@ def test_webp_holds_every_kind_of_picture_grey_as_colour(channels: int):
     np.testing.assert_array_equal(found[:, :, :3], colours)
     if channels % 2 == 0:
         np.testing.assert_array_equal(found[:, :, 3], pixels[:, :, -1])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("best", [False, True])
+@pytest.mark.parametrize(
+    "metadata", [Metadata(), Metadata(exif=EXIF), Metadata(xmp=b"<x/>", exif=b"Exif\0\0" + EXIF)]
+)
+def test_jpeg_xl_holds_every_kind_of_picture_with_exif_and_xmp(channels: int, best: bool, metadata: Metadata):
+    pixels = gradient(9, 13, channels)
+    pixels[:3, :, -1] = 0  # hides colours, where it is alpha
+    data = to_jxl(pixels, metadata, best=best)
+    picture = open_picture(data, max_pixels=9 * 13)
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert same_metadata(picture.metadata, metadata)
+    np.testing.assert_array_equal(imagecodecs.jpegxl_decode(data).reshape(pixels.shape), pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1 << 16, 1), ((1 << 18) + 1, 1, 3)])
+def test_jpeg_xl_of_a_long_picture_is_its_codestream_alone(shape: tuple[int, int, int]):
+    assert to_jxl(np.zeros(shape, np.uint8), Metadata()).startswith(b"\xff\x0a")
+
+
+def test_a_profile_for_which_jpeg_xl_has_no_place_is_named():
+    assert not jxl_holds(Metadata(icc_profile=PROFILE))
+    assert jxl_holds(Metadata(icc_profile=b"", exif=EXIF))
+    with pytest.raises(UnsupportedImage, match="JPEG XL cannot be written with an ICC profile"):
+        to_jxl(gradient(4, 4, 3), Metadata(icc_profile=PROFILE))
 
 
 def test_colours_under_transparent_pixels_are_kept():

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,12 +14,12 @@ from PIL import Image
 from inr import CodecConfig, Encoded, FitDiverged
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage
-from tasks.originals.lossless import LosslessFile
+from tasks.originals.lossless import LosslessFile, lossless_suffix
 from tasks.originals.opening import open_picture
 from tasks.settings import RunOptions
 from tasks.steps import choosing
 from tasks.steps.choosing import Lossless, notes_on_bitstream
-from tests.tasks.pictures import file_of, photograph
+from tests.tasks.pictures import file_of, page, photograph
 
 N_PIXELS = 64 * 64
 
@@ -133,6 +134,27 @@ def test_an_original_that_is_smaller_is_kept_as_it_is(
     assert made.file.data == data
     np.testing.assert_array_equal(made.file.pixels, np.asarray(chart()))
     assert "the file is the original as it was" in list(made.notes(None))
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_a_page_in_black_and_white_is_stored_as_a_jpeg_xl_without_a_fit(
+    tmp_path: Path, goal: dict[str, float]
+):
+    made = lossless(tmp_path, file_of(Image.fromarray(page()[:, :, 0])), **goal)
+    assert made.needs_no_fit()
+    assert lossless_suffix(made.file.data) == ".jxl"
+
+
+@pytest.mark.parametrize("options", [{"lossless": True, "effort": 10}, {"lossless": False, "distance": 3.0}])
+def test_an_original_in_jpeg_xl_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+):
+    data = bytes(imagecodecs.jpegxl_encode(page(), **options))
+    large = LosslessFile(bytes(100_000), np.zeros((1, 1, 1), np.uint8))
+    monkeypatch.setattr(choosing, "to_lossless", lambda *given: large)
+    made = lossless(tmp_path, data)
+    assert made.file is large
+    assert "the file is the original as it was" not in list(made.notes(None))
 
 
 def test_a_jpeg_or_a_lossy_webp_is_not_kept(tmp_path: Path):

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from tasks.catalogue.keys import object_key
 from tasks.catalogue.records import LOSSLESS, Archived
 from tasks.catalogue.versions import names_of
 from tasks.errors import StorageError, UnsupportedImage, VerificationMismatch
-from tasks.originals.forms import lifted
-from tasks.originals.lossless import decode_lossless, same_metadata, to_lossless
+from tasks.originals.forms import lifted, reduced
+from tasks.originals.lossless import decode_lossless, lossless_suffix, same_metadata, to_lossless
 from tasks.originals.opening import Picture, open_picture
-from tasks.originals.writing import to_webp
+from tasks.originals.writing import to_jxl, to_png, to_webp
 from tasks.plan.restoring import Restoring
 from tasks.steps import restore as module
 from tasks.steps.restore import (
@@ -28,7 +29,7 @@ from tasks.steps.restore import (
 )
 from tasks.store.folder import LocalStore
 from tests.inr.conftest import VECTORS
-from tests.tasks.pictures import gradient
+from tests.tasks.pictures import gradient, phone_exif
 from tests.tasks.rows import ARCHIVE, archived, digest
 
 
@@ -124,22 +125,43 @@ def test_beside_a_different_file_of_the_name_an_image_gets_another_one(store: Lo
 @pytest.mark.parametrize("format_", ["png", "webp"])
 @pytest.mark.parametrize("alpha", [0, 128, 255])
 @pytest.mark.parametrize("grey", [True, False])
+@pytest.mark.parametrize("write", [to_png, to_webp, to_jxl])
 def test_every_kind_of_picture_is_restored_in_every_format(
-    store: LocalStore, tmp_path: Path, channels: int, format_: Format, alpha: int, grey: bool
+    store: LocalStore,
+    tmp_path: Path,
+    channels: int,
+    format_: Format,
+    alpha: int,
+    grey: bool,
+    write: Callable[[np.ndarray, Metadata], bytes],
 ):
     pixels = gradient(9, 8, channels)
     if grey and channels > 2:
         pixels[:, :, :3] = pixels[:, :, :1]
     if channels % 2 == 0:
         pixels[:, :, -1] = alpha
-    data = to_lossless(Picture(pixels, Metadata(), "PNG", "any", ())).data
+    data = write(reduced(pixels), Metadata())
     decoded = decode_lossless(data, max_pixels=72, channels=channels)
-    key = object_key(digest("b.jpg"), ARCHIVE, ".webp")
+    key = object_key(digest("b.jpg"), ARCHIVE, lossless_suffix(data))
     record = kept(store, data, decoded, model=LOSSLESS, key=key)
     restored(store, record, tmp_path / "back", format_)
     with Image.open(tmp_path / "back" / "a" / f"b.jpg.{format_}") as opened:
         shown = np.asarray(opened.convert("RGBA"))
     np.testing.assert_array_equal(shown, lifted(pixels, 4))
+
+
+@pytest.mark.parametrize("format_", ["png", "webp"])
+def test_exif_and_xmp_come_back_from_a_jpeg_xl(store: LocalStore, tmp_path: Path, format_: Format):
+    held = Metadata(exif=b"Exif\0\0" + phone_exif(1), xmp=b"<x/>")
+    data = to_jxl(gradient(9, 8, 3), held)
+    decoded = decode_lossless(data, max_pixels=72, channels=3)
+    record = kept(
+        store, data, decoded, model=LOSSLESS, key=object_key(digest("b.jpg"), ARCHIVE, lossless_suffix(data))
+    )
+    restored(store, record, tmp_path / "back", format_)
+    opened = open_picture((tmp_path / "back" / "a" / f"b.jpg.{format_}").read_bytes(), max_pixels=72)
+    np.testing.assert_array_equal(opened.pixels, gradient(9, 8, 3))
+    assert same_metadata(opened.metadata, held)
 
 
 def marked(record: Archived, name: str, suffix: str = ".png") -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,16 @@ from tasks.catalogue.records import PictureFacts, Planned, Stored
 from tasks.catalogue.rows import row_of
 from tasks.errors import SourceError, VerificationMismatch
 from tasks.originals.listing import SourceImage
-from tasks.originals.lossless import lossless_suffix, to_lossless
+from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original, open_picture, read_header
-from tasks.originals.writing import to_png
+from tasks.originals.writing import to_jxl, to_png, to_webp
 from tasks.plan.claims import Claim, write_claim
 from tasks.settings import RunOptions
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import read_intact, verify_image, verify_stored
 from tasks.store.folder import LocalStore
 from tests.inr.conftest import VECTORS
-from tests.tasks.pictures import file_of, gradient, image
+from tests.tasks.pictures import file_of, gradient, image, phone_exif
 from tests.tasks.rows import RECIPE, stored_of
 
 BITSTREAM = (VECTORS / "rgb_metadata.inr").read_bytes()
@@ -93,11 +94,20 @@ def kept(tmp_path: Path) -> Kept:
     )
 
 
-@pytest.fixture
-def lossless(tmp_path: Path) -> Kept:
-    original = file_of(image(9, 8, 3), icc_profile=b"not looked into")
+FORMS: dict[str, tuple[Callable[[np.ndarray, Metadata], bytes], dict[str, bytes]]] = {
+    ".webp": (to_webp, {"icc_profile": b"not looked into"}),
+    ".png": (to_png, {"icc_profile": b"not looked into"}),
+    ".jxl": (to_jxl, {"exif": phone_exif(1)}),
+}
+
+
+@pytest.fixture(params=FORMS)
+def lossless(tmp_path: Path, request: pytest.FixtureRequest) -> Kept:
+    write, carried = FORMS[request.param]
+    original = file_of(image(9, 8, 3), **carried)
     picture = open_picture(original, max_pixels=100)
-    data = to_lossless(picture).data
+    data = write(picture.pixels, picture.metadata)
+    assert lossless_suffix(data) == request.param
     found = digest_pixels(picture.pixels)
     kept = keep(
         tmp_path,
@@ -196,10 +206,10 @@ def test_what_is_stored_without_loss_is_verified_like_the_rest(lossless: Kept):
 
 def test_a_row_of_an_older_archive_names_a_lossless_object_like_a_bitstream(lossless: Kept):
     assert lossless.stored.file.key.endswith(".inr")
-    assert lossless_suffix(lossless.path.read_bytes()) == ".webp"
     assert read_intact(lossless.store, lossless.stored)[0].pixels.shape == (9, 8, 3)
     planned = lossless.stored.planned
-    newer = object_key(planned.image.digest, planned.setting.archive_digest, ".webp")
+    suffix = lossless_suffix(lossless.path.read_bytes())
+    newer = object_key(planned.image.digest, planned.setting.archive_digest, suffix)
     lossless.store.put(newer, lossless.path.read_bytes())
     assert read_intact(lossless.store, with_file(lossless.stored, key=newer))[0].pixels.shape == (9, 8, 3)
 
@@ -239,7 +249,7 @@ def test_a_damaged_lossless_object_is_found(lossless: Kept, damage: str):
     data = bytearray(lossless.path.read_bytes())
     if damage == "flip":
         data[len(data) // 2] ^= 1
-    others = {"cut": data[:-20], "another": file_of(image(9, 8)), "bomb": file_of(image(90, 80))}
+    others = {"cut": data[: len(data) // 2], "another": file_of(image(9, 8)), "bomb": file_of(image(90, 80))}
     other = others.get(damage, data)
     lossless.path.unlink()
     lossless.path.write_bytes(other)

@@ -6,6 +6,7 @@ from PIL import Image
 from tasks.originals.formats.exif import (
     DamagedExif,
     Upright,
+    bare,
     exif_orientation,
     upright,
     upright_xmp,
@@ -21,6 +22,7 @@ ATTRIBUTE, ELEMENT = b'<x tiff:Orientation="6"/>', b"<tiff:Orientation>6</tiff:O
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_two_bytes_are_changed_and_no_other(orientation: int, header: bytes, order: str):
     exif = header + phone_exif(orientation, order)
+    assert bare(exif) == phone_exif(orientation, order)
     assert exif_orientation(exif) == orientation
     found = upright(exif, None)
     assert found == Upright(orientation, header + phone_exif(1, order), None)
