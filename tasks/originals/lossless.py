@@ -34,6 +34,7 @@ SUFFIXES = {"WEBP": ".webp", "PNG": ".png", "JXL": ".jxl"}
 KEPT = ("WEBP", "PNG")
 # Of pictures above both, the best WebP takes half a minute a megapixel, the best JPEG XL a quarter of one.
 _SLOW_PIXELS, _SLOW_BPP = 1 << 18, 6.0
+_MOST_WHOLE = 3 << 22  # pixels for the best JPEG XL, which takes up to 214 bytes of memory for each
 _PART = 2048  # pixels a side, over which libjxl makes light files three times as large as they could be
 
 
@@ -134,7 +135,7 @@ def _jxls(pixels: NDArray[np.uint8], metadata: Metadata) -> Iterator[bytes]:
         return
     light = to_jxl(pixels, metadata)
     yield light
-    if not _is_slow(pixels, light):
+    if pixels.shape[0] * pixels.shape[1] <= _MOST_WHOLE and not _is_slow(pixels, light):
         yield to_jxl(pixels, metadata, best=True)
 
 

@@ -143,6 +143,9 @@ def test_the_best_files_are_tried_where_they_take_no_time(monkeypatch: pytest.Mo
     for write in (lossless._webps, lossless._jxls):
         list(write(pixels, Metadata()))
     assert tried[2:] == [False, True, False, True]
+    monkeypatch.setattr(lossless, "_MOST_WHOLE", 599)
+    list(lossless._jxls(pixels, Metadata()))
+    assert tried[6:] == [False]
 
 
 def test_the_light_size_is_near_the_file_of_drawings_and_of_photographs():
