@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from inr import Metadata, decode
-from inr.cnn.prior import N_GAINS, Prior
+from inr.cnn.prior import N_GAINS, Prior, priors
 from inr.mlp.architecture import CoordinateMLP
 from tests.inr.networks import adding_nothing, bitstream_of, made_up_cnn, made_up_mlp, mlp, pyramid
 from tests.vectors.events import Counting, expected
@@ -115,6 +115,7 @@ MADE_UP: dict[str, Callable[[], bytes]] = {
     "cnn_between_gains": lambda: _pyramid(colour_prior(), 23, 18, more=1, gain=19),
     "cnn_wide_weights": lambda: _pyramid(colour_prior(), 18, 25, more=1, added=300.0),
     "cnn_large_latents": lambda: _pyramid(grey_prior(), 21, 16, 3, more=1, spread=300.0, added=60.0),
+    "cnn_last_prior": lambda: _pyramid(priors()[-1], 12, 10),
     "wide_layers": lambda: _made_up(mlp(3, 72, 2, 8, 2), 19, 21, spread=1.0),
 }
 FILES: dict[str, Callable[[], bytes]] = {

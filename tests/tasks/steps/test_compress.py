@@ -366,7 +366,7 @@ def test_the_device_of_a_job_is_the_callers_error(
     kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    (tmp_path / "b.png").write_bytes(file_of(image(4, 4, 3)))
+    (tmp_path / "b.png").write_bytes(file_of(photograph(16, 16, 3)))
     job = dataclasses.replace(kept.job, options=RunOptions(device="cuda"))
     with pytest.raises(ConfigError, match="expected a CUDA device"):
         compress_images([source_image(tmp_path / "b.png")], job)

@@ -262,7 +262,9 @@ DRAWN: dict[str, tuple[int, Callable[[int], CnnNetwork]]] = {
     "cnn_filters_clipped_above": (32, lambda n: stack(n, (200, 4), 11, grey_prior(), lean=1, gain=9)),
     "cnn_filters_clipped_below": (33, lambda n: stack(n, (200, 4), 11, colour_prior(), lean=-1, gain=15)),
     "cnn_clipped_layers": (27, lambda n: samples(n, LAYERS, 8, colour_prior(), gain=1, more=1)),
-    "cnn_clipped_residuals": (28, lambda n: samples(n, RESIDUALS, 6, colour_prior(), gain=11)),
+    # Of two of these, each sees what the other does not: clips by one more, and by one less.
+    "cnn_clipped_residuals": (2828, lambda n: samples(n, RESIDUALS, 6, colour_prior(), gain=11)),
+    "cnn_residuals_clipped_by_less": (228, lambda n: samples(n, RESIDUALS, 6, colour_prior(), gain=11)),
     "cnn_small_layers": (29, lambda n: samples(n, SMALL_LAYERS, 9, grey_prior(), gain=23)),
     "cnn_small_residuals": (30, lambda n: samples(n, SMALL_RESIDUALS, 6, grey_prior(), more=1, gain=2)),
 }

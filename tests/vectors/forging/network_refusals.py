@@ -47,7 +47,7 @@ def mlp_fields() -> Iterator[Refusal]:
     layers = (MATRIX + PHASE) * 17 + MATRIX + OFFSET
     yield "mlp_depth_17", INVALID, "depth", lambda: mlp_file(changed(ONE_NEURON, 1, 17), layers)
     yield "mlp_depth_0", INVALID, "depth", lambda: mlp_file(changed(ONE_NEURON, 1, 0), MATRIX + OFFSET)
-    deep, large = varint(512) + bytes([16, 1, 1]), {"width": varint(8192), "height": varint(8192)}
+    deep, large = varint(512) + bytes([16, 1, 1]), {"width": varint(300), "height": varint(200)}
     yield (
         "mlp_work",
         TOO_MUCH,
