@@ -1,4 +1,4 @@
-"""The two verdicts, measured past the flow: from the files of source and store, and the decoder alone."""
+"""The two verdicts, measured past the flow: from the files of source and store, and the decoders alone."""
 
 import hashlib
 import io
@@ -14,6 +14,9 @@ from PIL import Image
 
 import inr
 from benchmarks.faults.places import Files, Place, current_digests
+from tasks.catalogue.keys import BITSTREAM_SUFFIX
+from tasks.errors import UnsupportedImage
+from tasks.originals.lossless import decode_lossless
 
 TOLERANCE_DB = 1e-6
 PARTS = "catalogue/images/"
@@ -88,6 +91,13 @@ def all_rows(stored: Files) -> list[dict[str, Any]]:
     return rows
 
 
+def _pixels(data: bytes, row: dict[str, Any]) -> NDArray[np.uint8]:
+    if row["key"].endswith(BITSTREAM_SUFFIX):
+        return inr.decode(data).pixels
+    n_pixels = row["height"] * row["width"]
+    return decode_lossless(data, max_pixels=n_pixels, channels=row["channels"]).pixels
+
+
 def what_is_wrong(place: Place, row: dict[str, Any], original: str | None) -> str:
     """The reason why a row's bitstream is not what the row says; empty if it is."""
     try:
@@ -97,8 +107,8 @@ def what_is_wrong(place: Place, row: dict[str, Any], original: str | None) -> st
     if hashlib.sha256(data).hexdigest() != row["bitstream_digest"]:
         return "SHA-256 is not the row's"
     try:
-        pixels = inr.decode(data).pixels
-    except inr.BitstreamError as error:
+        pixels = _pixels(data, row)
+    except (inr.BitstreamError, UnsupportedImage) as error:
         return f"cannot be decoded: {error}"
     if original is None:
         return ""  # the original was replaced since; there is nothing to compare with

@@ -75,8 +75,8 @@ class Lossless:
     def is_better_than(self, encoded: Encoded) -> bool:
         """Return whether the file serves the goal at least as well as a bitstream."""
         n_bytes, target = len(encoded.bitstream), self._config.target_bpp
-        if encoded.psnr_db == math.inf:
-            return self._is_within(n_bytes)
+        if encoded.psnr_db == math.inf:  # of one colour: a few bytes are not worth another form
+            return encoded.n_parameters > 0 and self._is_within(n_bytes)
         least_db = self._config.target_psnr_db
         if encoded.fallback is not None and least_db is not None and encoded.psnr_db < least_db:
             return True
