@@ -182,7 +182,7 @@ def test_a_second_run_does_no_work_but_tries_failures_again(archived: Archived):
 def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived: Archived):
     for name in BAD:
         (archived.source / name).unlink()
-    (archived.source / "new.png").write_bytes(file_of(photograph(8, 8, 3)))
+    (archived.source / "new.png").write_bytes(file_of(photograph(16, 16, 3)))
     found: list[int] = []
     with listening(lambda summary: found.append(summary.n_done)):
         summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
@@ -222,7 +222,7 @@ def test_each_original_is_opened_once_to_plan_to_encode_to_verify_and_to_be_show
     """By the command, over a store that has a catalogue; what is archived already is only digested."""
     for name in BAD:
         (archived.source / name).unlink()
-    (archived.source / "new.png").write_bytes(file_of(photograph(8, 8, 3)))
+    (archived.source / "new.png").write_bytes(file_of(photograph(16, 16, 3)))
     with counting_opens(archived.source) as opens:
         result = invoke("archive", archived.source, archived.store, *ON_A_CPU, "--json")
     assert json.loads(result.output)["n_archived"] == 1
