@@ -29,7 +29,7 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for n in range(N_IMAGES):
-        (folder / f"{n}.png").write_bytes(file_of(photograph(8, 8 + n, 3)))
+        (folder / f"{n}.png").write_bytes(file_of(photograph(16, 16 + n, 3)))
     return folder
 
 
