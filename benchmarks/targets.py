@@ -98,8 +98,11 @@ class Pair:
         from inr import encode
 
         pixels = _middle(self.image, self.side)
-        goal = {"target_bpp" if self.is_rate else "target_psnr_db": self.target}
-        first = CodecConfig(model=self.model, **goal)  # type: ignore[arg-type]
+        first = (
+            CodecConfig(model=self.model, target_bpp=self.target)
+            if self.is_rate
+            else CodecConfig(model=self.model, target_psnr_db=self.target)
+        )
         encode(
             pixels, CodecConfig(model=self.model, rd_lambda=1e-3), n_steps=20, device="cpu"
         )  # loads, compiles
