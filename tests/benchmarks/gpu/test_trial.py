@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu.trial import LAMBDA, Row, Trial
+from benchmarks.gpu.trial import Row, Trial
 from benchmarks.rd.made import MadePoint
 
 FLAT = np.full((12, 16, 3), (10, 200, 30), np.uint8)  # of one colour, which needs no fit
@@ -33,4 +33,3 @@ def test_files_of_trials_of_few_steps_are_not_kept(n_steps: int | None, tmp_path
     trial.encode(trial.images, "draft", n_steps=20)
     assert not list(tmp_path.iterdir())
     assert trial.first == "flat"
-    assert LAMBDA == 1e-3
