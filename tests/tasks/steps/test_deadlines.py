@@ -46,7 +46,7 @@ def test_time_counts_for_the_images_that_report_at_its_end(clock: Clock):
     watch = FitWatch(started=0.0)
     for seconds, numbers in ((2.0, (0,)), (3.0, (0,)), (4.0, (1,)), (1.0, (1, 2))):
         after(clock, seconds, watch, *numbers)
-    assert watch.fit_seconds == {0: 5.0, 1: 5.0, 2: 1.0}
+    assert watch.fit_seconds == {0: 5.0, 1: 4.5, 2: 0.5}
     assert watch.busy_seconds == 10.0
 
 
