@@ -30,10 +30,11 @@ from benchmarks.journal import measured
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(__file__).with_name("in_checkout.py")
+NAMES = ["kodim01", "kodim05", "kodim07", "kodim13", "kodim19", "kodim23"]
 SIDE = 256
 DECODED, DECODED_STEPS, TIMES = "kodim15", 200, 7
 # The steps of the other checkout's preset, and those of this one that are tried to reach its cost.
-STEPS = {"draft": (1000, (300, 420, 600, 1000)), "standard": (5000, (1300, 2000, 3000, 5000))}
+STEPS = {"draft": (1000, (300, 500, 1000)), "standard": (5000, (1000, 1700, 5000))}
 THIS, OTHER = "this", "the other"
 
 
@@ -150,7 +151,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """The arguments beyond those of every benchmark."""
     parser.add_argument("--checkout", type=Path, required=True, metavar="DIR", help="another checkout")
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="Kodak's photographs")
-    parser.add_argument("--names", nargs="+", default=["kodim01", "kodim05", "kodim07", "kodim13", "kodim19"])
+    parser.add_argument("--names", nargs="+", default=NAMES)
     parser.add_argument("--presets", nargs="+", default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--rd-lambda", type=float, default=1e-3)
     parser.add_argument("--turns", type=int, default=5, help="of decoding")

@@ -23,7 +23,7 @@ from benchmarks.against.__main__ import (
 from inr import decode
 from tests.tasks.pictures import photograph
 
-POINTS = ((300, 25.0, 1.1), (420, 50.0, 1.0), (600, 75.0, 0.95), (1000, 110.0, 0.9))
+POINTS = ((300, 25.0, 1.1), (500, 50.0, 1.0), (1000, 110.0, 0.9))
 
 
 def encoding(side: str, n_steps: int, seconds: float, cost: float, image: str = "a") -> Encoding:
