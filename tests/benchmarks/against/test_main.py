@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.against import __main__ as against
-from benchmarks.against import in_checkout
-from benchmarks.against.__main__ import (
+from benchmarks.against import in_checkout, pairs
+from benchmarks.against.__main__ import main
+from benchmarks.against.pairs import (
     ROOT,
     Checkout,
     Decode,
@@ -16,7 +16,6 @@ from benchmarks.against.__main__ import (
     Encode,
     Encoding,
     Result,
-    main,
     page,
     seconds_at,
 )
@@ -51,12 +50,7 @@ def test_the_page_compares_cost_time_and_time_at_equal_cost():
     runs = []
     for image, factor in (("a", 1.0), ("b", 2.0)):
         runs.append(encoding("the other", 1000, 100.0 * factor, 1.0, image))
-        for n_steps, seconds, cost in (
-            (300, 25.0, 1.1),
-            (420, 50.0, 1.0),
-            (600, 75.0, 0.95),
-            (1000, 110.0, 0.9),
-        ):
+        for n_steps, seconds, cost in POINTS:
             runs.append(encoding("this", n_steps, seconds * factor, cost, image))
     decodings = [
         Decoding(side, turn, seconds)
@@ -78,10 +72,10 @@ def test_a_checkout_is_measured_against_itself(tmp_path: Path, monkeypatch: pyte
         return in_checkout.encoded(*words) if command == "encode" else in_checkout.decoded(*words)
 
     monkeypatch.setattr(Checkout, "run", run)
-    monkeypatch.setattr(against, "STEPS", {"draft": (60, (50, 60))})
-    monkeypatch.setattr(against, "SIDE", 32)
-    monkeypatch.setattr(against, "DECODED", "a")
-    monkeypatch.setattr(against, "DECODED_STEPS", 50)
+    monkeypatch.setattr(pairs, "STEPS", {"draft": (60, (50, 60))})
+    monkeypatch.setattr(pairs, "SIDE", 32)
+    monkeypatch.setattr(pairs, "DECODED", "a")
+    monkeypatch.setattr(pairs, "DECODED_STEPS", 50)
     photograph(40, 48, 3).save(tmp_path / "a.png")
     words = f"--checkout {ROOT} --images {tmp_path} --names a --presets draft --turns 2".split()
     words += ["--out", str(tmp_path / "page"), "--work", str(tmp_path / "work")]
