@@ -117,7 +117,7 @@ def test_images_are_fitted_together_as_many_as_the_options_say(photos: Path, sto
                 run.name for run in client.read_task_runs(task_run_filter=TaskRunFilter(flow_run_id=own))
             )
 
-        flow(name="three and one")(body)()
+        flow(name="together")(body)()
     assert summary.n_archived == 4
     assert {"compress 0.png and 2 more", "compress 3.png"} <= set(names)
 
