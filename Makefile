@@ -23,6 +23,7 @@ OTHER_TORCH ?=
 AGAINST ?=
 DECODE_FLAGS ?=
 PICTURES_FLAGS ?=
+LARGE_FLAGS ?=
 PRIOR_FLAGS ?=
 # What the CPU's fits of kodim15 cost: GPU_FLAGS='--cost-draft 0.66 --cost-standard 0.625'
 GPU_FLAGS ?=
@@ -38,7 +39,7 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test coverage lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-against bench-rates bench-budgets bench-targets bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
+.PHONY: help install samples archive test coverage lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-against bench-large bench-rates bench-budgets bench-targets bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
@@ -65,6 +66,7 @@ help:
 	@echo 'make bench-against   cost, time at equal cost and decoding of family cnn: AGAINST=another checkout'
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
 	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
+	@echo 'make bench-large     time, memory and cost of a large photograph, LARGE=file, whole and in pieces'
 	@echo 'make bench-pictures  what is no photograph, against AVIF and lossless WebP'
 	@echo 'make bench-gpu       fits on a graphics card: checks, and times of steps, images and batches'
 	@echo 'make priors          on a graphics card: photographs from packages, crops, and inr/cnn/priors.json: a new format'
@@ -207,6 +209,10 @@ bench-portable: $(STAMP)
 bench-decode: $(STAMP)
 	$(BIN)/python -m benchmarks.decode_process $(addprefix --against ,$(AGAINST)) \
 	  --out benchmarks/results/decode_process $(DECODE_FLAGS)
+
+# LARGE is a photograph of a dozen megapixels or so.
+bench-large: $(STAMP)
+	$(BIN)/python -m benchmarks.archive.large --images '$(LARGE)' --out benchmarks/results/large $(LARGE_FLAGS)
 
 bench-pictures: $(STAMP)
 	$(BIN)/python -m benchmarks.pictures --out benchmarks/results/pictures $(PICTURES_FLAGS)

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 SHIPPED = Path(skimage.__file__).parent / "data"
 
-# Copied byte for byte, under these names; one is a JPEG. The largest is not the last one in the order of names,
-# where it would be fitted beside an idle core.
+# Copied byte for byte, under these names; one is a JPEG. By name the largest is not the last one, which would
+# be fitted beside an idle core.
 COPIED = {"chelsea.png": "chelsea.png", "falcon.jpg": "rocket.jpg"}
 # Where crops and tiles come from: four in colour, and one grey.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png")
