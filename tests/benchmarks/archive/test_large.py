@@ -1,9 +1,11 @@
+import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.archive.large import LAMBDA, WHOLE, Made, Piece, cost, main
+from benchmarks.archive.large import LAMBDA, WHOLE, Made, Piece, Result, cost, main, page
 from benchmarks.frame import n_cores
 from tests.tasks.pictures import photograph
 
@@ -28,16 +30,22 @@ def test_pieces_make_up_the_photograph(tmp_path: Path, grid: tuple[int, int]):
     np.testing.assert_array_equal(np.concatenate(joined), np.asarray(photograph(17, 23, 3)))
 
 
-def test_a_photograph_is_measured_as_a_whole_and_in_pieces(tmp_path: Path):
+def test_a_photograph_is_measured_in_processes_of_its_own(tmp_path: Path):
     photograph(24, 40, 3).save(tmp_path / "a.png")
-    words = f"--images {tmp_path / 'a.png'} --widths 48 --pieces 2 1 --n-steps 50".split()
+    words = f"--images {tmp_path / 'a.png'} --widths 48 --n-steps 50".split()
     words += ["--out", str(tmp_path / "page"), "--work", str(tmp_path / "work")]
     main(words)
-    lines = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()
-    whole, pieces = (line.split(" | ") for line in lines[-2:])
-    assert (whole[0], pieces[0]) == ("| a", "| a, 2 x 1 pieces")
-    assert all(float(row[n]) > 0 for row in (whole, pieces) for n in range(5, 11))
-    assert whole[2:4] == ["50", str(n_cores())]
-    assert pieces[2:4] == ["50", "1"]
+    whole = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()[-1].split(" | ")
+    assert (whole[0], whole[2:4]) == ("| a", ["50", str(n_cores())])
+    assert all(float(whole[n]) > 0 for n in range(5, 11))
     main(words)  # from the journal
-    assert len((tmp_path / "work" / "large.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    assert len((tmp_path / "work" / "large.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_pieces_of_a_photograph_are_one_row():
+    whole = dataclasses.replace(made(4000, 500, 0.002), grid=WHOLE, n_threads=2)
+    lines = page(Result([whole, made(1000, 125, 0.001), made(3000, 125, 0.005)]), argparse.Namespace())
+    assert lines[-2:] == [
+        "| a | 0.00 | 50 | 2 | 1 | 1 | 10 | 2500 | 1.0 | 10 | 1.0000 | 3.0000 |",
+        "| a, 2 x 1 pieces | 0.00 | 50 | 1 | 2 | 2 | 10 | 10000 | 2.0 | 10 | 0.5000 | 4.5000 |",
+    ]
