@@ -234,6 +234,9 @@ class Proxy:
                 self._open.discard(client)
                 client.shutdown(socket.SHUT_RDWR)  # closing alone says nothing while the other thread reads
 
+    def passed(self, data: bytes) -> None:
+        """Called with what is sent to the server; a kind of proxy may look at it."""
+
     def _wait_while_frozen(self) -> None:
         while self.is_frozen:
             time.sleep(0.05)
@@ -242,6 +245,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := client.recv(1 << 16):
                 self._wait_while_frozen()
+                self.passed(data)
                 server.sendall(data)
             server.shutdown(socket.SHUT_WR)
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -25,6 +25,8 @@ from tasks.report.summary import RunSummary, reason, table_row
 SECONDS_BETWEEN_UPDATES = 5.0
 SECONDS_FOR_THE_LAST = 10.0
 MAX_ROWS = 200
+
+_is_shown: ContextVar[bool] = ContextVar("is_shown", default=False)
 
 
 class _State(NamedTuple):
@@ -84,17 +86,23 @@ def progress() -> Iterator[Callable[[Summary], None]]:
     """Show in Prefect how far a run is, while the body works; the run waits for no answer of the server.
 
     States are written one at a time, at most every `SECONDS_BETWEEN_UPDATES`, and the last one at the end.
-    A server that does not answer is not waited for longer than `SECONDS_FOR_THE_LAST` even then.
+    A server that does not answer is not waited for longer than `SECONDS_FOR_THE_LAST` even then. A run inside
+    of another one in this process, as a batch is, has no artifact of its own: the outer one shows the same.
 
     Yields:
         A function that shows a summary.
     """
-    bar, context = _Bar(), copy_context()  # the artifact is one of this run
+    if _is_shown.get():
+        yield lambda summary: None
+        return
+    bar, token = _Bar(), _is_shown.set(True)
+    context = copy_context()  # the artifact is one of this run
     writer = threading.Thread(target=context.run, args=(bar.write,), name=bar.key, daemon=True)
     writer.start()
     try:
         yield bar.show
     finally:
+        _is_shown.reset(token)
         bar.end()
         writer.join(SECONDS_FOR_THE_LAST)
 
