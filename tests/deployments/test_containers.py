@@ -98,6 +98,8 @@ def test_the_image_of_the_server_has_nothing_of_the_archive():
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert set(named) <= pinned
     assert "asyncpg" in named  # for PostgreSQL
+    [pages] = re.findall(r"PREFECT_UI_STATIC_DIRECTORY=(\S+)", server)  # it makes them itself
+    assert Path(pages).is_relative_to(re.findall(r"(?m)^WORKDIR (\S+)$", server)[0])
 
 
 def test_images_of_others_can_be_named_by_digest():
