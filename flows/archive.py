@@ -50,6 +50,7 @@ from tasks.steps.jobs import ArchiveJob
 from tasks.steps.storing import carry
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, patient
+from tasks.store.promises import require_promises
 
 ROUNDS = 32
 
@@ -106,6 +107,7 @@ def archive(
 
 def _archived(run: Run, source: str, target: ObjectStore, recipe: Recipe, hours: float | None) -> Any:
     """The end of the flow, as it returns it."""
+    require_promises(target)
     target.clean()
     forget_old_batches(target)
     carry(target)

@@ -20,6 +20,7 @@ from tasks.settings import RunOptions
 from tasks.steps.storing import carry
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, patient
+from tasks.store.promises import require_promises
 
 
 def run_name() -> str:
@@ -66,6 +67,7 @@ def _swept(
     run: Run, source: str, target: ObjectStore, configs: Sequence[CodecConfig], preset: str, sample: int
 ) -> Any:
     """The end of the flow, as it returns it."""
+    require_promises(target)
     target.clean()
     carry(target)
     images = sample_images(source, sample, run.options)

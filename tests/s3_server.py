@@ -175,6 +175,7 @@ class Proxy:
         drop_answers: Requests, from now on, that reach the server but whose answer is lost.
         bytes_per_second: Of answers; none for as fast as it goes.
         replace: Bytes in answers that are replaced by as many others.
+        is_frozen: Nothing passes, either way, and no connection ends.
         n_connections: Connections so far.
         n_refused: Those of them that were answered with 503.
     """
@@ -186,6 +187,7 @@ class Proxy:
     drop_answers: int = 0
     bytes_per_second: int | None = None
     replace: tuple[bytes, bytes] | None = None
+    is_frozen: bool = False
     n_connections: int = 0
     n_refused: int = 0
     port: int = 0
@@ -232,14 +234,24 @@ class Proxy:
                 self._open.discard(client)
                 client.shutdown(socket.SHUT_RDWR)  # closing alone says nothing while the other thread reads
 
+    def passed(self, data: bytes) -> None:
+        """Called with what is sent to the server; a kind of proxy may look at it."""
+
+    def _wait_while_frozen(self) -> None:
+        while self.is_frozen:
+            time.sleep(0.05)
+
     def _upstream(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(1 << 16):
+                self._wait_while_frozen()
+                self.passed(data)
                 server.sendall(data)
             server.shutdown(socket.SHUT_WR)
 
     def _downstream(self, server: socket.socket, client: socket.socket, cut_after: int | None) -> None:
         while data := server.recv(1 << 16 if self.bytes_per_second is None else 1 << 12):
+            self._wait_while_frozen()
             if self.replace is not None:
                 data = data.replace(*self.replace)
             if self.drop_answers and b"100 Continue" not in data and self._take("drop_answers"):

@@ -60,5 +60,6 @@ for _command in (
     store_commands.verify,
     store_commands.restore,
     store_commands.compact,
+    store_commands.check,
 ):
     app.command(epilog=exits.EXPLAINED)(framed(_command))

@@ -1,6 +1,6 @@
 """The results of runs and queries, for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.printing import duration, line, table
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tasks.steps.audit import AuditSummary
     from tasks.steps.compact import CompactSummary
     from tasks.steps.restore import RestoreSummary
+    from tasks.store.promises import Promise
 
 
 def show_run(summary: RunSummary) -> None:
@@ -111,3 +112,12 @@ def show_places(places: dict[str, str]) -> None:
     """Show where to look next, one line each."""
     for name, place in places.items():
         line(f"{name}: {place}")
+
+
+def show_promises(url: str, found: Sequence["Promise"]) -> None:
+    """Show which promises a store keeps."""
+    for promise in found:
+        state = "ok" if promise.is_kept else "NOT SO" if promise.is_tried else "not tried"
+        line(f"{state}: {promise.text}{f'; found: {promise.problem}' if promise.problem else ''}")
+    n_kept = sum(promise.is_kept for promise in found)
+    line(f"{url}: {n_kept} of {len(found)} promises kept")

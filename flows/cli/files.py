@@ -46,11 +46,14 @@ def encode_file(
     begun = time.perf_counter()
     import torch
 
+    from flows.engine.cores import n_cores
     from tasks.catalogue.recipe import Recipe
     from tasks.originals.opening import open_picture
     from tasks.steps.choosing import notes_on_bitstream
     from tasks.steps.deadlines import FitWatch
+    from tasks.steps.threads import use_threads
 
+    use_threads(min(torch.get_num_threads(), n_cores()), with_torch=True)
     check_output(output, image)
     data = read_named(image, max_bytes=options.max_file_bytes)
     picture = open_picture(data, max_pixels=options.max_pixels)

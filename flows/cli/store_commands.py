@@ -1,4 +1,4 @@
-"""The commands of ``inr`` on an archive that is there: query, report, verify, restore, compact.
+"""The commands of ``inr`` on an archive that is there: query, report, verify, restore, compact; and check.
 
 As light as `flows.cli.app`.
 """
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from flows.cli import exits
 from flows.cli.options import Json, Output, Runner, Store, Workers
 from flows.cli.running import concluded, either, in_unicode, location, started
 from inr.errors import ConfigError
@@ -161,3 +162,26 @@ def compact(store: Store, as_json: Json = False) -> None:
 
         summary = started(in_a_flow, bar=False)
     concluded(summary, dataclasses.asdict, show_compacted, as_json)
+
+
+def check(store: Store, as_json: Json = False) -> None:
+    """Try what an archive asks of its store: keys are created once, listed and deleted; a disk has room.
+
+    It writes small objects of its own, and deletes them.
+    """
+    from flows.cli.display import show_promises
+    from flows.cli.printing import show_json
+    from tasks.store.folder import LocalStore
+    from tasks.store.locations import open_store
+    from tasks.store.promises import room, tried
+
+    target = open_store(location(store))
+    if isinstance(target, LocalStore) and not target.root.is_dir():
+        raise ConfigError(f"store: expected a folder, found none at {target.url}")
+    found = [*tried(target), *room(target)]
+    if as_json:
+        show_json({"store": target.url, "promises": [dataclasses.asdict(promise) for promise in found]})
+    else:
+        show_promises(target.url, found)
+    if not all(promise.is_kept for promise in found):
+        raise typer.Exit(exits.STORAGE)

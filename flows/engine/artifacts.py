@@ -1,11 +1,15 @@
 """Leave in Prefect a progress bar, a page and a table of a run. Each is bounded."""
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -18,26 +22,89 @@ from tasks.errors import Summary
 from tasks.report.markdown import markdown_cell
 from tasks.report.summary import RunSummary, reason, table_row
 
-SECONDS_BETWEEN_UPDATES = 2.0
+SECONDS_BETWEEN_UPDATES = 5.0
+SECONDS_FOR_THE_LAST = 10.0
 MAX_ROWS = 200
 
+_is_shown: ContextVar[bool] = ContextVar("is_shown", default=False)
 
-class ProgressArtifact:
-    """A progress artifact that is updated often enough to watch, seldom enough to cost nothing."""
 
-    def __init__(self, summary: Summary) -> None:
-        """Create the artifact."""
-        self._updated = time.perf_counter()
-        key, progress = f"{flow_run.flow_name}-progress", _percent(summary)
-        created = create_progress_artifact(progress=progress, key=key, description=_describe(summary))
-        self._id = cast("UUID", created)  # a coroutine only where an event loop runs
+class _State(NamedTuple):
+    """The state of a progress bar."""
 
-    def update(self, summary: Summary) -> None:
-        """Show how far a run is: at its end, and before at most every `SECONDS_BETWEEN_UPDATES`."""
-        ended = summary.n_done >= summary.n_planned
-        if ended or time.perf_counter() - self._updated >= SECONDS_BETWEEN_UPDATES:
-            self._updated = time.perf_counter()
-            update_progress_artifact(self._id, progress=_percent(summary), description=_describe(summary))
+    percent: float
+    text: str
+
+
+class _Bar:
+    """A progress artifact, and the state that it is to show next."""
+
+    def __init__(self) -> None:
+        self.key = f"{flow_run.flow_name}-progress"
+        self._changed = threading.Condition()
+        self._next: _State | None = None
+        self._is_over = False
+        self._may_write_at = time.monotonic()
+
+    def show(self, summary: Summary) -> None:
+        """Have a state shown, in place of one that waits."""
+        with self._changed:
+            self._next = _State(_percent(summary), _describe(summary))
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Have what waits shown at once; nothing follows."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+
+    def write(self) -> None:
+        """Write states as they come, one at a time, until the end; what cannot be written is left out."""
+        made: UUID | None = None
+        while (state := self._taken()) is not None:
+            try:
+                if made is None:
+                    created = create_progress_artifact(state.percent, self.key, state.text)
+                    made = cast("UUID", created)  # a coroutine only where an event loop runs
+                else:
+                    update_progress_artifact(made, state.percent, state.text)
+            except Exception as error:  # of Prefect's client, which has tried it several times
+                get_run_logger().debug("progress could not be shown: %s", error)
+
+    def _taken(self) -> _State | None:
+        """The next state, once one may be written; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over or self._next)
+            self._changed.wait_for(lambda: self._is_over, self._may_write_at - time.monotonic())
+            self._may_write_at = time.monotonic() + SECONDS_BETWEEN_UPDATES
+            state, self._next = self._next, None
+            return state
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Summary], None]]:
+    """Show in Prefect how far a run is, while the body works; the run waits for no answer of the server.
+
+    States are written one at a time, at most every `SECONDS_BETWEEN_UPDATES`, and the last one at the end.
+    A server that does not answer is not waited for longer than `SECONDS_FOR_THE_LAST` even then. A run inside
+    of another one in this process, as a batch is, has no artifact of its own: the outer one shows the same.
+
+    Yields:
+        A function that shows a summary.
+    """
+    if _is_shown.get():
+        yield lambda summary: None
+        return
+    bar, token = _Bar(), _is_shown.set(True)
+    context = copy_context()  # the artifact is one of this run
+    writer = threading.Thread(target=context.run, args=(bar.write,), name=bar.key, daemon=True)
+    writer.start()
+    try:
+        yield bar.show
+    finally:
+        _is_shown.reset(token)
+        bar.end()
+        writer.join(SECONDS_FOR_THE_LAST)
 
 
 def _percent(summary: Summary) -> float:

@@ -12,7 +12,7 @@ from prefect.exceptions import MissingContextError
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from flows.engine.artifacts import ProgressArtifact, Table, publish_page, publish_table
+from flows.engine.artifacts import Table, progress, publish_page, publish_table
 from flows.engine.listening import Listener
 from flows.engine.plain import PlainRun, TimedSummary
 from flows.engine.workers import Engine, task_runner
@@ -30,11 +30,11 @@ class Run(PlainRun):
         Yields:
             A function that shows a summary to the listener and in Prefect.
         """
-        progress = ProgressArtifact(summary)
-        with super().watched(summary) as listener:
+        with progress() as show_in_prefect, super().watched(summary) as listener:
+            show_in_prefect(summary)
 
             def show(now: Summary) -> None:
-                progress.update(now)
+                show_in_prefect(now)
                 listener(now)
 
             yield show

@@ -27,7 +27,7 @@ MAX_BITSTREAM_BYTES = 1 << 29  # of one stored image; also where it is stored wi
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 15.0
-USUAL_SECONDS = 40.0  # that so many attempts take
+USUAL_SECONDS = 40.0  # that so many attempts take; slower ones are fewer
 SECONDS_BETWEEN_LINES = 60.0
 KEY = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
@@ -98,9 +98,10 @@ def patient(seconds: float) -> Iterator[None]:
 def retried(operation: Callable[P, T]) -> Callable[P, T]:
     """Repeat an operation on `StorageUnavailable`: `ATTEMPTS` times, and further where `patient` says so.
 
-    Pauses grow threefold from `FIRST_PAUSE_SECONDS` on, each by a random factor from 0.5 to 1.5, so
-    that workers that were refused together do not come back together. A line says at the first of them for
-    how long the store is asked again; many operations that meet one outage say it once a minute.
+    No attempt begins later than `USUAL_SECONDS`, or the seconds of `patient`, after the first one. Pauses
+    grow threefold from `FIRST_PAUSE_SECONDS` on, each by a random factor from 0.5 to 1.5, so that workers
+    that were refused together do not come back together. A line says at the first of them for how long
+    the store is asked again; many operations that meet one outage say it once a minute.
     """
 
     @functools.wraps(operation)
@@ -110,11 +111,12 @@ def retried(operation: Callable[P, T]) -> Callable[P, T]:
             try:
                 return operation(*args, **kwargs)
             except StorageUnavailable as error:
-                if n + 1 >= ATTEMPTS and time.monotonic() - began >= _patience.get():
+                spent, patience = time.monotonic() - began, _patience.get()
+                if spent >= patience and (spent >= USUAL_SECONDS or n + 1 >= ATTEMPTS):
                     raise
                 _tell(error)
             pause = min(FIRST_PAUSE_SECONDS * 3 ** min(n, ATTEMPTS), LONGEST_PAUSE_SECONDS)
-            time.sleep(pause * random.uniform(0.5, 1.5))
+            time.sleep(min(pause * random.uniform(0.5, 1.5), max(USUAL_SECONDS, patience) - spent))
         raise AssertionError("unreachable")  # for mypy: counting does not end
 
     return attempt

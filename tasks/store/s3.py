@@ -3,6 +3,10 @@
 Keys are created with ``If-None-Match: *``, so of many writers one wins. Every upload carries its
 SHA-256, which the server checks; every download is checked against what the server has. Requests
 are repeated by `tasks.store.objects.retried`, and not by botocore besides: one bound and one jitter.
+
+An object is one request, however large it is: it may have 5 GiB, and none of ours has so many. So the
+checksum is that of the whole object, nothing is left of an upload that was cut, and five calls are all that
+a server has to know: PutObject, GetObject, HeadObject, DeleteObject and ListObjectsV2.
 """
 
 import base64
@@ -11,11 +15,9 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from inr.errors import ConfigError
 from tasks.errors import StorageError, StorageUnavailable
@@ -23,9 +25,6 @@ from tasks.settings import S3Options, load_settings
 from tasks.store.objects import StoredObject, checked_key, retried
 from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, about_s3, client, code_of
 
-MULTIPART_BYTES = 64 << 20  # larger objects go up in parts
-PART_BYTES = 32 << 20
-ABANDONED_AFTER = timedelta(days=1)  # no upload of ours takes this long
 CHUNK_BYTES = 1 << 20
 
 
@@ -93,12 +92,9 @@ class S3Store:
         created = {**self._written_as, "Metadata": {"inr-writer": writer}}
         with about_s3(f"write {key} to {self.url}"):
             try:
-                if len(data) > MULTIPART_BYTES:
-                    _upload_in_parts(target, data, created)
-                else:
-                    client().put_object(
-                        **target, **created, Body=data, ChecksumSHA256=_sha256(data), IfNoneMatch="*"
-                    )
+                client().put_object(
+                    **target, **created, Body=data, ChecksumSHA256=_sha256(data), IfNoneMatch="*"
+                )
             except ClientError as error:
                 if code_of(error) not in TAKEN_CODES:
                     raise
@@ -138,20 +134,9 @@ class S3Store:
         with about_s3(f"delete {key} from {self.url}"):
             client().delete_object(**self._target(key))
 
-    @retried
     def clean(self) -> int:
-        """Abort uploads in parts that were begun over a day ago and not ended."""
-        bucket, aborted = self._location.bucket, 0
-        with about_s3(f"clean {self.url}"):
-            pages = client().get_paginator("list_multipart_uploads")
-            for page in pages.paginate(Bucket=bucket, Prefix=self._location.key("")):
-                for upload in page.get("Uploads", ()):
-                    if datetime.now(UTC) - upload["Initiated"] > ABANDONED_AFTER:
-                        client().abort_multipart_upload(
-                            Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                        )
-                        aborted += 1
-        return aborted
+        """See `ObjectStore.clean`; a writer that dies leaves nothing here."""
+        return 0
 
     def _target(self, key: str) -> dict[str, str]:
         return {"Bucket": self._location.bucket, "Key": self._location.key(checked_key(key))}
@@ -218,24 +203,6 @@ def _chunks(target: dict[str, str], max_bytes: int) -> Iterator[bytes]:
             raise StorageError(f"expected at most {max_bytes} bytes, found {answer['ContentLength']}")
         while chunk := body.read(CHUNK_BYTES):
             yield chunk
-
-
-def _upload_in_parts(target: dict[str, str], data: bytes, created: dict[str, Any]) -> None:
-    s3 = client()
-    begun = s3.create_multipart_upload(**target, **created, ChecksumAlgorithm="SHA256")
-    upload = {**target, "UploadId": begun["UploadId"]}
-    try:
-        parts = []
-        for number, start in enumerate(range(0, len(data), PART_BYTES), 1):
-            part = data[start : start + PART_BYTES]
-            checksum = _sha256(part)
-            done = s3.upload_part(**upload, PartNumber=number, Body=part, ChecksumSHA256=checksum)
-            parts.append({"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": checksum})
-        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
-    except BaseException:
-        with contextlib.suppress(BotoCoreError, ClientError):  # what is left, `clean` finds
-            s3.abort_multipart_upload(**upload)
-        raise
 
 
 def _sha256(data: bytes) -> str:

@@ -27,11 +27,11 @@ from botocore.exceptions import (
 from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageError, StorageUnavailable
 
-CONNECT_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 60
+CONNECT_TIMEOUT_SECONDS = 10  # also that of sending a piece of a body
+READ_TIMEOUT_SECONDS = 20  # of silence
 MAX_CONNECTIONS = 64
 
-# Codes that another attempt may change, whatever the status; so may 408, 429 and 5xx.
+# Codes that another attempt may change, whatever the status; so may 408, 429 and 5xx but for 501.
 TRANSIENT_CODES = frozenset(
     {
         *("SlowDown", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"),
@@ -48,6 +48,7 @@ HINTS = {
     "ExpiredToken": "the session token has expired",
     "InvalidAccessKeyId": "AWS_ACCESS_KEY_ID is not known there",
     "NoSuchBucket": "there is no such bucket",
+    "NotImplemented": "the server does not know this request, or a part of it",
     "RequestTimeTooSkewed": "this machine's clock is wrong",
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY is not the right one",
 }
@@ -108,6 +109,6 @@ def _error_of(what: str, error: ClientError) -> StorageError:
         return ObjectMissing(f"{what}: there is no such object")
     reason = HINTS.get(code, str(error.response.get("Error", {}).get("Message", ""))[:200])
     message = f"{what}: {code or status}: {reason}"
-    if code in TRANSIENT_CODES or status in (408, 429) or status >= 500:
+    if code in TRANSIENT_CODES or status in (408, 429) or status == 500 or status > 501:
         return StorageUnavailable(message)
     return StorageError(message)

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,14 @@ from tests.s3_server import free_ports
 from tests.tasks.pictures import file_of, image
 
 ROOT = Path(__file__).parent.parent.parent
-PREFECT = str(Path(sys.executable).with_name("prefect"))
+BIN = Path(sys.executable).parent
+PREFECT = str(BIN / "prefect")
+CONTAINERFILE = (ROOT / "deployments" / "Containerfile").read_text()
+ENTRYPOINT: list[str] = json.loads(re.findall(r"(?m)^ENTRYPOINT (.+)$", CONTAINERFILE)[-1])  # of a worker
 BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 N_IMAGES = 6
 START_SECONDS = 120
+WORKERS = {"control": "inr-control", "one": "inr-workers", "two": "inr-workers"}  # and their pools
 
 
 @contextmanager
@@ -101,14 +106,21 @@ def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
         server = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         stack.enter_context(process(server, place / "server.log", chosen))
         wait_for(f"{chosen['PREFECT_API_URL']}/health", place / "server.log")
-        for pool in ("inr-control", "inr-workers"):
-            prefect(chosen, "work-pool", "create", pool, "--type", "process")
-        prefect(chosen, "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
-        prefect(chosen, "automation", "create", "--from-file", "deployments/automations.yaml")
-        for name, pool in (("control", "inr-control"), ("one", "inr-workers"), ("two", "inr-workers")):
-            worker = [PREFECT, "worker", "start", "--pool", pool, "--name", name, "--limit", "1"]
-            stack.enter_context(process(worker, place / f"{name}.log", chosen))
+        initialise(chosen)
+        for name, port in zip(WORKERS, free_ports(len(WORKERS)), strict=True):
+            worker = [PREFECT, *ENTRYPOINT[1:], "--pool", WORKERS[name], "--name", name]
+            own = {**chosen, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
+            stack.enter_context(process(worker, place / f"{name}.log", own))
+            wait_for(f"http://127.0.0.1:{port}/health", place / f"{name}.log")
         yield chosen
+
+
+def initialise(environment: dict[str, str], *words: str) -> str:
+    """What `deployments/initialise.py` printed."""
+    program = [sys.executable, str(ROOT / "deployments" / "initialise.py"), *words]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def wait_for(url: str, log: Path) -> None:

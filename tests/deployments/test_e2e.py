@@ -12,7 +12,9 @@ import pytest
 
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
-from tests.deployments.conftest import BINARIES, N_IMAGES, START_SECONDS, prefect, runs
+from tests.deployments.conftest import BINARIES, N_IMAGES, START_SECONDS, api, initialise, prefect, runs
+from tests.s3_server import Server
+from tests.s3_server import environment as s3_environment
 
 pytestmark = pytest.mark.e2e
 
@@ -39,6 +41,28 @@ def test_the_audit_reads_it_all_and_the_catalogue_is_compacted(environment: dict
     audits = parts.read_audits(store).to_pylist()
     assert [row["status"] for row in audits] == ["intact"] * N_IMAGES
     assert len(parts.list_parts(store, parts.IMAGES)) == 1
+
+
+def test_an_installation_is_made_once_and_then_only_kept(
+    environment: dict[str, str], s3_server: Server, tmp_path: Path
+):
+    """Also with buckets, which it makes where there are none."""
+
+    def there() -> dict[str, list[str]]:
+        kinds = ("work_pools", "deployments", "automations")
+        return {
+            kind: sorted(found["id"] for found in api(environment, f"{kind}/filter", {})) for kind in kinds
+        }
+
+    before = there()
+    assert [len(before[kind]) for kind in ("work_pools", "deployments")] == [2, 5]
+    bucket = f"s3://made-{tmp_path.name.replace('_', '-')}"
+    places = {"INR_SOURCE": f"{bucket}-photos/photos", "INR_STORE": f"{bucket}/store"}
+    with_s3 = {**environment, **places, **s3_environment(s3_server.endpoint)}
+    assert initialise(with_s3, "--buckets").count(": made") == 2
+    assert ": made" not in initialise(with_s3, "--buckets")
+    assert "6 of 6 promises kept" in initialise(environment)
+    assert there() == before
 
 
 @pytest.mark.parametrize("flow", ["archive", "verify", "compact"])

@@ -138,7 +138,7 @@ def test_any_locale_will_do(locale: dict[str, str], bitstream: Path, archived_on
     assert asked.stdout.split() == ["name", "n", r"\u03bb", "1"]
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "compare", "query", "report"])
+@pytest.mark.parametrize("command", ["encode", "decode", "inspect", "compare", "query", "report", "check"])
 def test_commands_that_start_no_run_load_nothing_of_prefect(
     command: str, photo: Path, bitstream: Path, archived_once: Archived, tmp_path: Path
 ):
@@ -150,6 +150,7 @@ def test_commands_that_start_no_run_load_nothing_of_prefect(
         "compare": [photo, bitstream],
         "query": [store, "select 1"],
         "report": [store, "-o", tmp_path / "x.html"],
+        "check": [tmp_path],
     }
     called = [command, *map(str, words[command])]
     first = SHORTLY if command == "encode" else ""

@@ -7,8 +7,11 @@ from PIL import Image
 
 from flows.cli import exits
 from flows.compact import compact
+from tasks.store.locations import open_store
 from tests.flows.command import invoke
 from tests.flows.conftest import BAD, GOOD, Archived
+from tests.s3_gateway import gateway_before
+from tests.s3_server import Access, Server
 
 
 def test_query_answers_as_a_table_as_json_and_as_csv(archived_once: Archived):
@@ -121,3 +124,41 @@ def test_a_place_without_an_archive_is_an_error_of_every_command_that_reads_one(
     assert f"store {tmp_path / place}: expected an archive, found no row of a catalogue" in result.stderr
     assert result.stdout == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_says_which_promises_a_store_keeps(tmp_path: Path):
+    result = invoke("check", tmp_path)
+    assert result.exit_code == exits.OK, result.output
+    *lines, last = result.output.splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("ok: ") for line in lines)
+    assert last == f"{tmp_path}: 6 of 6 promises kept"
+    found = json.loads(invoke("check", tmp_path, "--json").output)
+    assert [promise["problem"] for promise in found["promises"]] == [""] * 6
+    assert [path.name for path in tmp_path.iterdir()] == [".tmp"]
+
+
+def test_check_of_a_folder_that_is_not_there_makes_none(tmp_path: Path):
+    result = invoke("check", tmp_path / "unmounted")
+    assert result.exit_code == exits.USAGE
+    assert "expected a folder, found none" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_and_a_run_refuse_a_server_that_lets_writers_overwrite_each_other(
+    s3_server: Server, s3_access: Access, archived_once: Archived
+):
+    place = "s3://archive/overwritten"
+    with gateway_before(s3_server, drops=["if-none-match"]) as through:
+        s3_access.through(through)
+        result = invoke("check", place)
+        assert result.exit_code == exits.STORAGE
+        lines = result.output.splitlines()
+        assert lines[1].startswith("NOT SO: a second write of a key is refused, and changes nothing; found: ")
+        assert [line.partition(":")[0] for line in lines[:5]] == ["ok", "NOT SO", *["not tried"] * 3]
+        assert lines[-1] == f"{place}: 1 of 5 promises kept"
+        result = invoke("archive", archived_once.source, place, "--model", "mlp")
+        assert result.exit_code == exits.STORAGE, result.output
+        assert "expected that a second write of a key is refused" in result.stderr
+    s3_access.through(s3_server.endpoint)
+    assert open_store("s3://archive").objects("overwritten") == []

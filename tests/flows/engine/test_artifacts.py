@@ -1,4 +1,7 @@
 import json
+import time
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -8,7 +11,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 
 from flows.engine import artifacts
-from flows.engine.artifacts import MAX_ROWS, ProgressArtifact, Table, failures, images, publish_table
+from flows.engine.artifacts import MAX_ROWS, Table, failures, images, progress, publish_table
 from tasks.errors import SourceError
 from tasks.report.summary import RunSummary
 from tests.tasks import rows
@@ -43,25 +46,83 @@ def test_a_table_without_rows_is_not_left():
     publish_table(Table("failures", [], 0))  # would fail outside of a flow
 
 
-def test_progress_is_shown_at_the_end_and_before_only_every_so_often(monkeypatch: pytest.MonkeyPatch):
-    shown: list[float] = []
+class Written:
+    """Updates of progress artifacts, as they are made; each takes some seconds, or fails."""
 
-    def body() -> None:
-        progress = ProgressArtifact(summary_of(0))
-        for summary in (summary_of(1), summary_of(2, 1), summary_of(3, 1)):
-            progress.update(summary)
-            shown.append(float(str(read("watched-progress").data)))
-        monkeypatch.setattr(artifacts, "SECONDS_BETWEEN_UPDATES", 0.0)
-        progress.update(summary_of(1, 1))
-        shown.append(float(str(read("watched-progress").data)))
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.states: list[tuple[float, float]] = []
+        self.seconds, self.error = 0.0, ""
+        self.at_once = self.most_at_once = 0
+        real = artifacts.update_progress_artifact
 
-    in_a_flow("watched", body)
-    assert shown == [0.0, 0.0, 100.0, 50.0]
-    assert read("watched-progress").description == "2 of 4 done, 1 failed"
+        def update(artifact: Any, percent: float, text: str) -> None:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            time.sleep(self.seconds)
+            self.states.append((time.monotonic(), percent))
+            self.at_once -= 1
+            if self.error:
+                raise OSError(self.error)
+            real(artifact, percent, text)
+
+        monkeypatch.setattr(artifacts, "update_progress_artifact", update)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    return Written(monkeypatch)
+
+
+def shown(name: str, summaries: Sequence[RunSummary], seconds_between: float = 0.0) -> float:
+    """Have summaries shown by a flow; returns the seconds that this took."""
+
+    def body() -> float:
+        began = time.monotonic()
+        with progress() as show:
+            for summary in summaries:
+                show(summary)
+                time.sleep(seconds_between)
+        return time.monotonic() - began
+
+    seconds: float = in_a_flow(name, body)
+    return seconds
+
+
+def test_the_last_state_is_shown_and_others_only_every_so_often(written: Written):
+    shown("watched", [summary_of(n) for n in range(1000)] + [summary_of(1, 1)])
+    found = read("watched-progress")
+    assert float(str(found.data)) == 50.0
+    assert found.description == "2 of 4 done, 1 failed"
+    assert len(written.states) <= 1  # one is created at the beginning, perhaps with the last state
+
+
+def test_updates_are_apart_by_some_time_and_come_while_the_run_goes_on(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(artifacts, "SECONDS_BETWEEN_UPDATES", 0.3)
+    shown("apart", [summary_of(n, n_planned=60) for n in range(60)], 0.05)
+    times = [at for at, _ in written.states[:-1]]  # the last one waits for nothing
+    assert len(times) >= 3
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(times))
+    assert written.most_at_once == 1
+
+
+def test_a_run_does_not_wait_for_a_server_that_is_slow(written: Written, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(artifacts, "SECONDS_BETWEEN_UPDATES", 0.0)
+    monkeypatch.setattr(artifacts, "SECONDS_FOR_THE_LAST", 0.5)
+    written.seconds = 3.0
+    assert shown("slow", [summary_of(n) for n in range(20)], 0.05) < 2.5
+
+
+def test_a_run_goes_on_where_its_progress_cannot_be_shown(written: Written, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(artifacts, "SECONDS_BETWEEN_UPDATES", 0.0)
+    written.error = "database is locked"
+    shown("locked", [summary_of(n) for n in range(4)], 0.2)
+    assert len(written.states) >= 2
 
 
 def test_a_run_with_nothing_to_do_is_done():
-    in_a_flow("idle", lambda: ProgressArtifact(summary_of(0, n_planned=0)) and None)
+    shown("idle", [summary_of(0, n_planned=0)])
     assert float(str(read("idle-progress").data)) == 100.0
 
 

@@ -3,6 +3,7 @@
 import base64
 import logging
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
 from tasks.store import objects, s3, s3_client
 from tasks.store.s3 import S3Store, parse_url
+from tests.s3_gateway import gateway_before
 from tests.s3_server import READER_KEY, READER_SECRET, SECRET_KEY, Access, Proxy, Server, proxy_before
 
 MEBI = 1 << 20
@@ -171,26 +173,67 @@ def test_a_server_that_is_gone_is_unavailable(s3_access: Access, store: S3Store)
         store.put("a", b"1")
 
 
-def test_large_objects_go_up_in_parts(s3_server: Server, store: S3Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(s3, "MULTIPART_BYTES", 6 * MEBI)
-    monkeypatch.setattr(s3, "PART_BYTES", 5 * MEBI)
-    data = os.urandom(11 * MEBI)
-    assert store.put("a", data)
-    assert not store.put("a", data[::-1])
-    assert store.get("a", max_bytes=len(data)) == data
-    bucket, prefix = "archive", parse_url(store.url).prefix
-    assert "Uploads" not in client(s3_server).list_multipart_uploads(Bucket=bucket, Prefix=prefix)
-
-
-def test_uploads_that_were_left_are_cleaned_up_in_time(
-    s3_server: Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
+def test_a_frozen_server_is_given_up_in_a_time_that_is_told(
+    proxy: Proxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    key = f"{parse_url(store.url).prefix}/left"
-    client(s3_server).create_multipart_upload(Bucket="archive", Key=key)
-    assert store.clean() == 0
-    monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(seconds=-60))
-    assert store.clean() == 1
-    assert store.clean() == 0
+    """Slow attempts are fewer; and at the first of them it is said for how long the store is asked."""
+    data = os.urandom(3 * MEBI)
+    store.put("a", data)
+    monkeypatch.setattr(s3_client, "READ_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(s3_client, "CONNECT_TIMEOUT_SECONDS", 1.0)  # of a piece that is sent, too
+    monkeypatch.setattr(objects, "USUAL_SECONDS", 2.5)
+    monkeypatch.setattr(objects.log, "propagate", True)
+    s3_client.client.cache_clear()
+    proxy.is_frozen = True
+    for use in (
+        lambda: store.put("b", data),
+        lambda: store.get("a", max_bytes=len(data)),
+        lambda: store.objects("a"),
+    ):
+        monkeypatch.setattr(objects, "_told_at", None)
+        caplog.clear()
+        before = proxy.n_connections
+        with pytest.raises(StorageUnavailable, match=r"imeout|timed out|closed"):
+            use()
+        assert 1 < proxy.n_connections - before <= 4
+        [line] = caplog.messages
+        assert line.startswith("the store does not answer, and is asked again for about 2.5 s")
+    proxy.is_frozen = False
+    assert store.get("a", max_bytes=len(data)) == data
+
+
+def test_a_server_that_freezes_in_the_middle_of_a_body_is_noticed(
+    proxy: Proxy, store: S3Store, monkeypatch: pytest.MonkeyPatch
+):
+    data = os.urandom(8 * MEBI)
+    store.put("a", data)
+    monkeypatch.setattr(s3_client, "READ_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(objects, "USUAL_SECONDS", 1.0)
+    s3_client.client.cache_clear()
+    proxy.bytes_per_second = 16 * MEBI
+    threading.Timer(0.2, setattr, (proxy, "is_frozen", True)).start()
+    with pytest.raises(StorageUnavailable, match=r"imed out|imeout"):
+        store.get("a", max_bytes=len(data))
+    proxy.is_frozen = False
+
+
+def test_a_large_object_is_one_request_and_its_whole_checksum_is_compared(
+    s3_server: Server, s3_access: Access, store: S3Store
+):
+    """So a server need not know uploads in parts, of whose checksums none is that of the object."""
+    data = os.urandom(24 * MEBI)
+    with gateway_before(s3_server, refuses=["uploads", "uploadId", "partNumber"]) as through:
+        s3_access.through(through)
+        assert store.put("a", data)
+        assert not store.put("a", data[::-1])
+        assert store.clean() == 0
+    with proxy_before(s3_server) as proxy:
+        s3_access.through(proxy.endpoint)
+        assert store.get("a", max_bytes=len(data)) == data
+        piece = data[1000:1008]
+        proxy.replace = (piece, piece[::-1])
+        with pytest.raises(ChecksumFailed):
+            store.get("a", max_bytes=len(data))
 
 
 def test_settings_say_how_objects_are_written(s3_access: Access, monkeypatch: pytest.MonkeyPatch):

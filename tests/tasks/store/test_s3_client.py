@@ -1,5 +1,6 @@
 """The names of S3's errors, made as botocore makes them; `test_s3` has a real server give some of them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,16 @@ from botocore.exceptions import (
 
 from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageError, StorageUnavailable
-from tasks.store.s3_client import HINTS, TRANSIENT_CODES, about_s3, client, code_of
+from tasks.store.objects import USUAL_SECONDS
+from tasks.store.s3_client import (
+    CONNECT_TIMEOUT_SECONDS,
+    HINTS,
+    READ_TIMEOUT_SECONDS,
+    TRANSIENT_CODES,
+    about_s3,
+    client,
+    code_of,
+)
 from tests.s3_server import Access
 
 
@@ -46,6 +56,7 @@ def test_what_may_go_better_is_unavailable(code: str):
         (408, StorageUnavailable),
         (429, StorageUnavailable),
         (500, StorageUnavailable),
+        (501, StorageError),
         (503, StorageUnavailable),
     ],
 )
@@ -105,3 +116,15 @@ def test_a_profile_that_is_not_there_is_the_callers_error(s3_access: Access, mon
     client.cache_clear()
     with pytest.raises(ConfigError, match="S3: The config profile"):
         client()
+
+
+def test_the_reference_tells_the_times_that_hold():
+    page = (Path(__file__).parents[3] / "docs" / "archive.md").read_text()
+    told = " ".join(page.split())
+    longest = USUAL_SECONDS + READ_TIMEOUT_SECONDS
+    for times in (
+        f"silent for {READ_TIMEOUT_SECONDS} s, or takes over {CONNECT_TIMEOUT_SECONDS} s to accept",
+        f"the line comes after {READ_TIMEOUT_SECONDS} s at the latest",
+        f"gives up a frozen server after {USUAL_SECONDS:g} to {longest:g} s",
+    ):
+        assert times in told
