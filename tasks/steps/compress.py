@@ -72,13 +72,25 @@ def compress_images(
     with Leases(store) as leases:
         begun = [_begin(store, leases, each, job) for each in planned]
         opened = [each for each in begun if isinstance(each, _Opened)]
-        made = iter(_encode([each for each in opened if each.takes_fit], job, started, report))
+        fitted = [each for each in opened if each.takes_fit]
+        made = iter(_encode(fitted, job, started, _heard(leases, report)))
         return [
             _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), job)
             if isinstance(each, _Opened)
             else each
             for each in begun
         ]
+
+
+def _heard(leases: Leases, report: Report | None) -> Report:
+    """A report that is also a sign of life for those who wait for the images."""
+
+    def told(progress: Mapping[str, Progress]) -> None:
+        leases.hear()
+        if report is not None:
+            report(progress)
+
+    return told
 
 
 @dataclass(frozen=True)
@@ -148,14 +160,14 @@ def _archived(store: ObjectStore, image: str, archive: str) -> Archived | None:
     return lookup.archived_among(store, archive, [image]).get(image)
 
 
-def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Report | None) -> list[_Made]:
+def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Report) -> list[_Made]:
     """Encode pictures; time that no fit takes is shared out among them.
 
     Args:
         opened: The pictures.
         job: Parameters of the run.
         begun: `time.perf_counter` when the work on them began.
-        report: See `compress_images`.
+        report: Called with the progress of the fits that go on, by the path of the image.
     """
     if not opened:
         return []
@@ -172,8 +184,7 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Re
         return [_Made(error, 0.0, 0.0, None)] * len(opened)
 
     def named(progress: Mapping[int, Progress]) -> None:
-        if report is not None:
-            report({opened[number].planned.path: where for number, where in progress.items()})
+        report({opened[number].planned.path: where for number, where in progress.items()})
 
     watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=named)
     requests = [dataclasses.replace(request, n_steps=n_steps) for request in requests]
