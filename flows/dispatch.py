@@ -125,7 +125,7 @@ class _Elsewhere:
 
     def done(self, numbers: Iterable[int]) -> Generator[tuple[int, str]]:
         """Have batches done; yields and raises as `done_batches`."""
-        waiting = iter(numbers)
+        waiting = deque(numbers)
         try:
             while True:
                 heed_stop()
@@ -161,9 +161,10 @@ class _Elsewhere:
                 for batch in self._on_way.values():
                     batch.since = self._answered
 
-    def _submit_some(self, waiting: Iterator[int]) -> None:
-        while len(self._on_way) < BATCHES_AT_ONCE and (number := next(waiting, None)) is not None:
-            self._submit(number, 0)
+    def _submit_some(self, waiting: deque[int]) -> None:
+        while waiting and len(self._on_way) < BATCHES_AT_ONCE:
+            self._submit(waiting[0], 0)
+            waiting.popleft()
 
     def _submit(self, number: int, n_lost: int) -> None:
         given = self._parameters(number)
@@ -212,8 +213,8 @@ class _Elsewhere:
             _end([run_id], Cancelled(message=why), force=True)
             self._end(run_id, f"Cancelled: {why}")
         else:
-            _end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
             self._lose(run_id, why)
+            _end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
 
     def _lose(self, run_id: UUID, why: str) -> None:
         batch = self._on_way[run_id]

@@ -2,8 +2,8 @@
 
 Prefect's own kills the processes of its runs with SIGKILL as soon as it is told to stop. This one takes no
 more runs then, tells those that it has (`flows.engine.interrupts`), and waits. What has not ended when the
-time is over is ended with SIGTERM, by which a run gives up its fits and keeps what is done. What is left then is
-killed.
+time is over is ended with SIGTERM, by which a run gives up its fits and keeps what is done. What is left then
+is killed.
 """
 
 import os
@@ -33,12 +33,11 @@ SECONDS_BETWEEN_LOOKS = 0.5
 class Worker(ProcessWorker):
     """A process worker that takes no more runs once it is leaving."""
 
-    type = "inr-process"  # of this class: each has a name of its own
+    type = "inr-process"  # while it is defined: no two classes may have one type
 
     def __init__(self, pool: str, name: str | None, limit: int) -> None:
         """Prepare a worker of a pool that exists; `limit` is the number of runs at a time."""
         super().__init__(pool, name=name, limit=limit, create_pool_if_not_found=False)
-        self.type = ProcessWorker.type  # the pool's
         self.is_leaving = False
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
@@ -48,7 +47,10 @@ class Worker(ProcessWorker):
     @property
     def n_runs(self) -> int:
         """Runs that it has."""
-        return int(self.limiter.borrowed_tokens)
+        return int(self.limiter.borrowed_tokens) if self.is_setup else 0
+
+
+Worker.type = ProcessWorker.type  # that of its pools
 
 
 def work(

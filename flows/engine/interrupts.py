@@ -5,10 +5,10 @@ finished is recorded. But the main thread may be inside a long call, and fits an
 time. So a thread learns of the signal in any case: it says the line, and ends the process when its time is
 over. Nothing is lost by that: what a run has stored by then the next one takes over.
 
-A run whose worker stops is told so by `TO_HAND_BACK` (see `flows.worker`), some time before the worker ends it
-by other means. It ends what it has begun, and goes back to its pool for the rest: the next worker begins the same
-run of Prefect again, and what was archived by then is in the catalogue. A flow that does without `handing_back`
-never gets that signal.
+A run whose worker stops is told so by `TO_HAND_BACK` (see `flows.worker`), some time before the worker ends
+it by other means. It ends what it has begun, and goes back to its pool for the rest: the next worker begins
+the same run of Prefect again, and what was archived by then is in the catalogue. A flow that does without
+`handing_back` never gets that signal.
 """
 
 import contextlib

@@ -98,7 +98,7 @@ def test_a_worker_that_dies_before_its_batch_begins_costs_no_image(
 
 
 def test_a_night_that_died_before_it_began_holds_no_slot(environment: dict[str, str], tmp_path: Path):
-    """The worker of a flow that may run once at a time is killed with its process; then the next run comes."""
+    """The worker of a flow that runs once at a time is killed with its process; then the next run comes."""
     with (
         temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}),
         get_client(sync_client=True) as client,

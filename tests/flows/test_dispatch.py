@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -376,6 +376,20 @@ def page_of(run_id: str, key: str) -> str:
     return str(max(found, key=lambda artifact: str(artifact.created)).data)
 
 
+def refused_once(submit: Callable[..., UUID]) -> Callable[..., UUID]:
+    """A function that submits a run, and finds no server the first time."""
+    is_refused = False
+
+    def submitted(*given: Any) -> UUID:
+        nonlocal is_refused
+        if not is_refused:
+            is_refused = True
+            raise httpx.ConnectError("Connection refused")
+        return submit(*given)
+
+    return submitted
+
+
 def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
     unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -403,6 +417,9 @@ def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
     assert done(unattended, lines) == [(0, "Completed: done")]
     assert len(lines) == 1
     assert lines[0].startswith("Prefect's server does not answer, and is asked again: ")
+    began = time.monotonic() - 1.0
+    monkeypatch.setattr(dispatch, "_submitted", refused_once(submit))
+    assert done(unattended, lines) == [(0, "Completed: done")]  # refused when it was to be submitted, too
     began = time.monotonic() - 1.0
     with pytest.raises(httpx.HTTPError):
         done(unattended, lines, outage_seconds=0.5)
