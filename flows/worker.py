@@ -89,16 +89,22 @@ def _check_pool(pool: str) -> None:
 
 
 async def _work(worker: Worker, grace_seconds: float, with_healthcheck: bool) -> None:
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
-        async with anyio.create_task_group() as group:
-            group.start_soon(worker.start, False, with_healthcheck)
-            await anext(signals)
-            worker.is_leaving = True
-            async with anyio.create_task_group() as ending:
-                ending.start_soon(_second_signal, signals, ending.cancel_scope)
-                await _let_end(worker, grace_seconds)
-                ending.cancel_scope.cancel()
-            group.cancel_scope.cancel()
+    try:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
+            async with anyio.create_task_group() as group:
+                group.start_soon(worker.start, False, with_healthcheck)
+                await anext(signals)
+                worker.is_leaving = True
+                async with anyio.create_task_group() as ending:
+                    ending.start_soon(_second_signal, signals, ending.cancel_scope)
+                    await _let_end(worker, grace_seconds)
+                    ending.cancel_scope.cancel()
+                group.cancel_scope.cancel()
+    except (
+        Exception
+    ):  # of Prefect's, where it is cut short in the middle of a connection; it has no run any more
+        if not worker.is_leaving:
+            raise
 
 
 async def _second_signal(signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
