@@ -1,12 +1,13 @@
 """What a new installation needs: buckets, pools, deployments, automations. A second time it changes nothing.
 
-    python deployments/initialise.py [--buckets]
+    python deployments/initialise.py [--buckets] [--automations FILE]
 
 It wants `PREFECT_API_URL`, `INR_SOURCE` and `INR_STORE`; and with ``--buckets``, which makes buckets that are
 not there, the variables of S3. It tries the store as `inr check` does, and its exit code is not 0 where
 anything fails.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -22,7 +23,17 @@ FOLDER = Path(__file__).absolute().parent
 
 def main() -> None:
     """Make what is missing, in the order in which one thing needs another."""
-    if "--buckets" in sys.argv[1:]:
+    parser = argparse.ArgumentParser(description="Makes what a new installation needs.")
+    parser.add_argument("--buckets", action="store_true", help="make the buckets of source and store, too")
+    parser.add_argument(
+        "--automations",
+        type=Path,
+        default=FOLDER / "automations.yaml",
+        metavar="FILE",
+        help="in place of ours",
+    )
+    given = parser.parse_args()
+    if given.buckets:
         for url in (os.environ["INR_SOURCE"], os.environ["INR_STORE"]):
             if url.startswith("s3://"):
                 make_bucket(url)
@@ -32,8 +43,7 @@ def main() -> None:
         for pool in sorted({deployment["work_pool"]["name"] for deployment in deployments}):
             make_pool(client, pool)
         deploy()
-        found = yaml.safe_load((FOLDER / "automations.yaml").read_text())
-        for automation in found if isinstance(found, list) else [found]:
+        for automation in yaml.safe_load(given.automations.read_text()):
             make_automation(client, AutomationCore.model_validate(automation))
 
 

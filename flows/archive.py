@@ -7,7 +7,7 @@ its row; the run's final state says whether there were failures.
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.dispatch import done_batches
+from flows.dispatch import Watch, done_batches
 from flows.engine import artifacts
 from flows.engine.cores import fits_on_card, images_per_fit, n_fits
 from flows.engine.handing import Purpose, taken
 from flows.engine.images import commit, failures, new_job
+from flows.engine.interrupts import handing_back
 from flows.engine.listening import listening
 from flows.engine.plain import in_parts
 from flows.engine.runs import Run, begin, ended
@@ -27,8 +28,8 @@ from inr import CodecConfig, Contract
 from inr.errors import ConfigError
 from tasks.catalogue.lookup import archived_among
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Failed, Outcome, Planned
-from tasks.errors import BatchLost, CatalogueError, Summary
+from tasks.catalogue.records import Failed, Outcome, Planned, now
+from tasks.errors import BatchLost, CatalogueError, StorageError, Summary
 from tasks.plan.batches import (
     Batch,
     batches_of,
@@ -39,10 +40,11 @@ from tasks.plan.batches import (
     read_outcome,
     write_batches,
 )
+from tasks.plan.leases import held_images
 from tasks.plan.planning import Plan, archived_in, make_plan
 from tasks.plan.shares import Shares, weight_of
 from tasks.report.artifact import run_page
-from tasks.report.markdown import store_report
+from tasks.report.markdown import markdown_cell, store_report
 from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
@@ -101,7 +103,7 @@ def archive(
         raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
     recipe = Recipe(config or CodecConfig(), contract, n_steps, seconds_per_image, hours is not None)
     run = begin(options)
-    with patient(run.options.outage_seconds):
+    with handing_back(), patient(run.options.outage_seconds):
         return _archived(run, source, open_store(store), recipe, hours)
 
 
@@ -168,12 +170,37 @@ def _archive_plan(
         write_batches(store, folder, batches)
         seconds = _seconds_of_batches(run, batches, hours)
         parameters = partial(_parameters, job, folder, len(batches), seconds)
-        done = done_batches(len(batches), parameters, run.options.deployment)
+        watch = Watch(_lines(), partial(_alive, store, batches, job.recipe.archive_digest()))
+        done = done_batches(len(batches), parameters, run.options, watch)
         with listening(partial(_relay, summary, show)), closing(done):
             for number, ending in done:
                 count(_outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
     return failed
+
+
+def _lines() -> Callable[[str], None]:
+    """A function that takes a line about the batches, for the log of the run, and for a page of it."""
+    lines, log = list[str](), get_run_logger()
+
+    def say(line: str) -> None:
+        log.warning(line)
+        lines.append(f"- {now():%H:%M:%S} {markdown_cell(line)}\n")
+        with suppress(
+            Exception
+        ):  # the log has the line, and no batch is to end because a page cannot be kept
+            artifacts.publish_page("What became of batches on other hosts (UTC)", "".join(lines), "batches")
+
+    return say
+
+
+def _alive(store: ObjectStore, batches: Sequence[Batch], archive_digest: str) -> Collection[int]:
+    """Numbers of the batches of which an image is held now; all, where the store does not answer."""
+    try:
+        held = held_images(store, archive_digest)
+    except StorageError:
+        return range(len(batches))
+    return {n for n, batch in enumerate(batches) if any(image.digest in held for image in batch.images)}
 
 
 def _by_the_catalogue(

@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 
 from flows.engine.cores import fits_on_card, n_fits
 from flows.engine.images import archive_all, new_job
+from flows.engine.interrupts import handing_back
 from flows.engine.runs import Run, begin, ended
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Outcome
@@ -62,7 +63,7 @@ def archive_batch(
         CatalogueError, StorageError: The store cannot be used.
     """
     run = begin(options, run_id=run_id)
-    with patient(run.options.outage_seconds):
+    with handing_back(), patient(run.options.outage_seconds):
         target = open_store(store)
         batch = read_batch(target, folder, number)
         carry(target)

@@ -1,41 +1,73 @@
 """Have the batches of a run done: one after the other in this process, or by the runs of a deployment.
 
 A run of a deployment is taken by a worker of its pool, on any host that reaches the store. The rows of
-a batch are read from the store; the state of the run that did it only says that it is over.
+a batch are read from the store; the state of the run that did it only says that it is over. No state of it
+lasts for ever. What is lost is submitted again, until it was lost `MOST_LOST` times.
+
+| state | lasts at most | then |
+|---|---|---|
+| scheduled, late, paused | ``untaken_seconds`` in which no worker has any | this process does it |
+| pending, submitting | ``begin_seconds`` | it is lost |
+| running | `SILENT_SECONDS` without a sign of life in the store | it is lost |
+| crashed | | it is lost |
+| cancelling | ``begin_seconds`` | it is cancelled |
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling
+from prefect.states import Cancelled, Cancelling
 
 from flows.batch import archive_batch
+from flows.engine.interrupts import heed_stop
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed
+from tasks.settings import RunOptions
 
 BATCHES_AT_ONCE = 32  # submitted; a pool's own limits say how many run
 SECONDS_BETWEEN_LOOKS = 2.0
+MOST_LOST = 3  # times, of one batch
+SECONDS_TO_SAY = 30.0
+SILENT_SECONDS, SECONDS_BETWEEN_SIGNS = 600.0, 60.0
+WITH_A_WORKER = {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
 
 Parameters = Callable[[int], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is heard of batches on their way, and where it is told.
+
+    Attributes:
+        say: Takes a line for people.
+        alive: Gives the numbers of the batches that show signs of life in the store.
+    """
+
+    say: Callable[[str], None]
+    alive: Callable[[], Collection[int]]
+
+
 def done_batches(
-    n_batches: int, parameters: Parameters, deployment: str | None
+    n_batches: int, parameters: Parameters, options: RunOptions, watch: Watch
 ) -> Generator[tuple[int, str]]:
     """Have every batch done.
 
     Args:
         n_batches: Number of batches.
         parameters: Gives the parameters of `archive_batch` for a number.
-        deployment: ``flow/name`` of the deployment to submit them to; None for this process.
+        options: Its deployment is the one to submit them to, or None for this process; and its bounds hold.
+        watch: Hears what becomes of batches on other hosts.
 
     Yields:
         The number of each batch and how it ended, in words, in order of completion.
@@ -43,15 +75,17 @@ def done_batches(
     Raises:
         ConfigError: There is no such deployment.
         StorageError, CatalogueError: In this process, the store cannot be used.
+        HandedBack: The worker of this process stops.
     """
-    if deployment is None:
+    if options.deployment is None:
         yield from _here(range(n_batches), parameters)
     else:
-        yield from _elsewhere(range(n_batches), parameters, deployment)
+        yield from _Elsewhere(parameters, options, watch).done(range(n_batches))
 
 
 def _here(numbers: Iterable[int], parameters: Parameters) -> Generator[tuple[int, str]]:
     for number in numbers:
+        heed_stop()
         try:
             archive_batch(**parameters(number))
         except ImagesFailed as failure:  # its rows say so
@@ -60,41 +94,198 @@ def _here(numbers: Iterable[int], parameters: Parameters) -> Generator[tuple[int
             yield number, "completed"
 
 
-def _elsewhere(numbers: Iterable[int], parameters: Parameters, deployment: str) -> Generator[tuple[int, str]]:
-    waiting, running = iter(numbers), dict[UUID, int]()
-    try:
-        while True:
-            while len(running) < BATCHES_AT_ONCE and (number := next(waiting, None)) is not None:
-                running[_submitted(deployment, parameters(number))] = number
-            if not running:
-                return
-            for run in _ended(running):
-                state = run.state
-                yield running.pop(run.id), f"{state.name}: {state.message}" if state else "unknown"
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-    finally:  # a signal, or an error of the run, which then nobody hears its batches for
-        if running:
-            _cancel(running)
+@dataclass
+class _Batch:
+    """A batch that was submitted and is not over.
+
+    Attributes:
+        number: Its number.
+        n_lost: How often it was lost.
+        state: The name of its run's state at the last look.
+        since: `time.monotonic` when that state began, or when the batch last gave a sign of life.
+        is_taken: True while a worker has it.
+    """
+
+    number: int
+    n_lost: int
+    since: float
+    state: str = ""
+    is_taken: bool = False
 
 
-def _cancel(running: Iterable[UUID]) -> None:
-    """Cancel runs of batches, those that wait and those that a worker does, as the button *Cancel* would."""
+class _Elsewhere:
+    """The batches of a run on their way through the runs of a deployment."""
+
+    def __init__(self, parameters: Parameters, options: RunOptions, watch: Watch) -> None:
+        self._parameters, self._options, self._watch = parameters, options, watch
+        self._deployment = str(options.deployment)
+        self._on_way, self._ended = dict[UUID, _Batch](), deque[tuple[int, str]]()
+        self._taken = self._heard = self._answered = time.monotonic()
+        self._is_said, self._is_outage = False, False
+
+    def done(self, numbers: Iterable[int]) -> Generator[tuple[int, str]]:
+        """Have batches done; yields and raises as `done_batches`."""
+        waiting = deque(numbers)
+        try:
+            while True:
+                heed_stop()
+                with self._asking_the_server():
+                    self._look()
+                    self._submit_some(waiting)
+                while self._ended:
+                    yield self._ended.popleft()
+                if not self._on_way and not self._is_outage:
+                    return
+                yield from self._done_for_want_of_workers()
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        finally:  # a signal, or an error of the run, which then nobody hears its batches for
+            if self._on_way:
+                _end(self._on_way, Cancelling(message="the run that submitted it has ended"))
+
+    @contextmanager
+    def _asking_the_server(self) -> Iterator[None]:
+        """Bear with a server that does not answer, for as long as with a store; no clock runs meanwhile."""
+        try:
+            yield
+        except httpx.HTTPError as error:
+            refused = isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500
+            if refused or time.monotonic() - self._answered > self._options.outage_seconds:
+                raise
+            if not self._is_outage:
+                self._watch.say(f"Prefect's server does not answer, and is asked again: {error}")
+            self._is_outage = True
+        else:
+            self._answered = time.monotonic()
+            if self._is_outage:
+                self._is_outage, self._taken = False, self._answered
+                for batch in self._on_way.values():
+                    batch.since = self._answered
+
+    def _submit_some(self, waiting: deque[int]) -> None:
+        while waiting and len(self._on_way) < BATCHES_AT_ONCE:
+            self._submit(waiting[0], 0)
+            waiting.popleft()
+
+    def _submit(self, number: int, n_lost: int) -> None:
+        given = self._parameters(number)
+        key = f"{given.get('folder')}/{number}/{n_lost}"
+        self._on_way[_submitted(self._deployment, given, key)] = _Batch(number, n_lost, time.monotonic())
+
+    def _look(self) -> None:
+        """Look at what became of the batches, and see to those that are over, or overdue."""
+        found = _states(self._on_way)
+        alive = self._signs_of_life()
+        for run_id, batch in list(self._on_way.items()):
+            state = found.get(run_id)
+            if state is None:
+                self._end(run_id, "its run was deleted")
+                continue
+            if state.name != batch.state or batch.number in alive:
+                batch.since = time.monotonic()
+            if state.name == "AwaitingRetry" != batch.state:
+                self._watch.say(f"batch {batch.number + 1} waits for another worker: {state.message}")
+            batch.state, batch.is_taken = str(state.name), state.type in WITH_A_WORKER
+            if state.is_crashed():
+                self._lose(run_id, f"{state.name}: {state.message}")
+            elif state.is_final():
+                self._end(run_id, f"{state.name}: {state.message}")
+            elif why := self._overdue(batch, state.type):
+                self._give_up(run_id, state.type, why)
+
+    def _signs_of_life(self) -> Collection[int]:
+        if time.monotonic() - self._heard < SECONDS_BETWEEN_SIGNS:
+            return ()
+        self._heard = time.monotonic()
+        return self._watch.alive()
+
+    def _overdue(self, batch: _Batch, kind: StateType) -> str | None:
+        """What is wrong with a batch that is in a state for too long; None where it is not."""
+        seconds, most = time.monotonic() - batch.since, self._options.begin_seconds
+        if kind == StateType.RUNNING and seconds > SILENT_SECONDS:
+            return f"{batch.state}, and for {seconds:.0f} s none of its images is held in the store"
+        if kind in (StateType.PENDING, StateType.CANCELLING) and seconds > most:
+            return f"{batch.state} for {seconds:.0f} s, expected at most {most:g} s"
+        return None
+
+    def _give_up(self, run_id: UUID, kind: StateType, why: str) -> None:
+        """End the run of a batch whose worker is taken for dead; what was to be cancelled is not repeated."""
+        if kind == StateType.CANCELLING:
+            _end([run_id], Cancelled(message=why), force=True)
+            self._end(run_id, f"Cancelled: {why}")
+        else:
+            self._lose(run_id, why)
+            _end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
+
+    def _lose(self, run_id: UUID, why: str) -> None:
+        batch = self._on_way[run_id]
+        if batch.n_lost + 1 == MOST_LOST:
+            self._end(run_id, f"lost {MOST_LOST} times, at last: {why}")
+            return
+        self._submit(batch.number, batch.n_lost + 1)
+        del self._on_way[run_id]
+        self._watch.say(f"batch {batch.number + 1} was lost, and is submitted again: {why}")
+
+    def _end(self, run_id: UUID, ending: str) -> None:
+        self._ended.append((self._on_way.pop(run_id).number, ending))
+
+    def _done_for_want_of_workers(self) -> Generator[tuple[int, str]]:
+        """Do a batch here where no worker has had any for too long."""
+        waiting, now = len(self._on_way), time.monotonic()
+        if not waiting or self._is_outage or any(batch.is_taken for batch in self._on_way.values()):
+            self._taken, self._is_said = now, False
+            return
+        seconds, most = now - self._taken, self._options.untaken_seconds
+        if seconds > SECONDS_TO_SAY and not self._is_said:
+            self._is_said = True
+            with suppress(httpx.HTTPError):
+                self._watch.say(
+                    f"{_workers_of(self._deployment)}; {waiting} batches wait for one. "
+                    f"If that lasts for {most:g} s, this run does them itself"
+                )
+        if seconds > most:
+            run_id = next(iter(self._on_way))
+            _end([run_id], Cancelled(message=f"no worker took it for {seconds:.0f} s; its parent does it"))
+            number = self._on_way.pop(run_id).number
+            self._watch.say(f"batch {number + 1}: no worker took it for {seconds:.0f} s; this run does it")
+            yield from _here([number], self._parameters)
+
+
+def _end(runs: Iterable[UUID], state: State[Any], *, force: bool = False) -> None:
+    """Put runs into a state in which they end; `Cancelling` is what the button *Cancel* does."""
     with get_client(sync_client=True) as client:
-        for run_id in running:
-            with suppress(Exception):  # the others are to be cancelled, too, and the run's own end is told
-                client.set_flow_run_state(run_id, Cancelling(message="the run that submitted it has ended"))
+        for run_id in runs:
+            with suppress(Exception):  # the others are to be ended, too, and the run's own end is told
+                client.set_flow_run_state(run_id, state, force=force)
 
 
-def _submitted(deployment: str, parameters: dict[str, Any]) -> UUID:
+def _submitted(deployment: str, parameters: dict[str, Any], key: str) -> UUID:
+    """The id of a run that is submitted now, or was under the same key."""
     try:
-        run = run_deployment(deployment, parameters=parameters, timeout=0)
+        run = run_deployment(deployment, parameters=parameters, timeout=0, idempotency_key=key)
     except ObjectNotFound as error:
         raise ConfigError(f"deployment: expected the name of one, found {deployment!r}") from error
     assert isinstance(run, FlowRun)  # a coroutine only where an event loop runs
     return run.id
 
 
-def _ended(running: Iterable[UUID]) -> list[FlowRun]:
+def _states(runs: Collection[UUID]) -> dict[UUID, State[Any]]:
+    """The states of runs; those that were deleted have none."""
+    if not runs:
+        return {}
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(running))))
-    return [run for run in found if run.state is not None and run.state.is_final()]
+        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(runs))))
+    return {run.id: run.state for run in found if run.state is not None}
+
+
+def _workers_of(deployment: str) -> str:
+    """What can be said of the workers of a deployment, none of which takes a run, as a clause."""
+    with get_client(sync_client=True) as client:
+        pool = client.read_deployment_by_name(deployment).work_pool_name
+        if pool is None:
+            return f"no process serves the deployment {deployment!r}, or it is busy"
+        found = client.read_workers_for_work_pool(pool)
+    online = sorted(worker.name for worker in found if worker.status == WorkerStatus.ONLINE)
+    if not online:
+        return f"no worker of the work pool {pool!r} is online"
+    names = ", ".join(online[:8])
+    return f"the work pool {pool!r} has {len(online)} workers online ({names}) that are busy, or it is paused"

@@ -8,6 +8,7 @@ from prefect.runtime import flow_run
 
 from flows.engine import artifacts
 from flows.engine.images import Work, archive_all, new_job
+from flows.engine.interrupts import handing_back
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig
 from tasks.catalogue.recipe import Recipe
@@ -59,7 +60,7 @@ def sweep(
         ConfigError, CatalogueError, StorageError: A setting, source or store cannot be used.
     """
     run, configs = begin(options), configs_of(models, preset, rd_lambdas)
-    with patient(run.options.outage_seconds):
+    with handing_back(), patient(run.options.outage_seconds):
         return _swept(run, source, open_store(store), configs, preset, sample)
 
 

@@ -41,6 +41,8 @@ class RunOptions(BaseModel):
         outage_seconds: Time for which a run waits for a store that does not answer.
         deployment: ``flow/name`` of the deployment that does the batches of an archive, on any host; if
             not given, they are done in this process.
+        untaken_seconds: Time after which a run does its batches itself, if no worker has any of them.
+        begin_seconds: Time that a worker has from taking a batch to its first line; then the batch is lost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +58,8 @@ class RunOptions(BaseModel):
     runner_address: str | None = None
     outage_seconds: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
     deployment: str | None = None
+    untaken_seconds: float = Field(default=1800.0, ge=0, allow_inf_nan=False)
+    begin_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
 
     def said(self) -> dict[str, Any]:
         """The values that the caller gave, and none that was left to the host; what is null was not given."""

@@ -10,7 +10,7 @@ import typer
 
 from flows.cli import archive_commands, exits, file_commands, store_commands
 from flows.cli.printing import hold_closed_streams, write_in_any_locale
-from flows.cli.running import framed
+from flows.cli.running import framed, in_one_line
 from inr import __version__
 
 
@@ -63,3 +63,4 @@ for _command in (
     store_commands.check,
 ):
     app.command(epilog=exits.EXPLAINED)(framed(_command))
+app.command(epilog=exits.EXPLAINED)(in_one_line(archive_commands.worker))  # which heeds signals itself

@@ -3,6 +3,7 @@
 As light as `flows.cli.app`.
 """
 
+import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,6 +167,26 @@ def sweep(
         return flow(origin, target, rd_lambda, model or None, preset, sample or DEFAULT_SAMPLE, options)
 
     concluded(started(in_a_flow, bar=not as_json), SweepReport.as_values, show_sweep, as_json)
+
+
+def worker(
+    pool: Annotated[str, typer.Argument(help="The pool, for example inr-workers.")],
+    name: Annotated[str | None, typer.Option(help="Name of the worker, its own in the pool.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that runs have to end in, once it is told to stop.")
+    ] = 90.0,
+    with_healthcheck: Annotated[
+        bool, typer.Option("--with-healthcheck", help="Answer on port 8080 whether it asks for runs.")
+    ] = False,
+) -> None:
+    """Do the runs of a Prefect work pool; told to stop, hand back what is not begun and end the rest."""
+    from flows.engine.embedded import SILENT
+
+    os.environ.update(SILENT)  # before Prefect is imported
+    from flows.worker import work
+
+    work(pool, name, limit, grace, with_healthcheck=with_healthcheck)
 
 
 @dataclass(frozen=True)

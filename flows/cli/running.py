@@ -48,6 +48,17 @@ def framed(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
+    """The frame of a command that heeds signals itself: an expected error is one line and an exit code."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with exits.errors_in_one_line(as_json=False):
+            command(*args, **kwargs)
+
+    return run
+
+
 class _ToStandardError(logging.Handler):
     """Prints what the store says, for example that it is asked again."""
 

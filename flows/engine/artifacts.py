@@ -142,9 +142,9 @@ def images(summary: RunSummary) -> Table:
     return Table("images", rows, summary.n_done)
 
 
-def publish_page(headline: str, page: str) -> None:
-    """Leave a page in Markdown about what a run did."""
-    create_markdown_artifact(key=f"{flow_run.flow_name}-summary", markdown=page, description=headline)
+def publish_page(headline: str, page: str, name: str = "summary") -> None:
+    """Leave a page in Markdown about what a run did; `name` ends the artifact's key."""
+    create_markdown_artifact(key=f"{flow_run.flow_name}-{name}", markdown=page, description=headline)
 
 
 def publish_table(table: Table) -> None:

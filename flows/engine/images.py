@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 
 from prefect import get_run_logger
 
 from flows.engine.cores import fits_on_card, images_per_fit, n_threads, n_workers
+from flows.engine.interrupts import heed_stop, is_told
 from flows.engine.plain import in_parts
 from flows.engine.runs import Run
 from flows.engine.tasks import compress, record_batch, verify
@@ -59,6 +61,7 @@ def archive_all(
 
     Raises:
         ConfigError: The run is to fit on CUDA, and this host has none.
+        HandedBack: The worker of this process stops; what was begun before has ended, and has its rows.
     """
     _check_device(run.options)
     on_card, ended = fits_on_card(run.options), list[Outcome]()
@@ -72,17 +75,22 @@ def archive_all(
         waiting: list[_Image] = []
         images: Iterable[_Image] = (_Image(image, job, planned(image, job)) for image, job in work)
         while True:
-            for image, result in outcomes(engine, size, _groups(images, together), _compressed, _verified):
+            groups = takewhile(lambda _: not is_told(), _groups(images, together))
+            for image, result in outcomes(engine, size, groups, _compressed, _verified):
                 if isinstance(result, FittedElsewhere):
                     waiting.append(image)
                     continue
                 outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
                 ended.append(outcome)
                 ended_one(image.image)
-                if outcome.origin.run_id == run.run_id:  # else it is the record of another run
+                if isinstance(outcome, Failed) or isinstance(
+                    image.known, Stored
+                ):  # else it has a row already
                     record(outcome)
                 summary.add(outcome)
                 show(summary)
+            if len(ended) < summary.n_planned:
+                heed_stop()
             if not waiting:
                 return ended
             images, waiting = _free_again(open_store(summary.store), waiting)
@@ -92,6 +100,7 @@ def _free_again(store: ObjectStore, waiting: Sequence["_Image"]) -> tuple[list["
     """Wait until another run has ended one of some images that it fits; those that it has, and the others."""
     get_run_logger().info("%d images are fitted by another run, which is waited for", len(waiting))
     while True:
+        heed_stop()
         held = [image for image in waiting if is_held(store, image.image.digest, image.archive_digest)]
         if len(held) < len(waiting):
             return [image for image in waiting if image not in held], held

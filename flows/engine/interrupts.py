@@ -4,6 +4,11 @@ Ctrl-C, SIGTERM and the end of a terminal raise `KeyboardInterrupt` in the main 
 finished is recorded. But the main thread may be inside a long call, and fits and Prefect may take their
 time. So a thread learns of the signal in any case: it says the line, and ends the process when its time is
 over. Nothing is lost by that: what a run has stored by then the next one takes over.
+
+A run whose worker stops is told so by `TO_HAND_BACK` (see `flows.worker`), some time before the worker ends
+it by other means. It ends what it has begun, and goes back to its pool for the rest: the next worker begins
+the same run of Prefect again, and what was archived by then is in the catalogue. A flow that does without
+`handing_back` never gets that signal.
 """
 
 import contextlib
@@ -12,13 +17,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS_TO_SAY, SECONDS_TO_END = 0.5, 3.5
 EXIT_CODE = 130
+TO_HAND_BACK = signal.SIGUSR1
 
 LINE = "inr: interrupted; what was finished is kept\n"
 CLEARED = "\r\x1b[2K\x1b[?25h"  # the line of a progress bar goes, and the cursor comes back
+
+
+_stops = threading.Event()
 
 
 @contextlib.contextmanager
@@ -92,3 +102,62 @@ def _say() -> None:
         terminal = os.dup(2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.write(terminal, ((CLEARED if os.isatty(terminal) else "") + LINE).encode())
+
+
+class HandedBack(BaseException):
+    """The worker of this process stops. This is no error of an image, and no image is tried after it."""
+
+
+def is_told() -> bool:
+    """True if the worker of this process stops, so that nothing is to be begun."""
+    return _stops.is_set()
+
+
+def heed_stop() -> None:
+    """Do nothing while the worker of this process goes on.
+
+    Raises:
+        HandedBack: It stops.
+    """
+    if _stops.is_set():
+        raise HandedBack
+
+
+@contextlib.contextmanager
+def handing_back() -> Iterator[None]:
+    """While the body runs, heed a worker that stops; a run that ends by `HandedBack` goes back to its pool.
+
+    Nothing is done for a run that no worker has started, and inside another one of these.
+    """
+    from prefect.runtime import deployment
+
+    is_inside = signal.getsignal(TO_HAND_BACK) is _heed_worker
+    if threading.current_thread() is not threading.main_thread() or is_inside or deployment.id is None:
+        yield
+        return
+    _stops.clear()
+    former = signal.signal(TO_HAND_BACK, _heed_worker)
+    try:
+        yield
+    except HandedBack:
+        _go_back()
+    finally:
+        signal.signal(TO_HAND_BACK, former)
+
+
+def _heed_worker(number: int, frame: object) -> None:
+    _stops.set()
+
+
+def _go_back() -> NoReturn:
+    """Have this run of Prefect begun again by another worker, and end this process without a state."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import State
+    from prefect.exceptions import Abort
+    from prefect.runtime import flow_run
+    from prefect.states import AwaitingRetry
+
+    with get_client(sync_client=True) as client:
+        state: State[Any] = AwaitingRetry(message="its worker stopped; what it did is kept")
+        client.set_flow_run_state(str(flow_run.id), state)
+    raise Abort("its worker stops; another one goes on with it")

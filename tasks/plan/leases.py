@@ -2,8 +2,10 @@
 
 Time is cut into slots. Who fits an image has created the key of the slot that it is and of the next one,
 which of several writers one can do, and creates further ones as time goes on. A run that was killed holds its
-images until its slots are over, or until a run on the same host sees that its process is gone. Two runs that
-fit one image nevertheless, as where clocks differ by a slot, do no harm: the first to store its file wins.
+images until its slots are over, or until a run on the same host sees that its process is gone. A run whose
+work on its images has said nothing for `QUIET_SECONDS` hangs, and renews no slot: nobody waits longer.
+Two runs that fit one image nevertheless, as where clocks differ by a slot, do no harm: the first to store its
+file wins.
 """
 
 import json
@@ -15,10 +17,11 @@ from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import StorageError
-from tasks.plan.claims import folder_of
+from tasks.plan.claims import FOLDER, folder_of
 from tasks.store.objects import ObjectStore, patient
 
 SLOT_SECONDS = 120.0
+QUIET_SECONDS = 3600.0  # between two words of a fit: the largest images have minutes between their reports
 SUFFIX = ".fit"
 MAX_BYTES = 1 << 12
 
@@ -33,6 +36,7 @@ class Leases:
     def __init__(self, store: ObjectStore) -> None:
         self._store, self._held = store, dict[str, list[int]]()  # folder of an image → its slots
         self._lock, self._over = threading.Lock(), threading.Event()
+        self._heard = time.monotonic()
 
     def __enter__(self) -> "Leases":
         threading.Thread(target=self._renew, name="leases", daemon=True).start()
@@ -58,6 +62,10 @@ class Leases:
             self._held[folder] = slots
         return True
 
+    def hear(self) -> None:
+        """Take it as said that the work on the images goes on."""
+        self._heard = time.monotonic()
+
     def _created(self, key: str) -> bool:
         if self._store.put(key, _holder()):
             return True
@@ -68,11 +76,15 @@ class Leases:
 
     def _renew(self) -> None:
         while not self._over.wait(SLOT_SECONDS / 4):
+            if time.monotonic() - self._heard > QUIET_SECONDS:
+                continue
             with suppress(StorageError), self._lock:
                 for folder, slots in self._held.items():
-                    if not self._over.is_set() and _slot() + 1 not in slots:
-                        self._store.put(_key(folder, _slot() + 1), _holder())
-                        slots.append(_slot() + 1)
+                    following = _slot() + 1
+                    if self._over.is_set() or following in slots:
+                        continue
+                    if self._store.put(_key(folder, following), _holder()):  # else another run has it by now
+                        slots.append(following)
 
     def _release(self, folder: str, slots: list[int]) -> None:
         for slot in slots:
@@ -84,6 +96,20 @@ def is_held(store: ObjectStore, image_digest: str, archive_digest: str) -> bool:
     folder, now = folder_of(image_digest, archive_digest), _slot()
     keys = {_key(folder, now), _key(folder, now + 1)} & {found.key for found in store.objects(folder)}
     return any(not _is_abandoned(store, key) for key in keys)
+
+
+def held_images(store: ObjectStore, archive_digest: str) -> set[str]:
+    """The digests of the images that any run fits under a config, as far as their slots tell.
+
+    A slot more on either side counts: the clocks of hosts differ, and who asks looks for signs of life.
+    """
+    now, found = _slot(), set[str]()
+    for key in (each.key for each in store.objects(FOLDER)):
+        _, image, archive, name = key.split("/") if key.count("/") == 3 else ("",) * 4
+        slot = name.removesuffix(SUFFIX)
+        if archive == archive_digest and slot.isdigit() and name.endswith(SUFFIX):
+            found |= {image} if now - 1 <= int(slot) <= now + 2 else set()
+    return found
 
 
 def _slot() -> int:

@@ -71,7 +71,8 @@ def compress_images(
     with Leases(store) as leases:
         begun = [_begin(store, leases, each, job) for each in planned]
         opened = [each for each in begun if isinstance(each, _Opened)]
-        made = iter(_encode([each for each in opened if each.takes_fit], job, report))
+        fitted = [each for each in opened if each.takes_fit]
+        made = iter(_encode(fitted, job, _heard(leases, report)))
         of_one = job if job.seconds is None else dataclasses.replace(job, seconds=job.seconds / len(images))
         return [
             _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), of_one)
@@ -79,6 +80,17 @@ def compress_images(
             else each
             for each in begun
         ]
+
+
+def _heard(leases: Leases, report: Report | None) -> Report:
+    """A report that is also a sign of life for those who wait for the images."""
+
+    def told(progress: Mapping[str, Progress]) -> None:
+        leases.hear()
+        if report is not None:
+            report(progress)
+
+    return told
 
 
 @dataclass(frozen=True)
@@ -148,7 +160,7 @@ def _archived(store: ObjectStore, image: str, archive: str) -> Archived | None:
     return lookup.archived_among(store, archive, [image]).get(image)
 
 
-def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -> list[_Made]:
+def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report) -> list[_Made]:
     """Encode pictures. They share the time that no fit takes; waiting for the card is no time of theirs."""
     if not opened:
         return []
@@ -156,7 +168,7 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -
         return _encode_now(opened, job, report)
 
 
-def _encode_now(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -> list[_Made]:
+def _encode_now(opened: Sequence[_Opened], job: ArchiveJob, report: Report) -> list[_Made]:
     recipe, started = job.recipe, time.perf_counter()
     requests = [
         EncodeRequest(
@@ -170,8 +182,7 @@ def _encode_now(opened: Sequence[_Opened], job: ArchiveJob, report: Report | Non
         return [_Made(error, 0.0, 0.0, None)] * len(opened)
 
     def named(progress: Mapping[int, Progress]) -> None:
-        if report is not None:
-            report({opened[number].planned.path: where for number, where in progress.items()})
+        report({opened[number].planned.path: where for number, where in progress.items()})
 
     watch = FitWatch(run_id=job.run_id, deadline_seconds=job.options.deadline_seconds, report=named)
     requests = [dataclasses.replace(request, n_steps=n_steps) for request in requests]

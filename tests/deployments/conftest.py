@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.command import INR
 from tests.s3_server import free_ports
 from tests.tasks.pictures import file_of, image
 
@@ -32,16 +33,18 @@ WORKERS = {"control": "inr-control", "one": "inr-workers", "two": "inr-workers"}
 
 
 @contextmanager
-def process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
+def process(
+    command: list[str], log: Path, environment: dict[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that runs while the body does."""
     with log.open("ab") as out:
         started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
         try:
-            yield
+            yield started
         finally:
             started.terminate()
             try:
-                started.wait(timeout=60)
+                started.wait(timeout=150)
             except subprocess.TimeoutExpired:
                 started.kill()
                 started.wait()
@@ -96,7 +99,6 @@ def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "INR_SOURCE": str(place / "photos"),
         "INR_STORE": str(place / "store"),
         "INR_DEVICE": "cpu",
@@ -106,21 +108,37 @@ def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
         server = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         stack.enter_context(process(server, place / "server.log", chosen))
         wait_for(f"{chosen['PREFECT_API_URL']}/health", place / "server.log")
+        chosen["AUTOMATIONS"] = str(automations(place))
         initialise(chosen)
         for name, port in zip(WORKERS, free_ports(len(WORKERS)), strict=True):
-            worker = [PREFECT, *ENTRYPOINT[1:], "--pool", WORKERS[name], "--name", name]
             own = {**chosen, "PREFECT_WORKER_WEBSERVER_PORT": str(port)}
-            stack.enter_context(process(worker, place / f"{name}.log", own))
+            command = [*worker(name, WORKERS[name]), "--with-healthcheck"]
+            stack.enter_context(process(command, place / f"{name}.log", own))
             wait_for(f"http://127.0.0.1:{port}/health", place / f"{name}.log")
         yield chosen
 
 
 def initialise(environment: dict[str, str], *words: str) -> str:
     """What `deployments/initialise.py` printed."""
-    program = [sys.executable, str(ROOT / "deployments" / "initialise.py"), *words]
+    file = str(ROOT / "deployments" / "initialise.py")
+    program = [sys.executable, file, "--automations", environment["AUTOMATIONS"], *words]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def worker(name: str, pool: str) -> list[str]:
+    """The command that starts a worker of a pool."""
+    return [*INR, "worker", pool, "--name", name]
+
+
+def automations(place: Path) -> Path:
+    """Those that are shipped, but for one that would take ten minutes."""
+    file = place / "automations.yaml"
+    shipped = (ROOT / "deployments" / "automations.yaml").read_text()
+    assert "within: 600" in shipped
+    file.write_text(shipped.replace("within: 600", "within: 60"))
+    return file
 
 
 def wait_for(url: str, log: Path) -> None:

@@ -1,6 +1,7 @@
 """The checks of the deployments that need no run of them; `make e2e` runs them."""
 
 import re
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,14 @@ import yaml
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.flows import Flow, load_flow_from_entrypoint
 
+from flows.cli.archive_commands import worker
+from flows.worker import HEARTBEAT_SECONDS, SECONDS_TO_GIVE_UP
+from tasks.settings import RunOptions
+
 ROOT = Path(__file__).parent.parent.parent
 DEPLOYMENTS = ROOT / "deployments"
 PREFECT: dict[str, Any] = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
+FINAL = ("completed", "failed", "cancelled", "crashed")
 NAMES = [deployment["entrypoint"] for deployment in PREFECT["deployments"]]
 
 
@@ -44,14 +50,31 @@ def test_what_has_a_schedule_never_runs_twice_at_once():
 
 
 def test_runs_are_given_up_after_some_heartbeats_and_not_after_one():
-    found = AutomationCore.model_validate(yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text()))
-    assert isinstance(found.trigger, EventTrigger)
+    found = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())
+    lost, never_began = (AutomationCore.model_validate(each) for each in found)
+    assert isinstance(lost.trigger, EventTrigger)
+    assert isinstance(never_began.trigger, EventTrigger)
     every = re.findall(r"PREFECT_FLOWS_HEARTBEAT_FREQUENCY=(\d+)", (DEPLOYMENTS / "README.md").read_text())
-    assert every == re.findall(
-        r"PREFECT_FLOWS_HEARTBEAT_FREQUENCY=(\d+)", (DEPLOYMENTS / "Containerfile").read_text()
+    assert (
+        every
+        == [HEARTBEAT_SECONDS]
+        == re.findall(r"PREFECT_FLOWS_HEARTBEAT_FREQUENCY=(\d+)", (DEPLOYMENTS / "Containerfile").read_text())
     )
-    assert found.trigger.within.total_seconds() >= 3 * int(every[0])
-    assert found.actions[0].type == "change-flow-run-state"
+    assert lost.trigger.within.total_seconds() >= 3 * int(every[0])
+    assert never_began.trigger.within.total_seconds() > RunOptions().begin_seconds
+    ends = {f"prefect.flow-run.{name}" for name in ("AwaitingRetry", *map(str.capitalize, FINAL))}
+    for each in (lost, never_began):
+        assert each.actions[0].type == "change-flow-run-state"
+        assert set(each.trigger.expect) == {*ends, "prefect.flow-run.heartbeat"}
+
+
+def test_whoever_stops_a_worker_waits_for_longer_than_its_grace():
+    grace = signature(worker).parameters["grace"].default + SECONDS_TO_GIVE_UP
+    kubernetes = yaml.safe_load((DEPLOYMENTS / "kubernetes-worker.yaml").read_text())
+    assert kubernetes["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > grace
+    services = yaml.safe_load((DEPLOYMENTS / "compose.yaml").read_text())["services"]
+    assert [services[name]["stop_grace_period"] for name in ("control", "worker")] == ["2m", "2m"]
+    assert grace < 120
 
 
 def test_no_password_is_in_a_file():

@@ -7,27 +7,45 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
     FlowFilter,
     FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterId,
 )
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import Cancelled, StateType
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import (
+    Cancelled,
+    Cancelling,
+    Completed,
+    Crashed,
+    Pending,
+    Running,
+    Scheduled,
+    StateType,
+)
 
 from flows import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
+from flows.dispatch import Watch
 from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import write_outcome
+from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tests.flows.command import ROOT, inr_started, invoke, wait_for
 from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
@@ -36,6 +54,9 @@ SERVE = """
 from flows.batch import archive_batch
 archive_batch.serve("test", limit=2, print_starting_message=False)
 """
+
+
+ELSEWHERE, UNWATCHED = RunOptions(deployment="a/b"), Watch(print, set)
 
 
 @pytest.fixture
@@ -105,8 +126,8 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
     submitted, n_bytes_lost = dispatch._submitted, list[int]()
 
-    def submit(deployment: str, parameters: dict[str, Any]) -> object:
-        run_id = submitted(deployment, parameters)
+    def submit(deployment: str, parameters: dict[str, Any], key: str) -> object:
+        run_id = submitted(deployment, parameters, key)
         threading.Thread(target=lose, args=(run_id, parameters)).start()
         return run_id
 
@@ -142,8 +163,8 @@ def test_the_last_word_of_a_run_is_counted_from_the_catalogue(
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
     submitted = dispatch._submitted
 
-    def submit(deployment: str, parameters: dict[str, Any]) -> object:
-        run_id = submitted(deployment, parameters)
+    def submit(deployment: str, parameters: dict[str, Any], key: str) -> object:
+        run_id = submitted(deployment, parameters, key)
         threading.Thread(target=do, args=(run_id, parameters)).start()
         return run_id
 
@@ -201,30 +222,204 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
     running: list[int] = []
     most = 0
 
-    class Run:
-        def __init__(self, number: int) -> None:
-            self.id, self.state = number, Cancelled(message="x")
-
-    def submit(deployment: str, parameters: dict[str, Any]) -> int:
+    def submit(deployment: str, parameters: dict[str, Any], key: str) -> int:
         nonlocal most
         running.append(parameters["number"])
         most = max(most, len(running))
         return parameters["number"]
 
-    def ended(waiting: object) -> list[Run]:
-        return [Run(running.pop(0))]
+    def states(waiting: Any) -> dict[int, Any]:
+        ended = running.pop(0) if waiting else None
+        return {number: Cancelled(message="x") if number == ended else Scheduled() for number in waiting}
 
     monkeypatch.setattr(dispatch, "_submitted", submit)
-    monkeypatch.setattr(dispatch, "_ended", ended)
-    found = list(dispatch.done_batches(8, lambda number: {"number": number}, "a/b"))
+    monkeypatch.setattr(dispatch, "_states", states)
+    found = list(dispatch.done_batches(8, lambda number: {"number": number}, ELSEWHERE, UNWATCHED))
     assert [number for number, _ in found] == list(range(8))
     assert most == 3
 
 
 def test_states_of_runs_are_read_from_the_server(unattended: str):
-    run_id = dispatch._submitted(unattended, {})
-    assert dispatch._ended([run_id]) == []
+    run_id = dispatch._submitted(unattended, {}, "key")
+    assert dispatch._submitted(unattended, {}, "key") == run_id  # as where the first answer was lost
+    assert dispatch._states([run_id])[run_id].is_scheduled()
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run_id, Cancelled(), force=True)
-        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
-    assert [run.id for run in dispatch._ended([run_id])] == [run_id] == [run.id for run in found]
+        assert dispatch._states([run_id])[run_id].is_cancelled()
+        client.delete_flow_run(run_id)
+    assert dispatch._states([run_id]) == {}
+
+
+DEAD: dict[str, list[State[Any]]] = {
+    "taken and never begun": [Pending(name="Submitting")],
+    "begun and silent": [Running()],
+    "crashed": [Running(), Crashed(message="no heartbeat")],
+    "cancelled where nobody is": [Running(), Cancelling()],
+    "deleted": [],
+}
+
+
+@pytest.fixture
+def lines(unattended: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Everything that is said of batches, with short times."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(dispatch, "SILENT_SECONDS", 1.0)
+    return []
+
+
+def done(deployment: str, lines: list[str], **options: Any) -> list[tuple[int, str]]:
+    """How a batch ended that `DEAD` workers take."""
+    how = RunOptions(deployment=deployment, begin_seconds=1.0, **options)
+    watch = Watch(lines.append, set)
+    return list(dispatch.done_batches(1, lambda number: {"folder": uuid.uuid4().hex}, how, watch))
+
+
+@pytest.mark.parametrize("how", DEAD)
+def test_no_state_of_a_batch_lasts_for_ever(
+    unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch, how: str
+):
+    """Each worker that takes the batch does the same to it; what a person has ended is not repeated."""
+    submitted, runs = dispatch._submitted, list[UUID]()
+
+    def submit(*given: Any) -> UUID:
+        runs.append(submitted(*given))
+        with get_client(sync_client=True) as client:
+            for state in DEAD[how]:
+                client.set_flow_run_state(runs[-1], state, force=True)
+            if not DEAD[how]:
+                client.delete_flow_run(runs[-1])
+        return runs[-1]
+
+    monkeypatch.setattr(dispatch, "_submitted", submit)
+    [(number, ending)] = done(unattended, lines)
+    assert number == 0
+    is_repeated = how in ("taken and never begun", "begun and silent", "crashed")
+    assert len(set(runs)) == (3 if is_repeated else 1)
+    assert len(lines) == len(runs) - 1
+    assert all("batch 1 was lost, and is submitted again: " in line for line in lines)
+    says = {
+        "taken and never begun": "lost 3 times, at last: Submitting for 1 s, expected at most 1 s",
+        "begun and silent": "lost 3 times, at last: Running, and for 1 s none of its images is held",
+        "crashed": "lost 3 times, at last: Crashed: no heartbeat",
+        "cancelled where nobody is": "Cancelled: Cancelling for 1 s",
+        "deleted": "its run was deleted",
+    }
+    assert ending.startswith(says[how])
+    assert all(found.is_final() or found.is_cancelling() for found in dispatch._states(runs).values())
+
+
+def test_a_batch_that_shows_signs_of_life_is_waited_for(
+    unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_SIGNS", 0.2)
+    submitted, asked = dispatch._submitted, list[float]()
+
+    def submit(*given: Any) -> UUID:
+        run_id = submitted(*given)
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, Running(), force=True)
+        threading.Timer(3.0, finish, (run_id,)).start()
+        return run_id
+
+    def finish(run_id: UUID) -> None:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, Completed(message="all is well"), force=True)
+
+    def alive() -> set[int]:
+        asked.append(time.monotonic())
+        return {0}
+
+    monkeypatch.setattr(dispatch, "_submitted", submit)
+    how = RunOptions(deployment=unattended, begin_seconds=1.0)
+    watch = Watch(lines.append, alive)
+    found = list(dispatch.done_batches(1, lambda number: {"folder": uuid.uuid4().hex}, how, watch))
+    assert found == [(0, "Completed: all is well")]
+    assert (len(asked) > 3, lines) == (True, [])
+
+
+@pytest.fixture
+def pool(server: str) -> str:
+    """A deployment in a work pool without workers."""
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="nobody", type="process"))
+        client.create_deployment(client.create_flow(archive_batch), "pooled", work_pool_name="nobody")
+    return "archive-batch/pooled"
+
+
+def test_what_no_worker_takes_the_run_does_itself_and_says_so_before(
+    photos: Path, store: LocalStore, pool: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(dispatch, "SECONDS_TO_SAY", 0.5)
+    told = {"batch_images": 3, "deployment": pool, "untaken_seconds": 2.0}
+    with pytest.raises(ImagesFailed) as failure:
+        archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update=told))
+    check_photos(failure.value.summary, store)
+    states = [run.state for run in batches_into(store) if run.deployment_id is not None]
+    assert [state.type for state in states if state is not None] == [StateType.CANCELLED] * 2
+    run_id = failure.value.summary.run_id
+    page = page_of(run_id, "archive-batches")
+    first = "no worker of the work pool 'nobody' is online; 2 batches wait for one"
+    assert first in page
+    assert page.index(first) < page.index("batch 1: no worker took it for ")
+    assert dispatch.SECONDS_TO_SAY < 60
+
+
+def page_of(run_id: str, key: str) -> str:
+    """The latest artifact of a run under a key."""
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(
+                flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]), key=ArtifactFilterKey(any_=[key])
+            )
+        )
+    return str(max(found, key=lambda artifact: str(artifact.created)).data)
+
+
+def refused_once(submit: Callable[..., UUID]) -> Callable[..., UUID]:
+    """A function that submits a run, and finds no server the first time."""
+    is_refused = False
+
+    def submitted(*given: Any) -> UUID:
+        nonlocal is_refused
+        if not is_refused:
+            is_refused = True
+            raise httpx.ConnectError("Connection refused")
+        return submit(*given)
+
+    return submitted
+
+
+def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
+    unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Its port is closed for longer than a batch may take to begin."""
+    submitted, asked, began, seconds = dispatch._submitted, get_client, time.monotonic(), 3.5
+
+    def client(**how: Any) -> Any:
+        gone = 0.5 < time.monotonic() - began < 3.0
+        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}) if gone else nullcontext():
+            return asked(**how)
+
+    def submit(*given: Any) -> UUID:
+        run_id = submitted(*given)
+        with get_client(sync_client=True) as real:
+            real.set_flow_run_state(run_id, Pending(), force=True)
+        threading.Timer(seconds, finish, (run_id,)).start()
+        return run_id
+
+    def finish(run_id: UUID) -> None:
+        with get_client(sync_client=True) as real:
+            real.set_flow_run_state(run_id, Completed(message="done"), force=True)
+
+    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "get_client", client)
+    assert done(unattended, lines) == [(0, "Completed: done")]
+    assert len(lines) == 1
+    assert lines[0].startswith("Prefect's server does not answer, and is asked again: ")
+    began, seconds = time.monotonic() - 9.0, 0.2
+    monkeypatch.setattr(dispatch, "_submitted", refused_once(submit))
+    assert done(unattended, lines) == [(0, "Completed: done")]  # refused when it was to be submitted, too
+    began = time.monotonic() - 1.0
+    with pytest.raises(httpx.HTTPError):
+        done(unattended, lines, outage_seconds=0.5)

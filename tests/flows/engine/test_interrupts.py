@@ -1,16 +1,39 @@
 """Signals end a process with one line and one code, whatever its threads are doing."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import flow
+from prefect.exceptions import Abort
+from prefect.runtime import deployment
 
 from flows.engine import interrupts
-from flows.engine.interrupts import LINE, SIGNALS, heeding_interrupts
+from flows.engine.images import archive_all, new_job
+from flows.engine.interrupts import (
+    LINE,
+    SIGNALS,
+    TO_HAND_BACK,
+    HandedBack,
+    handing_back,
+    heed_stop,
+    heeding_interrupts,
+    is_told,
+)
+from flows.engine.runs import begin
+from tasks.catalogue.parts import read_images
+from tasks.catalogue.recipe import Recipe
+from tasks.plan.planning import make_plan
+from tasks.report.summary import RunSummary
+from tasks.store.folder import LocalStore
 from tests.flows.command import ROOT
+from tests.flows.conftest import DRAFT, OPTIONS, rows_of
+from tests.tasks.pictures import file_of, image
 
 WORK = """
 import ctypes, signal, sys, threading, time
@@ -92,3 +115,81 @@ def test_afterwards_all_is_as_it_was():
 
 def test_the_time_to_end_leaves_room_for_the_rest():
     assert interrupts.SECONDS_TO_END < 5
+
+
+@pytest.fixture
+def of_a_worker(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """This process is that of a run that a worker has started; gives what went back to a pool."""
+    went_back: list[str] = []
+
+    def go_back() -> None:
+        went_back.append("back")
+        raise Abort
+
+    monkeypatch.setattr(deployment, "id", "id", raising=False)
+    monkeypatch.setattr(interrupts, "_go_back", go_back)
+    return went_back
+
+
+def test_a_run_that_is_told_goes_back_at_the_next_occasion(of_a_worker: list[str]):
+    def run() -> None:
+        with handing_back():
+            heed_stop()
+            with handing_back():  # of a batch in the process of its parent
+                os.kill(os.getpid(), TO_HAND_BACK)
+            assert is_told()
+            heed_stop()
+
+    with pytest.raises(Abort):
+        run()
+    assert of_a_worker == ["back"]
+    assert signal.getsignal(TO_HAND_BACK) == signal.SIG_DFL
+
+
+def test_who_ends_before_does_not_go_back_and_the_next_run_is_not_told(of_a_worker: list[str]):
+    with handing_back():
+        os.kill(os.getpid(), TO_HAND_BACK)
+    with handing_back():
+        heed_stop()
+    assert of_a_worker == []
+
+
+def test_what_no_worker_has_started_heeds_no_signal():
+    with handing_back():
+        assert signal.getsignal(TO_HAND_BACK) == signal.SIG_DFL
+    with pytest.raises(HandedBack), handing_back():
+        raise HandedBack
+
+
+def test_images_that_are_begun_end_and_are_recorded_before_a_run_goes_back(
+    tmp_path: Path, store: LocalStore, of_a_worker: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n in range(4):
+        (folder / f"{n}.png").write_bytes(file_of(image(1, 1, n + 1)))
+    options = OPTIONS.model_copy(update={"workers": 1})
+    found = make_plan(str(folder), store, Recipe(DRAFT).archive_digest(), options).images
+
+    def archived(n_told: int) -> list[Any]:
+        """Archive the images in a run of one id, which is told when so many are done."""
+        run, n_ended = begin(options, run_id="run"), 0
+        summary = RunSummary("run", str(folder), store.url, "", "", n_planned=4)
+        job = new_job(run, store.url, Recipe(DRAFT))
+
+        def ended_one(image: object) -> None:
+            nonlocal n_ended
+            n_ended += 1
+            if n_ended == n_told:
+                os.kill(os.getpid(), TO_HAND_BACK)
+
+        with handing_back():
+            return archive_all(run, ((each, job) for each in found), summary, ended_one)
+
+    with pytest.raises(Abort):
+        flow(name="told")(archived)(2)
+    assert (len(rows_of(store.root)), of_a_worker) == (2, ["back"])
+    assert store.objects("journal") == []
+    rows = flow(name="again")(archived)(4)  # too late to be told
+    assert (len(rows), of_a_worker) == (4, ["back"])
+    assert read_images(store).num_rows == 4  # what has a row from before gets no second one

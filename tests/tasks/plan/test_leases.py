@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.plan import leases
-from tasks.plan.leases import Leases, is_held
+from tasks.plan.leases import Leases, held_images, is_held
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
@@ -123,3 +123,43 @@ def test_without_proc_an_image_is_held_until_its_slots_are_over(
         assert not second.take(IMAGE, ARCHIVE)
         now += 3 * leases.SLOT_SECONDS
         assert second.take(IMAGE, ARCHIVE)
+
+
+def test_who_says_nothing_for_long_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It hangs, though its process goes on; and when it wakes up, the image is another's."""
+    monkeypatch.setattr(leases, "SLOT_SECONDS", 0.5)
+    monkeypatch.setattr(leases, "QUIET_SECONDS", 1.0)
+    store = LocalStore(tmp_path)
+    with Leases(store) as hung, Leases(store) as other:
+        assert hung.take(IMAGE, ARCHIVE)
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            hung.hear()
+            assert is_held(store, IMAGE, ARCHIVE)
+            time.sleep(0.05)
+        while not other.take(IMAGE, ARCHIVE):
+            assert time.monotonic() < until + 10
+            time.sleep(0.05)
+        assert time.monotonic() > until + 0.5
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            hung.hear()
+            other.hear()
+            assert is_held(store, IMAGE, ARCHIVE)
+            time.sleep(0.05)
+        hung.__exit__(None, None, None)
+        assert is_held(store, IMAGE, ARCHIVE)  # what it gives back is its own
+    assert store.objects("journal") == []
+
+
+def test_the_images_that_are_held_are_listed(store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
+    store.put(f"journal/{OTHER}/{ARCHIVE}/{'0' * 64}.json", b"a claim")
+    store.put("journal/junk.fit", b"")
+    now = time.time()
+    with Leases(store) as held:
+        assert held.take(IMAGE, ARCHIVE)
+        assert held.take(OTHER, "f" * 64)
+        assert held_images(store, ARCHIVE) == {IMAGE}
+        for later, found in ((2, {IMAGE}), (4, set())):
+            monkeypatch.setattr(leases.time, "time", lambda later=later: now + later * leases.SLOT_SECONDS)
+            assert held_images(store, ARCHIVE) == found

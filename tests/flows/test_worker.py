@@ -1,0 +1,148 @@
+"""A worker that is stopped: what it has hands itself back, gives up, or is killed.
+
+`tests/deployments/test_workers.py` does that with batches of an archive.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+
+from benchmarks.processes import below
+from flows.cli import exits
+from tests.flows import waiting
+from tests.flows.command import INR, ROOT, inr_run
+
+KINDS = ("friendly", "deaf", "stubborn")
+
+
+@pytest.fixture(scope="module")
+def pool(server: str) -> str:
+    """A work pool with a deployment of each flow of `waiting`."""
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="stopped", type="process"))
+        for kind in KINDS:
+            client.create_deployment(
+                client.create_flow(getattr(waiting, kind)),
+                "stopped",
+                work_pool_name="stopped",
+                entrypoint=f"tests.flows.waiting.{kind}",
+                pull_steps=[],
+            )
+    return "stopped"
+
+
+@contextmanager
+def working(pool: str, name: str, grace: float) -> Iterator["subprocess.Popen[str]"]:
+    """A worker of a pool that has started; it is killed at the end if it goes on."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    words = ["worker", pool, "--name", name, "--grace", str(grace)]
+    process = subprocess.Popen([*INR, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert f"Worker {name!r} started!" in process.stdout.readline()
+        yield process
+    finally:
+        for pid in [process.pid, *below(process.pid)] if process.poll() is None else []:
+            os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+
+def begun(kind: str, folder: Path, n_begun: int = 1) -> UUID:
+    """Submit a run of a flow of `waiting`, and wait until it waits."""
+    run = run_deployment(f"{kind}/stopped", parameters={"folder": str(folder)}, timeout=0)
+    assert isinstance(run, FlowRun)
+    wait_until(lambda: len(list(folder.glob("begun-*"))) == n_begun)
+    return run.id
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def state_of(run_id: UUID) -> str:
+    with get_client(sync_client=True) as client:
+        return str(client.read_flow_run(run_id).state_name)
+
+
+def test_a_run_hands_itself_back_and_the_next_worker_goes_on_with_it(pool: str, tmp_path: Path):
+    with working(pool, "first", grace=60) as first:
+        run_id = begun("friendly", tmp_path)
+        waits = begun_by_nobody(tmp_path)
+        first.send_signal(signal.SIGTERM)
+        said, _ = first.communicate(timeout=30)
+    assert first.returncode == 0
+    assert "1 runs of worker 'first' end within 60 s" in said
+    assert "give up" not in said
+    assert (state_of(run_id), state_of(waits)) == ("AwaitingRetry", "Scheduled")
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(waits)
+    with working(pool, "second", grace=60):
+        wait_until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
+        (tmp_path / "over").touch()
+        wait_until(lambda: state_of(run_id) == "Completed")
+
+
+def begun_by_nobody(folder: Path) -> UUID:
+    """A run that comes while the only worker has one."""
+    run = run_deployment("friendly/stopped", parameters={"folder": str(folder)}, timeout=0)
+    assert isinstance(run, FlowRun)
+    return run.id
+
+
+def test_what_does_not_end_in_time_is_ended(pool: str, tmp_path: Path):
+    with working(pool, "strict", grace=1) as worker:
+        run_id = begun("deaf", tmp_path)
+        worker.send_signal(signal.SIGTERM)
+        said, _ = worker.communicate(timeout=20)
+    assert "1 runs of worker 'strict' did not end by then, and give up" in said
+    assert worker.returncode == 0
+    assert state_of(run_id) == "Crashed"
+
+
+def test_a_second_signal_ends_it_at_once(pool: str, tmp_path: Path):
+    with working(pool, "hasty", grace=600) as worker:
+        begun("stubborn", tmp_path)
+        [child] = below(worker.pid)
+        started = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        assert "end within 600 s" in str(worker.stdout and worker.stdout.readline())
+        worker.send_signal(signal.SIGINT)
+        worker.communicate(timeout=30)
+        assert time.monotonic() - started < 15
+    assert worker.returncode == 0
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_an_idle_worker_ends_at_once(pool: str):
+    with working(pool, "idle", grace=600) as idle:
+        idle.send_signal(signal.SIGTERM)
+        idle.communicate(timeout=20)
+    assert idle.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, "inr: ConfigError: pool: expected the name of a work pool, found 'nowhere'"),
+        ({"PREFECT_API_URL": ""}, "inr: ConfigError: PREFECT_API_URL: expected the address of a server"),
+    ],
+    ids=["no pool", "no server"],
+)
+def test_a_worker_of_nothing_is_an_error(server: str, environment: dict[str, str], says: str):
+    ended = inr_run("worker", "nowhere", **environment)
+    assert ended.returncode == exits.USAGE
+    assert says in ended.stderr
