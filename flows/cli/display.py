@@ -26,6 +26,8 @@ def show_run(summary: RunSummary) -> None:
     for record in records:
         if why := reason(record):
             line(f"{record.path}: {why}")
+    for path, why in summary.known_bad:
+        line(f"{path}: {why}")
     line(summary.headline())
     line(f"plan: {summary.plan}")
     if summary.n_archived:
@@ -34,7 +36,7 @@ def show_run(summary: RunSummary) -> None:
 
 def show_estimate(found: "Estimate") -> None:
     """Show what an archive would take."""
-    for path, why in found.refused:
+    for path, why in (*found.refused, *found.known_bad):
         line(f"{path}: {why}")
     line(f"plan: {found.plan}")
     if found.n_refused:

@@ -9,6 +9,8 @@ import yaml
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.flows import Flow, load_flow_from_entrypoint
 
+from flows.engine.runs import BAD
+
 ROOT = Path(__file__).parent.parent.parent
 DEPLOYMENTS = ROOT / "deployments"
 PREFECT: dict[str, Any] = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
@@ -52,6 +54,12 @@ def test_runs_are_given_up_after_some_heartbeats_and_not_after_one():
     )
     assert found.trigger.within.total_seconds() >= 3 * int(every[0])
     assert found.actions[0].type == "change-flow-run-state"
+
+
+def test_a_run_that_is_over_is_no_lost_one_whatever_the_name_of_its_end():
+    found = AutomationCore.model_validate(yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text()))
+    assert isinstance(found.trigger, EventTrigger)
+    assert f"prefect.flow-run.{BAD}" in found.trigger.expect
 
 
 def test_the_image_copies_what_there_is_and_runs_as_nobody_in_particular():
