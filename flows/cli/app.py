@@ -60,5 +60,6 @@ for _command in (
     store_commands.verify,
     store_commands.restore,
     store_commands.compact,
+    store_commands.prune,
 ):
     app.command(epilog=exits.EXPLAINED)(framed(_command))

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tasks.steps.audit import AuditSummary
     from tasks.steps.compact import CompactSummary
     from tasks.steps.restore import RestoreSummary
+    from tasks.upkeep.prune import PruneSummary
+
+
+SHOWN_DIGITS = 12  # of the digest of a setting
 
 
 def show_run(summary: RunSummary) -> None:
@@ -77,6 +81,23 @@ def show_compacted(summary: "CompactSummary") -> None:
     """Show what a run of ``compact`` did."""
     for day, why in summary.failures:
         line(f"{day}: {why}")
+    line(summary.headline())
+
+
+def show_pruned(summary: "PruneSummary") -> None:
+    """Show the settings of an archive, and what is to remove or was."""
+    columns = ("setting", "version", "how", "archived", "failed", "bytes", "last")
+    rows = [
+        (
+            *(setting.archive_digest[:SHOWN_DIGITS], setting.encoder_version, setting.how),
+            *map(str, (setting.n_archived, setting.n_failed, setting.n_bytes)),
+            f"{setting.last_at:%Y-%m-%d}",
+        )
+        for setting in summary.settings
+    ]
+    table(columns, rows, left=("setting", "version", "how", "last"))
+    for kind, count in summary.counts.items():
+        line(f"{kind}: {count}")
     line(summary.headline())
 
 

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from tasks.errors import StorageError
@@ -84,6 +84,12 @@ def is_held(store: ObjectStore, image_digest: str, archive_digest: str) -> bool:
     folder, now = folder_of(image_digest, archive_digest), _slot()
     keys = {_key(folder, now), _key(folder, now + 1)} & {found.key for found in store.objects(folder)}
     return any(not _is_abandoned(store, key) for key in keys)
+
+
+def is_over(key: str) -> bool:
+    """True if a key is that of a lease whose slot is over, so that it means nothing any more."""
+    slot = PurePosixPath(key).stem
+    return key.endswith(SUFFIX) and slot.isdecimal() and int(slot) < _slot()
 
 
 def _slot() -> int:
