@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import closing, contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import IO
 
@@ -214,8 +214,7 @@ def _answers(port: int) -> bool:
     """True if a server at a port says that it is well."""
     from http.client import HTTPConnection, HTTPException
 
-    connection = HTTPConnection(HOST, port, timeout=5)
-    with suppress(OSError, HTTPException):
+    with suppress(OSError, HTTPException), closing(HTTPConnection(HOST, port, timeout=5)) as connection:
         connection.request("GET", "/api/health")
         return connection.getresponse().status == 200
     return False
