@@ -6,7 +6,7 @@ its row; the run's final state says whether there were failures.
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -30,6 +30,7 @@ from tasks.catalogue.lookup import archived_among
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Failed, Outcome, Planned, now
 from tasks.errors import BatchLost, CatalogueError, StorageError, Summary
+from tasks.originals.patterns import Patterns
 from tasks.plan.batches import (
     Batch,
     batches_of,
@@ -41,7 +42,7 @@ from tasks.plan.batches import (
     write_batches,
 )
 from tasks.plan.leases import held_images
-from tasks.plan.planning import Plan, archived_in, make_plan
+from tasks.plan.planning import Plan, archived_in
 from tasks.plan.shares import Shares, weight_of
 from tasks.report.artifact import run_page
 from tasks.report.markdown import markdown_cell, store_report
@@ -76,6 +77,9 @@ def archive(
     n_steps: int | None = None,
     seconds_per_image: float | None = None,
     hours: float | None = None,
+    include: list[str] | None = None,
+    exclude: list[str] | None = None,
+    retry_bad: bool = False,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -91,32 +95,38 @@ def archive(
             place of the config's preset, which is then left as it is.
         hours: Time of the run, which its images share by their pixels. It stands in place of the preset, too.
             Batches of a deployment get their shares as if they were done one after the other.
+        include: Patterns, of which a file must match one, see `tasks.originals.patterns`; all if not given.
+        exclude: Patterns, of which a file must match none.
+        retry_bad: Try files again that are known to be bad.
 
     Returns:
-        The `RunSummary`, where every image was archived.
+        The `RunSummary`, where every image was archived, but for originals that failed by their own fault.
 
     Raises:
-        ImagesFailed: Some images are rows with status ``failed``; carries the summary.
+        ImagesFailed: Some images failed by no fault of their own; carries the summary.
         ConfigError, CatalogueError, StorageError: Source or store cannot be used.
     """
     if hours is not None and not (math.isfinite(hours) and hours > 0):
         raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
     recipe = Recipe(config or CodecConfig(), contract, n_steps, seconds_per_image, hours is not None)
+    patterns = Patterns(tuple(include or ()), tuple(exclude or ()))
     run = begin(options)
     with handing_back(), patient(run.options.outage_seconds):
-        return _archived(run, source, open_store(store), recipe, hours)
+        target = open_store(store)
+        purpose = Purpose(source, target.url, recipe.archive_digest(), patterns, retry_bad)
+        return _archived(run, purpose, target, recipe, hours)
 
 
-def _archived(run: Run, source: str, target: ObjectStore, recipe: Recipe, hours: float | None) -> Any:
+def _archived(run: Run, purpose: Purpose, target: ObjectStore, recipe: Recipe, hours: float | None) -> Any:
     """The end of the flow, as it returns it."""
     require_promises(target)
     target.clean()
     forget_old_batches(target)
     carry(target)
     job = new_job(run, target.url, recipe)
-    plan = _plan(source, target, job)
+    plan = taken(purpose) or purpose.plan(target, job.options, with_sizes=recipe.in_hours)
     get_run_logger().info(plan.describe())
-    told = _new_summary(source, job, plan)
+    told = RunSummary.of(plan, purpose.source, target.url, recipe, run.run_id)
     failed = _archive_plan(run, target, plan, job, told, hours)
     summary = _by_the_catalogue(target, plan, job, told, failed)
     store_report(target, summary)
@@ -124,42 +134,22 @@ def _archived(run: Run, source: str, target: ObjectStore, recipe: Recipe, hours:
     return ended(summary, run_page(summary, worst), artifacts.images(summary))
 
 
-def _plan(source: str, store: ObjectStore, job: ArchiveJob) -> Plan:
-    """The plan of the command that started this run, if there is one; else a new one."""
-    digest = job.recipe.archive_digest()
-    handed = taken(Purpose(source, store.url, digest))
-    return handed or make_plan(source, store, digest, job.options, with_sizes=job.recipe.in_hours)
-
-
-def _new_summary(source: str, job: ArchiveJob, plan: Plan) -> RunSummary:
-    """The summary of a run that has done nothing yet."""
-    return RunSummary(
-        run_id=job.run_id,
-        source=source,
-        store=job.store,
-        config=job.recipe.describe(),
-        plan=plan.describe(),
-        n_planned=plan.n_to_do,
-        n_before=plan.n_archived,
-    )
-
-
 def _archive_plan(
     run: Run, store: ObjectStore, plan: Plan, job: ArchiveJob, summary: RunSummary, hours: float | None
-) -> set[str]:
+) -> dict[str, bool]:
     """Record the files that cannot be read, then have the images done, batch by batch.
 
     Returns:
-        The digests of the images that were said to have failed.
+        The digest of each image that was said to have failed, and whether by its own fault.
     """
-    folder, failed = new_folder(run.run_id), set[str]()
+    folder, failed = new_folder(run.run_id), dict[str, bool]()
     with run.watched(summary) as show:
 
         def count(outcomes: Iterable[Outcome]) -> None:
             for outcome in outcomes:
                 summary.add(outcome)
                 if isinstance(outcome, Failed) and isinstance(outcome.origin, Planned):
-                    failed.add(outcome.origin.image.digest)
+                    failed[outcome.origin.image.digest] = outcome.is_bad
             show(summary)
 
         with in_parts(run.options.batch_images, partial(commit, store.url)) as record:
@@ -204,7 +194,7 @@ def _alive(store: ObjectStore, batches: Sequence[Batch], archive_digest: str) ->
 
 
 def _by_the_catalogue(
-    store: ObjectStore, plan: Plan, job: ArchiveJob, told: RunSummary, failed: Collection[str]
+    store: ObjectStore, plan: Plan, job: ArchiveJob, told: RunSummary, failed: Mapping[str, bool]
 ) -> RunSummary:
     """The summary of a run as the catalogue has it, whatever its batches told.
 
@@ -221,7 +211,7 @@ def _by_the_catalogue(
         commit(store.url, rows)
     for row in rows:
         told.add(row)
-    return told.recounted(archived)
+    return told.recounted(archived, told.n_bad - sum(failed.get(digest, False) for digest in archived))
 
 
 def _relay(whole: RunSummary, show: Callable[[Summary], None], batch: Summary) -> None:

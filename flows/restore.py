@@ -19,7 +19,7 @@ from tasks.steps.restore import KEPT_FAILURES, Format, RestoreSummary
 def run_name() -> str:
     """The name of a run in Prefect's lists: what it restores, and where."""
     given = flow_run.parameters
-    versions = ", all versions" if given.get("all_versions") else ""
+    versions = ", all versions" if given.get("all_versions") else ", the best" if given.get("best") else ""
     return f"restore {given['store']} into {given['target']}, where {given.get('where') or 'true'}{versions}"
 
 
@@ -31,6 +31,7 @@ def restore(
     format: Format = "png",
     options: RunOptions | None = None,
     all_versions: bool = False,
+    best: bool = False,
 ) -> Any:  # RestoreSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Write archived images into a folder as lossless files, with ICC profile, EXIF and XMP.
 
@@ -42,6 +43,7 @@ def restore(
         format: Format of the files.
         options: The way of working; what they do not say, the settings of the environment do.
         all_versions: Every version of a photograph that is selected, and not only the latest.
+        best: Of the latest content under several settings the highest PSNR, and not what was archived last.
 
     Returns:
         The `RestoreSummary`, where every image was restored.
@@ -52,7 +54,7 @@ def restore(
     """
     run, source = begin(options), open_archive(store)
     check_target(target)
-    wanted = plan_restore(source, where, f".{format}", all_versions=all_versions)
+    wanted = plan_restore(source, where, f".{format}", all_versions=all_versions, best=best)
     get_run_logger().info("%d images selected", len(wanted))
     summary = RestoreSummary(run.run_id, source.url, target, len(wanted))
     restore_all(run, wanted, format, summary, restore_task)

@@ -11,9 +11,10 @@ from flows.engine.images import Work, archive_all, new_job
 from flows.engine.interrupts import handing_back
 from flows.engine.runs import Run, begin, ended
 from inr import CodecConfig
+from tasks.catalogue import lookup
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage
-from tasks.plan.planning import archived_in
+from tasks.plan.planning import KnownBad, archived_of
 from tasks.report.artifact import sweep_page
 from tasks.report.summary import RunSummary
 from tasks.report.sweep import DEFAULT_SAMPLE, SweepReport, configs_of, rd_points, sample_images, store_sweep
@@ -53,7 +54,7 @@ def sweep(
         options: The way of working; what they do not say, the settings of the environment do.
 
     Returns:
-        The `SweepReport`, where every image was archived under every setting.
+        The `SweepReport`, where every image that is no bad one was archived under every setting.
 
     Raises:
         ImagesFailed: Some were not; carries the report.
@@ -72,11 +73,11 @@ def _swept(
     target.clean()
     carry(target)
     images = sample_images(source, sample, run.options)
-    work = list(_work(run, target, images, configs))
+    how = f"{preset}; {len(configs)} settings"
+    summary = RunSummary(run.run_id, source, target.url, how, "")
+    work = list(_work(run, target, images, configs, summary))
+    summary.n_planned, summary.plan = len(work), f"{len(work)} fits of {len(images)} images"
     get_run_logger().info("%d images, %d settings, %d fits", len(images), len(configs), len(work))
-    how, plan = f"{preset}; {len(configs)} settings", f"{len(work)} fits of {len(images)} images"
-    n_before = len(images) * len(configs) - len(work)
-    summary = RunSummary(run.run_id, source, target.url, how, plan, n_planned=len(work), n_before=n_before)
     archive_all(run, work, summary)
     report = SweepReport(summary, len(images), rd_points(target, images, configs))
     store_sweep(target, report)
@@ -84,12 +85,22 @@ def _swept(
 
 
 def _work(
-    run: Run, store: ObjectStore, images: Sequence[SourceImage], configs: Sequence[CodecConfig]
+    run: Run,
+    store: ObjectStore,
+    images: Sequence[SourceImage],
+    configs: Sequence[CodecConfig],
+    summary: RunSummary,
 ) -> Iterator[Work]:
-    """Every image under every setting, less what is archived; one setting after the other, for a card."""
-    done = {config: archived_in(store, Recipe(config).archive_digest()) for config in configs}
+    """Every image, setting by setting, as a card has them; what is archived, or known as bad, is counted."""
+    known = {config: lookup.known(store, Recipe(config).archive_digest()) for config in configs}
+    done = {config: archived_of(store, known[config]) for config in configs}
     jobs = {config: new_job(run, store.url, Recipe(config)) for config in configs}
     for config in configs:
         for image in images:
-            if image.digest not in done[config]:
+            if image.digest in done[config]:
+                summary.n_before += 1
+            elif bad := known[config].bad_images.get(image.digest):
+                summary.n_known_bad += 1
+                summary.known_bad.append((image.path, KnownBad.of(image.path, bad).describe()))
+            else:
                 yield image, jobs[config]

@@ -2,11 +2,15 @@
 
 InrError
 ├── SourceError            an original cannot be read, or changed after it was planned
-├── UnsupportedImage       these bytes are not a picture this archive takes
+│   └── UnsuitableFile     it is no file, a link to nothing, or has too many bytes; by its own fault
+├── UnsupportedImage       these bytes are not a picture this archive takes; by their own fault
+│   ├── TooManyPixels      or one with more pixels than the settings allow; by its own fault
+│   └── MemoryTooSmall     or one that does not fit into the memory of this host
 ├── RunCancelled           the run was stopped while this image was being fitted
 ├── FittedElsewhere        another run fits this image; it is looked at again when that has ended
 ├── StorageError           the store refused, and would refuse again
 │   ├── ObjectMissing      there is no object under this key
+│   ├── ObjectTooLarge     the object has more bytes than are taken
 │   └── StorageUnavailable the store may answer the next time; the only one that is retried
 │       └── ChecksumFailed what came over the wire, time and again, is not what was stored
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
@@ -16,7 +20,8 @@ InrError
 ├── VerificationMismatch   what is stored is not what was encoded; never retried
 └── ImagesFailed           the run is over, and some images, or days of the catalogue, failed
 
-Only errors of this tree become rows by their own name and message; each message stands alone.
+Only errors of this tree become rows by their own name and message; each message stands alone. What failed by
+its own fault would fail again: it is left alone until it, or this program, changes.
 """
 
 from typing import Protocol
@@ -31,13 +36,17 @@ __all__ = [
     "FittedElsewhere",
     "ImagesFailed",
     "InrError",
+    "MemoryTooSmall",
     "ObjectMissing",
+    "ObjectTooLarge",
     "RunCancelled",
     "ServerNotStarted",
     "SourceError",
     "StorageError",
     "StorageUnavailable",
     "Summary",
+    "TooManyPixels",
+    "UnsuitableFile",
     "UnsupportedImage",
     "VerificationMismatch",
 ]
@@ -47,8 +56,20 @@ class SourceError(InrError):
     """An original cannot be read, is not a regular file, or changed since it was planned."""
 
 
+class UnsuitableFile(SourceError):
+    """What is listed is no regular file, a link that leads nowhere, or a file of too many bytes."""
+
+
 class UnsupportedImage(InrError):
     """Bytes that are not a picture this archive takes; the message names the reason."""
+
+
+class TooManyPixels(UnsupportedImage):
+    """A picture with more pixels than the settings allow."""
+
+
+class MemoryTooSmall(UnsupportedImage):
+    """A picture that does not fit into the memory of this host."""
 
 
 class RunCancelled(InrError):
@@ -65,6 +86,10 @@ class StorageError(InrError):
 
 class ObjectMissing(StorageError):
     """There is no object under this key."""
+
+
+class ObjectTooLarge(StorageError):
+    """The object has more bytes than are taken."""
 
 
 class StorageUnavailable(StorageError):
@@ -109,6 +134,10 @@ class Summary(Protocol):
     @property
     def n_failed(self) -> int:
         """Items that failed."""
+
+    @property
+    def n_bad(self) -> int:
+        """Those of them that failed by their own fault: originals that are no pictures for this archive."""
 
     def headline(self) -> str:
         """One line for people that says how the run went."""

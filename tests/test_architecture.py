@@ -29,7 +29,7 @@ ORDER = {
     "inr.cnn.fit": ("common", "compiled", "fused", ""),
     "inr.cnn.fit.compiled": ("kernels", ""),
     "inr.cnn.fit.fused": ("context", "image", "weights", ""),
-    "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "report"),
+    "tasks": ("", "store", "originals", "catalogue", "plan", "steps", "upkeep", "report"),
     "tasks.originals": ("formats", ""),
     "tasks.report": ("", "html"),
     "flows": ("engine", "", "cli"),

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "deployments/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "deployments" / "keeping.md",
     ROOT / "inr" / "FORMAT.md",
     ROOT / "tasks" / "catalogue" / "CATALOGUE.md",
 ]

@@ -69,8 +69,7 @@ def archive_with_steps(source: str, store: str, recipe: Recipe, runner: str, n_w
     target, digest = open_store(store), recipe.archive_digest()
     plan = make_plan(source, target, digest, options)
     if plan.n_to_do == 0:
-        how = recipe.describe()
-        return RunSummary("", source, target.url, how, plan.describe(), n_before=plan.n_archived)
+        return RunSummary.of(plan, source, target.url, recipe)
     from flows.archive import archive
 
     given = (source, store, recipe.config, options, recipe.contract, recipe.n_steps)

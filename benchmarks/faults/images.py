@@ -90,8 +90,9 @@ def _saved(picture: Image.Image, format_: str) -> bytes:
     return file.getvalue()
 
 
-BAD, REPLACE, CHMOD, UNLINK = (
+BAD, BIG, REPLACE, CHMOD, UNLINK = (
     "UnsupportedImage",
+    "TooManyPixels",
     "put the good file in its place",
     "`chmod`",
     "remove the link",
@@ -99,15 +100,15 @@ BAD, REPLACE, CHMOD, UNLINK = (
 KINDS = (
     Kind("corrupt image", "corrupt.png", corrupt, BAD, REPLACE),
     Kind("truncated image", "truncated.jpg", truncated, BAD, REPLACE),
-    Kind("decompression bomb", "bomb.png", lambda _: png(BOMB_SIDE, bytes(3 * BOMB_SIDE + 1)), BAD, REPLACE),
-    Kind("header that claims 3.6 gigapixels", "claimed.png", lambda _: png(CLAIMED_SIDE, b""), BAD, REPLACE),
+    Kind("decompression bomb", "bomb.png", lambda _: png(BOMB_SIDE, bytes(3 * BOMB_SIDE + 1)), BIG, REPLACE),
+    Kind("header that claims 3.6 gigapixels", "claimed.png", lambda _: png(CLAIMED_SIDE, b""), BIG, REPLACE),
     Kind("0-byte file", "empty.png", lambda _: b"", BAD, REPLACE),
     Kind("wrong extension: text named .jpg", "text.jpg", lambda _: b"no photograph\n", BAD, REPLACE),
     Kind("wrong extension: JPEG named .png", "misnamed.png", lambda good: _saved(good.rotate(90), "JPEG")),
     Kind("unreadable file", "unreadable.png", turned(1), "SourceError", CHMOD),
     Kind("name with a newline", "new\nline.png", turned(2)),
     Kind("name that is not UTF-8", os.fsdecode(b"not\xffutf8.png"), turned(3)),
-    Kind("symlink loop", "loop.png", lambda _: b"", "SourceError", UNLINK),
+    Kind("symlink loop", "loop.png", lambda _: b"", "UnsuitableFile", UNLINK),
 )
 
 

@@ -61,6 +61,7 @@ for _command in (
     store_commands.restore,
     store_commands.compact,
     store_commands.check,
+    store_commands.prune,
 ):
     app.command(epilog=exits.EXPLAINED)(framed(_command))
 app.command(epilog=exits.EXPLAINED)(in_one_line(archive_commands.worker))  # which heeds signals itself

@@ -13,8 +13,10 @@ from flows.cli.options import (
     DEFAULTS,
     Deadline,
     Device,
+    Exclude,
     Hidden,
     Hours,
+    Include,
     Json,
     MaxRefits,
     MinPsnr,
@@ -22,6 +24,7 @@ from flows.cli.options import (
     Preset,
     PresetOrTime,
     RdLambda,
+    RetryBad,
     Runner,
     SecondsPerImage,
     Seed,
@@ -33,9 +36,10 @@ from flows.cli.options import (
     check_length,
     codec_config,
 )
-from flows.cli.running import concluded, location, named_store, places, started
+from flows.cli.running import concluded, in_unicode, location, named_store, places, started
 from flows.engine.handing import Purpose, handing
 from inr.config import MODELS, Contract
+from tasks.originals.patterns import Patterns
 
 if TYPE_CHECKING:
     from tasks.catalogue.recipe import Recipe
@@ -67,6 +71,9 @@ def archive(
     deployment: Annotated[
         str | None, typer.Option(help="Submit batches to this deployment, FLOW/NAME. [INR_DEPLOYMENT]")
     ] = None,
+    include: Include = [],  # noqa: B006  as Typer has lists
+    exclude: Exclude = [],  # noqa: B006
+    retry_bad: RetryBad = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -86,7 +93,9 @@ def archive(
     )
     contract = None if min_psnr is None else Contract(min_psnr, max_refits)
     recipe = Recipe(config, contract, None, seconds_per_image, hours is not None)
-    wanted = _Wanted(location(source), named_store(settings), recipe, settings.options(), hours)
+    patterns = Patterns(tuple(map(in_unicode, include)), tuple(map(in_unicode, exclude)))
+    where = location(source), named_store(settings)
+    wanted = _Wanted(*where, recipe, settings.options(), hours, patterns, retry_bad)
     if dry_run:
         _estimate(wanted, as_json)
     else:
@@ -109,6 +118,9 @@ def plan(
     hidden: Hidden = DEFAULTS.hidden,
     device: Device = None,
     workers: Workers = None,
+    include: Include = [],  # noqa: B006
+    exclude: Exclude = [],  # noqa: B006
+    retry_bad: RetryBad = False,
     as_json: Json = False,
 ) -> None:
     """Say what `archive` would do with the same words: images, pixels, and estimated hours and bytes."""
@@ -128,6 +140,9 @@ def plan(
         hidden=hidden,
         device=device,
         workers=workers,
+        include=include,
+        exclude=exclude,
+        retry_bad=retry_bad,
         dry_run=True,
         as_json=as_json,
     )
@@ -198,17 +213,18 @@ class _Wanted:
     recipe: "Recipe"
     options: "RunOptions"
     hours: float | None
+    patterns: Patterns
+    retry_bad: bool
 
 
 def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
     """The store, and the plan with what it is made for; with the sizes of images, if they are wanted."""
-    from tasks.plan.planning import make_plan
     from tasks.store.locations import open_store
 
     target = open_store(wanted.store)
-    purpose = Purpose(wanted.source, target.url, wanted.recipe.archive_digest())
-    plan = make_plan(wanted.source, target, purpose.archive_digest, wanted.options, with_sizes=with_sizes)
-    return target, purpose, plan
+    digest = wanted.recipe.archive_digest()
+    purpose = Purpose(wanted.source, target.url, digest, wanted.patterns, wanted.retry_bad)
+    return target, purpose, purpose.plan(target, wanted.options, with_sizes=with_sizes)
 
 
 def _estimate(wanted: _Wanted, as_json: bool) -> None:
@@ -235,15 +251,15 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
 
     target, purpose, plan = _planned(wanted, with_sizes=wanted.recipe.in_hours)
     if plan.n_to_do == 0:
-        how = wanted.recipe.describe()
-        return RunSummary("", wanted.source, target.url, how, plan.describe(), n_before=plan.n_archived)
+        return RunSummary.of(plan, wanted.source, target.url, wanted.recipe)
 
     def in_a_flow() -> Any:
         from flows.archive import archive as flow
 
         recipe = wanted.recipe
         given = (wanted.source, wanted.store, recipe.config, wanted.options, recipe.contract, recipe.n_steps)
-        return flow(*given, recipe.seconds_per_image, wanted.hours)
+        include, exclude = map(list, (wanted.patterns.include, wanted.patterns.exclude))
+        return flow(*given, recipe.seconds_per_image, wanted.hours, include, exclude, wanted.retry_bad)
 
     with handing(purpose, plan):
         summary: RunSummary = started(in_a_flow, bar=bar)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tasks.steps.compact import CompactSummary
     from tasks.steps.restore import RestoreSummary
     from tasks.store.promises import Promise
+    from tasks.upkeep.prune import PruneSummary
+
+
+SHOWN_DIGITS = 12  # of the digest of a setting
 
 
 def show_run(summary: RunSummary) -> None:
@@ -27,6 +31,8 @@ def show_run(summary: RunSummary) -> None:
     for record in records:
         if why := reason(record):
             line(f"{record.path}: {why}")
+    for path, why in summary.known_bad:
+        line(f"{path}: {why}")
     line(summary.headline())
     line(f"plan: {summary.plan}")
     if summary.n_archived:
@@ -35,7 +41,7 @@ def show_run(summary: RunSummary) -> None:
 
 def show_estimate(found: "Estimate") -> None:
     """Show what an archive would take."""
-    for path, why in found.refused:
+    for path, why in (*found.refused, *found.known_bad):
         line(f"{path}: {why}")
     line(f"plan: {found.plan}")
     if found.n_refused:
@@ -76,6 +82,23 @@ def show_compacted(summary: "CompactSummary") -> None:
     """Show what a run of ``compact`` did."""
     for day, why in summary.failures:
         line(f"{day}: {why}")
+    line(summary.headline())
+
+
+def show_pruned(summary: "PruneSummary") -> None:
+    """Show the settings of an archive, and what is to remove or was."""
+    columns = ("setting", "version", "how", "archived", "failed", "bytes", "last")
+    rows = [
+        (
+            *(setting.archive_digest[:SHOWN_DIGITS], setting.encoder_version, setting.how),
+            *map(str, (setting.n_archived, setting.n_failed, setting.n_bytes)),
+            f"{setting.last_at:%Y-%m-%d}",
+        )
+        for setting in summary.settings
+    ]
+    table(columns, rows, left=("setting", "version", "how", "last"))
+    for kind, count in summary.counts.items():
+        line(f"{kind}: {count}")
     line(summary.headline())
 
 

@@ -25,6 +25,7 @@ BITSTREAM = 3
 IMAGE = 4
 ENCODE = 5
 STORAGE = 6
+BAD_ORIGINALS = 7
 INTERRUPTED = 130
 
 CODES: tuple[tuple[type[InrError], int], ...] = (
@@ -42,7 +43,8 @@ CODES: tuple[tuple[type[InrError], int], ...] = (
 EXPLAINED = (
     "Exit codes: 0 done · 1 some images failed, or an error that nobody foresaw · 2 usage or settings · "
     "3 not a valid bitstream · 4 an image that cannot be read or is not supported · 5 the fit failed or ran "
-    "out of time · 6 store, catalogue or Prefect's server · 130 interrupted"
+    "out of time · 6 store, catalogue or Prefect's server · 7 done but for originals that are bad in "
+    "themselves · 130 interrupted"
 )
 
 

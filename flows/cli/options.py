@@ -71,6 +71,14 @@ MinPsnr = Annotated[
     float | None,
     typer.Option(help="Contract: least PSNR, in dB; an image that no fit brings there is stored losslessly."),
 ]
+Include = Annotated[
+    list[str],
+    typer.Option(help="Take only files that match: *.tif at any depth, 2019/** from the source on. Several."),
+]
+Exclude = Annotated[list[str], typer.Option(help="Leave out files that match, as in --include. Several.")]
+RetryBad = Annotated[
+    bool, typer.Option("--retry-bad", help="Try files again that are known to be no pictures we take.")
+]
 MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
 
 

@@ -161,12 +161,12 @@ def concluded(
     show: Callable[[AnySummary], None],
     as_json: bool,
 ) -> None:
-    """End a command that ran a flow: show the summary, or its values as JSON, and exit by `n_failed`."""
+    """End a command that ran a flow: show the summary, or its values as JSON, and exit by what failed."""
     from flows.cli.printing import show_json
 
     show_json(values(summary)) if as_json else show(summary)
     if summary.n_failed:
-        raise typer.Exit(exits.IMAGES_FAILED)
+        raise typer.Exit(exits.BAD_ORIGINALS if summary.n_failed == summary.n_bad else exits.IMAGES_FAILED)
 
 
 def location(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands of ``inr`` on an archive that is there: query, report, verify, restore, compact; and check.
+"""The commands of ``inr`` on a store that is there: query, report, verify, restore, compact, check, prune.
 
 As light as `flows.cli.app`.
 """
@@ -105,6 +105,10 @@ def restore(
     all_versions: Annotated[
         bool, typer.Option("--all-versions", help="Every version of a photograph, not only the latest.")
     ] = False,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="Of several settings the highest PSNR, not what was archived last."),
+    ] = False,
     workers: Workers = None,
     runner: Runner = None,
     as_json: Json = False,
@@ -127,7 +131,7 @@ def restore(
     def in_a_flow() -> Any:
         from flows.restore import restore as flow
 
-        return flow(place, folder, where, kind, options, all_versions)
+        return flow(place, folder, where, kind, options, all_versions, best)
 
     def plainly() -> RestoreSummary:
         from flows.engine.plain import begin_plainly
@@ -139,7 +143,7 @@ def restore(
         return done
 
     summary = RestoreSummary("", place, folder)
-    wanted = plan_restore(source, where, f".{format_}", all_versions=all_versions)
+    wanted = plan_restore(source, where, f".{format_}", all_versions=all_versions, best=best)
     if wanted:
         summary = either(in_a_flow, plainly, options, bar=not as_json)
     concluded(summary, dataclasses.asdict, show_restored, as_json)
@@ -185,3 +189,32 @@ def check(store: Store, as_json: Json = False) -> None:
         show_promises(target.url, found)
     if not all(promise.is_kept for promise in found):
         raise typer.Exit(exits.STORAGE)
+
+
+def prune(
+    store: Store,
+    drop: Annotated[
+        list[str],
+        typer.Option(help="Give up this setting, by the beginning of its digest as listed here. Several."),
+    ] = [],  # noqa: B006  as Typer has lists
+    keep: Annotated[list[str], typer.Option(help="Give up every setting but this one. Several.")] = [],  # noqa: B006
+    even_last: Annotated[
+        bool, typer.Option("--even-last", help="Give up images, too, that no other setting has.")
+    ] = False,
+    days: Annotated[
+        float, typer.Option(min=0, help="What is younger may be of a run that is not over, and stays.")
+    ] = 7.0,
+    remove: Annotated[bool, typer.Option("--remove", help="Do it; without, only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the settings of an archive and what no row needs any more; with --remove, remove that."""
+    from flows.cli.display import show_pruned
+    from flows.cli.printing import show_json
+    from tasks.catalogue.lookup import open_archive
+    from tasks.upkeep.prune import PruneSummary, plan_prune
+    from tasks.upkeep.prune import prune as removed
+
+    target = open_archive(location(store))
+    plan = plan_prune(target, drop=drop, keep=keep, even_last=even_last, days=days)
+    summary = removed(target, plan) if remove else PruneSummary.of(target, plan)
+    show_json(summary.as_values()) if as_json else show_pruned(summary)

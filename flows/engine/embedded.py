@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import closing, contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import IO
 
@@ -75,6 +75,8 @@ def prepare_prefect() -> None:
         os.environ["PREFECT_HOME"] = str(_place())
     elif why_not := _why_not_written(Path(os.environ["PREFECT_HOME"])):
         raise ServerNotStarted(f"PREFECT_HOME cannot be written: {why_not}")
+    if not os.environ.get("PREFECT_API_URL") and (words := os.environ.get("PREFECT_SERVER_API_AUTH_STRING")):
+        os.environ["PREFECT_API_AUTH_STRING"] = words  # the embedded server asks for them as any other does
     try:
         with redirect_stderr(io.StringIO()):  # it says there in many lines what the error says in one
             import prefect.main  # noqa: F401
@@ -137,13 +139,21 @@ def embedded_server() -> Iterator[None]:
 
 
 def _check_named(url: str) -> None:
-    """Ask a server that is named whether it is well, as Prefect's own client reaches it."""
+    """Ask a server that is named whether it is well, and whether it lets us in, as Prefect's client does."""
     from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
 
+    said = f"Prefect's server at PREFECT_API_URL, {url}, "
     with get_client(sync_client=True) as client:
         if error := client.api_healthcheck():
             reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
-            raise ServerNotStarted(f"Prefect's server at PREFECT_API_URL, {url}, does not answer: {reason}")
+            raise ServerNotStarted(f"{said}does not answer: {reason}")
+        try:
+            client.hello()  # its health it tells anybody
+        except PrefectHTTPStatusError as refused:
+            status = refused.response.status_code
+            expected = "expected PREFECT_API_AUTH_STRING to be its PREFECT_SERVER_API_AUTH_STRING"
+            raise ServerNotStarted(f"{said}refuses us with status {status}; {expected}") from refused
 
 
 def _started() -> "tuple[subprocess.Popen[bytes], int]":
@@ -204,8 +214,7 @@ def _answers(port: int) -> bool:
     """True if a server at a port says that it is well."""
     from http.client import HTTPConnection, HTTPException
 
-    connection = HTTPConnection(HOST, port, timeout=5)
-    with suppress(OSError, HTTPException):
+    with suppress(OSError, HTTPException), closing(HTTPConnection(HOST, port, timeout=5)) as connection:
         connection.request("GET", "/api/health")
         return connection.getresponse().status == 200
     return False

@@ -11,8 +11,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.originals.patterns import Patterns
+
 if TYPE_CHECKING:
     from tasks.plan.planning import Plan
+    from tasks.settings import RunOptions
+    from tasks.store.objects import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,29 @@ class Purpose:
         source: The place of the originals, as the flow is given it.
         store: URL of the archive.
         archive_digest: Digest of what decides the bytes beside the image.
+        patterns: What is taken of the originals.
+        retry_bad: Whether files are tried again that are known to be bad.
     """
 
     source: str
     store: str
     archive_digest: str
+    patterns: Patterns = Patterns()
+    retry_bad: bool = False
+
+    def plan(self, store: "ObjectStore", options: "RunOptions", *, with_sizes: bool) -> "Plan":
+        """A new plan; arguments and errors as `tasks.plan.planning.make_plan` has them."""
+        from tasks.plan.planning import make_plan
+
+        return make_plan(
+            self.source,
+            store,
+            self.archive_digest,
+            options,
+            patterns=self.patterns,
+            retry_bad=self.retry_bad,
+            with_sizes=with_sizes,
+        )
 
 
 _handed: ContextVar["dict[Purpose, Plan] | None"] = ContextVar("handed", default=None)

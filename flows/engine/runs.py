@@ -10,7 +10,7 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.exceptions import MissingContextError
 from prefect.runtime import flow_run
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from flows.engine.artifacts import Table, progress, publish_page, publish_table
 from flows.engine.listening import Listener
@@ -18,6 +18,8 @@ from flows.engine.plain import PlainRun, TimedSummary
 from flows.engine.workers import Engine, task_runner
 from tasks.errors import ImagesFailed, Summary
 from tasks.settings import RunOptions, load_settings
+
+BAD = "CompletedWithFailures"  # the state of a run in which only originals failed, by their own fault
 
 
 class Run(PlainRun):
@@ -85,13 +87,14 @@ def ended(summary: Summary, page: str | None = None, table: Table | None = None)
         table: Rows to be left in Prefect if given.
 
     Returns:
-        What the flow returns: the summary, or a failed state that raises `ImagesFailed` with it.
+        What the flow returns: the summary; or a state, which raises `ImagesFailed` with it where something
+        failed that is not an original's own fault, and else is a completed one under the name `BAD`.
     """
     headline = summary.headline()
     if page is not None:
         publish_page(headline, page)
     if table is not None:
         publish_table(table)
-    if summary.n_failed:
+    if summary.n_failed > summary.n_bad:
         return Failed(message=headline, data=ImagesFailed(headline, summary))
-    return summary
+    return Completed(name=BAD, message=headline, data=summary) if summary.n_bad else summary

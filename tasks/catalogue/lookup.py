@@ -4,6 +4,7 @@ Of several rows of an image under a config the latest one counts, as CATALOGUE.m
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -13,11 +14,15 @@ from inr.errors import ConfigError
 from tasks.catalogue.audits import LOST, AuditRow
 from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import IMAGES, list_parts, read_audits, read_images
-from tasks.catalogue.records import Archived, Status
+from tasks.catalogue.records import BAD_FILES, BAD_IMAGES, Archived, Status
 from tasks.catalogue.rows import archived_of, audit_of
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
+_KNOWN_COLUMNS = (
+    *("image_digest", "archive_digest", "source_uri", "recorded_at", "status", "key", "n_bytes"),
+    *("error_type", "error_message"),
+)
 LISTED_ALONE = 8  # objects that are looked for one by one; for more the whole archive is listed, in order
 
 
@@ -48,30 +53,70 @@ def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
-    """The latest row of each (image, archive digest); files without a digest stand for themselves."""
+    """The latest row of each (image, archive digest), less what was given up.
+
+    Files without a digest stand for themselves.
+    """
     newest: dict[tuple[str, str], Row] = {}
     for row in rows:
         image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
         name = (image, row["archive_digest"])
         if name not in newest or row["recorded_at"] >= newest[name]["recorded_at"]:
             newest[name] = row
-    return list(newest.values())
+    return [row for row in newest.values() if row["status"] != Status.DROPPED]
 
 
-def archived_objects(store: ObjectStore, archive_digest: str) -> dict[str, tuple[str, int]]:
-    """Image digest → (key, size in bytes) of each image whose latest row has status ``archived``.
+@dataclass(frozen=True)
+class Bad:
+    """A file that failed by its own fault, as its latest row has it.
 
-    Left out are those that an audit later found damaged or missing.
+    Attributes:
+        error_type: Name of the error.
+        error_message: Its message.
+        recorded_at: Time of the row, in UTC.
     """
-    columns = ("image_digest", "archive_digest", "source_uri", "recorded_at", "status", "key", "n_bytes")
-    table = read_images(store, columns)
-    rows = table.filter(pc.equal(table["archive_digest"], archive_digest)).to_pylist()
-    audits = last_audits(store)
-    return {
-        row["image_digest"]: (row["key"], row["n_bytes"])
-        for row in latest(rows)
-        if row["status"] == Status.ARCHIVED and not _lost(audits.get(row["key"]), row["recorded_at"])
-    }
+
+    error_type: str
+    error_message: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Known:
+    """How images ended under a config, by their latest rows.
+
+    Attributes:
+        archived: Image digest → key and size in bytes of the object of each archived image; left out are
+            those that an audit later found damaged or missing.
+        bad_images: Image digest → the failure of each image that failed by its own fault.
+        bad_files: URI → the failure of each file that could not be read by its own fault.
+    """
+
+    archived: dict[str, tuple[str, int]]
+    bad_images: dict[str, Bad]
+    bad_files: dict[str, Bad]
+
+
+def known(store: ObjectStore, archive_digest: str) -> Known:
+    """How the images of an archive ended under a config.
+
+    Raises:
+        CatalogueError, StorageError: The catalogue cannot be read.
+    """
+    table = read_images(store, _KNOWN_COLUMNS)
+    rows = latest(table.filter(pc.equal(table["archive_digest"], archive_digest)).to_pylist())
+    audits = last_audits(store) if rows else {}
+    found = Known({}, {}, {})
+    for row in rows:
+        digest, error = row["image_digest"], row["error_type"]
+        if row["status"] == Status.ARCHIVED:
+            if not _lost(audits.get(row["key"]), row["recorded_at"]):
+                found.archived[digest] = (row["key"], row["n_bytes"])
+        elif error in (BAD_FILES if digest is None else BAD_IMAGES):
+            place = found.bad_files if digest is None else found.bad_images
+            bad = Bad(error, row["error_message"], row["recorded_at"])
+            place[row["source_uri"] if digest is None else digest] = bad
+    return found
 
 
 def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
@@ -87,7 +132,7 @@ def archived_among(store: ObjectStore, archive_digest: str, images: Collection[s
         images: Digests of the images.
 
     Returns:
-        Image digest → record, for those of the images that are archived, as `archived_objects` has it.
+        Image digest → record, for those of the images that are archived, as `known` has it.
     """
     table = read_images(store)
     same = pc.and_(

@@ -1,10 +1,10 @@
 """SQL over a catalogue. The only importer of duckdb.
 
-Four tables: ``images``, the latest row of each image under each config; ``all_images``, every row;
-``history``; ``audits``. Times are UTC, without a zone, since DuckDB leaves zones to an extension. Parts are
-fetched through the store, so a folder and S3 are alike, and unpacked as far as a query asks: memory
-holds the compressed parts and what the query keeps. Nothing outside can be reached from a query,
-neither files nor extensions, and nothing is written.
+Four tables: ``images``, the latest row of each image under each config, unless it was given up;
+``all_images``, every row; ``history``; ``audits``. Times are UTC, without a zone, since DuckDB leaves
+zones to an extension. Parts are fetched through the store, so a folder and S3 are alike, and unpacked as
+far as a query asks: memory holds the compressed parts and what the query keeps. Nothing outside can be
+reached from a query, neither files nor extensions, and nothing is written.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _LATEST = """
 create view images as select * from all_images qualify
 row_number() over (
     partition by coalesce(image_digest, source_uri), archive_digest order by recorded_at desc
-) = 1
+) = 1 and status <> 'dropped'
 """
 
 

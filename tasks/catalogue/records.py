@@ -16,17 +16,23 @@ from importlib.metadata import version
 import inr
 from inr.bitstream import FORMAT_VERSION
 from tasks.catalogue.recipe import Recipe, Setting
+from tasks.errors import TooManyPixels, UnsuitableFile, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage
 
+# The errors of a file that could not be read, and of an image that was, which are its own fault. That an
+# image which was read is a file no more is another one's.
+BAD_FILES = frozenset({UnsuitableFile.__name__})
+BAD_IMAGES = frozenset({UnsupportedImage.__name__, TooManyPixels.__name__})
 MAX_MESSAGE = 2000  # characters of an error that a row keeps
 LOSSLESS = "lossless"  # in place of the model, where a file without loss is stored
 
 
 class Status(StrEnum):
-    """The two ways in which an image ends, as rows of ``images`` have them."""
+    """The ways in which an image ends, as rows of ``images`` have them; given up it has no file any more."""
 
     ARCHIVED = "archived"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True)
@@ -278,6 +284,11 @@ class Failed:
     def origin(self) -> Listed | Planned:
         """The image as it was listed or planned."""
         return self.known.planned if isinstance(self.known, Stored) else self.known
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it failed by its own fault, and not by one of the store, a worker or this program."""
+        return self.error_type in (BAD_IMAGES if isinstance(self.origin, Planned) else BAD_FILES)
 
     @property
     def stored(self) -> Stored | None:

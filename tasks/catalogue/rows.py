@@ -6,7 +6,7 @@ read back comes from outside: a value that must be there and is not raises a `Ca
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from tasks.catalogue.audits import AuditRow, AuditStatus
@@ -33,6 +33,11 @@ from tasks.originals.listing import SourceImage
 # In the row of an archived image.
 MAY_BE_NULL = frozenset({"min_psnr_db", "refits", "device", "ms_ssim", "n_steps", "budget_seconds"})
 
+_KEPT_OF_DROPPED = (
+    *("image_digest", "source_uri", "source_path", "also_at", "source_n_bytes"),
+    *(part.name for kind in (Setting, Maker) for part in dataclasses.fields(kind)),
+)
+
 Part = TypeVar("Part", Setting, Maker, PictureFacts, Effort, StoredFile, NetworkFacts, Verification)
 
 
@@ -51,6 +56,26 @@ def row_of(outcome: Outcome) -> Row:
     if isinstance(outcome, Archived):
         return {**row, **dataclasses.asdict(outcome.verification)}
     return {**row, "error_type": outcome.error_type, "error_message": outcome.error_message}
+
+
+def dropped_row(row: Row, run_id: str, at: datetime) -> Row:
+    """The row by which an image is given up under its setting: of its latest row, what is known before a fit.
+
+    Args:
+        row: The latest row.
+        run_id: Name of the run that gives it up.
+        at: Time; the new row is later than the latest one in any case.
+    """
+    later = row["recorded_at"] + timedelta(microseconds=1)
+    return {
+        **dict.fromkeys(IMAGES_COLUMNS.names),
+        **{name: row[name] for name in _KEPT_OF_DROPPED},
+        "schema_version": IMAGES_COLUMNS.version,
+        "status": Status.DROPPED.value,
+        "recorded_at": max(at, later),
+        "run_id": run_id,
+        "notes": [],
+    }
 
 
 def _of_origin(origin: Listed | Planned) -> Row:

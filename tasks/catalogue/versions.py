@@ -6,7 +6,8 @@ second version; photographs of two sources whose paths are alike are none of eac
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from urllib.parse import quote_from_bytes
 
 from tasks.catalogue.records import Archived
@@ -19,15 +20,32 @@ def names_of(record: Archived) -> tuple[str, ...]:
     return (record.path, *record.origin.image.also_at)
 
 
-def latest_versions(records: Sequence[Archived]) -> list[Archived]:
+def latest_versions(
+    records: Sequence[Archived], lost: Collection[str] = (), *, best: bool = False
+) -> list[Archived]:
     """The images, in their order, each under those of its names that no later one of them has.
 
-    An image that has no such name is left out.
+    An image that has no such name is left out. Of one content under several settings the file that was
+    archived last counts, or the one with the highest PSNR; one that is lost only where all of them are.
+
+    Args:
+        records: The images.
+        lost: Keys of files that an audit found damaged or missing.
+        best: True to take the highest PSNR.
     """
+    places = [[(_source_of(each.origin.image), name) for name in names_of(each)] for each in records]
+    by_time = sorted(range(len(records)), key=lambda number: records[number].recorded_at)
+    contents = {place: records[number].origin.image.digest for number in by_time for place in places[number]}
+
+    def rank(number: int) -> tuple[bool, float, datetime]:
+        record = records[number]
+        quality = record.verification.psnr_db if best else 0.0
+        return record.stored.file.key not in lost, quality, record.recorded_at
+
     newest: dict[tuple[str, str], int] = {}
-    for number in sorted(range(len(records)), key=lambda number: records[number].recorded_at):
-        source = _source_of(records[number].origin.image)
-        newest.update(((source, name), number) for name in names_of(records[number]))
+    for number in sorted(by_time, key=rank):
+        digest = records[number].origin.image.digest
+        newest.update((place, number) for place in places[number] if contents[place] == digest)
     names: dict[int, list[str]] = defaultdict(list)
     for (_, name), number in newest.items():
         names[number].append(name)

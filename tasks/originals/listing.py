@@ -4,7 +4,7 @@ The rule for what is an original: a file whose suffix is one of `SUFFIXES`, in a
 in any state; a file that cannot be read is listed, and becomes a row that says so. Left out are
 names that begin with a dot, and every other suffix, which is counted. Links to files are followed,
 links to folders are not, so there are no loops. In S3 the same holds for the parts of a key, and keys
-that end in a slash are folders.
+that end in a slash are folders. Of the originals, patterns may choose some (`tasks.originals.patterns`).
 """
 
 import os
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from inr.errors import ConfigError
-from tasks.originals.names import escaped, printable
+from tasks.originals.names import escaped, printable, raw_name
+from tasks.originals.patterns import Patterns
 from tasks.store.locations import S3_SCHEME, local_path
 
 SUFFIXES = frozenset(
@@ -54,21 +55,36 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a source, sorted by path, and how many files were left out, by suffix."""
+    """The files of a source, sorted by path.
+
+    Attributes:
+        files: The originals that are taken.
+        left_out: How many files are left out since they are no originals, by suffix.
+        n_excluded: How many originals the patterns leave out.
+    """
 
     files: tuple[SourceFile, ...]
     left_out: dict[str, int]
+    n_excluded: int = 0
 
 
-def list_source(source: str) -> Listing:
+def list_source(source: str, patterns: Patterns = Patterns()) -> Listing:
     """List a folder, or a single file, given as a path, ``file:`` URI, or ``s3://bucket/prefix``.
+
+    Args:
+        source: The place.
+        patterns: What is taken of the originals there.
 
     Raises:
         ConfigError: There is nothing there, or the folder cannot be listed.
         StorageError: The bucket cannot be listed.
     """
-    if source.startswith(S3_SCHEME):
-        return _list_s3(source)
+    listing = _list_s3(source) if source.startswith(S3_SCHEME) else _list_folder(source)
+    taken = tuple(file for file in listing.files if patterns.takes(os.fsdecode(raw_name(file.path))))
+    return Listing(taken, listing.left_out, len(listing.files) - len(taken))
+
+
+def _list_folder(source: str) -> Listing:
     root = local_path(source).absolute()
     if root.is_file():
         return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
@@ -94,7 +110,7 @@ def _list_s3(source: str) -> Listing:
     from tasks.store import s3
 
     root = s3.parse_url(source)
-    found = {key[len(root.key("")) :]: key for key, _ in s3.list_keys(root)}
+    found = {each.key[len(root.key("")) :]: each.key for each in s3.list_keys(root)}
     if not found and s3.exists(root):
         return Listing((SourceFile(root.url, escaped(PurePosixPath(root.prefix).name.encode())),), {})
     if not found:

@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from inr.bitstream import MAX_SIDE, Metadata, check_metadata
 from inr.errors import ConfigError
-from tasks.errors import SourceError, UnsupportedImage
+from tasks.errors import MemoryTooSmall, SourceError, TooManyPixels, UnsupportedImage
 from tasks.originals.formats import bmp, gif, jpeg, png, ppm, tiff, webp
 from tasks.originals.formats.carried import Carried
 from tasks.originals.formats.exif import UPRIGHT, DamagedExif, upright
@@ -188,9 +188,9 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise UnsupportedImage(_what_it_is(data)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnsupportedImage(f"expected at most {max_pixels} pixels: {error}") from error
+        raise TooManyPixels(f"expected at most {max_pixels} pixels: {error}") from error
     except MemoryError as error:
-        raise UnsupportedImage("does not fit into memory") from error
+        raise MemoryTooSmall("does not fit into memory") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes
         raise UnsupportedImage(f"damaged: {type(error).__name__}: {error}") from error
 
@@ -212,7 +212,7 @@ def _refuse(image: Image.Image, max_pixels: int) -> None:
     """Raise if the header alone shows that an image is not taken."""
     width, height = image.size
     if width < 1 or height < 1 or width * height > max_pixels:
-        raise UnsupportedImage(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
+        raise TooManyPixels(f"expected 1 to {max_pixels} pixels, found {width}x{height}")
     if max(width, height) > MAX_SIDE:
         raise UnsupportedImage(f"expected sides of at most {MAX_SIDE} pixels, found {width}x{height}")
     if image.format not in ("MPO", "TIFF") and getattr(image, "n_frames", 1) > 1:

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.errors import SourceError, StorageError
+from tasks.errors import ObjectMissing, ObjectTooLarge, SourceError, StorageError, UnsuitableFile
 from tasks.originals.names import printable
 from tasks.store.locations import S3_SCHEME, local_path
 from tasks.store.outputs import STANDARD
 
 CHUNK = 1 << 20
+LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO})  # a link, or a socket
 
 
 def read_source(uri: str, *, max_bytes: int) -> bytes:
@@ -88,7 +89,8 @@ def _about_a_source() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        raise SourceError(str(error)) from error
+        is_its_own = isinstance(error, ObjectMissing | ObjectTooLarge)
+        raise (UnsuitableFile if is_its_own else SourceError)(str(error)) from error
 
 
 @contextmanager
@@ -99,10 +101,11 @@ def _opened(uri: str, max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise SourceError("expected a regular file, found something else")
+                raise UnsuitableFile("expected a regular file, found something else")
             if status.st_size > max_bytes:
-                raise SourceError(f"expected at most {max_bytes} bytes, found {status.st_size}")
+                raise UnsuitableFile(f"expected at most {max_bytes} bytes, found {status.st_size}")
             yield file, status.st_size
     except OSError as error:
         reason = "a folder that cannot be listed" if error.errno == errno.EISDIR else error.strerror
-        raise SourceError(f"{printable(local_path(uri).name)} cannot be read: {reason}") from error
+        kind = UnsuitableFile if error.errno in LEADS_NOWHERE else SourceError
+        raise kind(f"{printable(local_path(uri).name)} cannot be read: {reason}") from error

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.catalogue.records import Outcome, Planned, now
 from tasks.errors import CatalogueError, ObjectMissing, StorageError
 from tasks.originals.listing import SourceImage
-from tasks.store.objects import ObjectStore
+from tasks.store.objects import ObjectStore, StoredObject
 
 FOLDER = "runs"
 KEPT_DAYS = 7
@@ -121,11 +121,15 @@ def forget_batches(store: ObjectStore, folder: str) -> None:
 
 def forget_old_batches(store: ObjectStore) -> None:
     """Remove the batches left by runs that began more than `KEPT_DAYS` days ago."""
-    before = f"{now() - timedelta(days=KEPT_DAYS):%Y%m%d}"
-    for found in store.objects(FOLDER):
-        day = found.key.split("/")[1][:8]
-        if _is_day(day) and day < before:
-            store.delete(found.key)
+    for found in old_batches(store, KEPT_DAYS):
+        store.delete(found.key)
+
+
+def old_batches(store: ObjectStore, days: float) -> list[StoredObject]:
+    """The batches left by runs that began more than so many days ago."""
+    before = f"{now() - timedelta(days=days):%Y%m%d}"
+    days_of = ((found, found.key.split("/")[1][:8]) for found in store.objects(FOLDER))
+    return [found for found, day in days_of if _is_day(day) and day < before]
 
 
 def _is_day(text: str) -> bool:

@@ -8,6 +8,7 @@ bitstream that it names it saves the fit, and verification still decides.
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,6 +23,7 @@ from tasks.store.seal import BLANK, is_intact, sealed
 
 FOLDER = "journal"
 SUFFIX = ".json"
+TAKEN = ".taken"  # of a mark that a run has taken a claim over, which may be an old one
 MAX_CLAIM_BYTES = 1 << 24
 
 
@@ -65,12 +67,17 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
     """The claim for an object that is stored for an image, if there are both."""
     for found in store.objects(folder_of(image_digest, archive_digest)):
         if not found.key.endswith(SUFFIX):
-            continue  # a lease
+            continue  # a lease, or a mark
         digest = PurePosixPath(found.key).stem
         claim = read_claim(store, image_digest, archive_digest, digest)
         if claim is not None and _stored_digest(store, claim.stored.file.key) == digest:
             return claim
     return None
+
+
+def mark_taken(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
+    """Say that a run that goes on has taken over a claim for an image; gone with the claim."""
+    store.put(f"{folder_of(image_digest, archive_digest)}/{uuid.uuid4().hex}{TAKEN}", b"{}")
 
 
 def _stored_digest(store: ObjectStore, key: str) -> str | None:

@@ -98,6 +98,7 @@ class Estimate:
             not asked for.
         n_too_short: Images for whose fit the time that is given is too short.
         needed: The time that would be long enough, in words; None if the one that is given is, or none is.
+        known_bad: Path and reason of each file that will be left alone.
     """
 
     plan: str
@@ -114,6 +115,7 @@ class Estimate:
     n_too_short: int = 0
     needed: str | None = None
     refused: tuple[tuple[str, str], ...] = ()
+    known_bad: tuple[tuple[str, str], ...] = ()
 
 
 def estimate(
@@ -157,6 +159,7 @@ def estimate(
         n_images=len(plan.images),
         n_refused=len(reasons),
         refused=tuple((path, f"{type(error).__name__}: {error}") for path, error in reasons),
+        known_bad=tuple((bad.path, bad.describe()) for bad in plan.known_bad),
         n_pixels=sum(known),
         source_n_bytes=sum(image.n_bytes for image in plan.images if image.path not in refused),
         n_workers=n_workers,

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from tasks.errors import StorageError
@@ -110,6 +110,12 @@ def held_images(store: ObjectStore, archive_digest: str) -> set[str]:
         if archive == archive_digest and slot.isdigit() and name.endswith(SUFFIX):
             found |= {image} if now - 1 <= int(slot) <= now + 2 else set()
     return found
+
+
+def is_over(key: str) -> bool:
+    """True if a key is that of a lease whose slot is over, so that it means nothing any more."""
+    slot = PurePosixPath(key).stem
+    return key.endswith(SUFFIX) and slot.isdecimal() and int(slot) < _slot()
 
 
 def _slot() -> int:

@@ -2,17 +2,23 @@
 
 The answer comes from the store alone. An image counts as archived if its latest record says so and
 the object that the record names is there with the recorded size; so an object that was lost is made
-again. The record of a failure does not count: a failed image is tried again.
+again. A failed image is tried again, unless it failed by its own fault: the same bytes would fail under
+the same version of this package in the same way. Such files are known to be bad, and are named and left
+alone. A file that cannot be read is looked at each time, and known if its error is that of its latest row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from tasks.catalogue import lookup
-from tasks.errors import SourceError, UnsupportedImage
+from tasks.catalogue.lookup import Bad, Known
+from tasks.catalogue.records import MAX_MESSAGE
+from tasks.errors import SourceError, TooManyPixels, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
 from tasks.originals.opening import read_header
+from tasks.originals.patterns import Patterns
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
@@ -20,6 +26,30 @@ from tasks.store.objects import ObjectStore
 READERS = 16  # files digested at a time: what costs is waiting for S3 or a disk, hardly ever a core
 READERS_OF_HEADERS = 4  # each holds a whole file
 FILES_AT_ONCE = 1024  # handed to the readers, so that memory does not grow with the source
+
+
+@dataclass(frozen=True)
+class KnownBad:
+    """A file that is left alone, since it has failed by its own fault before.
+
+    Attributes:
+        path: Path below the source, fit to be shown.
+        reason: Name and message of its error.
+        since: Time of the row that says so, in UTC.
+    """
+
+    path: str
+    reason: str
+    since: datetime
+
+    @classmethod
+    def of(cls, path: str, bad: Bad) -> "KnownBad":
+        """A file with the failure that its latest row has."""
+        return cls(path, f"{bad.error_type}: {bad.error_message}", bad.recorded_at)
+
+    def describe(self) -> str:
+        """The reason, and since when it is known, for people."""
+        return f"{self.reason} (known since {self.since:%Y-%m-%d})"
 
 
 @dataclass(frozen=True)
@@ -32,6 +62,8 @@ class Plan:
         n_archived: Contents that are archived already.
         n_duplicates: Files left out because another file has the same bytes.
         left_out: Files left out by the rule on suffixes, by suffix.
+        known_bad: Files that are left alone, since they have failed by their own fault before.
+        n_excluded: Files left out by patterns.
         sizes: Digest → width and height of each image by its header, or why it will be refused; empty
             unless they were asked for.
     """
@@ -41,6 +73,8 @@ class Plan:
     n_archived: int
     n_duplicates: int
     left_out: dict[str, int]
+    known_bad: tuple[KnownBad, ...] = ()
+    n_excluded: int = 0
     sizes: dict[str, tuple[int, int] | UnsupportedImage] = field(default_factory=dict)
 
     @property
@@ -63,32 +97,45 @@ class Plan:
             parts.append(f"{self.n_duplicates} duplicates")
         if self.unreadable:
             parts.append(f"{len(self.unreadable)} unreadable")
-        if self.left_out:
-            kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.left_out.items())
-            parts.append(f"left out: {kinds}")
+        if self.known_bad:
+            parts.append(f"{len(self.known_bad)} known to be bad")
+        left_out = [f"{count} {suffix}" for suffix, count in self.left_out.items()]
+        if self.n_excluded:
+            left_out.append(f"{self.n_excluded} by include and exclude")
+        if left_out:
+            parts.append(f"left out: {', '.join(left_out)}")
         return "; ".join(parts)
 
 
 def make_plan(
-    source: str, store: ObjectStore, archive_digest: str, options: RunOptions, *, with_sizes: bool = False
+    source: str,
+    store: ObjectStore,
+    archive_digest: str,
+    options: RunOptions,
+    *,
+    patterns: Patterns = Patterns(),
+    retry_bad: bool = False,
+    with_sizes: bool = False,
 ) -> Plan:
-    """List, digest, and drop what is archived. Reads every file once, writes nothing.
+    """List, digest, and drop what is archived or known to be bad. Reads every file once, writes nothing.
 
     Args:
         source: A folder or file, or ``s3://bucket/prefix``, see `list_source`.
         store: The archive.
         archive_digest: Digest of the recipe under which the images are to be archived.
         options: Limits of what is read.
+        patterns: What is taken of the files of the source.
+        retry_bad: True to try files again that are known to be bad.
         with_sizes: True to look at the headers too, in the same read.
 
     Raises:
         ConfigError: The source cannot be listed.
         CatalogueError, StorageError: The store's catalogue cannot be read.
     """
-    listing = list_source(source)
+    listing = list_source(source, patterns)
     contents: dict[str, SourceImage] = {}
     sizes: dict[str, tuple[int, int] | UnsupportedImage] = {}
-    unreadable = []
+    unreadable: list[tuple[SourceFile, SourceError]] = []
     n_files = 0
     for file, found in _read_all(listing.files, options, with_sizes):
         if isinstance(found, SourceError):
@@ -101,15 +148,50 @@ def make_plan(
             contents[found.digest] = SourceImage(found.digest, file.uri, file.path, found.n_bytes)
         if found.size is not None:
             sizes[found.digest] = found.size
-    done = archived_in(store, archive_digest) if contents else frozenset()
+    known = lookup.known(store, archive_digest) if listing.files else Known({}, {}, {})
+    done = archived_of(store, known)
+    bad = {} if retry_bad else _bad(contents.values(), unreadable, known, sizes, options)
     return Plan(
-        images=tuple(image for digest, image in contents.items() if digest not in done),
-        unreadable=tuple(unreadable),
+        images=tuple(image for digest, image in contents.items() if digest not in {*done, *bad}),
+        unreadable=tuple((file, error) for file, error in unreadable if file.uri not in bad),
         n_archived=sum(digest in done for digest in contents),
         n_duplicates=n_files - len(contents),
         left_out=listing.left_out,
+        known_bad=tuple(sorted(bad.values(), key=lambda found: found.path)),
+        n_excluded=listing.n_excluded,
         sizes=sizes,
     )
+
+
+def _bad(
+    images: Iterable[SourceImage],
+    unreadable: Iterable[tuple[SourceFile, SourceError]],
+    known: Known,
+    sizes: dict[str, tuple[int, int] | UnsupportedImage],
+    options: RunOptions,
+) -> dict[str, KnownBad]:
+    """The files that are known to be bad, images by their digest, those that cannot be read by their URI."""
+    found = {}
+    for image in images:
+        bad = known.bad_images.get(image.digest)
+        if bad and (bad.error_type != TooManyPixels.__name__ or _is_refused(image, sizes, options)):
+            found[image.digest] = KnownBad.of(image.path, bad)
+    for file, error in unreadable:
+        bad = known.bad_files.get(file.uri)
+        if bad and (bad.error_type, bad.error_message) == (type(error).__name__, str(error)[:MAX_MESSAGE]):
+            found[file.uri] = KnownBad.of(file.path, bad)
+    return found
+
+
+def _is_refused(
+    image: SourceImage, sizes: dict[str, tuple[int, int] | UnsupportedImage], options: RunOptions
+) -> bool:
+    """Whether the header of an image is refused today, as its limits may have been changed."""
+    try:
+        size = sizes[image.digest] if image.digest in sizes else read_header(image.uri, options).size
+    except SourceError:  # it was read a moment ago: the run says what became of it
+        return False
+    return isinstance(size, UnsupportedImage)
 
 
 @dataclass(frozen=True)
@@ -144,8 +226,12 @@ def _read_all(
 
 def archived_in(store: ObjectStore, archive_digest: str) -> frozenset[str]:
     """Digests of the images whose archived record and stored object agree. Raises as `make_plan`."""
-    recorded = lookup.archived_objects(store, archive_digest)
-    if not recorded:
+    return archived_of(store, lookup.known(store, archive_digest))
+
+
+def archived_of(store: ObjectStore, known: Known) -> frozenset[str]:
+    """The same, of what is known already."""
+    if not known.archived:
         return frozenset()
     sizes = {found.key: found.n_bytes for found in store.objects("bitstreams")}
-    return frozenset(digest for digest, (key, n_bytes) in recorded.items() if sizes.get(key) == n_bytes)
+    return frozenset(digest for digest, (key, n_bytes) in known.archived.items() if sizes.get(key) == n_bytes)

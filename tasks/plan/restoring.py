@@ -1,8 +1,9 @@
 """The plan of a restore: which archived images, and the path of each of their files.
 
-Of several versions of a photograph the latest counts, unless all are asked for. A file has the name of its
-original. Where several would have the same, or one's file is another's folder, one of them has it, and the
-others are left without: they get another name as they are written.
+Of several versions of a photograph the latest counts, unless all are asked for; of one content under several
+settings the one archived last, or the best, and one that was found lost only where there is no other. A file
+has the name of its original. Where several would have the same, or one's file is another's folder, one of
+them has it, and the others are left without: they get another name as they are written.
 """
 
 import os
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from inr.errors import ConfigError
+from tasks.catalogue.audits import LOST
+from tasks.catalogue.lookup import last_audits
 from tasks.catalogue.query import query
 from tasks.catalogue.records import Archived, Status
 from tasks.catalogue.rows import archived_of
@@ -55,7 +58,7 @@ def check_target(target: str) -> None:
 
 
 def plan_restore(
-    store: ObjectStore, where: str, suffix: str, *, all_versions: bool = False
+    store: ObjectStore, where: str, suffix: str, *, all_versions: bool = False, best: bool = False
 ) -> list[Restoring]:
     """The images that a predicate selects, by path, each with its names.
 
@@ -64,18 +67,30 @@ def plan_restore(
         where: A condition on the columns of ``images``, in SQL.
         suffix: Suffix of the files, with its dot.
         all_versions: Whether to take every version of a photograph that is selected, not only the latest.
+        best: Whether to take, of the latest content under several settings, the highest PSNR and not what
+            was archived last.
 
     Raises:
-        ConfigError: The predicate is wrong.
+        ConfigError: The predicate is wrong; or all versions are asked for, and the best of them.
         CatalogueError, StorageError: The catalogue cannot be read.
     """
-    found = select(store, where)
-    records = found if all_versions else latest_versions(found)
+    if all_versions and best:
+        raise ConfigError("expected at most one of all versions and the best of them, found both")
+    records = select(store, where)
+    if not all_versions:
+        records = latest_versions(records, _lost(store, records), best=best)
     owned = _owned(records, suffix)
     return [
         Restoring(record, tuple((number, name) in owned for name in names_of(record)))
         for number, record in enumerate(records)
     ]
+
+
+def _lost(store: ObjectStore, records: Sequence[Archived]) -> set[str]:
+    """Keys of the files of images that an audit has found damaged or missing since they were archived."""
+    found = {key: audit.checked_at for key, audit in last_audits(store).items() if audit.status in LOST}
+    keys = ((record.stored.file.key, record.recorded_at) for record in records)
+    return {key for key, recorded_at in keys if key in found and found[key] > recorded_at}
 
 
 def select(store: ObjectStore, where: str) -> list[Archived]:

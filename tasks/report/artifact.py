@@ -6,7 +6,14 @@ Pictures are part of the page, as data, and the page is bounded.
 import math
 from collections.abc import Iterator, Sequence
 
-from tasks.report.markdown import markdown_cell, markdown_list, markdown_table, run_facts, size_facts
+from tasks.report.markdown import (
+    known_bad_facts,
+    markdown_cell,
+    markdown_list,
+    markdown_table,
+    run_facts,
+    size_facts,
+)
 from tasks.report.pairs import Pair
 from tasks.report.png import beside_original, data_uri, rd_plot
 from tasks.report.summary import RunSummary, reason
@@ -26,7 +33,7 @@ def run_page(summary: RunSummary, worst: Sequence[Pair]) -> str:
     """
     report = markdown_list({"report": f"{summary.store}/reports/{summary.run_id}.html"})
     lines = [*run_facts(summary), *size_facts(summary), *report, *_failures(summary), *_plot(summary)]
-    return _text([*lines, *_worst(worst[:MAX_PAIRS])])
+    return _text([*lines, *_worst(worst[:MAX_PAIRS]), *known_bad_facts(summary)])
 
 
 def sweep_page(report: SweepReport) -> str:

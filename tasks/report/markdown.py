@@ -36,7 +36,17 @@ def markdown(summary: RunSummary) -> str:
         lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
     if len(rows) < summary.n_done:
         lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *known_bad_facts(summary)]) + "\n"
+
+
+def known_bad_facts(summary: RunSummary) -> list[str]:
+    """The files that a run left alone, under a heading; nothing where there is none."""
+    if not summary.n_known_bad:
+        return []
+    more = summary.n_known_bad - len(summary.known_bad)
+    lines = [f"- {markdown_cell(path)}: {markdown_cell(why)}" for path, why in summary.known_bad]
+    heading = ["", "## Known to be bad, and left alone", ""]
+    return [*heading, *lines, *([f"- and {more} more"] if more else [])]
 
 
 def store_report(store: ObjectStore, summary: RunSummary) -> str:

@@ -8,11 +8,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import LOSSLESS, Archived, Outcome, Planned, Status, Stored
 from tasks.catalogue.rows import row_of
 from tasks.report.points import ThinnedPoints
+
+if TYPE_CHECKING:
+    from tasks.plan.planning import Plan
 
 KEPT_ROWS = 500
 COLUMNS = ("image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified")
@@ -32,6 +36,9 @@ class RunSummary:
         n_before: Images that were archived already.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
+        n_bad: Those of them that failed by their own fault.
+        n_known_bad: Files that were left alone, since they had failed by their own fault before.
+        known_bad: Path and reason of the first `KEPT_ROWS` of these.
         n_stored_lossless: Images stored without loss, as JPEG XL, WebP or PNG.
         n_exact: Images whose PSNR is infinite: those, and the ones that a fit reproduces exactly.
         n_pixels: Pixels of the images archived.
@@ -53,6 +60,9 @@ class RunSummary:
     n_before: int = 0
     n_archived: int = 0
     n_failed: int = 0
+    n_bad: int = 0
+    n_known_bad: int = 0
+    known_bad: list[tuple[str, str]] = field(default_factory=list)
     n_stored_lossless: int = 0
     n_exact: int = 0
     n_pixels: int = 0
@@ -64,6 +74,21 @@ class RunSummary:
     rows: dict[Status, list[Outcome]] = field(default_factory=dict)
     points: ThinnedPoints = field(default_factory=ThinnedPoints)
 
+    @classmethod
+    def of(cls, plan: "Plan", source: str, store: str, recipe: Recipe, run_id: str = "") -> "RunSummary":
+        """The summary of a run that has done nothing yet; without an id, of one that has nothing to do."""
+        return cls(
+            run_id=run_id,
+            source=source,
+            store=store,
+            config=recipe.describe(),
+            plan=plan.describe(),
+            n_planned=plan.n_to_do,
+            n_before=plan.n_archived,
+            n_known_bad=len(plan.known_bad),
+            known_bad=[(bad.path, bad.describe()) for bad in plan.known_bad[:KEPT_ROWS]],
+        )
+
     def add(self, outcome: Outcome) -> None:
         """Count an image."""
         is_archived = isinstance(outcome, Archived)
@@ -73,6 +98,7 @@ class RunSummary:
         self.points.add(outcome)
         if not isinstance(outcome, Archived):
             self.n_failed += 1
+            self.n_bad += outcome.is_bad
             return
         stored, psnr_db = outcome.stored, outcome.verification.psnr_db
         self.n_archived += 1
@@ -86,21 +112,23 @@ class RunSummary:
         else:
             self.psnr_db_sum += psnr_db
 
-    def recounted(self, archived: Mapping[str, Archived]) -> "RunSummary":
+    def recounted(self, archived: Mapping[str, Archived], n_bad: int) -> "RunSummary":
         """The same run, with just these images archived, whatever it was told on the way; the others failed.
 
         Args:
             archived: Digest → record of each image of the run that the catalogue has as archived.
+            n_bad: Rows of files that failed by their own fault.
         """
         found = RunSummary(self.run_id, self.source, self.store, self.config, self.plan)
         found.n_planned, found.n_before = self.n_planned, self.n_before
+        found.n_known_bad, found.known_bad = self.n_known_bad, self.known_bad
         found.wall_seconds = self.wall_seconds
         for outcome in archived.values():
             found.add(outcome)
         for failed in self.rows.get(Status.FAILED, ()):
             if not (isinstance(failed.origin, Planned) and failed.origin.image.digest in archived):
                 found.rows.setdefault(Status.FAILED, []).append(failed)
-        found.n_failed = self.n_planned - found.n_archived
+        found.n_failed, found.n_bad = self.n_planned - found.n_archived, n_bad
         return found
 
     @property
@@ -137,15 +165,18 @@ class RunSummary:
 
     def headline(self) -> str:
         """One line: what came of the run."""
+        known = f", {self.n_known_bad} known to be bad" if self.n_known_bad else ""
         if self.n_planned == 0:
             there_are = (
                 f"{self.n_before} images are archived already" if self.n_before else "there is no image"
             )
-            return f"nothing to do: {there_are}"
+            return f"nothing to do: {there_are}{known}"
         done = f"{self.n_archived} of {self.n_planned} images archived and verified"
         before = f", {self.n_before} archived before" if self.n_before else ""
         lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
-        return f"{done}{lossless}{before}" + (f", {self.n_failed} failed" if self.n_failed else "")
+        failed = f", {self.n_failed} failed" if self.n_failed else ""
+        own = f", {self.n_bad} of them by their own fault" if self.n_bad else ""
+        return f"{done}{lossless}{before}{failed}{own}{known}"
 
 
 def table_row(outcome: Outcome) -> dict[str, str]:

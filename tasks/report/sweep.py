@@ -92,6 +92,11 @@ class SweepReport:
         """Rows that failed."""
         return self.summary.n_failed
 
+    @property
+    def n_bad(self) -> int:
+        """Those of them that failed by their own fault."""
+        return self.summary.n_bad
+
     def headline(self) -> str:
         """One line: what came of the run."""
         if self.points:

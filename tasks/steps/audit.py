@@ -92,6 +92,11 @@ class AuditSummary:
         """Number of bitstreams that are damaged, missing or unavailable."""
         return self.n_done - self.counts.get(AuditStatus.INTACT, 0)
 
+    @property
+    def n_bad(self) -> int:
+        """None: what is in an archive was no bad original."""
+        return 0
+
     def headline(self) -> str:
         """One line that says what was found."""
         others = sorted((status, n) for status, n in self.counts.items() if status != AuditStatus.INTACT)

@@ -93,6 +93,11 @@ class CompactSummary:
         """Days that failed."""
         return len(self.failures)
 
+    @property
+    def n_bad(self) -> int:
+        """None: what is in an archive was no bad original."""
+        return 0
+
     def headline(self) -> str:
         """One line that says what the run did."""
         if not self.n_planned:

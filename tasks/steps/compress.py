@@ -140,6 +140,7 @@ def _begin(
         if not leases.take(*names):
             return FittedElsewhere(f"{planned.path}: another run fits it")
         if claim := claims.claimed(store, *names):
+            claims.mark_taken(store, *names)
             return taken_over(claim.stored, planned)
         if archived := _archived(store, *names):
             return archived

@@ -126,6 +126,11 @@ class RestoreSummary:
         """Number of images so far."""
         return self.n_restored + self.n_failed
 
+    @property
+    def n_bad(self) -> int:
+        """None: what is in an archive was no bad original."""
+        return 0
+
     def headline(self) -> str:
         """One line that says what the run did."""
         if not self.n_planned:

@@ -10,10 +10,11 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from inr.errors import ConfigError
-from tasks.errors import StorageError, StorageUnavailable
+from tasks.errors import ObjectTooLarge, StorageUnavailable
 from tasks.store.files import about_a_file, sync_folder, write_through
 from tasks.store.objects import StoredObject, checked_key, retried
 
@@ -70,7 +71,8 @@ class LocalStore:
         with about_a_file(f"read {key} from {self.url}"), self.path(key).open("rb") as file:
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:
-            raise StorageError(f"read {key} from {self.url}: expected at most {max_bytes} bytes, found more")
+            expected = f"expected at most {max_bytes} bytes"
+            raise ObjectTooLarge(f"read {key} from {self.url}: {expected}, found more")
         return data
 
     @retried
@@ -105,7 +107,8 @@ class LocalStore:
             elif entry.is_file(follow_symlinks=False):
                 key = Path(entry.path).relative_to(self.root).as_posix()
                 with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
-                    yield StoredObject(key, entry.stat(follow_symlinks=False).st_size)
+                    status = entry.stat(follow_symlinks=False)
+                    yield StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     @contextlib.contextmanager
     def _temporary(self, data: bytes) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from tasks.errors import StorageError, StorageUnavailable
@@ -39,10 +40,11 @@ _told_at: float | None = None
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One line of a listing: the key, and the object's size in bytes."""
+    """One line of a listing: the key, the object's size in bytes, and when it was stored, in UTC."""
 
     key: str
     n_bytes: int
+    stored_at: datetime
 
 
 class ObjectStore(Protocol):

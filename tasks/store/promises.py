@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tasks.errors import ObjectMissing, StorageError
 from tasks.store.folder import LocalStore
-from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore, StoredObject
+from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 
 N_WRITERS = 8
 FIRST, SECOND = b"first", b"second"
@@ -139,8 +139,8 @@ class _Trial:
         return self._unless_it_holds(self._raced, winners[0])
 
     def list(self) -> str:
-        expected = [StoredObject(self._key, len(FIRST)), StoredObject(self._raced, 1)]
-        found = self.store.objects(self.folder)
+        expected = [(self._key, len(FIRST)), (self._raced, 1)]
+        found = [(each.key, each.n_bytes) for each in self.store.objects(self.folder)]
         return "" if found == expected else f"{found}"
 
     def delete(self) -> str:

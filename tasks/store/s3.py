@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 from botocore.exceptions import ClientError
 
 from inr.errors import ConfigError
-from tasks.errors import StorageError, StorageUnavailable
+from tasks.errors import ObjectTooLarge, StorageUnavailable
 from tasks.settings import S3Options, load_settings
 from tasks.store.objects import StoredObject, checked_key, retried
 from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, about_s3, client, code_of
@@ -126,7 +126,7 @@ class S3Store:
         """See `ObjectStore.objects`."""
         below = Location(self._location.bucket, self._location.key(checked_key(prefix)))
         start = len(self._location.key(""))
-        return [StoredObject(key[start:], n_bytes) for key, n_bytes in list_keys(below)]
+        return [StoredObject(found.key[start:], found.n_bytes, found.stored_at) for found in list_keys(below)]
 
     @retried
     def delete(self, key: str) -> None:
@@ -143,8 +143,8 @@ class S3Store:
 
 
 @retried
-def list_keys(location: Location) -> list[tuple[str, int]]:
-    """Key and size in bytes of every object below a prefix, sorted by key.
+def list_keys(location: Location) -> list[StoredObject]:
+    """Every object below a prefix, sorted by key.
 
     Raises:
         StorageError: It cannot be listed.
@@ -152,7 +152,9 @@ def list_keys(location: Location) -> list[tuple[str, int]]:
     prefix = location.key("")
     with about_s3(f"list {location.url}"):
         pages = client().get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix)
-        return sorted((found["Key"], found["Size"]) for page in pages for found in page.get("Contents", ()))
+        listed = [found for page in pages for found in page.get("Contents", ())]
+    objects = (StoredObject(found["Key"], found["Size"], found["LastModified"]) for found in listed)
+    return sorted(objects, key=lambda found: found.key)
 
 
 @retried
@@ -200,7 +202,7 @@ def _chunks(target: dict[str, str], max_bytes: int) -> Iterator[bytes]:
     answer = client().get_object(**target, ChecksumMode="ENABLED")
     with contextlib.closing(answer["Body"]) as body:
         if answer["ContentLength"] > max_bytes:
-            raise StorageError(f"expected at most {max_bytes} bytes, found {answer['ContentLength']}")
+            raise ObjectTooLarge(f"expected at most {max_bytes} bytes, found {answer['ContentLength']}")
         while chunk := body.read(CHUNK_BYTES):
             yield chunk
 

@@ -25,16 +25,14 @@ def test_a_batch_of_a_run_that_is_over_does_nothing(store: LocalStore):
     with pytest.raises(ImagesFailed, match="0 of 1 images"):
         archive_batch(store.url, folder, 0, **given)
     [row] = rows_of(store.root).values()
-    assert (row["error_type"], row["archive_digest"]) == ("SourceError", Recipe(DRAFT).archive_digest())
+    assert (row["error_type"], row["archive_digest"]) == ("UnsuitableFile", Recipe(DRAFT).archive_digest())
 
 
 def test_batches_are_runs_of_their_own_and_the_parent_sums_them_up(
     photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(archive_module, "ROUNDS", 1)
-    with pytest.raises(ImagesFailed) as failure:
-        archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update={"batch_images": 2}))
-    summary = failure.value.summary
+    summary = archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update={"batch_images": 2}))
     check_photos(summary, store)
     assert len(list_parts(store, IMAGES)) == 4  # what could not be read, and three batches of two
     with get_client(sync_client=True) as client:

@@ -1,8 +1,11 @@
+import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +30,7 @@ from tasks.store.s3 import parse_url
 from tests.flows.command import invoke
 from tests.flows.conftest import DRAFT, GOOD, OPTIONS, Archived
 from tests.s3_server import Access
-from tests.tasks.pictures import file_of
+from tests.tasks.pictures import file_of, photograph
 
 
 def stored(archive: Archived) -> dict[str, parts.Row]:
@@ -152,6 +155,35 @@ def check_names(
         place = renamed.get(name) or (name if name.endswith(format_) else f"{name}.{format_}")
         assert shown(target / place) == colours[name]
     assert len(list(target.iterdir())) == len(names)
+
+
+def test_of_two_settings_the_one_archived_last_comes_back_or_the_best_without_sql(
+    tmp_path: Path, store: LocalStore
+):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(file_of(photograph(48, 48)))
+    for rd_lambda in (0.0005, 0.1):  # the better one first
+        archive(str(photos), store.url, dataclasses.replace(DRAFT, rd_lambda=rd_lambda), OPTIONS)
+    rows = sorted(parts.read_images(store).to_pylist(), key=lambda row: row["recorded_at"])
+    fine, coarse = (inr.decode(store.get(row["key"], max_bytes=1 << 20)).pixels for row in rows)
+    assert rows[0]["psnr_db"] > rows[1]["psnr_db"] + 1
+
+    def restored(*words: str) -> Any:
+        shutil.rmtree(out, ignore_errors=True)
+        result = invoke("restore", store.url, out, *words)
+        assert result.exit_code == exits.OK, result.output
+        assert "1 of 1 images restored: 1 files written" in result.output
+        return open_picture((out / "a.png").read_bytes(), max_pixels=10_000).pixels
+
+    np.testing.assert_array_equal(restored(), coarse)
+    np.testing.assert_array_equal(restored("--best"), fine)
+    np.testing.assert_array_equal(restored("--where", f"psnr_db > {rows[1]['psnr_db']}"), fine)
+    store.delete(rows[1]["key"])
+    assert invoke("verify", store.url).exit_code == exits.IMAGES_FAILED
+    np.testing.assert_array_equal(restored(), fine)  # what an audit found lost stands behind
+    both = invoke("restore", store.url, out, "--best", "--all-versions")
+    assert (both.exit_code, "at most one of all versions" in both.output) == (exits.USAGE, True)
 
 
 def test_of_a_photograph_that_was_tagged_anew_the_latest_version_comes_back(

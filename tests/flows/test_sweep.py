@@ -79,6 +79,19 @@ def test_prefect_shows_the_report_and_what_failed(photos: Path, tmp_path: Path):
     assert [row["verified"] for row in json.loads(pages["sweep-images"])] == ["FAILED"] * 3
 
 
+def test_a_bad_image_fails_once_under_each_setting_and_is_known_from_then_on(tmp_path: Path):
+    """Its header is fine, so that a sample has it."""
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(file_of(photograph(8, 8)))
+    (photos / "cut.png").write_bytes(file_of(photograph(24, 24))[:200])
+    first = sweep(str(photos), str(store), [0.02], ["mlp"], "draft", options=OPTIONS).summary
+    assert (first.n_archived, first.n_bad, first.n_known_bad) == (1, 1, 0)
+    second = sweep(str(photos), str(store), [0.02, 0.01], ["mlp"], "draft", options=OPTIONS).summary
+    assert (second.n_before, second.n_archived, second.n_bad, second.n_known_bad) == (1, 1, 1, 1)
+    assert second.known_bad[0][0] == "cut.png"
+
+
 def test_the_options_of_a_run_are_those_of_an_archive(photos: Path, tmp_path: Path):
     report = sweep(str(photos), str(tmp_path / "store"), [0.02], ["mlp"], "draft", 1, OPTIONS)
     assert report.summary.n_archived == report.n_sampled == 1

@@ -24,7 +24,7 @@ NAMED = [getattr(errors, name) for name in errors.__all__ if name not in {"Summa
 
 @pytest.mark.parametrize("summary", SUMMARIES, ids=lambda summary: type(summary).__name__)
 def test_every_flow_counts_alike_and_its_failure_carries_the_counts(summary: Summary):
-    assert (summary.n_planned, summary.n_done, summary.n_failed) == (3, 2, 1)
+    assert (summary.n_planned, summary.n_done, summary.n_failed, summary.n_bad) == (3, 2, 1, 0)
     failure = ImagesFailed(summary.headline(), summary)
     assert str(failure) == summary.headline() != ""
     assert failure.summary is summary

@@ -69,7 +69,7 @@ def test_every_command_explains_its_exit_codes(command: str):
         (["encode", "{photo}", "-o", "{out}.inr", "--device", "tpu"], 2, "ConfigError: device"),
         (["encode", "{photo}", "-o", "{out}/no/x.inr"], 2, "existing folder"),
         (["encode", "{photo}", "-o", "{photo}"], 2, "a file of its own"),
-        (["encode", "{photo}.png", "-o", "{out}.inr"], 4, "SourceError: photo.jpg.png cannot be read"),
+        (["encode", "{photo}.png", "-o", "{out}.inr"], 4, "UnsuitableFile: photo.jpg.png cannot be read"),
         (["encode", "{bitstream}", "-o", "{out}.inr"], 4, "UnsupportedImage"),
         (
             ["encode", "{photo}", "-o", "{out}.inr", "--model", "mlp", "--deadline", "1e-9"],
@@ -79,7 +79,7 @@ def test_every_command_explains_its_exit_codes(command: str):
         (["decode", "{bitstream}", "-o", "{out}.jpg"], 2, "ending in .png"),
         (["decode", "{photo}", "-o", "{out}.png"], 3, "BadMagic"),
         (["inspect", "{photo}"], 3, "BadMagic"),
-        (["inspect", "{out}"], 4, "SourceError"),
+        (["inspect", "{out}"], 4, "UnsuitableFile"),
         (["archive", "{out}", "{out}.store"], 2, "No such file"),
         (["archive", "{photo}", "{photo}"], 2, "expected a folder"),
         (["archive", "{photo}", "{out}", "--min-psnr", "5"], 2, "min_psnr: expected a number from 10"),

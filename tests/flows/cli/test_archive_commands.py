@@ -6,6 +6,7 @@ import pytest
 from flows.archive import archive
 from flows.cli import exits
 from tasks.catalogue.records import now
+from tasks.originals.patterns import Patterns
 from tasks.plan import planning
 from tasks.plan.machine import Machine, PaceAt
 from tasks.plan.pace import Pace
@@ -34,9 +35,9 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
     real = planning.list_source
 
-    def counting(source: str) -> object:
+    def counting(source: str, patterns: Patterns) -> object:
         made.append(source)
-        return real(source)
+        return real(source, patterns)
 
     monkeypatch.setattr(planning, "list_source", counting)
     return made
@@ -69,19 +70,45 @@ def test_the_help_of_sweep_names_the_sample_of_the_flow():
 
 
 def test_archive_shows_a_table_failures_first_and_where_to_look(archived: Archived):
-    result = inr_run("archive", archived.source, archived.store, *ON_A_CPU)
-    assert result.returncode == exits.IMAGES_FAILED
+    result = inr_run("archive", archived.source, archived.store, *ON_A_CPU, "--retry-bad")
+    assert result.returncode == exits.BAD_ORIGINALS
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["image", "size", "model", "λ", "bpp", "PSNR", "seconds", "verified"]
     assert all("FAILED" in line for line in lines[1 : 1 + len(BAD)])
     assert "empty.png: UnsupportedImage: expected an image, found a file of 0 bytes" in lines
-    assert f"0 of 4 images archived and verified, {len(GOOD)} archived before, 4 failed" in lines
+    done = f"0 of 4 images archived and verified, {len(GOOD)} archived before, 4 failed"
+    assert f"{done}, 4 of them by their own fault" in lines
     assert {line.split(":")[0] for line in lines[-3:]} == {"catalogue", "report", "Prefect UI"}
     page = Path(lines[-2].removeprefix("report: "))
     assert page.read_text().startswith("<!doctype html>")
     assert page.with_suffix(".md").read_text().startswith("# 0 of 4 images")
     assert result.stderr == ""
     assert not {"\x1b", "\r"} & set(result.stdout)
+
+
+def test_a_bad_file_is_told_the_first_time_and_listed_from_then_on(tmp_path: Path):
+    photos, store = one_pixel(tmp_path, "a.png", "b.gif.png"), tmp_path / "store"
+    (photos / "empty.png").touch()
+    (photos / "raw").mkdir()
+    (photos / "raw" / "c.png").touch()
+    words = (photos, store, *ON_A_CPU, "--exclude", "raw/", "--include", "*.png")
+    first = invoke("archive", *words)
+    assert first.exit_code == exits.BAD_ORIGINALS
+    assert "2 of 3 images archived and verified, 1 failed, 1 of them by their own fault" in first.output
+    before = sorted(store.rglob("*"))
+    for command in ("archive", "plan"):
+        shown = invoke(command, *words)
+        assert shown.exit_code == exits.OK, shown.output
+        line = "empty.png: UnsupportedImage: expected an image, found a file of 0 bytes (known since 20"
+        assert any(each.startswith(line) for each in shown.output.splitlines())
+        assert "2 archived already; 1 known to be bad; left out: 1 by include and exclude" in shown.output
+    found = json.loads(invoke("archive", *words, "--json").stdout)
+    assert (found["n_known_bad"], found["known_bad"][0][0], found["n_planned"]) == (1, "empty.png", 0)
+    assert json.loads(invoke("plan", *words, "--json").stdout)["known_bad"][0][0] == "empty.png"
+    assert sorted(store.rglob("*")) == before
+    assert json.loads(invoke("plan", *words, "--retry-bad", "--json").stdout)["n_images"] == 1
+    refused = invoke("archive", photos, store, "--exclude", "/raw")
+    assert (refused.exit_code, "exclude: expected a pattern" in refused.output) == (exits.USAGE, True)
 
 
 def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):
@@ -119,7 +146,10 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(archived_once: Archived
     assert found["hours"] > 0
     shown = invoke(*words)
     assert shown.exit_code == exits.OK
-    *refused, plan = shown.output.splitlines()[: found["n_refused"] + 1]
+    *known, plan = shown.output.splitlines()[: len(BAD) + 1]
+    assert dict(why.split(": ")[:2] for why in known) == BAD
+    assert plan.startswith(f"plan: 0 to archive; {len(GOOD)} archived")
+    *refused, plan = invoke(*words, "--retry-bad").output.splitlines()[: len(BAD) + 1]
     assert dict(why.split(": ")[:2] for why in refused) == BAD
     assert plan.startswith(f"plan: {len(BAD) - 1} to archive; {len(GOOD)} archived")
     assert shown.output.splitlines()[-1] == f"by {len(GOOD)} images of this archive under the same settings"

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,10 @@ def test_the_exit_code_says_whether_images_failed(as_json: bool, capsys: pytest.
     with pytest.raises(typer.Exit) as left:
         conclude(summary_of(1))
     assert left.value.exit_code == exits.IMAGES_FAILED
+    for n_failed, code in ((1, exits.BAD_ORIGINALS), (2, exits.IMAGES_FAILED)):
+        with pytest.raises(typer.Exit) as left:
+            conclude(dataclasses.replace(summary_of(n_failed), n_bad=1))
+        assert left.value.exit_code == code
 
 
 def test_a_path_that_is_no_text_is_a_parameter_as_its_uri(tmp_path: Path):

@@ -9,7 +9,7 @@ from flows.cli import exits
 from flows.compact import compact
 from tasks.store.locations import open_store
 from tests.flows.command import invoke
-from tests.flows.conftest import BAD, GOOD, Archived
+from tests.flows.conftest import BAD, GOOD, ON_A_CPU, Archived
 from tests.s3_gateway import gateway_before
 from tests.s3_server import Access, Server
 
@@ -99,6 +99,34 @@ def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived):
     assert result.output == "nothing to compact: no day has more than one part\n"
 
 
+def test_prune_lists_settings_and_what_would_go_and_removes_it_when_told(archived: Archived):
+    """What the command lists is the word by which it is told; a run goes on with what is left."""
+    other = (*ON_A_CPU, "--rd-lambda", 0.05)
+    assert invoke("archive", archived.source, archived.store, *other).exit_code == exits.BAD_ORIGINALS
+    before = sorted(archived.store.rglob("*"))
+    shown = invoke("prune", archived.store)
+    assert shown.exit_code == exits.OK, shown.output
+    header, first, second, *_, last = shown.output.splitlines()
+    assert header.split() == ["setting", "version", "how", "archived", "failed", "bytes", "last"]
+    assert ("λ 0.05" in first, "λ 0.002" in second, last) == (True, True, "nothing to remove")
+    drop = second.split()[0]
+    listed = invoke("prune", archived.store, "--drop", drop)
+    n_rows, n_files = len(GOOD) + len(BAD), len(GOOD)
+    assert f"files of settings that are given up: {n_files}" in listed.output
+    assert f"{n_rows} rows given up, {n_files} objects of" in listed.output
+    assert "to remove; --remove does it" in listed.output
+    assert sorted(archived.store.rglob("*")) == before
+    done = json.loads(invoke("prune", archived.store, "--drop", drop, "--remove", "--json").stdout)
+    assert (done["n_given_up"], done["counts"], done["is_done"]) == (n_rows, {"given_up": n_files}, True)
+    assert len(list((archived.store / "bitstreams").rglob("*.*"))) == n_files
+    assert invoke("verify", archived.store).exit_code == exits.OK
+    assert len(invoke("prune", archived.store).output.splitlines()) == 3
+    wrong = invoke("prune", archived.store, "--drop", drop)
+    assert (wrong.exit_code, "which is that of 0" in wrong.output) == (exits.USAGE, True)
+    again = invoke("archive", archived.source, archived.store, *ON_A_CPU, "--json")
+    assert json.loads(again.stdout)["n_archived"] == len(GOOD)
+
+
 @pytest.mark.parametrize("place", ["absent", "empty", "photos", ".", "once/bitstreams"])
 @pytest.mark.parametrize(
     "words",
@@ -107,6 +135,7 @@ def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived):
         ("restore", "PLACE", "back"),
         ("query", "PLACE", "select count(*) from images"),
         ("compact", "PLACE"),
+        ("prune", "PLACE"),
         ("report", "PLACE", "-o", "page.html"),
     ],
     ids=lambda words: words[0],

@@ -12,6 +12,7 @@ class Counted:
     run_id: str = ""
     n_done: int = 0
     n_failed: int = 0
+    n_bad: int = 0
     wall_seconds: float = 0.0
     found: dict[str, Any] = field(default_factory=dict)
 

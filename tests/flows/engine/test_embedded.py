@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,12 @@ import pytest
 
 from flows.cli import exits
 from flows.engine import embedded
-from flows.engine.embedded import QUIET, SILENT, embedded_server, quiet_prefect
+from flows.engine.embedded import OPTIONS as EMBEDDED
+from flows.engine.embedded import QUIET, SERVER, SILENT, embedded_server, quiet_prefect
 from tests.flows.command import inr_run, inr_started, wait_for
 from tests.flows.conftest import ON_A_CPU
 from tests.flows.servers import is_server, servers_below
+from tests.s3_server import free_ports
 from tests.tasks.pictures import file_of, image, photograph
 
 
@@ -92,6 +96,32 @@ def test_what_keeps_the_server_from_starting_is_said_in_a_line_within_seconds(
     assert result.stderr.startswith("inr: ServerNotStarted: ")
     assert result.stderr.count("\n") == 1
     assert reason.format(folder=tmp_path) in result.stderr
+
+
+def test_a_server_that_wants_credentials_is_used_with_them_and_refuses_without_in_a_line(
+    tmp_path: Path, home: Path
+):
+    """The server is a real one; the embedded one that a command starts with such a setting is used, too."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(file_of(image(1, 1)))
+    words = ("archive", tmp_path / "photos", "--model", "mlp", "--preset", "draft", "--device", "cpu")
+    [port] = free_ports(1)
+    secret = {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_AUTH_STRING": "admin:secret"}
+    server = [sys.executable, "-c", SERVER, *EMBEDDED, "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(server, env={**os.environ, **secret}, stdin=subprocess.PIPE) as running:
+        wait_for(lambda: embedded._answers(port), running)
+        named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_HOME": str(tmp_path / "other")}
+        for wrong in ({}, {"PREFECT_API_AUTH_STRING": "admin:wrong"}):
+            refused = inr_run(*words, tmp_path / "refused", **named, **wrong)
+            assert refused.returncode == exits.STORAGE, refused.stderr
+            assert "refuses us with status 401; expected PREFECT_API_AUTH_STRING" in refused.stderr
+            assert refused.stderr.count("\n") == 1
+            assert "secret" not in refused.stderr
+        done = inr_run(*words, tmp_path / "named", **named, PREFECT_API_AUTH_STRING="admin:secret")
+        assert done.returncode == exits.OK, done.stderr
+        running.terminate()
+    alone = inr_run(*words, tmp_path / "alone", PREFECT_API_URL=None, **secret)
+    assert alone.returncode == exits.OK, alone.stderr
 
 
 def test_prefect_is_quiet_unless_the_user_has_said_otherwise_and_silent_towards_others_in_any_case(

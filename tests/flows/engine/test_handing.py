@@ -1,4 +1,5 @@
 from flows.engine.handing import Purpose, handing, taken
+from tasks.originals.patterns import Patterns
 from tasks.plan.planning import Plan
 
 PURPOSE = Purpose("photos", "store", "digest")
@@ -17,6 +18,8 @@ def test_a_plan_is_for_one_source_store_and_config():
             Purpose("others", "store", "digest"),
             Purpose("photos", "elsewhere", "digest"),
             Purpose("photos", "store", "another"),
+            Purpose("photos", "store", "digest", Patterns(include=("*.png",))),
+            Purpose("photos", "store", "digest", retry_bad=True),
         ):
             assert taken(other) is None
         assert taken(PURPOSE) is PLAN

@@ -11,7 +11,7 @@ from prefect.states import State, StateType
 
 from flows.engine.artifacts import Table
 from flows.engine.listening import listening
-from flows.engine.runs import begin, ended
+from flows.engine.runs import BAD, begin, ended
 from flows.engine.workers import Step
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed
@@ -113,3 +113,18 @@ def test_a_run_without_page_ends_with_its_summary_or_with_a_state_that_carries_i
     state: State[Any] = ended(Counted(1, "run", 1, n_failed=1))
     assert state.is_failed()
     assert state.data.summary.n_failed == 1
+
+
+@pytest.mark.parametrize(("n_bad", "ends_as"), [(0, "Failed"), (1, "Failed"), (2, BAD)])
+def test_a_run_in_which_only_originals_failed_by_their_own_fault_is_completed(n_bad: int, ends_as: str):
+    @flow(name="judged")
+    def judged() -> Any:
+        return ended(Counted(3, "run", 3, n_failed=2, n_bad=n_bad))
+
+    state = judged(return_state=True)
+    assert state.name == ends_as
+    assert state.is_completed() == (ends_as == BAD)
+    if state.is_completed():
+        assert judged().n_failed == 2
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(state.state_details.flow_run_id).state.name == ends_as

@@ -187,7 +187,7 @@ def test_dask_does_the_same(photos: Path, store: LocalStore):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    printed = re.fullmatch(r"(.*)code 1\n(.*)code None\n(.*)code None\n", done.stdout, re.DOTALL)
+    printed = re.fullmatch(r"(.*)code 7\n(.*)code None\n(.*)code None\n", done.stdout, re.DOTALL)
     assert printed, done.stdout
     archived, audited, restored = map(json.loads, printed.groups())
     assert (archived["n_archived"], archived["n_failed"]) == (5, 2)

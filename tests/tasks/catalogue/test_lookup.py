@@ -7,10 +7,26 @@ import pytest
 
 from inr.errors import ConfigError
 from tasks.catalogue.audits import AuditRow, AuditStatus
-from tasks.catalogue.lookup import archived_among, archived_objects, find, last_audits, latest, open_archive
+from tasks.catalogue.lookup import (
+    Bad,
+    archived_among,
+    find,
+    known,
+    last_audits,
+    latest,
+    open_archive,
+)
 from tasks.catalogue.records import Failed, now
 from tasks.catalogue.rows import row_of
-from tasks.errors import CatalogueError, StorageError
+from tasks.errors import (
+    CatalogueError,
+    MemoryTooSmall,
+    SourceError,
+    StorageError,
+    TooManyPixels,
+    UnsuitableFile,
+    UnsupportedImage,
+)
 from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
 from tasks.store.s3 import S3Store
@@ -57,14 +73,43 @@ def test_the_latest_row_counts_whatever_the_order_of_parts(store: LocalStore):
     append(store, [first, failed("b", ValueError("earlier"))])
     append(store, [failed("a", ValueError("later"))])
     file = later.stored.file
-    assert archived_objects(store, ARCHIVE) == {digest("b"): (file.key, file.n_bytes)}
-    assert archived_objects(store, "another config") == {}
+    assert known(store, ARCHIVE).archived == {digest("b"): (file.key, file.n_bytes)}
+    assert known(store, "another config").archived == {}
 
 
 def test_an_empty_store_has_nothing_archived(store: LocalStore):
-    assert archived_objects(store, ARCHIVE) == {}
+    assert known(store, ARCHIVE).archived == {}
     assert find(store, digest("a.png"), ARCHIVE) is None
     assert last_audits(store) == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_bad_file", "is_bad_image"),
+    [
+        (UnsupportedImage("no"), False, True),
+        (TooManyPixels("no"), False, True),
+        (UnsuitableFile("no"), True, False),  # that an image is a file no more is no fault of its bytes
+        (SourceError("no"), False, False),
+        (MemoryTooSmall("no"), False, False),
+        (StorageError("no"), False, False),
+        (ValueError("no"), False, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_failed_by_its_own_fault_is_known(
+    store: LocalStore, error: Exception, is_bad_file: bool, is_bad_image: bool
+):
+    image, file = failed("a", error), Failed.of(listed("b"), error)
+    append(store, [image, file])
+    bad = Bad(type(error).__name__, "no", image.recorded_at)
+    assert known(store, ARCHIVE).bad_images == ({digest("a"): bad} if is_bad_image else {})
+    bad_files = {"file:///photos/b": Bad(type(error).__name__, "no", file.recorded_at)}
+    assert known(store, ARCHIVE).bad_files == (bad_files if is_bad_file else {})
+    assert (image.is_bad, file.is_bad) == (is_bad_image, is_bad_file)
+    assert known(store, "another config").bad_images == known(store, "another config").bad_files == {}
+    later = image.recorded_at + timedelta(seconds=1)
+    append(store, [archived("a", recorded_at=later)])
+    assert known(store, ARCHIVE).bad_images == {}
 
 
 def test_an_image_is_found_under_each_config(store: LocalStore):
@@ -105,9 +150,9 @@ def test_what_an_audit_found_lost_is_archived_no_more(store: LocalStore, status:
     image = archived("a")
     append(store, [image])
     append_audits(store, [audit(image.stored.file.key, status, 1.0)])
-    assert (digest("a") in archived_objects(store, ARCHIVE)) is counts
+    assert (digest("a") in known(store, ARCHIVE).archived) is counts
     append(store, [changed(image, recorded_at=now() + timedelta(seconds=2))])
-    assert digest("a") in archived_objects(store, ARCHIVE)
+    assert digest("a") in known(store, ARCHIVE).archived
 
 
 def test_the_latest_audit_of_a_key_counts_whatever_the_order_of_parts(store: LocalStore):

@@ -1,6 +1,6 @@
 import dataclasses
 import math
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.columns import AUDITS_COLUMNS, IMAGES_COLUMNS
 from tasks.catalogue.records import LOSSLESS, Failed, Outcome, now
-from tasks.catalogue.rows import MAY_BE_NULL, archived_of, audit_of, audit_row, row_of
+from tasks.catalogue.rows import MAY_BE_NULL, archived_of, audit_of, audit_row, dropped_row, row_of
 from tasks.errors import CatalogueError
 from tests.tasks.rows import archived, failed, listed, planned, stored_of
 
@@ -52,6 +52,21 @@ def test_a_row_has_every_column_in_order(outcome: Outcome):
 )
 def test_what_is_null_was_not_known(kind: str, null: set[str]):
     assert {name for name, value in row_of(OUTCOMES[kind]).items() if value is None} == null
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_what_is_given_up_keeps_what_was_known_before_a_fit_and_is_later(outcome: Outcome, hours: int):
+    row = row_of(outcome)
+    at = row["recorded_at"] + timedelta(hours=hours)
+    found = dropped_row(row, "pruned", at)
+    assert tuple(found) == IMAGES_COLUMNS.names
+    assert (found["status"], found["run_id"], found["notes"]) == ("dropped", "pruned", [])
+    assert found["recorded_at"] == max(at, row["recorded_at"] + timedelta(microseconds=1))
+    null = {name for name, value in found.items() if value is None}
+    assert null - {"image_digest", "min_psnr_db"} == (UNFITTED | ERROR) - {"min_psnr_db"}
+    changed = {"status", "recorded_at", "run_id", "notes", *null}
+    assert all(found[name] == row[name] for name in found if name not in changed)
 
 
 def test_a_failed_verification_keeps_what_was_stored():

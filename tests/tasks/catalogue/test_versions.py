@@ -23,6 +23,30 @@ def test_one_content_under_two_settings_is_two_versions():
     assert latest_versions([second, first]) == [second]
 
 
+def test_the_best_of_several_settings_is_of_the_latest_content_alone():
+    old = version(1, psnr_db=60.0)
+    fine = version(2, image_digest="f" * 64, psnr_db=40.0)
+    coarse = version(3, image_digest="f" * 64, archive_digest="f" * 64, psnr_db=30.0)
+    again = version(4, image_digest="f" * 64, archive_digest="e" * 64, psnr_db=40.0)
+    assert latest_versions([old, fine, coarse]) == [coarse]
+    assert latest_versions([old, fine, coarse], best=True) == [fine]
+    assert latest_versions([again, coarse, fine, old], best=True) == [again]  # of two alike the last one
+    exact = version(5, image_digest="f" * 64, archive_digest="d" * 64, psnr_db=float("inf"))
+    assert latest_versions([exact, again, coarse], best=True) == [exact]
+
+
+def test_what_is_lost_counts_only_where_no_other_setting_has_the_same_content():
+    old = version(1)
+    first = version(2, image_digest="f" * 64, key="first", psnr_db=30.0)
+    last = version(3, image_digest="f" * 64, archive_digest="f" * 64, key="last", psnr_db=40.0)
+    for best in (True, False):
+        assert latest_versions([old, first, last], {"last"}, best=best) == [first]
+        assert latest_versions([old, first, last], {"first"}, best=best) == [last]
+        assert latest_versions([old, last], {"last"}, best=best) == [
+            last
+        ]  # an older content is another picture
+
+
 def test_photographs_of_two_sources_are_no_versions_of_each_other():
     one, other = version(1), version(2, source_uri="s3://bucket/a.png")
     assert latest_versions([one, other]) == [one, other]

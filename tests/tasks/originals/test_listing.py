@@ -9,6 +9,7 @@ from inr.errors import ConfigError
 from tasks.errors import SourceError
 from tasks.originals.listing import list_source
 from tasks.originals.names import escaped, raw_name
+from tasks.originals.patterns import Patterns
 from tasks.originals.reading import digest_source, read_source
 from tasks.store import s3_client
 from tasks.store.s3 import S3Store, parse_url
@@ -27,6 +28,26 @@ def test_a_folder_is_listed_at_any_depth_in_order(tmp_path: Path):
     (tmp_path / ".git" / "logo.png").touch()
     assert paths(tmp_path) == ["a/b/c.TiFF", "a/z.JPG", "b.png", "d.JXL"]
     assert list_source(str(tmp_path)).left_out == {".inr": 1, ".txt": 1, "no suffix": 1}
+
+
+def test_patterns_choose_among_the_originals_by_their_names_as_they_are(tmp_path: Path):
+    names = ("a\nb.png", "back\\slash.png", "späte Föhre.png", os.fsdecode(b"\xff.png"), "c.txt")
+    for name in names:
+        (tmp_path / name).touch()
+    for name in names[:-1]:
+        found = list_source(str(tmp_path), Patterns(include=(name,)))
+        assert [raw_name(file.path) for file in found.files] == [os.fsencode(name)]
+        assert (found.n_excluded, found.left_out) == (3, {".txt": 1})
+    assert list_source(str(tmp_path), Patterns(exclude=("*",))).n_excluded == 4
+    assert list_source(str(tmp_path / names[2]), Patterns(exclude=("*.png",))).n_excluded == 1
+
+
+def test_patterns_choose_among_keys(s3_access: Access):
+    store = S3Store(f"s3://archive/{uuid.uuid4().hex}")
+    for name in ("2019/a.png", "2019/raw/a.png", "2020/a.png"):
+        store.put(name, b"x")
+    found = list_source(store.url, Patterns(include=("2019/**",), exclude=("raw/",)))
+    assert ([file.path for file in found.files], found.n_excluded) == (["2019/a.png"], 2)
 
 
 def test_one_file_can_be_a_source_whatever_its_suffix(tmp_path: Path):

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from inr import CodecConfig, EncodeRequest
 from inr.bitstream import MAX_METADATA_BYTES, MAX_SIDE
 from inr.fit.encoding import _check
-from tasks.errors import SourceError, UnsupportedImage
+from tasks.errors import SourceError, TooManyPixels, UnsupportedImage
 from tasks.originals.formats.jxl.boxes import in_boxes
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import same_metadata
@@ -364,7 +364,7 @@ def test_the_limits_of_a_run_hold_for_an_original(tmp_path: Path):
     path.write_bytes(file_of(image(12, 16, 3)))
     with pytest.raises(SourceError, match="expected at most 10 bytes"):
         open_original(planned(path), RunOptions(max_file_bytes=10))
-    with pytest.raises(UnsupportedImage, match="expected 1 to 100 pixels, found 16x12"):
+    with pytest.raises(TooManyPixels, match="expected 1 to 100 pixels, found 16x12"):
         open_original(planned(path), RunOptions(max_pixels=100))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import SourceError
+from tasks.errors import SourceError, UnsuitableFile
 from tasks.originals.reading import digest_source, read_named, read_source
 from tasks.store.s3 import S3Store
 from tests.opens import counting_opens
@@ -21,7 +21,7 @@ def bucket(s3_access: Access) -> S3Store:
 
 def test_a_named_pipe_does_not_hold_the_reader(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(SourceError, match="regular file"):
+    with pytest.raises(UnsuitableFile, match="regular file"):
         read_source((tmp_path / "pipe.png").as_uri(), max_bytes=1)
 
 
@@ -30,7 +30,7 @@ def test_limits_hold_before_reading(tmp_path: Path):
     with path.open("wb") as file:
         file.truncate(1 << 40)
     for read in (read_source, digest_source):
-        with pytest.raises(SourceError, match="at most 1000 bytes, found 1099511627776"):
+        with pytest.raises(UnsuitableFile, match="at most 1000 bytes, found 1099511627776"):
             read(path.as_uri(), max_bytes=1000)
 
 
@@ -44,10 +44,13 @@ def test_digest_and_size(tmp_path: Path):
 def test_what_cannot_be_had_from_s3_has_a_name(bucket: S3Store):
     bucket.put("a.png", b"12345")
     for read in (read_source, digest_source):
-        with pytest.raises(SourceError, match=r"a\.png.*at most 4 bytes, found 5"):
+        with pytest.raises(UnsuitableFile, match=r"a\.png.*at most 4 bytes, found 5"):
             read(f"{bucket.url}/a.png", max_bytes=4)
-        with pytest.raises(SourceError, match="no such object"):
+        with pytest.raises(UnsuitableFile, match="no such object"):
             read(f"{bucket.url}/b.png", max_bytes=4)
+        with pytest.raises(SourceError, match="no such bucket") as refused:
+            read("s3://archives/b.png", max_bytes=4)
+        assert not isinstance(refused.value, UnsuitableFile)  # the bucket's fault, not the file's
 
 
 def test_a_file_is_read_whole_up_to_its_limit(tmp_path: Path):
@@ -70,8 +73,13 @@ def test_an_empty_file_has_a_digest_too(tmp_path: Path):
 def test_what_cannot_be_read_is_named_without_a_traceback_of_the_system(tmp_path: Path, read):
     with pytest.raises(SourceError, match=r"none\.png cannot be read: No such file"):
         read((tmp_path / "none.png").as_uri(), max_bytes=1)
-    with pytest.raises(SourceError, match="cannot be read: a folder that cannot be listed"):
+    with pytest.raises(SourceError, match="cannot be read: a folder that cannot be listed") as refused:
         read(tmp_path.as_uri(), max_bytes=1)
+    assert not isinstance(refused.value, UnsuitableFile)  # somebody else's fault, and it may be mended
+    for name, leads_to in (("loop.png", "loop.png"), ("broken.png", "nowhere")):
+        (tmp_path / name).symlink_to(tmp_path / leads_to)
+        with pytest.raises(UnsuitableFile, match=f"{name} cannot be read"):
+            read((tmp_path / name).as_uri(), max_bytes=1)
     hostile = tmp_path / "new\nline.png"
     with pytest.raises(SourceError, match=r"new\\nline\.png cannot be read"):
         read(hostile.as_uri(), max_bytes=1)

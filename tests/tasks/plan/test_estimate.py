@@ -143,7 +143,7 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
     )
     bad, loop = found.refused
     assert bad == ("bad.png", f"UnsupportedImage: {plan.sizes[plan.images[2].digest]}")
-    assert (loop[0], loop[1].startswith("SourceError: loop.png cannot be read")) == ("loop.png", True)
+    assert (loop[0], loop[1].startswith("UnsuitableFile: loop.png cannot be read")) == ("loop.png", True)
     alone = dataclasses.replace(plan, images=plan.images[:1])
     assert estimate(alone, store, Recipe(config), 8).hours == pytest.approx(10 / 3600)
     assert not store.root.exists()

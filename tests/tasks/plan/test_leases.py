@@ -67,6 +67,13 @@ def test_a_slot_that_ends_frees_no_image_and_two_do(
             assert other.take(IMAGE, ARCHIVE) is is_free
 
 
+def test_a_lease_is_over_when_its_slot_is():
+    now = int(time.time() // leases.SLOT_SECONDS)
+    keys = {f"journal/a/b/{slot}.fit": slot < now for slot in (1, now - 1, now + 2)}
+    assert {key: leases.is_over(key) for key in keys} == keys
+    assert not any(map(leases.is_over, ("journal/a/b/1.json", "journal/a/b/1.taken", "journal/a/b/x.fit")))
+
+
 def test_who_goes_on_holds_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(leases, "SLOT_SECONDS", 0.5)
     monkeypatch.setattr(leases, "_is_abandoned", lambda store, key: False)

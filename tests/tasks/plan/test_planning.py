@@ -8,11 +8,12 @@ import pytest
 from inr.errors import ConfigError
 from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Failed, Planned
-from tasks.errors import UnsupportedImage
+from tasks.catalogue.records import Failed, Listed, Planned
+from tasks.errors import BatchLost, MemoryTooSmall, StorageError, TooManyPixels, UnsupportedImage
 from tasks.originals.listing import SourceImage
+from tasks.originals.patterns import Patterns
 from tasks.plan import planning as plan_module
-from tasks.plan.planning import Plan, make_plan
+from tasks.plan.planning import KnownBad, Plan, make_plan
 from tasks.settings import RunOptions
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
@@ -77,10 +78,70 @@ def test_a_recorded_object_that_is_lost_or_cut_is_planned_again(photos: Path, st
     assert image in plan_of(photos, store).images
 
 
-def test_a_failure_is_tried_again(photos: Path, store: LocalStore):
+@pytest.mark.parametrize("error", [ValueError("x"), StorageError("x"), MemoryTooSmall("x"), BatchLost("x")])
+def test_a_failure_of_ours_is_tried_again(photos: Path, store: LocalStore, error: Exception):
     image = plan_of(photos, store).images[0]
-    append(store, [Failed.of(Planned.of("run", RECIPE, image), ValueError("x"))])
-    assert image in plan_of(photos, store).images
+    append(store, [Failed.of(Planned.of("run", RECIPE, image), error)])
+    plan = plan_of(photos, store)
+    assert (image in plan.images, plan.known_bad) == (True, ())
+
+
+def test_a_bad_image_is_left_alone_until_it_changes_or_is_asked_for(photos: Path, store: LocalStore):
+    image, other = plan_of(photos, store).images
+    failure = Failed.of(Planned.of("run", RECIPE, image), UnsupportedImage("no picture"))
+    append(store, [failure])
+    plan = plan_of(photos, store)
+    assert (plan.images, plan.n_to_do, plan.n_archived) == ((other,), 1, 0)
+    assert plan.known_bad == (KnownBad("a.png", "UnsupportedImage: no picture", failure.recorded_at),)
+    assert plan.known_bad[0].describe().endswith(f"picture (known since {failure.recorded_at:%Y-%m-%d})")
+    assert "; 1 known to be bad; " in plan.describe()
+    assert make_plan(str(photos), store, ARCHIVE, RunOptions(), retry_bad=True).images == (image, other)
+    assert plan_of(photos, store, Recipe(CONFIG, n_steps=7).archive_digest()).known_bad == ()  # or a version
+    (photos / "a.png").write_bytes(b"mended")
+    assert [image.path for image in plan_of(photos, store).images] == ["a.png", "b.png"]
+    assert [bad.path for bad in plan_of(photos, store).known_bad] == ["c.png"]  # its copy
+    archived = archived_from(Planned.of("run", RECIPE, image), b"12345")
+    store.put(archived.stored.file.key, b"12345")
+    append(store, [archived])
+    assert (plan_of(photos, store).known_bad, plan_of(photos, store).n_archived) == ((), 1)
+
+
+def test_a_file_that_cannot_be_read_is_known_while_its_error_is_the_same(photos: Path, store: LocalStore):
+    loop, huge = photos / "loop.png", photos / "huge.png"
+    loop.symlink_to(loop)
+    huge.write_bytes(bytes(1001))
+    plan = plan_of(photos, store)
+    append(store, [Failed.of(Listed.of("run", RECIPE, file), error) for file, error in plan.unreadable])
+    plan = plan_of(photos, store)
+    assert ([bad.path for bad in plan.known_bad], plan.unreadable) == (["huge.png", "loop.png"], ())
+    huge.write_bytes(bytes(1002))
+    plan = plan_of(photos, store)
+    assert ([bad.path for bad in plan.known_bad], len(plan.unreadable)) == (["loop.png"], 1)
+    again = make_plan(str(photos), store, ARCHIVE, RunOptions(max_file_bytes=1000), retry_bad=True)
+    assert len(again.unreadable) == 2
+
+
+@pytest.mark.parametrize("with_sizes", [True, False])
+def test_an_image_with_too_many_pixels_is_known_until_the_limit_is_another(
+    tmp_path: Path, store: LocalStore, with_sizes: bool
+):
+    (tmp_path / "a.png").write_bytes(pictures.file_of(pictures.image(12, 16)))
+
+    def plan(max_pixels: int) -> Plan:
+        options = RunOptions(max_pixels=max_pixels)
+        return make_plan(str(tmp_path / "a.png"), store, ARCHIVE, options, with_sizes=with_sizes)
+
+    [image] = plan(100).images
+    append(store, [Failed.of(Planned.of("run", RECIPE, image), TooManyPixels("expected 1 to 100 pixels"))])
+    assert (len(plan(100).known_bad), plan(100).n_to_do) == (1, 0)
+    assert (len(plan(200).known_bad), plan(200).n_to_do) == (0, 1)
+
+
+def test_patterns_leave_out_files_and_they_are_counted(photos: Path, store: LocalStore):
+    patterns = Patterns(exclude=("[ac].png",))
+    plan = make_plan(str(photos), store, ARCHIVE, RunOptions(), patterns=patterns)
+    assert ([image.path for image in plan.images], plan.n_excluded) == (["b.png"], 2)
+    assert plan.describe() == "1 to archive; 0 archived already; left out: 1 .txt, 2 by include and exclude"
 
 
 def test_files_that_cannot_be_digested_are_planned_as_failures(photos: Path, store: LocalStore):

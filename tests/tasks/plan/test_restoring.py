@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from inr.errors import ConfigError
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.records import Archived, now
 from tasks.catalogue.versions import names_of
 from tasks.plan.restoring import check_target, plan_restore, select
-from tasks.steps.commit import append
+from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import archived, digest, failed
 
@@ -86,6 +87,28 @@ def test_the_latest_version_is_restored_and_others_when_they_are_asked_for(store
     earlier = f"recorded_at < '{now().replace(tzinfo=None) + timedelta(minutes=1.5)}'"
     for where in (f"image_digest like '{first}%'", earlier):
         assert planned(store, where=where) == {f"a.png {first} kept"}
+
+
+def test_what_an_audit_found_lost_stands_behind_until_it_is_archived_anew(store: LocalStore):
+    first, last = (
+        at(1, "a.png", "same", key="first"),
+        at(2, "a.png", "same", key="last", archive_digest="f" * 64),
+    )
+    append(store, [first, last])
+
+    def chosen(**words: bool) -> list[str]:
+        return [wanted.record.stored.file.key for wanted in plan_restore(store, "true", ".png", **words)]
+
+    assert chosen() == ["last"]
+    lost = AuditRow(
+        run_id="run", checked_at=now() + timedelta(minutes=3), key="last", status=AuditStatus.DAMAGED
+    )
+    append_audits(store, [lost])
+    assert chosen() == chosen(best=True) == ["first"]
+    append(store, [at(4, "a.png", "same", key="last", archive_digest="f" * 64)])
+    assert chosen() == ["last"]
+    with pytest.raises(ConfigError, match="at most one of all versions and the best"):
+        plan_restore(store, "true", ".png", all_versions=True, best=True)
 
 
 def test_photographs_of_two_sources_are_both_restored(store: LocalStore):

@@ -4,6 +4,7 @@ import pytest
 
 from tasks.report import summary as totals
 from tasks.report.markdown import (
+    known_bad_facts,
     markdown,
     markdown_cell,
     markdown_list,
@@ -69,6 +70,14 @@ def test_a_run_without_rows_has_its_facts_and_no_table():
         "- plan: 0 to archive",
         "- run: run, 1.2 s, of which fits took 0.0 s over all workers",
     ]
+
+
+def test_what_is_known_to_be_bad_is_listed_and_what_is_not_listed_is_counted():
+    summary = summary_of()
+    assert known_bad_facts(summary) == []
+    summary.n_known_bad, summary.known_bad = 3, [("a|b.png", "no\nimage")]
+    assert known_bad_facts(summary)[3:] == [r"- a\|b.png: no image", "- and 2 more"]
+    assert markdown(summary).endswith("\n".join(known_bad_facts(summary)) + "\n")
 
 
 def test_sizes_are_facts_of_a_run_that_archived_something():

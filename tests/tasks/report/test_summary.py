@@ -6,7 +6,7 @@ import pytest
 
 from tasks.catalogue.columns import IMAGES_COLUMNS
 from tasks.catalogue.records import LOSSLESS, Failed
-from tasks.errors import VerificationMismatch
+from tasks.errors import UnsuitableFile, VerificationMismatch
 from tasks.report import summary as report
 from tasks.report.summary import RunSummary, as_values, reason, table_row
 from tests.tasks.rows import archived, digest, failed, listed, planned, stored_of
@@ -65,13 +65,16 @@ def test_what_is_archived_counts_whatever_was_told_on_the_way():
         archived("b"),
         failed("c"),
         failed("d"),
-        Failed.of(listed("e"), OSError()),
+        Failed.of(listed("e"), UnsuitableFile()),
     ):
         summary.add(outcome)
-    found = summary.recounted({digest("a"): archived("a", psnr_db=20.0), digest("d"): archived("d")})
+    summary.n_known_bad, summary.known_bad = 1, [("f", "empty")]
+    found = summary.recounted({digest("a"): archived("a", psnr_db=20.0), digest("d"): archived("d")}, 1)
     assert [record.path for record in found.records()] == ["c", "e", "a", "d"]
     assert (found.n_archived, found.n_failed, found.n_before, found.wall_seconds) == (2, 3, 7, 2.5)
-    assert found.headline() == "2 of 5 images archived and verified, 7 archived before, 3 failed"
+    failed_so = "3 failed, 1 of them by their own fault, 1 known to be bad"
+    assert found.headline() == f"2 of 5 images archived and verified, 7 archived before, {failed_so}"
+    assert found.known_bad == [("f", "empty")]
     assert found.mean_psnr_db == pytest.approx((20 + 31.25) / 2)
 
 
@@ -79,6 +82,8 @@ def test_nothing_to_do_says_so():
     summary = RunSummary("", "photos", "store", "mlp", "", n_before=7)
     assert summary.headline() == "nothing to do: 7 images are archived already"
     assert dataclasses.replace(summary, n_before=0).headline() == "nothing to do: there is no image"
+    known = dataclasses.replace(summary, n_known_bad=2).headline()
+    assert known == "nothing to do: 7 images are archived already, 2 known to be bad"
 
 
 def test_values_for_machines_are_plain():

@@ -144,9 +144,9 @@ def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: L
     for status, counts in (("intact", True), ("damaged", False), ("intact", True), ("missing", False)):
         row = dataclasses.replace(audited(store, record), status=AuditStatus(status), checked_at=now())
         append_audits(store, [row])
-        assert (digest in lookup.archived_objects(store, ARCHIVE)) == counts
+        assert (digest in lookup.known(store, ARCHIVE).archived) == counts
     append(store, [changed(record, recorded_at=now())])
-    assert digest in lookup.archived_objects(store, ARCHIVE)
+    assert digest in lookup.known(store, ARCHIVE).archived
 
 
 def test_audits_come_back_as_they_were_written(store: LocalStore):

@@ -144,6 +144,10 @@ def test_what_is_stored_is_what_the_original_and_the_fit_were(kept: Kept):
 def test_what_a_killed_run_left_is_taken_over_without_a_fit(kept: Kept):
     job = dataclasses.replace(kept.job, run_id="another", options=RunOptions(deadline_seconds=1e-9))
     assert alone(kept.image, job) == of_run(kept.stored, "another")
+    journal = [found.key for found in kept.store.objects("journal")]
+    assert sum(key.endswith(claims.TAKEN) for key in journal) == 1  # however old the claim is, it is in use
+    commit.record_batch(kept.job.store, [verify_image(kept.stored, kept.job)])
+    assert kept.store.objects("journal") == []
 
 
 def test_what_was_archived_since_it_was_planned_is_not_fitted_again(kept: Kept):

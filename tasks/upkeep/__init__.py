@@ -1,0 +1,1 @@
+"""What keeps an archive in order over years: what nothing needs any more is removed."""

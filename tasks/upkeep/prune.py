@@ -1,0 +1,271 @@
+"""Remove from an archive what no row names: first it is said what that is, then, if wanted, it is done.
+
+That is files of settings that are given up, orphans, what killed runs have left, and parts of the catalogue
+that a compacted one replaces. What a run that is not over is about to name stays: it holds a lease or has a
+claim, and a claim, like a file without one, is left alone until it is some days old. While a file is removed
+its image is held by a lease, as if it was being fitted, so no run can take the file over meanwhile.
+
+The catalogue is changed first: an image that is given up has a row that says so from then on, and its file is
+one that no row names. So this may be killed at any moment, and the next one goes on.
+"""
+
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from tasks.catalogue import lookup, parts
+from tasks.catalogue.audits import LOST
+from tasks.catalogue.columns import Row
+from tasks.catalogue.keys import FOLDER, SUFFIXES
+from tasks.catalogue.parts import IMAGES, SCHEMAS, undisturbed
+from tasks.catalogue.records import Status, now
+from tasks.catalogue.rows import dropped_row
+from tasks.plan import claims, leases
+from tasks.plan.batches import KEPT_DAYS, old_batches
+from tasks.plan.leases import Leases
+from tasks.store.objects import ObjectStore, StoredObject
+from tasks.upkeep.giving_up import GivenUp, SettingInUse, chosen, given_up, settings_in_use
+
+FILES_AT_ONCE = 500  # that are held by leases, so that the catalogue is read once for all of them
+ROWS_OF_PART = 10_000
+
+_NAMING = ("image_digest", "archive_digest", "recorded_at", "status", "key")
+_SUFFIX = "|".join(map(re.escape, SUFFIXES))
+_JOURNAL = re.compile(rf"{claims.FOLDER}/([0-9a-f]{{64}})/([0-9a-f]{{64}})/[^/]+")
+_KEY = re.compile(rf"{FOLDER}/[0-9a-f]{{2}}/([0-9a-f]{{64}})/([0-9a-f]{{64}})(?:{_SUFFIX})")
+
+Name = tuple[str, str]  # digests of an image and of the setting that it is archived under
+
+
+class Kind(StrEnum):
+    """Why an object is removed."""
+
+    GIVEN_UP = "files of settings that are given up"
+    ORPHAN = "files that no row names"
+    CLAIM = "claims of runs that are gone"
+    LEASE = "leases that are over"
+    BATCH = "batches of runs that are gone"
+    PART = "parts of the catalogue that others replace"
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What can be removed from an archive.
+
+    Attributes:
+        settings: The settings of the archive.
+        given_up: The rows of the images that are given up.
+        objects: The objects to remove, by kind.
+        before: What is younger than this may be of a run that is not over.
+    """
+
+    settings: list[SettingInUse]
+    given_up: GivenUp
+    objects: Mapping[Kind, Sequence[StoredObject]]
+    before: datetime
+
+
+@dataclass
+class PruneSummary:
+    """What can be removed from an archive, or was.
+
+    Attributes:
+        store: URL of the archive.
+        settings: The settings of the archive before.
+        n_given_up: Images given up under a setting.
+        n_last: Images that stay though their setting is given up, since no other one has them.
+        counts: Objects, by kind.
+        n_bytes: Size of all of them.
+        is_done: Whether they were removed.
+        n_in_use: Files that stayed, since a run came to hold, claim or name them meanwhile.
+    """
+
+    store: str
+    settings: list[SettingInUse]
+    n_given_up: int
+    n_last: int
+    counts: dict[Kind, int] = field(default_factory=dict)
+    n_bytes: int = 0
+    is_done: bool = False
+    n_in_use: int = 0
+
+    @classmethod
+    def of(cls, store: ObjectStore, plan: PrunePlan) -> "PruneSummary":
+        """What a plan would remove."""
+        counts = {kind: len(objects) for kind, objects in plan.objects.items() if objects}
+        n_bytes = sum(each.n_bytes for objects in plan.objects.values() for each in objects)
+        return cls(store.url, plan.settings, len(plan.given_up.rows), plan.given_up.n_last, counts, n_bytes)
+
+    def headline(self) -> str:
+        """One line that says what is removed."""
+        n_objects = sum(self.counts.values())
+        if not n_objects and not self.n_given_up:
+            return "nothing to remove"
+        given_up = f"{self.n_given_up} rows given up, " if self.n_given_up else ""
+        last = f"; {self.n_last} images stay, since no other setting has them" if self.n_last else ""
+        in_use = f"; {self.n_in_use} files stay, since a run uses them" if self.n_in_use else ""
+        done = "removed" if self.is_done else "to remove; --remove does it"
+        return f"{given_up}{n_objects} objects of {self.n_bytes} bytes {done}{last}{in_use}"
+
+    def as_values(self) -> dict[str, Any]:
+        """The summary for machines, as JSON has it."""
+        settings = [{**vars(setting), "last_at": setting.last_at.isoformat()} for setting in self.settings]
+        counts = {kind.name.lower(): n for kind, n in self.counts.items()}
+        return {**vars(self), "counts": counts, "settings": settings}
+
+
+def plan_prune(
+    store: ObjectStore,
+    *,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    even_last: bool = False,
+    days: float = KEPT_DAYS,
+) -> PrunePlan:
+    """See what can be removed. Writes nothing.
+
+    Args:
+        store: The archive.
+        drop: Beginnings of the archive digests of settings to give up.
+        keep: Beginnings of those to keep, where all others are given up.
+        even_last: True to give up images, too, that no other setting has.
+        days: What is younger may be of a run that is not over, and stays.
+
+    Raises:
+        ConfigError: A setting is not named as it should be.
+        CatalogueError, StorageError: The store cannot be read.
+    """
+    # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
+    stored, before = store.objects(FOLDER), now() - timedelta(days=days)
+    journal = store.objects(claims.FOLDER)
+    rows = parts.read_images(store).to_pylist()
+    latest = lookup.latest(rows)
+    settings = settings_in_use(latest)
+    there, audits = {found.key: found.n_bytes for found in stored}, lookup.last_audits(store)
+
+    def is_there(row: Row) -> bool:
+        audit = audits.get(row["key"])
+        is_lost = audit is not None and audit.status in LOST and audit.checked_at > row["recorded_at"]
+        return there.get(row["key"]) == row["n_bytes"] and not is_lost
+
+    theirs = given_up(latest, chosen(settings, drop, keep), is_there, even_last=even_last)
+    named = {**_named(rows), **dict.fromkeys(map(_name, theirs.rows))}
+    used = _used(journal, before)
+    found: dict[Kind, Sequence[StoredObject]] = {**_files(stored, named, used, before)}
+    found[Kind.CLAIM] = [
+        each for each in journal if not each.key.endswith(leases.SUFFIX) and _name_of(each.key) not in used
+    ]
+    found[Kind.LEASE] = [each for each in journal if leases.is_over(each.key)]
+    found[Kind.BATCH] = old_batches(store, days)
+    found[Kind.PART] = [each for table in SCHEMAS for each in _replaced(store, table)]
+    return PrunePlan(settings, theirs, found, before)
+
+
+def _name(row: Row) -> Name:
+    return row["image_digest"], row["archive_digest"]
+
+
+def _named(rows: Iterable[Row]) -> dict[Name, str | None]:
+    """The key that rows name for each image under each setting; None where it was given up.
+
+    A failure names nothing, and takes nothing from an earlier row: the file of that one may be whole.
+    """
+    found: dict[Name, str | None] = {}
+    for row in sorted(rows, key=lambda row: row["recorded_at"]):
+        if row["status"] != Status.FAILED:
+            found[_name(row)] = row["key"]
+    return found
+
+
+def _name_of(key: str) -> Name | None:
+    """The image and the setting of a file, or of what the journal has; None for what is not ours."""
+    match = _KEY.fullmatch(key) or _JOURNAL.fullmatch(key)
+    return None if match is None else (match[1], match[2])
+
+
+def _files(
+    stored: Iterable[StoredObject],
+    named: Mapping[Name, str | None],
+    used: Collection[Name],
+    before: datetime,
+) -> dict[Kind, list[StoredObject]]:
+    """The files that no row names; without a row that gives their image up only those that are old."""
+    found: dict[Kind, list[StoredObject]] = {Kind.GIVEN_UP: [], Kind.ORPHAN: []}
+    for each in stored:
+        name = _name_of(each.key)
+        if name is None or name in used or named.get(name) == each.key:
+            continue
+        if name in named and named[name] is None:
+            found[Kind.GIVEN_UP].append(each)
+        elif each.stored_at < before:
+            found[Kind.ORPHAN].append(each)
+    return found
+
+
+def _used(journal: Iterable[StoredObject], before: datetime) -> set[Name]:
+    """The images that a run may hold or have claimed, each with its setting."""
+    lively = (each for each in journal if not leases.is_over(each.key) and each.stored_at >= before)
+    return {name for each in lively if (name := _name_of(each.key))}
+
+
+@undisturbed
+def _replaced(store: ObjectStore, table: str) -> list[StoredObject]:
+    """The parts of a table that do not count any more."""
+    listed = parts.list_parts(store, table)
+    replaced = set(listed) - set(parts.counting(store, listed))
+    return [found for found in store.objects(table) if found.key in replaced]
+
+
+def prune(store: ObjectStore, plan: PrunePlan) -> PruneSummary:
+    """Give up what is to be given up, then remove what no row names.
+
+    Raises:
+        CatalogueError, StorageError: The store cannot be read or written; the next time goes on.
+    """
+    summary = PruneSummary.of(store, plan)
+    run_id, at = str(uuid.uuid4()), now()
+    rows = [dropped_row(row, run_id, at) for row in plan.given_up.rows]
+    for start in range(0, len(rows), ROWS_OF_PART):
+        parts.write_rows(store, IMAGES, parts.new_part_name(), rows[start : start + ROWS_OF_PART])
+    files = [each for kind in (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM) for each in plan.objects[kind]]
+    for start in range(0, len(files), FILES_AT_ONCE):
+        summary.n_in_use += _remove_files(store, files[start : start + FILES_AT_ONCE], plan.before)
+    for kind in (Kind.LEASE, Kind.BATCH, Kind.PART):
+        for each in plan.objects[kind]:
+            store.delete(each.key)
+    store.clean()
+    summary.is_done = True
+    return summary
+
+
+def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: datetime) -> int:
+    """Remove files and claims that nobody uses or names by now; returns the number of those that stay."""
+    by_name: dict[Name, list[StoredObject]] = defaultdict(list)
+    for each in files:
+        if name := _name_of(each.key):
+            by_name[name].append(each)
+    with Leases(store) as held:
+        ours = [name for name in by_name if held.take(*name)]
+        used = _used_by_others(store, ours, before)
+        named = _named(parts.read_images(store, _NAMING).to_pylist())
+        going = [
+            each for name in ours if name not in used for each in by_name[name] if named.get(name) != each.key
+        ]
+        for each in going:
+            store.delete(each.key)
+    return len(files) - len(going)
+
+
+def _used_by_others(store: ObjectStore, names: Iterable[Name], before: datetime) -> set[Name]:
+    """Of images that are held here, those that a run has claimed."""
+    return {
+        name
+        for name in names
+        for found in store.objects(claims.folder_of(*name))
+        if found.key.endswith((claims.SUFFIX, claims.TAKEN)) and found.stored_at >= before
+    }
