@@ -93,8 +93,9 @@ def test_a_worker_that_dies_before_its_batch_begins_costs_no_image(
     until(is_done(environment, run_id))
     check(store)
     states = sorted(run["state"]["type"] for run in children(environment, run_id))
-    assert states[1:] == ["COMPLETED"] * BATCH
-    assert states[0] in ("CANCELLED", "CRASHED")  # by the parent, or by the automation, whichever comes first
+    dead = [state for state in states if state != "COMPLETED"]
+    assert len(states) - len(dead) == N_IMAGES / BATCH
+    assert dead in (["CANCELLED"], ["CRASHED"])  # by the parent, or then by the automation
     assert "was lost, and is submitted again: " in page(environment, run_id)
 
 
