@@ -8,6 +8,7 @@ from .encoder import encode as encode
 from .encoder import encode_many as encode_many
 from .errors import BadMagic as BadMagic
 from .errors import BitstreamError as BitstreamError
+from .errors import CardTooSmall as CardTooSmall
 from .errors import ChecksumMismatch as ChecksumMismatch
 from .errors import ConfigError as ConfigError
 from .errors import DeadlineExceeded as DeadlineExceeded

@@ -19,8 +19,7 @@ from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError, InrError
 from inr.fit.encoding import Encoded, EncodeRequest, Encoding
 from inr.fit.rehearsal import Rehearsal
-from inr.fit.requests import FitReport, Fitter
-from inr.fit.room import fit_with_room
+from inr.fit.requests import FitReport, Fitter, fit_with_room
 from inr.mlp.fit import presets as mlp
 from inr.mlp.fit.encoder import fit_mlp
 from inr.search import Progress

@@ -5,6 +5,7 @@
     ├── EncodeError            ours: this image could not be encoded
     │   ├── FitDiverged        NaN, after another seed too; never raised, since a flat file stands in
     │   ├── DeadlineExceeded   the caller's time ran out (the progress callback returns it)
+    │   ├── CardTooSmall       a graphics card has no room for the fit
     │   ├── ContractMissed     no fit reached the least PSNR that was asked for (in search.py)
     │   └── SelfCheckFailed    the bitstream just written did not decode to what was fitted
     └── BitstreamError         the data's: these bytes are not a bitstream this version reads

@@ -143,6 +143,7 @@ def handing_back() -> Iterator[None]:
         _go_back()
     finally:
         signal.signal(TO_HAND_BACK, former)
+        _stops.clear()
 
 
 def _heed_worker(number: int, frame: object) -> None:

@@ -5,16 +5,20 @@ steps it reports where they stand, and the caller's answer names the requests to
 through a fit, so that one image's deadline ends that image alone.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from inr.errors import InrError
+from inr.errors import CardTooSmall, InrError
 from inr.fit.steering import Aim
 from inr.network import Network
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -139,3 +143,37 @@ def one_by_one(
         fitted = None if number in dropped else fit_one(request, device, goes_on)
         results.append(dropped[number] if fitted is None else fitted)
     return results
+
+
+def fit_with_room(
+    fitter: Fitter, requests: Sequence[FitRequest], *, device: str, on_reports: OnReports
+) -> list[Fitted | InrError]:
+    """Fit requests; where the card has no room for them, one half after the other, and so on.
+
+    Args:
+        fitter: The family.
+        requests: The requests.
+        device: See `Fitter`.
+        on_reports: See `Fitter`.
+
+    Returns:
+        See `Fitter`; `CardTooSmall` for a request that has no room alone.
+    """
+    try:
+        return fitter.fit(requests, device=device, on_reports=on_reports)
+    except torch.OutOfMemoryError as error:
+        why = str(error).partition("\n")[0]
+    # What the fit held is free once its error is gone.
+    torch.cuda.empty_cache()
+    if len(requests) == 1:
+        height, width, _ = requests[0].pixels.shape
+        return [CardTooSmall(f"the card has no room for a fit of {width}x{height} pixels: {why}")]
+    _log.warning("the card has no room for %d images at once, which are fitted in halves", len(requests))
+    middle = len(requests) // 2
+
+    def on_second(reports: Mapping[int, FitReport]) -> dict[int, InrError]:
+        dropped = on_reports({middle + place: report for place, report in reports.items()})
+        return {place - middle: error for place, error in dropped.items() if place >= middle}
+
+    first = fit_with_room(fitter, requests[:middle], device=device, on_reports=on_reports)
+    return first + fit_with_room(fitter, requests[middle:], device=device, on_reports=on_second)

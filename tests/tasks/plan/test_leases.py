@@ -135,20 +135,20 @@ def test_without_proc_an_image_is_held_until_its_slots_are_over(
 def test_who_says_nothing_for_long_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """It hangs, though its process goes on; and when it wakes up, the image is another's."""
     monkeypatch.setattr(leases, "SLOT_SECONDS", 0.5)
-    monkeypatch.setattr(leases, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(leases, "QUIET_SECONDS", 2.0)
     store = LocalStore(tmp_path)
     with Leases(store) as hung, Leases(store) as other:
         assert hung.take(IMAGE, ARCHIVE)
-        until = time.monotonic() + 1.5
+        until = time.monotonic() + 2.5
         while time.monotonic() < until:
             hung.hear()
             assert is_held(store, IMAGE, ARCHIVE)
             time.sleep(0.05)
         while not other.take(IMAGE, ARCHIVE):
-            assert time.monotonic() < until + 10
+            assert time.monotonic() < until + 20
             time.sleep(0.05)
         assert time.monotonic() > until + 0.5
-        until = time.monotonic() + 1.5
+        until = time.monotonic() + 2.5
         while time.monotonic() < until:
             hung.hear()
             other.hear()

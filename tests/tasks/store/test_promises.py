@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.catalogue.records import now
 from tasks.errors import StorageError
 from tasks.store import promises
 from tasks.store.folder import LocalStore
@@ -83,7 +84,7 @@ class Remembering(LocalStore):
     """Lists what was deleted."""
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        return [StoredObject(f"{prefix}/one", 5), StoredObject(f"{prefix}/raced", 1)]
+        return [StoredObject(f"{prefix}/one", 5, now()), StoredObject(f"{prefix}/raced", 1, now())]
 
 
 @pytest.mark.parametrize(
