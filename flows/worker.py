@@ -3,7 +3,8 @@
 Prefect's own kills the processes of its runs with SIGKILL as soon as it is told to stop. This one takes no
 more runs then, tells those that it has (`flows.engine.interrupts`), and waits. What has not ended when the
 time is over is ended with SIGTERM, by which a run gives up its fits and keeps what is done. What is left then
-is killed.
+is killed. At last it takes its name off the list of the workers of its pool: Prefect's own shows as online
+for another minute and a half, and a run whose batches wait would say that a worker is there and busy.
 """
 
 import os
@@ -26,6 +27,7 @@ from inr.errors import ConfigError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEARTBEAT_SECONDS = "30"
+SECONDS_TO_SIGN_OFF = 5.0
 SECONDS_TO_GIVE_UP = 20.0
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -74,7 +76,9 @@ def work(
     """
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", HEARTBEAT_SECONDS)
     _check_pool(pool)
-    anyio.run(_work, Worker(pool, name, limit), grace_seconds, with_healthcheck)
+    worker = Worker(pool, name, limit)
+    anyio.run(_work, worker, grace_seconds, with_healthcheck)
+    _sign_off(pool, worker.name)
 
 
 def _check_pool(pool: str) -> None:
@@ -85,7 +89,18 @@ def _check_pool(pool: str) -> None:
         try:
             client.read_work_pool(pool)
         except ObjectNotFound as error:
-            raise ConfigError(f"pool: expected the name of a work pool, found {pool!r}") from error
+            there_are = ", ".join(sorted(found.name for found in client.read_work_pools())) or "none"
+            raise ConfigError(
+                f"pool: expected the name of a work pool of {PREFECT_API_URL.value()}, found {pool!r}; "
+                f"there are {there_are}"
+            ) from error
+
+
+def _sign_off(pool: str, name: str) -> None:
+    """Have the server forget a worker that has ended; where it cannot be told, it finds out by itself."""
+    places, bound = {"work_pool_name": pool, "name": name}, {"timeout": SECONDS_TO_SIGN_OFF}
+    with suppress(httpx.HTTPError, RuntimeError), get_client(bound, sync_client=True) as client:
+        client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=places)
 
 
 async def _work(worker: Worker, grace_seconds: float, with_healthcheck: bool) -> None:

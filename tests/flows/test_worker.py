@@ -125,19 +125,27 @@ def test_a_second_signal_ends_it_at_once(pool: str, tmp_path: Path):
         assert time.monotonic() - started < 15
     assert worker.returncode == 0
     assert not Path(f"/proc/{child}").exists()
+    assert "hasty" not in workers_of(pool)
 
 
-def test_an_idle_worker_ends_at_once(pool: str):
+def test_an_idle_worker_ends_at_once_and_is_no_worker_of_its_pool_any_more(pool: str):
     with working(pool, "idle", grace=600) as idle:
+        wait_until(lambda: "idle" in workers_of(pool))
         idle.send_signal(signal.SIGTERM)
         idle.communicate(timeout=20)
     assert idle.returncode == 0
+    assert "idle" not in workers_of(pool)
+
+
+def workers_of(pool: str) -> set[str]:
+    with get_client(sync_client=True) as client:
+        return {worker.name for worker in client.read_workers_for_work_pool(pool)}
 
 
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({}, "inr: ConfigError: pool: expected the name of a work pool, found 'nowhere'"),
+        ({}, "/api, found 'nowhere'; there are "),
         ({"PREFECT_API_URL": ""}, "inr: ConfigError: PREFECT_API_URL: expected the address of a server"),
     ],
     ids=["no pool", "no server"],
