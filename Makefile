@@ -23,6 +23,7 @@ OTHER_TORCH ?=
 AGAINST ?=
 DECODE_FLAGS ?=
 PICTURES_FLAGS ?=
+LARGE_FLAGS ?=
 PRIOR_FLAGS ?=
 # What the CPU's fits of kodim15 cost: GPU_FLAGS='--cost-draft 0.66 --cost-standard 0.625'
 GPU_FLAGS ?=
@@ -38,12 +39,13 @@ SIDE_BY_SIDE := baselines mlp_standard cnn_draft
 FAULTS_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install samples archive test lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-rates bench-budgets bench-targets bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
+.PHONY: help install samples archive test coverage lock clean bench-rd bench-kodak24 bench-cnn bench-baselines bench-training fig4 fig5 bench-speed bench-pipeline bench-against bench-large bench-rates bench-budgets bench-targets bench-crops bench-scale bench-queries bench-portable bench-report bench-decode bench-pictures bench-gpu priors structure vectors mutants browser e2e faults
 
 help:
 	@echo 'make install         .venv with everything; the command line is .venv/bin/inr'
 	@echo 'make archive         archive sample photographs into ./archive, or yours: SOURCE=photos/ STORE=./store'
-	@echo 'make test            ruff, mypy and pytest with coverage: everything that CI runs'
+	@echo 'make test            ruff, mypy and pytest: everything that CI runs'
+	@echo 'make coverage        the tests once more, with the lines and branches that none of them reaches'
 	@echo 'make browser         Debian'"'"'s Chromium, if it is missing, for the tests that look at pages; as root'
 	@echo 'make e2e             the deployments with PostgreSQL, a Prefect server, pools and workers'
 	@echo 'make faults          faults of the operating guide, done for real, and the table of what came of them'
@@ -61,8 +63,10 @@ help:
 	@echo 'make bench-queries   inr query over a million rows, before and after inr compact'
 	@echo 'make bench-portable  one archive, restored under other conditions: OTHER_TORCH=venv/bin/python'
 	@echo 'make bench-crops     family cnn on six crops of IMAGES against AVIF'
+	@echo 'make bench-against   cost, time at equal cost and decoding of family cnn: AGAINST=another checkout'
 	@echo 'make bench-report    inr report over a catalogue of 10 000 rows, and how a browser takes it'
 	@echo 'make bench-decode    inr decode as a process: AGAINST=another checkout, for runs in pairs'
+	@echo 'make bench-large     time, memory and cost of a large photograph, LARGE=file, whole and in pieces'
 	@echo 'make bench-pictures  what is no photograph, against AVIF and lossless WebP'
 	@echo 'make bench-gpu       fits on a graphics card: checks, and times of steps, images and batches'
 	@echo 'make priors          on a graphics card: photographs from packages, crops, and inr/cnn/priors.json: a new format'
@@ -100,6 +104,10 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+# Apart from the tests: Python 3.11 now and then fails a thread that begins while tracing of another one does.
+coverage: $(STAMP)
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 # Without it the tests that look at pages are skipped, and in CI fail.
@@ -165,6 +173,10 @@ bench-crops: $(STAMP)
 	  --box $(BOX) --model cnn --lambdas 0.004 0.001 0.0003 --baselines 'AVIF 4:4:4' \
 	  --out benchmarks/results/cnn_crops $(RD_FLAGS)
 
+# AGAINST is another checkout; its last part is the title of the page.
+bench-against: $(STAMP)
+	$(BIN)/python -m benchmarks.against --checkout '$(AGAINST)' --images '$(IMAGES)' --out benchmarks/results/against
+
 bench-rates: $(STAMP)
 	$(BIN)/python -m benchmarks.rates --out tasks/plan/rates
 	$(BIN)/python -m benchmarks.rates --short --out tasks/plan/rates
@@ -197,6 +209,10 @@ bench-portable: $(STAMP)
 bench-decode: $(STAMP)
 	$(BIN)/python -m benchmarks.decode_process $(addprefix --against ,$(AGAINST)) \
 	  --out benchmarks/results/decode_process $(DECODE_FLAGS)
+
+# LARGE is a photograph of a dozen megapixels or so.
+bench-large: $(STAMP)
+	$(BIN)/python -m benchmarks.archive.large --images '$(LARGE)' --out benchmarks/results/large $(LARGE_FLAGS)
 
 bench-pictures: $(STAMP)
 	$(BIN)/python -m benchmarks.pictures --out benchmarks/results/pictures $(PICTURES_FLAGS)

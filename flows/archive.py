@@ -17,6 +17,7 @@ from prefect.runtime import flow_run
 
 from flows.dispatch import done_batches
 from flows.engine import artifacts
+from flows.engine.cores import fits_on_card, images_per_fit, n_fits
 from flows.engine.handing import Purpose, taken
 from flows.engine.images import commit, failures, new_job
 from flows.engine.listening import listening
@@ -204,8 +205,12 @@ def _relay(whole: RunSummary, show: Callable[[Summary], None], batch: Summary) -
 
 def _batch_size(run: Run) -> int:
     """Images of a batch; here enough for its end, when workers run out of work, to be a small part of it."""
-    size = run.options.batch_images
-    return size if run.options.deployment else max(size, ROUNDS * run.n_workers)
+    options = run.options
+    if options.deployment:
+        return options.batch_images
+    on_card = fits_on_card(options)
+    in_flight = n_fits(options, on_card=on_card) * images_per_fit(options, on_card=on_card)
+    return max(options.batch_images, ROUNDS * in_flight)
 
 
 def _seconds_of_batches(

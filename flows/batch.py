@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.engine.cores import fits_on_card, n_fits
 from flows.engine.images import archive_all, new_job
 from flows.engine.runs import Run, begin, ended
 from tasks.catalogue.recipe import Recipe
@@ -81,7 +82,8 @@ def _archive_in(
 ) -> list[Outcome]:
     """Archive the images of a batch in some seconds, each in a share of what is left at its turn."""
     weights = {image.digest: weight_of(batch.n_pixels.get(image.digest, 0)) for image in batch.images}
-    shares = Shares(run.started + seconds, run.n_workers, weights)
+    at_once = n_fits(run.options, on_card=fits_on_card(run.options))
+    shares = Shares(run.started + seconds, at_once, weights)
     work = (
         (image, replace(job, seconds=shares.take(image.digest, time.perf_counter())))
         for image in batch.images

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 import inr
-from flows.engine.cores import n_cores, n_threads, n_workers
+from flows.engine.cores import fits_on_card, images_per_fit, n_cores, n_fits, n_threads
 from flows.engine.workers import switching_often
 from inr import CodecConfig, EncodeRequest
 from inr.encoder import resolve_device
@@ -34,18 +34,19 @@ def rates_here(config: CodecConfig, options: RunOptions) -> Machine:
     Raises:
         ConfigError: The device is not there.
     """
+    on_card = fits_on_card(options)
+    at_once, together = n_fits(options, on_card=on_card), images_per_fit(options, on_card=on_card)
 
     def measure(pixels: NDArray[np.uint8]) -> Pace:
-        def of_one(_: int) -> Pace:
-            use_threads(n_threads(options), with_torch=True)
-            pace = measured_pace([EncodeRequest(pixels, config)], options.device)
+        def of_group(_: int) -> Pace:
+            use_threads(n_threads(options, on_card=on_card), with_torch=True)
+            pace = measured_pace([EncodeRequest(pixels, config)] * together, options.device)
             assert pace is not None  # the picture has more than one colour
             return pace
 
-        workers = n_workers(options)
-        with switching_often(), ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(of_one, range(workers)))
-        return Pace(*(float(np.mean(values)) for values in zip(*map(_values, found), strict=True)))
+        with switching_often(), ThreadPoolExecutor(at_once) as pool:
+            found = list(pool.map(of_group, range(at_once)))
+        return Pace(*(float(np.mean(values)) / together for values in zip(*map(_values, found), strict=True)))
 
     return this_machine(_key(config, options), measure, cache_folder())
 
@@ -61,7 +62,8 @@ def _key(config: CodecConfig, options: RunOptions) -> dict[str, str]:
         "processor": _processor(),
         "cores": str(n_cores()),
         "device": _device(options),
-        "workers": str(n_workers(options)),
+        "workers": str(options.workers),
+        "images_per_fit": str(options.images_per_fit),
         "inr": inr.__version__,
         "python": platform.python_version(),
         **{name: _version(name) for name in LIBRARIES},

@@ -85,10 +85,10 @@ def _swept(
 def _work(
     run: Run, store: ObjectStore, images: Sequence[SourceImage], configs: Sequence[CodecConfig]
 ) -> Iterator[Work]:
-    """Every image under every setting, less what is archived; one image after the other."""
+    """Every image under every setting, less what is archived; one setting after the other, for a card."""
     done = {config: archived_in(store, Recipe(config).archive_digest()) for config in configs}
     jobs = {config: new_job(run, store.url, Recipe(config)) for config in configs}
-    for image in images:
-        for config in configs:
+    for config in configs:
+        for image in images:
             if image.digest not in done[config]:
                 yield image, jobs[config]

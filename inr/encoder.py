@@ -20,6 +20,7 @@ from inr.errors import ConfigError, InrError
 from inr.fit.encoding import Encoded, EncodeRequest, Encoding
 from inr.fit.rehearsal import Rehearsal
 from inr.fit.requests import FitReport, Fitter
+from inr.fit.room import fit_with_room
 from inr.mlp.fit import presets as mlp
 from inr.mlp.fit.encoder import fit_mlp
 from inr.search import Progress
@@ -64,7 +65,7 @@ def encode_many(
 
     Returns:
         For each request, in order, its result or the error that ended it: a `ConfigError` where its pixels
-        are not of the form that a request asks for, `ContractMissed`, `SelfCheckFailed`, or
+        are not of the form that a request asks for, `ContractMissed`, `SelfCheckFailed`, `CardTooSmall`, or
         the error that `on_progress` returned.
 
     Raises:
@@ -98,7 +99,7 @@ def _fit_round(
         return {n: dropped[place] for n, place in enumerate(places) if place in dropped}
 
     asked_for = [encodings[place].next_fit() for place in places]
-    results = fitter.fit(asked_for, device=device, on_reports=on_reports)
+    results = fit_with_room(fitter, asked_for, device=device, on_reports=on_reports)
     with ThreadPoolExecutor(min(len(places), torch.get_num_threads())) as pool:  # loops leave the GIL
         for _ in pool.map(lambda place, fitted: encodings[place].take(fitted), places, results):
             pass

@@ -40,6 +40,10 @@ class DeadlineExceeded(EncodeError):
     """The caller's time ran out during a fit."""
 
 
+class CardTooSmall(EncodeError):
+    """A graphics card has no room for the fit of an image."""
+
+
 class SelfCheckFailed(EncodeError):
     """A bitstream just written does not decode to the symbols and pixels it was made from."""
 

@@ -28,7 +28,10 @@ class RunOptions(BaseModel):
 
     Attributes:
         device: Device of the fits. ``auto`` takes CUDA where there is one.
-        workers: Images in flight at once; 0 chooses: one per CPU core, one alone on a GPU.
+        workers: Images in flight at once; 0 chooses: one per CPU core. On a GPU, which makes one fit at a
+            time, groups of images; 0 chooses two: one is fitted, and one opened or checked.
+        images_per_fit: Images that are fitted together, at most; 0 chooses: one on a CPU, 16 on a GPU. Those
+            of one size take their steps together, as many as the memory of the GPU has room for.
         deadline_seconds: Longest time one image may take to fit; none if not given.
         batch_images: Records per catalogue part.
         max_pixels: Largest image taken, in pixels.
@@ -44,6 +47,7 @@ class RunOptions(BaseModel):
 
     device: Device = "auto"
     workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
+    images_per_fit: int = Field(default=0, ge=0, le=256)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     batch_images: int = Field(default=64, ge=1, le=100_000)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=MAX_PIXELS)

@@ -194,7 +194,7 @@ def _estimate(wanted: _Wanted, as_json: bool) -> None:
     """Show what archiving would take. Writes nothing and starts no flow."""
     from flows.cli.display import show_estimate
     from flows.cli.printing import show_json
-    from flows.engine.cores import n_workers
+    from flows.engine.cores import fits_on_card, n_fits
     from tasks.plan.estimate import estimate
 
     def machine() -> "Machine":
@@ -203,8 +203,8 @@ def _estimate(wanted: _Wanted, as_json: bool) -> None:
         return rates_here(wanted.recipe.config, wanted.options)
 
     target, _, plan = _planned(wanted, with_sizes=True)
-    workers = n_workers(wanted.options)
-    found = estimate(plan, target, wanted.recipe, workers, hours=wanted.hours, machine=machine)
+    at_once = n_fits(wanted.options, on_card=fits_on_card(wanted.options))
+    found = estimate(plan, target, wanted.recipe, at_once, hours=wanted.hours, machine=machine)
     show_json(asdict(found)) if as_json else show_estimate(found)
 
 

@@ -1,18 +1,19 @@
 """Images through compression and verification into the catalogue, for every flow that archives some.
 
-At most `Run.n_workers` tasks are submitted at a time, so threads and memory stay flat however much there
-is to do. Whatever ends an image ends as its row.
+At most `n_workers` tasks are submitted at a time, so threads and memory stay flat however much there is to
+do. On a graphics card a task is a group of images. Whatever ends an image ends as its row.
 """
 
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from prefect import get_run_logger
 
+from flows.engine.cores import fits_on_card, images_per_fit, n_threads, n_workers
 from flows.engine.plain import in_parts
 from flows.engine.runs import Run
 from flows.engine.tasks import compress, record_batch, verify
@@ -31,15 +32,15 @@ from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
 SECONDS_BETWEEN_LOOKS = 5.0
+MOST_BYTES_OF_GROUP = 2**24  # of files: so large images fill a card by themselves, and the memory beside it
 
 Work = tuple[SourceImage, ArchiveJob]
 
 
 def new_job(run: Run, store: str, recipe: Recipe) -> ArchiveJob:
     """The job that images of a run have in common, under one recipe."""
-    return ArchiveJob(
-        run_id=run.run_id, store=store, recipe=recipe, options=run.options, n_threads=run.n_threads
-    )
+    threads = n_threads(run.options, on_card=fits_on_card(run.options))
+    return ArchiveJob(run_id=run.run_id, store=store, recipe=recipe, options=run.options, n_threads=threads)
 
 
 def archive_all(
@@ -60,7 +61,8 @@ def archive_all(
         ConfigError: The run is to fit on CUDA, and this host has none.
     """
     _check_device(run.options)
-    ended: list[Outcome] = []
+    on_card, ended = fits_on_card(run.options), list[Outcome]()
+    size, together = n_workers(run.options, on_card=on_card), images_per_fit(run.options, on_card=on_card)
     with (
         run.watched(summary) as show,
         run.engine() as engine,
@@ -70,8 +72,7 @@ def archive_all(
         waiting: list[_Image] = []
         images: Iterable[_Image] = (_Image(image, job, planned(image, job)) for image, job in work)
         while True:
-            groups = ([image] for image in images)
-            for image, result in outcomes(engine, run.n_workers, groups, _compressed, _verified):
+            for image, result in outcomes(engine, size, _groups(images, together), _compressed, _verified):
                 if isinstance(result, FittedElsewhere):
                     waiting.append(image)
                     continue
@@ -157,10 +158,28 @@ class _Image:
         return self.job.recipe.archive_digest()
 
 
+def _groups(images: Iterable[_Image], most: int) -> Iterator[list[_Image]]:
+    """Neighbours under one recipe that are fitted together, so many at most."""
+    group: list[_Image] = []
+    for image in images:
+        n_bytes = sum(item.image.n_bytes for item in (*group, image))
+        if group and (n_bytes > MOST_BYTES_OF_GROUP or image.job.recipe != group[0].job.recipe):
+            yield group
+            group = []
+        group.append(image)
+        if len(group) == most:  # before the next one is taken, whose time is found at its turn
+            yield group
+            group = []
+    if group:
+        yield group
+
+
 def _compressed(group: Sequence[_Image]) -> Step:
-    """The step that compresses a group, whose images have one job."""
-    images = [item.image for item in group]
-    return Step(compress, {"images": images, "job": group[0].job}, is_for_group=True)
+    """The step that compresses a group; the images share the time that each of them has."""
+    budgets = [item.job.budget_seconds for item in group]
+    seconds = None if None in budgets else sum(filter(None, budgets))
+    job = replace(group[0].job, seconds=seconds)
+    return Step(compress, {"images": [item.image for item in group], "job": job}, is_for_group=True)
 
 
 def _verified(item: _Image, found: Stored | Archived) -> Step | None:

@@ -55,13 +55,13 @@ def begin(options: RunOptions | None = None, *, run_id: str | None = None) -> Ru
         ConfigError: A setting of the environment is out of its range.
     """
     started = time.perf_counter()
-    _show_lines_of_the_store()
+    _show_lines_from_below()
     said = {} if options is None else options.said()
     return Run(run_id or str(flow_run.id or uuid.uuid4()), load_settings(**said).options(), started)
 
 
-class _LinesOfTheStore(logging.Handler):
-    """Passes what the store says, for example that it is asked again, to the log of the run that asked."""
+class _LinesFromBelow(logging.Handler):
+    """Passes what the store says, that it is asked again, or the codec, of its card, to the run's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a line, if a run asked."""
@@ -69,11 +69,11 @@ class _LinesOfTheStore(logging.Handler):
             get_run_logger().log(record.levelno, record.getMessage())
 
 
-def _show_lines_of_the_store() -> None:
-    log = logging.getLogger("tasks.store")
-    if not any(isinstance(handler, _LinesOfTheStore) for handler in log.handlers):
-        log.addHandler(_LinesOfTheStore())
-    log.propagate = False  # the log of the run has a console of its own
+def _show_lines_from_below() -> None:
+    for log in map(logging.getLogger, ("tasks.store", "inr")):
+        if not any(isinstance(handler, _LinesFromBelow) for handler in log.handlers):
+            log.addHandler(_LinesFromBelow())
+        log.propagate = False  # the log of the run has a console of its own
 
 
 def ended(summary: Summary, page: str | None = None, table: Table | None = None) -> Any:

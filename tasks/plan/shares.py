@@ -34,22 +34,29 @@ class Shares:
         self._running: dict[str, float] = {}  # when each is to be done
 
     def take(self, name: str, now: float) -> float:
-        """The seconds of one whose turn has come; 0 where no time is left."""
-        rate = self._rate(now)
+        """The seconds of one whose turn has come; 0 where no time is left.
+
+        It begins now; or, as images of a group do, when the first of the workers is free that are all busy.
+        """
+        free_at = self._free_at(now)
+        rate, begins_at = self._rate(now, free_at), min(free_at)
         weight = self._waiting.pop(name)
         self._left -= weight
-        seconds = max(0.0, min(rate * weight, self._ends_at - now))
-        self._running[name] = now + seconds
+        seconds = max(0.0, min(rate * weight, self._ends_at - begins_at))
+        self._running[name] = begins_at + seconds
         return seconds
 
     def end(self, name: str) -> None:
         """Note that one is done."""
         self._running.pop(name, None)
 
-    def _rate(self, now: float) -> float:
+    def _free_at(self, now: float) -> list[float]:
+        """When each worker is free."""
+        ends = sorted(max(now, at) for at in self._running.values())[-self._n_workers :]
+        return ends + [now] * (self._n_workers - len(ends))
+
+    def _rate(self, now: float, free_at: list[float]) -> float:
         """Seconds for a unit of weight with which all that wait are done in time."""
-        free_at = [max(now, at) for at in self._running.values()]
-        free_at += [now] * (self._n_workers - len(free_at))
         rate = sum(max(0.0, self._ends_at - at) for at in free_at) / max(1, self._left)
         if len(self._waiting) > ROUNDS * self._n_workers or self._ends_at <= now:
             return rate

@@ -40,7 +40,7 @@ from tasks.steps.choosing import Lossless, notes_on_bitstream
 from tasks.steps.deadlines import FitWatch, heed
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.storing import store_claimed, taken_over
-from tasks.steps.threads import use_threads
+from tasks.steps.threads import the_device, use_threads
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
@@ -65,16 +65,16 @@ def compress_images(
     Raises:
         ConfigError: The device of the job is not there.
     """
-    started = time.perf_counter()
     use_threads(job.n_threads, with_torch=True)
     store = open_store(job.store)
     planned = [Planned.of(job.run_id, job.recipe, image) for image in images]
     with Leases(store) as leases:
         begun = [_begin(store, leases, each, job) for each in planned]
         opened = [each for each in begun if isinstance(each, _Opened)]
-        made = iter(_encode([each for each in opened if each.takes_fit], job, started, report))
+        made = iter(_encode([each for each in opened if each.takes_fit], job, report))
+        of_one = job if job.seconds is None else dataclasses.replace(job, seconds=job.seconds / len(images))
         return [
-            _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), job)
+            _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), of_one)
             if isinstance(each, _Opened)
             else each
             for each in begun
@@ -148,17 +148,15 @@ def _archived(store: ObjectStore, image: str, archive: str) -> Archived | None:
     return lookup.archived_among(store, archive, [image]).get(image)
 
 
-def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Report | None) -> list[_Made]:
-    """Encode pictures; time that no fit takes is shared out among them.
-
-    Args:
-        opened: The pictures.
-        job: Parameters of the run.
-        begun: `time.perf_counter` when the work on them began.
-        report: See `compress_images`.
-    """
+def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -> list[_Made]:
+    """Encode pictures. They share the time that no fit takes; waiting for the card is no time of theirs."""
     if not opened:
         return []
+    with the_device(job.options.device):
+        return _encode_now(opened, job, report)
+
+
+def _encode_now(opened: Sequence[_Opened], job: ArchiveJob, report: Report | None) -> list[_Made]:
     recipe, started = job.recipe, time.perf_counter()
     requests = [
         EncodeRequest(
@@ -167,7 +165,7 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Re
         for each in opened
     ]
     try:
-        n_steps = _n_steps(opened, requests, job, begun)
+        n_steps = _n_steps(opened, requests, job)
     except (BudgetTooSmall, RunCancelled) as error:
         return [_Made(error, 0.0, 0.0, None)] * len(opened)
 
@@ -183,9 +181,7 @@ def _encode(opened: Sequence[_Opened], job: ArchiveJob, begun: float, report: Re
     return [_Made(result, fit, fit + rest, n_steps) for result, fit in zip(results, seconds, strict=True)]
 
 
-def _n_steps(
-    opened: Sequence[_Opened], requests: Sequence[EncodeRequest], job: ArchiveJob, begun: float
-) -> int:
+def _n_steps(opened: Sequence[_Opened], requests: Sequence[EncodeRequest], job: ArchiveJob) -> int:
     """The steps of each fit: those with which the group, verification too, ends in its time, if it has one.
 
     Raises:
@@ -195,8 +191,9 @@ def _n_steps(
     recipe, seconds = job.recipe, job.budget_seconds
     if seconds is None:
         return steps_of(recipe.config, recipe.n_steps)
-    to_verify = sum(each.open_seconds for each in opened)  # which opens them again
-    ends_at, goes_on = begun + seconds - to_verify, partial(heed, job.run_id)
+    # They were opened before this, and are once more to be verified.
+    around = sum(2 * each.open_seconds + each.seconds for each in opened)
+    ends_at, goes_on = time.perf_counter() + seconds - around, partial(heed, job.run_id)
     return steps_until(ends_at, requests, recipe, job.options.device, checked=True, heed=goes_on)
 
 

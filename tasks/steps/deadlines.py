@@ -45,11 +45,11 @@ def heed(run_id: str) -> None:
 class FitWatch:
     """Pass an instance as ``on_progress`` of `inr.encode_many`, or its `alone` as that of `inr.encode`.
 
-    Time counts for the images that report at its end: one after the other, or all of a group at once.
+    Time counts for the images that report at its end: one after the other, or a group, whose images share it.
 
     Attributes:
         run_id: The run that the fits belong to; `cancel` names it.
-        deadline_seconds: Longest time of one image's fits; no limit if None.
+        deadline_seconds: Longest time of one image's fits, of a group its share; no limit if None.
         report: Called with each report, for a display or a log.
         fit_seconds: Number of the image → time of its fits so far.
         busy_seconds: Time from `started` to the last report.
@@ -70,7 +70,7 @@ class FitWatch:
         busy_seconds = time.perf_counter() - self.started
         elapsed, self.busy_seconds = busy_seconds - self.busy_seconds, busy_seconds
         for number in progress:
-            self.fit_seconds[number] = self.fit_seconds.get(number, 0.0) + elapsed
+            self.fit_seconds[number] = self.fit_seconds.get(number, 0.0) + elapsed / len(progress)
         ends = {number: self._end(number, where) for number, where in progress.items()}
         return {number: error for number, error in ends.items() if error is not None}
 

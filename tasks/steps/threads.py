@@ -1,12 +1,18 @@
-"""The one place that says how many threads a step's libraries may use; the first line of every step calls it.
+"""The one place that says what of the machine a step may use: so many threads, and the card while it is free.
 
 Steps run side by side, as many as there are workers, and share the cores of the machine. Torch's number
 holds for the thread that sets it, that of BLAS for the whole process.
 """
 
 import sys
+import threading
+from contextlib import AbstractContextManager, nullcontext
 
 from threadpoolctl import threadpool_limits
+
+from tasks.settings import Device
+
+_card = threading.Lock()
 
 
 def use_threads(n_threads: int, *, with_torch: bool = False) -> None:
@@ -22,3 +28,16 @@ def use_threads(n_threads: int, *, with_torch: bool = False) -> None:
         import torch
 
         torch.set_num_threads(n_threads)
+
+
+def the_device(device: Device) -> AbstractContextManager[object]:
+    """Wait until the card is free where fits are made on one, and have it for oneself while the body runs.
+
+    Two fits on one card would take as long as one after the other, and the memory of both.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+    from inr.encoder import resolve_device  # loads torch
+
+    return _card if resolve_device(device) == "cuda" else nullcontext()

@@ -383,3 +383,4 @@ def test_a_batch_is_large_enough_to_keep_every_worker_busy_here_and_small_elsewh
     assert size(workers=2) == 64
     assert size(workers=16) == 16 * archive_module.ROUNDS
     assert size(workers=16, deployment="a/b") == 64
+    assert size(device="cuda", images_per_fit=3) == 3 * archive_module.ROUNDS

@@ -5,16 +5,20 @@ import platform
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
+from prefect import flow, get_client
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.runtime import flow_run
 
 from flows.engine import images, tasks
+from flows.engine.cores import n_threads
 from flows.engine.images import archive_all, failures, new_job, planned
 from flows.engine.runs import begin
-from inr.config import Contract
+from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError
 from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.parts import read_images
@@ -30,12 +34,15 @@ from tasks.settings import RunOptions
 from tasks.steps.commit import append_audits, record_batch
 from tasks.steps.compact import plan_compaction
 from tasks.steps.compress import compress_images
+from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tests.flows.conftest import DRAFT, OPTIONS
 from tests.tasks.pictures import file_of, image
 from tests.tasks.rows import failed, source_image
+
+USUAL = CodecConfig(model="mlp")
 
 
 def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
@@ -45,7 +52,7 @@ def test_the_job_of_a_run_has_its_options_as_given_and_threads_beside_them():
     job = new_job(run, "store", recipe)
     assert job.options == options
     assert (job.run_id, job.store, job.recipe) == ("run", "store", recipe)
-    assert job.n_threads == run.n_threads
+    assert job.n_threads == n_threads(options)
 
 
 def test_images_that_came_to_no_task_are_rows_with_the_reason():
@@ -95,6 +102,64 @@ def test_rows_come_back_are_counted_and_committed_in_parts(
     assert parts == [3, 1]
     assert summary.n_archived == 4
     assert summary.wall_seconds > 0
+
+
+def test_images_are_fitted_together_as_many_as_the_options_say(photos: Path, store: LocalStore):
+    with get_client(sync_client=True) as client:
+        summary = RunSummary("run", str(photos), store.url, "", "", n_planned=4)
+        options = OPTIONS.model_copy(update={"images_per_fit": 3})
+        names: list[str] = []
+
+        def body() -> None:
+            archived(photos, store, summary, options)
+            own = TaskRunFilterFlowRunId(any_=[flow_run.id])
+            names.extend(
+                run.name for run in client.read_task_runs(task_run_filter=TaskRunFilter(flow_run_id=own))
+            )
+
+        flow(name="together")(body)()
+    assert summary.n_archived == 4
+    assert {"compress 0.png and 2 more", "compress 3.png"} <= set(names)
+
+
+def test_a_group_has_one_recipe_and_no_more_than_fits_into_memory():
+    jobs = [new_job(begin(OPTIONS, run_id="run"), "store", Recipe(DRAFT, None, n)) for n in (100, 200)]
+
+    def groups(*images_: tuple[int, ArchiveJob], most: int) -> list[list[int]]:
+        items = [
+            images._Image(replace(source_image(), n_bytes=n_bytes), job, planned(source_image(), job))
+            for n_bytes, job in images_
+        ]
+        return [[item.image.n_bytes for item in group] for group in images._groups(items, most)]
+
+    first, second = jobs
+    given = [(1, first), (2, first), (3, first), (4, second), (5, first)]
+    assert groups(*given, most=2) == [[1, 2], [3], [4], [5]]
+    assert groups(*given, most=1) == [[1], [2], [3], [4], [5]]
+    large = images.MOST_BYTES_OF_GROUP
+    assert groups((large, first), (1, first), (large - 2, first), (2, first), most=9) == [
+        [large],
+        [1, large - 2],
+        [2],
+    ]
+
+
+def test_the_images_of_a_group_have_the_time_of_all_of_them():
+    run = begin(OPTIONS, run_id="run")
+    for recipe, seconds in (
+        (Recipe(USUAL, seconds_per_image=7.0), None),
+        (Recipe(USUAL, in_hours=True), 7.0),
+    ):
+        job = replace(new_job(run, "store", recipe), seconds=seconds)
+        item = images._Image(source_image(), job, planned(source_image(), job))
+        assert images._compressed([item] * 3).parameters["job"].seconds == 21.0
+    job = new_job(run, "store", Recipe(DRAFT))
+    assert (
+        images._compressed([images._Image(source_image(), job, planned(source_image(), job))]).parameters[
+            "job"
+        ]
+        == job
+    )
 
 
 def test_what_ends_a_run_early_stops_its_fits(

@@ -74,3 +74,18 @@ def test_an_image_that_will_be_refused_takes_nothing_and_no_time_is_none():
     _, seconds = run([0, 500_000], 1.0, 1)
     assert seconds == [0.0, pytest.approx(3600.0)]
     assert Shares(10.0, 1, {"late": 5}).take("late", 11.0) == 0.0
+
+
+def test_groups_take_the_shares_of_their_images_at_once_the_next_one_before_the_last_has_ended():
+    """On a card, which makes one fit at a time, the next group is opened while the last one is fitted."""
+    weights = {str(number): weight_of(1_000_000 + 50_000 * number) for number in range(16)}
+    shares, names, seconds = Shares(3600.0, 1, weights), list(weights), list[float]()
+    now, before = 0.0, list[str]()
+    for start in range(0, 16, 4):
+        group = names[start : start + 4]
+        seconds += [shares.take(name, now) for name in group]
+        now += sum(seconds[start - 4 : start]) if start else 0.0
+        for name in before:
+            shares.end(name)
+        before = group
+    assert seconds == pytest.approx([3600 * weight / sum(weights.values()) for weight in weights.values()])

@@ -478,6 +478,17 @@ def test_a_share_of_the_hours_of_a_run_is_a_time_like_any_other(kept: Kept, tmp_
     assert (effort.budget_seconds, effort.n_steps) == (1e4, 60)
 
 
+def test_images_of_a_group_share_its_time(kept: Kept, tmp_path: Path):
+    (tmp_path / "other.png").write_bytes(file_of(photograph(16, 18, 3)))
+    recipe = Recipe(CodecConfig(model="mlp"), in_hours=True)
+    job = dataclasses.replace(kept.job, store=str(tmp_path / "budgeted"), recipe=recipe, seconds=100.0)
+    with fits_from(1, 60):
+        results = compress_images([kept.image, source_image(tmp_path / "other.png")], job)
+    assert [
+        (its.effort.budget_seconds, its.effort.n_steps) for its in results if isinstance(its, Stored)
+    ] == [(50.0, 60)] * 2
+
+
 def test_a_time_too_short_fails_the_images_that_need_a_fit_alone(kept: Kept, tmp_path: Path):
     """What is stored without a fit, or is the mean colour alone, needs no time for steps."""
     (tmp_path / "flat.png").write_bytes(file_of(Image.new("RGB", (9, 9), (1, 2, 3))))

@@ -3,10 +3,12 @@ import sys
 import threading
 
 import numpy as np
+import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from tasks.steps.threads import use_threads
+from tasks.steps import threads
+from tasks.steps.threads import the_device, use_threads
 
 
 def blas_threads() -> set[int]:
@@ -49,3 +51,13 @@ def test_torch_is_loaded_only_by_a_step_that_needs_it():
     lines = "\n".join(line.strip() for line in code.strip().splitlines())
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_fits_on_a_card_wait_for_one_another_and_fits_on_cpus_do_not(monkeypatch: pytest.MonkeyPatch):
+    with the_device("cpu"), the_device("cpu"):
+        pass
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with the_device("auto"):
+        assert the_device("cuda") is threads._card
+        assert threads._card.locked()
+    assert not threads._card.locked()

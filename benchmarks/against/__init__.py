@@ -1,0 +1,1 @@
+"""Fits and decodes of this checkout and another one, in pairs."""
