@@ -101,14 +101,44 @@ def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
         server = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         stack.enter_context(process(server, place / "server.log", chosen))
         wait_for(f"{chosen['PREFECT_API_URL']}/health", place / "server.log")
-        for pool in ("inr-control", "inr-workers"):
-            prefect(chosen, "work-pool", "create", pool, "--type", "process")
+        make_pools(chosen)
         prefect(chosen, "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
         prefect(chosen, "automation", "create", "--from-file", "deployments/automations.yaml")
         for name, pool in (("control", "inr-control"), ("one", "inr-workers"), ("two", "inr-workers")):
             worker = [PREFECT, "worker", "start", "--pool", pool, "--name", name, "--limit", "1"]
             stack.enter_context(process(worker, place / f"{name}.log", chosen))
         yield chosen
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a server on SQLite that looks for late runs every second, and no worker."""
+    folder, [port] = tmp_path_factory.mktemp("bare"), free_ports(1)
+    chosen = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+        "DO_NOT_TRACK": "1",
+        "INR_SOURCE": str(folder / "photos"),
+        "INR_STORE": str(folder / "store"),
+        "INR_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+    }
+    server = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with process(server, folder / "server.log", chosen):
+        wait_for(f"{chosen['PREFECT_API_URL']}/health", folder / "server.log")
+        yield chosen
+
+
+def make_pools(environment: dict[str, str]) -> None:
+    """The pools and the queue that the guide makes."""
+    for pool in ("inr-control", "inr-workers"):
+        prefect(environment, "work-pool", "create", pool, "--type", "process")
+    prefect(environment, "work-queue", "create", "audits", "--pool", "inr-workers", "--priority", "1")
 
 
 def wait_for(url: str, log: Path) -> None:

@@ -8,10 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -20,17 +24,22 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, StateType
 
 from flows import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
+from flows.engine.listening import listening
 from tasks.catalogue.parts import IMAGES, list_parts
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import write_outcome
+from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tests.flows.command import ROOT, inr_started, invoke, wait_for
 from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
+from tests.tasks.pictures import file_of, photograph
 
 SERVE = """
 from flows.batch import archive_batch
@@ -70,6 +79,35 @@ def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore
         archive(str(photos), store.url, DRAFT, options)
     check_photos(failure.value.summary, store)
     assert len(list_parts(store, IMAGES)) == 3
+
+
+def test_the_progress_of_a_run_moves_with_every_image_of_its_batches_on_other_hosts(
+    tmp_path: Path, store: LocalStore, served: str, monkeypatch: pytest.MonkeyPatch
+):
+    """One batch of eight images, done in another process: its parent sees some of them before its end."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_UPDATES", 0.5)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for n in range(8):
+        (photos / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
+    heard: list[tuple[int, float]] = []
+    options = RunOptions(device="cpu", workers=1, deployment=served)
+    with listening(lambda summary: heard.append((summary.n_done, summary.fit_seconds))):
+        summary = archive(str(photos), store.url, DRAFT, options, n_steps=3000)
+    assert (heard[0], heard[-1][0]) == ((0, 0.0), 8)
+    on_the_way = [seen for seen in heard if 0 < seen[0] < 8]
+    assert on_the_way != []
+    assert all(seconds > 0 for _, seconds in on_the_way)
+    assert [n for n, _ in heard] == sorted(n for n, _ in heard)  # and it never goes back
+    run = read_run(summary.run_id)
+    assert {"model:mlp", "preset:3000 steps", f"store:{store.url}"} <= set(run.tags)
+    [batch] = batches_into(store)
+    assert "device:cpu" in batch.tags
+
+
+def read_run(run_id: str) -> FlowRun:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run_id))
 
 
 @pytest.mark.parametrize(
@@ -216,15 +254,43 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(dispatch, "_submitted", submit)
     monkeypatch.setattr(dispatch, "_ended", ended)
-    found = list(dispatch.done_batches(8, lambda number: {"number": number}, "a/b"))
+    found = list(dispatch.done_batches(8, lambda number: {"number": number}, "a/b", lambda number, _: None))
     assert [number for number, _ in found] == list(range(8))
     assert most == 3
 
 
+def parameters_of(number: int) -> dict[str, Any]:
+    """The parameters of a batch into nowhere."""
+    recipe = asdict(Recipe(DRAFT))
+    common = {"store": "/nowhere", "folder": "runs/a", "n_batches": 8, "run_id": "abcdefghij"}
+    return {**common, "number": number, "recipe": recipe, "options": {}, "seconds": None}
+
+
 def test_states_of_runs_are_read_from_the_server(unattended: str):
-    run_id = dispatch._submitted(unattended, {})
+    run_id = dispatch._submitted(unattended, parameters_of(0))
     assert dispatch._ended([run_id]) == []
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run_id, Cancelled(), force=True)
         found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
     assert [run.id for run in dispatch._ended([run_id])] == [run_id] == [run.id for run in found]
+
+
+def test_a_batch_that_waits_has_its_name_and_its_tags_and_is_never_late(unattended: str):
+    """Prefect calls what waits for a worker late after 15 s; a batch may wait for a night."""
+
+    @flow(name="parent")
+    def parent() -> tuple[Any, Any]:
+        return flow_run.id, dispatch._submitted(unattended, parameters_of(2))
+
+    parent_id, run_id = parent()
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_id)
+        [task] = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(str(parent_id))]))
+        )
+        taken = client.get_scheduled_flow_runs_for_deployments([run.deployment_id], datetime.now(UTC))
+    assert run.name == task.name == "batch 3 of 8 into /nowhere, run abcdefgh"
+    assert run.parent_task_run_id == task.id
+    assert {"model:mlp", "preset:draft", "store:/nowhere"} <= set(run.tags)
+    assert (run.state.type, run.state.name) == (StateType.SCHEDULED, "Waiting")
+    assert run_id in {found.id for found in taken}  # and a worker takes it
