@@ -101,7 +101,7 @@ def _findings(summary: AuditSummary) -> Table:
         {
             "status": found.row.status.value,
             "image": found.path,
-            "reason": found.row.reason,
+            "reason": found.reason,
             "key": found.row.key,
         }
         for found in summary.findings

@@ -67,14 +67,16 @@ class Figures:
     def describe(self, seconds: float) -> str:
         """How much is done, how fast it goes, how long it still takes at that, and what fits have taken.
 
+        What failed, such as files that are no photographs, cost next to nothing and says nothing of the rate.
+
         Args:
-            seconds: Time since nothing was done.
+            seconds: Time from the beginning to the end of the last item.
         """
         failed = f", {self.n_failed} failed" if self.n_failed else ""
         text = f"{self.n_done} of {self.n_planned} done{failed}"
-        if 0 < self.n_done < self.n_planned and seconds > 0:
-            an_hour = 3600 * self.n_done / seconds
-            rate = f"{an_hour / 60:.3g} a minute" if an_hour >= 120 else f"{an_hour:.3g} an hour"
+        if (n_good := self.n_done - self.n_failed) and self.n_done < self.n_planned and seconds > 0:
+            an_hour = 3600 * n_good / seconds
+            rate = f"{an_hour / 60:.1f} a minute" if an_hour >= 120 else f"{an_hour:.1f} an hour"
             text += f"; {rate}, about {duration((self.n_planned - self.n_done) / an_hour)} left"
         fits = f"; fits took {duration(self.fit_seconds / 3600)} over all workers" if self.fit_seconds else ""
         return text + fits
@@ -96,11 +98,15 @@ class _Bar:
         self._next: _State | None = None
         self._is_over = False
         self._may_write_at = self._began = time.monotonic()
+        self._last: Figures | None = None
 
     def show(self, summary: Summary) -> None:
-        """Have a state shown, in place of one that waits."""
+        """Have a state shown, in place of one that waits; where nothing has changed, nothing is written."""
         figures = Figures.of(summary)
         with self._changed:
+            if figures == self._last:
+                return
+            self._last = figures
             self._next = _State(figures, figures.describe(time.monotonic() - self._began))
             self._changed.notify()
 

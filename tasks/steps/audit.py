@@ -66,10 +66,16 @@ class Finding:
     row: AuditRow
     path: str = ""
 
+    @property
+    def reason(self) -> str:
+        """The reason without the key, which is long and stands beside it; empty for an orphan."""
+        return self.row.reason.removeprefix(f"{self.row.key}: ").replace(self.row.key, "it")
+
     def describe(self) -> str:
-        """One line: what was found of which file, and why."""
-        why = f": {self.row.reason}" if self.row.reason else ""
-        return f"{self.row.status}: {self.path or self.row.key}{why}"
+        """One line: what was found of which file, why, and the key of its object."""
+        if not self.path:
+            return f"{self.row.status}: {self.row.key}"
+        return f"{self.row.status}: {self.path}: {self.reason} ({self.row.key})"
 
 
 @dataclass

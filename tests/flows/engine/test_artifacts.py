@@ -137,13 +137,20 @@ def test_a_run_goes_on_where_its_progress_cannot_be_shown(written: Written, monk
     ("figures", "seconds", "text"),
     [
         (Figures(64, 0, 0), 5.0, "0 of 64 done"),
-        (Figures(64, 16, 1), 60.0, "16 of 64 done, 1 failed; 16 a minute, about 3 min left"),
-        (Figures(64, 16, 0, 9000.0), 7200.0, "16 of 64 done; 8 an hour, about 6.0 h left; fits took 2.5 h"),
+        (Figures(64, 16, 1), 60.0, "16 of 64 done, 1 failed; 15.0 a minute, about 3 min left"),
+        (Figures(64, 16, 0, 9000.0), 7200.0, "16 of 64 done; 8.0 an hour, about 6.0 h left; fits took 2.5 h"),
+        (Figures(64, 2, 2), 1.0, "2 of 64 done, 2 failed"),
         (Figures(64, 64, 0, 90.0), 60.0, "64 of 64 done; fits took 90 s"),
     ],
 )
 def test_a_bar_says_the_rate_the_time_left_and_what_it_cost(figures: Figures, seconds: float, text: str):
     assert figures.describe(seconds).removesuffix(" over all workers") == text
+
+
+def test_what_has_not_changed_is_not_written_again(written: Written, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(artifacts, "SECONDS_BETWEEN_UPDATES", 0.0)
+    shown("still", [summary_of(0), *(summary_of(1) for _ in range(20))], 0.05)
+    assert len([percent for _, percent in written.states if percent == 25.0]) <= 1
 
 
 def test_another_process_reads_how_far_runs_are(monkeypatch: pytest.MonkeyPatch):

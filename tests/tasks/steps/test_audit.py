@@ -163,9 +163,16 @@ def test_the_headline_counts_what_was_found():
     assert summary.headline() == "1 of 3 bitstreams intact, 1 damaged, 1 orphan; 5 in the archive"
 
 
-def test_a_finding_names_the_photograph_and_an_orphan_its_key():
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("k.inr: one bit", "one bit"), ("read k.inr: gone", "read it: gone"), ("no answer", "no answer")],
+)
+def test_a_finding_names_the_photograph_before_its_key(message: str, reason: str):
     row = AuditRow(
-        run_id="run", checked_at=now(), key="k", status=AuditStatus.DAMAGED, error_message="one bit"
+        run_id="run", checked_at=now(), key="k.inr", status=AuditStatus.DAMAGED, error_message=message
     )
-    assert Finding(row, "2019/a.jpg").describe() == "damaged: 2019/a.jpg: one bit"
+    assert Finding(row, "2019/a.jpg").describe() == f"damaged: 2019/a.jpg: {reason} (k.inr)"
+
+
+def test_an_orphan_has_only_a_key():
     assert Finding(orphan_row("run", "k")).describe() == "orphan: k"
