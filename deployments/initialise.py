@@ -42,6 +42,7 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         for pool in sorted({deployment["work_pool"]["name"] for deployment in deployments}):
             make_pool(client, pool)
+        make_queue(client, "inr-workers", "audits", 1)
         deploy()
         for automation in yaml.safe_load(given.automations.read_text()):
             make_automation(client, AutomationCore.model_validate(automation))
@@ -84,6 +85,15 @@ def make_pool(client: SyncPrefectClient, name: str) -> None:
         client.read_work_pool(name)
     except ObjectNotFound:
         run("-m", "prefect", "work-pool", "create", name, "--type", "process")
+
+
+def make_queue(client: SyncPrefectClient, pool: str, name: str, priority: int) -> None:
+    """Make a queue of a pool, if there is none of that name; what is in it goes before what has more."""
+    try:
+        client.read_work_queue_by_name(name, work_pool_name=pool)
+    except ObjectNotFound:
+        words = ("work-queue", "create", name, "--pool", pool, "--priority", str(priority))
+        run("-m", "prefect", *words)
 
 
 def deploy() -> None:

@@ -6,30 +6,30 @@ its row; the run's final state says whether there were failures.
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
+from flows.counting import SoFar
 from flows.dispatch import Watch, done_batches
 from flows.engine import artifacts
 from flows.engine.cores import fits_on_card, images_per_fit, n_fits
 from flows.engine.handing import Purpose, taken
-from flows.engine.images import commit, failures, new_job
+from flows.engine.images import commit, failures, new_job, tags_of
 from flows.engine.interrupts import handing_back
-from flows.engine.listening import listening
 from flows.engine.plain import in_parts
-from flows.engine.runs import Run, begin, ended
+from flows.engine.runs import Run, begin, ended, tag
 from inr import CodecConfig, Contract
 from inr.errors import ConfigError
 from tasks.catalogue.lookup import archived_among
 from tasks.catalogue.recipe import Recipe
-from tasks.catalogue.records import Failed, Outcome, Planned, now
-from tasks.errors import BatchLost, CatalogueError, StorageError, Summary
+from tasks.catalogue.records import Outcome, now
+from tasks.errors import BatchLost, CatalogueError, StorageError
 from tasks.originals.patterns import Patterns
 from tasks.plan.batches import (
     Batch,
@@ -120,6 +120,7 @@ def archive(
 def _archived(run: Run, purpose: Purpose, target: ObjectStore, recipe: Recipe, hours: float | None) -> Any:
     """The end of the flow, as it returns it."""
     require_promises(target)
+    tag(tags_of(recipe, target.url))
     target.clean()
     forget_old_batches(target)
     carry(target)
@@ -142,31 +143,25 @@ def _archive_plan(
     Returns:
         The digest of each image that was said to have failed, and whether by its own fault.
     """
-    folder, failed = new_folder(run.run_id), dict[str, bool]()
+    folder = new_folder(run.run_id)
     with run.watched(summary) as show:
-
-        def count(outcomes: Iterable[Outcome]) -> None:
-            for outcome in outcomes:
-                summary.add(outcome)
-                if isinstance(outcome, Failed) and isinstance(outcome.origin, Planned):
-                    failed[outcome.origin.image.digest] = outcome.is_bad
-            show(summary)
-
+        so_far = SoFar(summary, show)
         with in_parts(run.options.batch_images, partial(commit, store.url)) as record:
             for failure in failures(plan.unreadable, job):
                 record(failure)
-                count([failure])
+                so_far.count([failure])
         batches = batches_of(plan.images, plan.n_pixels, _batch_size(run))
         write_batches(store, folder, batches)
         seconds = _seconds_of_batches(run, batches, hours)
         parameters = partial(_parameters, job, folder, len(batches), seconds)
-        watch = Watch(_lines(), partial(_alive, store, batches, job.recipe.archive_digest()))
+        alive = partial(_alive, store, batches, job.recipe.archive_digest())
+        watch = Watch(_lines(), alive, so_far.hear)
         done = done_batches(len(batches), parameters, run.options, watch)
-        with listening(partial(_relay, summary, show)), closing(done):
+        with closing(done):
             for number, ending in done:
-                count(_outcomes_of_batch(store, folder, number, job, ending))
+                so_far.end(number, _outcomes_of_batch(store, folder, number, job, ending))
     forget_batches(store, folder)
-    return failed
+    return so_far.failed
 
 
 def _lines() -> Callable[[str], None]:
@@ -212,12 +207,6 @@ def _by_the_catalogue(
     for row in rows:
         told.add(row)
     return told.recounted(archived, told.n_bad - sum(failed.get(digest, False) for digest in archived))
-
-
-def _relay(whole: RunSummary, show: Callable[[Summary], None], batch: Summary) -> None:
-    """Translate a batch's progress into progress of the whole run, and pass it on."""
-    n_archived = whole.n_archived + batch.n_done - batch.n_failed
-    show(replace(whole, n_archived=n_archived, n_failed=whole.n_failed + batch.n_failed))
 
 
 def _batch_size(run: Run) -> int:

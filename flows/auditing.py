@@ -15,6 +15,7 @@ from tasks.steps.audit import (
     AuditJob,
     AuditPlan,
     AuditSummary,
+    Finding,
     audit_object,
     orphan_row,
     record_audits,
@@ -28,6 +29,7 @@ def audit_all(
     summary: AuditSummary,
     audit: Callable[..., Any] = audit_object,
     record: Callable[[str, Sequence[AuditRow]], None] = record_audits,
+    told: Callable[[Finding], object] = lambda finding: None,
 ) -> None:
     """Audit what is planned.
 
@@ -37,6 +39,7 @@ def audit_all(
         summary: Counts every object; names the store.
         audit: Reads an object: `audit_object`, or a task that calls it.
         record: Writes a part of the findings: `record_audits`, or what has a task call it.
+        told: Called with everything that is not intact, as it is found.
 
     Raises:
         StorageError: The findings cannot be written.
@@ -46,16 +49,19 @@ def audit_all(
     def step(record: Archived) -> Step:
         return Step(audit, {"record": record, "job": job})
 
-    def found(row: AuditRow) -> None:
-        summary.add(row)
-        if row.status != AuditStatus.UNAVAILABLE:  # that an object could not be had says nothing about it
-            keep(row)
+    def found(finding: Finding) -> None:
+        summary.add(finding)
+        if finding.row.status != AuditStatus.INTACT:
+            told(finding)
+        if finding.row.status != AuditStatus.UNAVAILABLE:  # that it could not be had says nothing about it
+            keep(finding.row)
 
     def count(record: Archived, result: Any) -> None:
         failed = isinstance(result, Exception)
-        found(unavailable_row(run.run_id, record, result) if failed else result)
+        row = unavailable_row(run.run_id, record, result) if failed else result
+        found(Finding(row, record.path))
 
     with in_parts(run.options.batch_images, partial(record, summary.store)) as keep:
         for key in plan.orphans:
-            found(orphan_row(run.run_id, key))
+            found(Finding(orphan_row(run.run_id, key)))
         run.each(plan.records, step, count, summary)

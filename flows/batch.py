@@ -1,6 +1,7 @@
 """The flow ``archive-batch``: one batch of an archive, in the process of its parent or on another host."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +9,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.engine.cores import fits_on_card, n_fits
-from flows.engine.images import archive_all, new_job
+from flows.engine.images import archive_all, new_job, tags_of
 from flows.engine.interrupts import handing_back
-from flows.engine.runs import Run, begin, ended
+from flows.engine.runs import Run, begin, ended, tag
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Outcome
 from tasks.plan.batches import Batch, read_batch, write_outcome
@@ -24,8 +25,12 @@ from tasks.store.objects import patient
 
 
 def run_name() -> str:
-    """The name of a run in Prefect's lists: which batch of which run it is."""
-    given = flow_run.parameters
+    """The name of a run in Prefect's lists."""
+    return name_of_batch(flow_run.parameters)
+
+
+def name_of_batch(given: Mapping[str, Any]) -> str:
+    """Which batch of which run it is, by its parameters; it has that name from its submission on."""
     which = f"{given['number'] + 1} of {given['n_batches']}"
     return f"batch {which} into {given['store']}, run {given['run_id'][:8]}"
 
@@ -68,6 +73,7 @@ def archive_batch(
         batch = read_batch(target, folder, number)
         carry(target)
         job, which = new_job(run, target.url, recipe), f"batch {number + 1} of {n_batches}"
+        tag([*tags_of(recipe, target.url), f"device:{'cuda' if fits_on_card(run.options) else 'cpu'}"])
         n_images = len(batch.images)
         summary = RunSummary(run_id, folder, target.url, recipe.describe(), which, n_planned=n_images)
         if seconds is None:

@@ -22,17 +22,23 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from prefect import Task, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
-from prefect.deployments import run_deployment
+from prefect.client.schemas.objects import State, StateType, WorkerStatus
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Cancelling
+from prefect.states import Cancelled, Cancelling, Pending, Scheduled
+from pydantic import TypeAdapter
 
-from flows.batch import archive_batch
+from flows.batch import archive_batch, name_of_batch
+from flows.engine.artifacts import SECONDS_BETWEEN_UPDATES, Figures, figures_of
+from flows.engine.images import tags_of
 from flows.engine.interrupts import heed_stop
+from flows.engine.listening import listening
 from inr.errors import ConfigError
-from tasks.errors import ImagesFailed
+from tasks.catalogue.recipe import Recipe
+from tasks.errors import ImagesFailed, Summary
 from tasks.settings import RunOptions
 
 BATCHES_AT_ONCE = 32  # submitted; a pool's own limits say how many run
@@ -41,8 +47,12 @@ MOST_LOST = 3  # times, of one batch
 SECONDS_TO_SAY = 30.0
 SILENT_SECONDS, SECONDS_BETWEEN_SIGNS = 600.0, 60.0
 WITH_A_WORKER = {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
+WAITING = "Waiting"  # a run that waits as "Scheduled" is shown as late after 15 s, and so is no night
+
+RECIPE = TypeAdapter(Recipe)
 
 Parameters = Callable[[int], dict[str, Any]]
+Heard = Callable[[int, Figures], None]
 
 
 @dataclass(frozen=True)
@@ -52,10 +62,12 @@ class Watch:
     Attributes:
         say: Takes a line for people.
         alive: Gives the numbers of the batches that show signs of life in the store.
+        heard: Takes the number of a batch and how far it is, as often as it shows that.
     """
 
     say: Callable[[str], None]
     alive: Callable[[], Collection[int]]
+    heard: Heard
 
 
 def done_batches(
@@ -67,7 +79,7 @@ def done_batches(
         n_batches: Number of batches.
         parameters: Gives the parameters of `archive_batch` for a number.
         options: Its deployment is the one to submit them to, or None for this process; and its bounds hold.
-        watch: Hears what becomes of batches on other hosts.
+        watch: Hears what becomes of batches, and how far they are.
 
     Yields:
         The number of each batch and how it ended, in words, in order of completion.
@@ -78,16 +90,21 @@ def done_batches(
         HandedBack: The worker of this process stops.
     """
     if options.deployment is None:
-        yield from _here(range(n_batches), parameters)
+        yield from _here(range(n_batches), parameters, watch.heard)
     else:
         yield from _Elsewhere(parameters, options, watch).done(range(n_batches))
 
 
-def _here(numbers: Iterable[int], parameters: Parameters) -> Generator[tuple[int, str]]:
+def _here(numbers: Iterable[int], parameters: Parameters, heard: Heard) -> Generator[tuple[int, str]]:
     for number in numbers:
         heed_stop()
+
+        def hear(summary: Summary, number: int = number) -> None:
+            heard(number, Figures.of(summary))
+
         try:
-            archive_batch(**parameters(number))
+            with listening(hear):
+                archive_batch(**parameters(number))
         except ImagesFailed as failure:  # its rows say so
             yield number, str(failure)
         else:
@@ -121,6 +138,7 @@ class _Elsewhere:
         self._deployment = str(options.deployment)
         self._on_way, self._ended = dict[UUID, _Batch](), deque[tuple[int, str]]()
         self._taken = self._heard = self._answered = time.monotonic()
+        self._told = time.monotonic()
         self._is_said, self._is_outage = False, False
 
     def done(self, numbers: Iterable[int]) -> Generator[tuple[int, str]]:
@@ -137,6 +155,7 @@ class _Elsewhere:
                 if not self._on_way and not self._is_outage:
                     return
                 yield from self._done_for_want_of_workers()
+                self._tell()
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:  # a signal, or an error of the run, which then nobody hears its batches for
             if self._on_way:
@@ -247,7 +266,20 @@ class _Elsewhere:
             _end([run_id], Cancelled(message=f"no worker took it for {seconds:.0f} s; its parent does it"))
             number = self._on_way.pop(run_id).number
             self._watch.say(f"batch {number + 1}: no worker took it for {seconds:.0f} s; this run does it")
-            yield from _here([number], self._parameters)
+            yield from _here([number], self._parameters, self._watch.heard)
+
+    def _tell(self) -> None:
+        """Tell how far batches are; a server that does not say so now is asked again the next time."""
+        if self._is_outage or time.monotonic() < self._told + SECONDS_BETWEEN_UPDATES:
+            return
+        self._told = time.monotonic()
+        try:
+            found = figures_of(self._on_way)
+        except Exception as error:  # of Prefect's client, which has tried it several times
+            get_run_logger().debug("the progress of batches could not be read: %s", error)
+            return
+        for run_id, figures in found.items():
+            self._watch.heard(self._on_way[run_id].number, figures)
 
 
 def _end(runs: Iterable[UUID], state: State[Any], *, force: bool = False) -> None:
@@ -259,13 +291,33 @@ def _end(runs: Iterable[UUID], state: State[Any], *, force: bool = False) -> Non
 
 
 def _submitted(deployment: str, parameters: dict[str, Any], key: str) -> UUID:
-    """The id of a run that is submitted now, or was under the same key."""
-    try:
-        run = run_deployment(deployment, parameters=parameters, timeout=0, idempotency_key=key)
-    except ObjectNotFound as error:
-        raise ConfigError(f"deployment: expected the name of one, found {deployment!r}") from error
-    assert isinstance(run, FlowRun)  # a coroutine only where an event loop runs
-    return run.id
+    """The id of a run that is submitted now, or was under the same key, below this run and under its name.
+
+    It is as with `run_deployment`, but for the name of the state. Prefect gives the task that stands for the
+    batch in the graph of this run the state of the batch.
+    """
+    name, recipe = name_of_batch(parameters), RECIPE.validate_python(parameters["recipe"])
+    parent = FlowRunContext.get()
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_deployment_by_name(deployment)
+        except ObjectNotFound as error:
+            raise ConfigError(f"deployment: expected the name of one, found {deployment!r}") from error
+        stands_for_it = None
+        if parent is not None and parent.flow_run is not None:
+            task = Task(lambda: None, name=name)
+            stands_for_it = client.create_task_run(
+                task, parent.flow_run.id, key, name=name, state=Pending()
+            ).id
+        return client.create_flow_run_from_deployment(
+            found.id,
+            parameters=parameters,
+            state=Scheduled(name=WAITING),
+            name=name,
+            tags=tags_of(recipe, parameters["store"]),
+            parent_task_run_id=stands_for_it,
+            idempotency_key=key,
+        ).id
 
 
 def _states(runs: Collection[UUID]) -> dict[UUID, State[Any]]:

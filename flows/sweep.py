@@ -1,16 +1,18 @@
 """The flow ``sweep``: a sample of a source under several models and λ, and the RD curve of it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
+from pydantic import Field
 
 from flows.engine import artifacts
 from flows.engine.images import Work, archive_all, new_job
 from flows.engine.interrupts import handing_back
-from flows.engine.runs import Run, begin, ended
+from flows.engine.runs import Run, begin, ended, tag
 from inr import CodecConfig
+from inr.config import MODELS, PRESETS
 from tasks.catalogue import lookup
 from tasks.catalogue.recipe import Recipe
 from tasks.originals.listing import SourceImage
@@ -37,8 +39,8 @@ def sweep(
     source: str,
     store: str,
     rd_lambdas: list[float],
-    models: list[str] | None = None,
-    preset: str = "standard",
+    models: list[Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]] | None = None,
+    preset: Annotated[str, Field(json_schema_extra={"enum": list(PRESETS)})] = "standard",
     sample: int = DEFAULT_SAMPLE,
     options: RunOptions | None = None,
 ) -> Any:  # SweepReport, or a failed state; Prefect unwraps the state before the caller sees it
@@ -70,6 +72,8 @@ def _swept(
 ) -> Any:
     """The end of the flow, as it returns it."""
     require_promises(target)
+    models = sorted({config.model for config in configs})
+    tag([*(f"model:{model}" for model in models), f"preset:{preset}", f"store:{target.url}"])
     target.clean()
     carry(target)
     images = sample_images(source, sample, run.options)

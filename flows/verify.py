@@ -1,20 +1,24 @@
 """The flow ``verify``: an audit of a store. Reads what is stored, records what it found, repairs nothing."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from flows.auditing import audit_all
 from flows.engine.artifacts import Table
-from flows.engine.runs import begin, ended
+from flows.engine.runs import begin, ended, tag
 from flows.engine.tasks import audit, record_audits
-from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.audits import LOST, AuditRow, AuditStatus
 from tasks.catalogue.lookup import open_archive
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
-from tasks.steps.audit import AuditSummary, plan_audit
+from tasks.steps.audit import AuditSummary, Finding, plan_audit
+
+DAMAGE = "inr.audit.damage"  # the event of an audit that finds a bitstream damaged or missing
 
 
 def run_name() -> str:
@@ -40,6 +44,8 @@ def verify(
         unread_days: Only what was not verified or audited for so many days.
         options: The way of working; what they do not say, the settings of the environment do.
 
+    The first bitstream that is found damaged or missing is the event `DAMAGE` in Prefect.
+
     Returns:
         The `AuditSummary`, where every bitstream read is intact.
 
@@ -51,8 +57,28 @@ def verify(
     plan = plan_audit(target, sample=sample, unread_days=unread_days)
     get_run_logger().info("%d bitstreams to read, %d orphans", len(plan.records), len(plan.orphans))
     summary = AuditSummary(run.run_id, target.url, len(plan.records), plan.n_archived)
-    audit_all(run, plan, summary, audit, _record)
+    tag([f"store:{target.url}"])
+    audit_all(run, plan, summary, audit, _record, _Alarm(target.url).tell)
     return ended(summary, _page(summary), _findings(summary))
+
+
+class _Alarm:
+    """Names in the log what an audit finds, and emits an event for the first loss, for automations.
+
+    One event of an audit is enough to wake somebody; its page names the rest.
+    """
+
+    def __init__(self, store: str) -> None:
+        self._store, self._has_rung = store, False
+
+    def tell(self, finding: Finding) -> None:
+        """Name a finding."""
+        is_lost = finding.row.status in LOST
+        get_run_logger().log(logging.ERROR if is_lost else logging.WARNING, "%s", finding.describe())
+        if is_lost and not self._has_rung:
+            self._has_rung = True
+            store = {"prefect.resource.id": f"inr.store.{self._store}", "prefect.resource.name": self._store}
+            emit_event(DAMAGE, store, payload={"finding": finding.describe(), "key": finding.row.key})
 
 
 def _record(store: str, rows: Sequence[AuditRow]) -> None:
@@ -71,6 +97,14 @@ def _page(summary: AuditSummary) -> str:
 
 
 def _findings(summary: AuditSummary) -> Table:
-    rows = [{"status": row.status.value, "key": row.key, "reason": row.reason} for row in summary.findings]
+    rows = [
+        {
+            "status": found.row.status.value,
+            "image": found.path,
+            "reason": found.reason,
+            "key": found.row.key,
+        }
+        for found in summary.findings
+    ]
     n_found = sum(summary.counts.values()) - summary.counts.get(AuditStatus.INTACT, 0)
     return Table("findings", rows, n_found)

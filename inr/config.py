@@ -8,7 +8,8 @@ import dataclasses
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from inr.bitstream import FAMILIES
 from inr.errors import ConfigError
@@ -18,6 +19,12 @@ PRESETS = ("draft", "standard", "best")
 HIDDEN = ("ignore", "keep")
 MIN_LAMBDA, DEFAULT_RD_LAMBDA, MAX_LAMBDA = 1e-5, 0.002, 1.0
 MAX_REFITS = 10
+
+
+def one_of(names: Iterable[str], default: str) -> str:
+    """A field that is one of some names; the metadata are read by pydantic, for forms that offer them."""
+    chosen: str = field(default=default, metadata={"json_schema_extra": {"enum": list(names)}})
+    return chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +48,13 @@ class CodecConfig:
         ConfigError: A value is out of its range, or more than one goal is set.
     """
 
-    model: str = "cnn"
-    preset: str = "standard"
+    model: str = one_of(MODELS, "cnn")
+    preset: str = one_of(PRESETS, "standard")
     rd_lambda: float | None = None
     target_psnr_db: float | None = None
     target_bpp: float | None = None
     seed: int = 0
-    hidden: str = "ignore"
+    hidden: str = one_of(HIDDEN, "ignore")
 
     def __post_init__(self) -> None:
         if self.model not in FAMILIES.values():

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.cli.printing import duration, line, table
+from flows.cli.printing import line, table
+from flows.engine.listening import duration
 from tasks.originals.names import printable
 from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
 
@@ -73,8 +74,8 @@ def show_restored(summary: "RestoreSummary") -> None:
 
 def show_audit(summary: "AuditSummary") -> None:
     """Show what a run of ``verify`` found."""
-    for row in summary.findings:
-        line(f"{row.status}: {row.error_message or row.key}")
+    for finding in summary.findings:
+        line(finding.describe())
     line(f"{summary.headline()}; {summary.wall_seconds:.1f} s")
 
 

@@ -120,14 +120,6 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def duration(hours: float) -> str:
-    """A length of time for people, in seconds, minutes or hours."""
-    for unit, limit in ((3600.0, "s"), (60.0, "min")):
-        if hours * unit < 120:
-            return f"{hours * unit:.0f} {limit}"
-    return f"{hours:.1f} h"
-
-
 @cache
 def _err() -> "Console":
     from rich.console import Console

@@ -2,22 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple, cast
 from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.runtime import flow_run
 
+from flows.engine.listening import duration
 from tasks.errors import Summary
 from tasks.report.markdown import markdown_cell
 from tasks.report.summary import RunSummary, reason, table_row
@@ -29,10 +29,65 @@ MAX_ROWS = 200
 _is_shown: ContextVar[bool] = ContextVar("is_shown", default=False)
 
 
+@dataclass(frozen=True)
+class Figures:
+    """How far a run is, as numbers: the totals of its summary that other runs count.
+
+    Attributes:
+        n_planned: Items of the run.
+        n_done: Items that are over.
+        n_failed: Items that failed.
+        fit_seconds: Time in fits, added up over all workers.
+    """
+
+    n_planned: int
+    n_done: int
+    n_failed: int
+    fit_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, summary: Summary) -> "Figures":
+        """The figures of a summary."""
+        fit_seconds = summary.fit_seconds if isinstance(summary, RunSummary) else 0.0
+        return cls(summary.n_planned, summary.n_done, summary.n_failed, fit_seconds)
+
+    @classmethod
+    def read(cls, told: Mapping[str, str]) -> "Figures":
+        """The figures that `told` has written."""
+        n_planned, n_done, n_failed = (int(told[name]) for name in ("n_planned", "n_done", "n_failed"))
+        return cls(n_planned, n_done, n_failed, float(told["fit_seconds"]))
+
+    def told(self) -> dict[str, str]:
+        """The figures as texts by their names, for Prefect's server."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+    @property
+    def percent(self) -> float:
+        """The part of the items that is over, 0 to 100."""
+        return 100.0 * min(1.0, self.n_done / self.n_planned) if self.n_planned else 100.0
+
+    def describe(self, seconds: float) -> str:
+        """How much is done, how fast it goes, how long it still takes at that, and what fits have taken.
+
+        What failed, such as files that are no photographs, cost next to nothing and says nothing of the rate.
+
+        Args:
+            seconds: Time from the beginning to the end of the last item.
+        """
+        failed = f", {self.n_failed} failed" if self.n_failed else ""
+        text = f"{self.n_done} of {self.n_planned} done{failed}"
+        if (n_good := self.n_done - self.n_failed) and self.n_done < self.n_planned and seconds > 0:
+            an_hour = 3600 * n_good / seconds
+            rate = f"{an_hour / 60:.1f} a minute" if an_hour >= 120 else f"{an_hour:.1f} an hour"
+            text += f"; {rate}, about {duration((self.n_planned - self.n_done) / an_hour)} left"
+        fits = f"; fits took {duration(self.fit_seconds / 3600)} over all workers" if self.fit_seconds else ""
+        return text + fits
+
+
 class _State(NamedTuple):
     """The state of a progress bar."""
 
-    percent: float
+    figures: Figures
     text: str
 
 
@@ -44,12 +99,17 @@ class _Bar:
         self._changed = threading.Condition()
         self._next: _State | None = None
         self._is_over = False
-        self._may_write_at = time.monotonic()
+        self._may_write_at = self._began = time.monotonic()
+        self._last: Figures | None = None
 
     def show(self, summary: Summary) -> None:
-        """Have a state shown, in place of one that waits."""
+        """Have a state shown, in place of one that waits; where nothing has changed, nothing is written."""
+        figures = Figures.of(summary)
         with self._changed:
-            self._next = _State(_percent(summary), _describe(summary))
+            if figures == self._last:
+                return
+            self._last = figures
+            self._next = _State(figures, figures.describe(time.monotonic() - self._began))
             self._changed.notify()
 
     def end(self) -> None:
@@ -64,10 +124,10 @@ class _Bar:
         while (state := self._taken()) is not None:
             try:
                 if made is None:
-                    created = create_progress_artifact(state.percent, self.key, state.text)
+                    created = create_progress_artifact(state.figures.percent, self.key, state.text)
                     made = cast("UUID", created)  # a coroutine only where an event loop runs
                 else:
-                    update_progress_artifact(made, state.percent, state.text)
+                    _update(made, state)
             except Exception as error:  # of Prefect's client, which has tried it several times
                 get_run_logger().debug("progress could not be shown: %s", error)
 
@@ -107,13 +167,26 @@ def progress() -> Iterator[Callable[[Summary], None]]:
         writer.join(SECONDS_FOR_THE_LAST)
 
 
-def _percent(summary: Summary) -> float:
-    return 100.0 * min(1.0, summary.n_done / summary.n_planned) if summary.n_planned else 100.0
+def _update(artifact: UUID, state: _State) -> None:
+    """Show a state, with its figures beside it for the parent of this run, see `figures_of`."""
+    figures = state.figures
+    update = ArtifactUpdate(data=figures.percent, description=state.text, metadata_=figures.told())
+    with get_client(sync_client=True) as client:
+        client.update_artifact(artifact, update)
 
 
-def _describe(summary: Summary) -> str:
-    failed = f", {summary.n_failed} failed" if summary.n_failed else ""
-    return f"{summary.n_done} of {summary.n_planned} done{failed}"
+def figures_of(runs: Collection[UUID]) -> dict[UUID, Figures]:
+    """How far some runs are, on whatever hosts; those that have not shown it are left out."""
+    wanted = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=list(runs)), type=ArtifactFilterType(any_=["progress"])
+    )
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.UPDATED_DESC)
+    shown: dict[UUID, Figures] = {}
+    for artifact in found:  # the last attempt of a run first
+        if artifact.flow_run_id is not None and (told := artifact.metadata_):
+            shown.setdefault(artifact.flow_run_id, Figures.read(told))
+    return shown
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ At most `n_workers` tasks are submitted at a time, so threads and memory stay fl
 do. On a graphics card a task is a group of images. Whatever ends an image ends as its row.
 """
 
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, 
 from tasks.errors import FittedElsewhere
 from tasks.originals.listing import SourceFile, SourceImage
 from tasks.plan.leases import is_held
-from tasks.report.summary import RunSummary
+from tasks.report.summary import RunSummary, in_a_line
 from tasks.settings import RunOptions
 from tasks.steps.deadlines import cancel, go_on
 from tasks.steps.jobs import ArchiveJob
@@ -88,6 +89,7 @@ def archive_all(
                 ):  # else it has a row already
                     record(outcome)
                 summary.add(outcome)
+                log_ended(outcome)
                 show(summary)
             if len(ended) < summary.n_planned:
                 heed_stop()
@@ -130,6 +132,17 @@ def _cancelled_if_cut_short(run_id: str) -> Iterator[None]:
     except BaseException:
         cancel(run_id)
         raise
+
+
+def log_ended(outcome: Outcome) -> None:
+    """Write a line about how an image ended into the log of the run."""
+    level = logging.INFO if isinstance(outcome, Archived) else logging.ERROR
+    get_run_logger().log(level, "%s", in_a_line(outcome))
+
+
+def tags_of(recipe: Recipe, store: str) -> list[str]:
+    """The tags of runs under a recipe: its model, how long its fits are, and the store."""
+    return [f"model:{recipe.config.model}", f"preset:{recipe.length}", f"store:{store}"]
 
 
 def commit(store: str, outcomes: Sequence[Outcome]) -> None:

@@ -32,3 +32,11 @@ def listening(listener: Listener) -> Iterator[None]:
 def current_listener() -> Listener:
     """The listener of flows that are called here; where there is none, one that does nothing."""
     return _listener.get()
+
+
+def duration(hours: float) -> str:
+    """A length of time for people, in seconds, minutes or hours."""
+    for unit, limit in ((3600.0, "s"), (60.0, "min")):
+        if hours * unit < 120:
+            return f"{hours * unit:.0f} {limit}"
+    return f"{hours:.1f} h"

@@ -3,11 +3,14 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import is_dataclass
 from typing import Any
 
 from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.exceptions import MissingContextError
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
@@ -16,6 +19,7 @@ from flows.engine.artifacts import Table, progress, publish_page, publish_table
 from flows.engine.listening import Listener
 from flows.engine.plain import PlainRun, TimedSummary
 from flows.engine.workers import Engine, task_runner
+from inr.errors import InrError
 from tasks.errors import ImagesFailed, Summary
 from tasks.settings import RunOptions, load_settings
 
@@ -58,6 +62,8 @@ def begin(options: RunOptions | None = None, *, run_id: str | None = None) -> Ru
     """
     started = time.perf_counter()
     _show_lines_from_below()
+    _log_expected_errors_in_a_line()
+    _draw_what_depends_on_records()
     said = {} if options is None else options.said()
     return Run(run_id or str(flow_run.id or uuid.uuid4()), load_settings(**said).options(), started)
 
@@ -76,6 +82,49 @@ def _show_lines_from_below() -> None:
         if not any(isinstance(handler, _LinesFromBelow) for handler in log.handlers):
             log.addHandler(_LinesFromBelow())
         log.propagate = False  # the log of the run has a console of its own
+
+
+class _InALine(logging.Filter):
+    """Takes the traceback off an error that has a name of ours: its message says all, and it is no bug."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line pass."""
+        if record.exc_info and isinstance(record.exc_info[1], InrError):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def _log_expected_errors_in_a_line() -> None:
+    for log in map(logging.getLogger, ("prefect.flow_runs", "prefect.task_runs")):
+        if not any(isinstance(found, _InALine) for found in log.filters):
+            log.addFilter(_InALine())
+
+
+class _Records(dict[int, tuple[Any, ...]]):
+    """What Prefect knows of the results of a run, to draw which task depends on which: records alone.
+
+    It looks for what a task returned, and for the parts of that, among all that later tasks are given. A
+    record is of one image. Texts and members of enums are shared by all, and the place in memory of a list
+    is soon another one's.
+    """
+
+    def __setitem__(self, place: int, known: tuple[Any, ...]) -> None:
+        """Remember a result, if it is a record; Prefect has a weak reference to it as the last part."""
+        if (reference := known[-1]) is not None and is_dataclass(reference()):
+            super().__setitem__(place, known)
+
+
+def _draw_what_depends_on_records() -> None:
+    if (context := FlowRunContext.get()) is not None:
+        context.run_results = _Records()
+
+
+def tag(tags: Iterable[str]) -> None:
+    """Add tags to this run, by which Prefect's lists are filtered; those that it has stay."""
+    if flow_run.id is None:
+        return
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(uuid.UUID(str(flow_run.id)), tags=sorted({*flow_run.tags, *tags}))
 
 
 def ended(summary: Summary, page: str | None = None, table: Table | None = None) -> Any:

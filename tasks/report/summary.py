@@ -210,6 +210,17 @@ def reason(outcome: Outcome) -> str:
     return "" if isinstance(outcome, Archived) else f"{outcome.error_type}: {outcome.error_message}"
 
 
+def in_a_line(outcome: Outcome) -> str:
+    """How an image ended, as the log of a run has it: size, rate, PSNR, bytes and time, or the error."""
+    if not isinstance(outcome, Archived):
+        return f"{outcome.path}: failed: {reason(outcome)}"
+    picture, file, network = outcome.stored.picture, outcome.stored.file, outcome.stored.network
+    size = f"{picture.width}x{picture.height}x{picture.channels}"
+    quality = f"{file.rate_bpp:.3f} bpp, {outcome.verification.psnr_db:.2f} dB, {file.n_bytes} bytes"
+    how = "without loss" if network is None else f"λ {network.rd_lambda:.4g}"
+    return f"{outcome.path}: archived, {size}, {quality}, {how}, {outcome.stored.effort.encode_seconds:.1f} s"
+
+
 def as_values(summary: RunSummary) -> dict[str, Any]:
     """The summary for machines: totals, and the rows kept, as JSON has them."""
     values: dict[str, Any] = {

@@ -54,6 +54,30 @@ class AuditPlan:
     n_archived: int
 
 
+@dataclass(frozen=True)
+class Finding:
+    """A finding, as people are told of it: by the name of a photograph.
+
+    Attributes:
+        row: The finding as it is recorded.
+        path: Path of the original in its source, printable; empty for an orphan, whose image is unknown.
+    """
+
+    row: AuditRow
+    path: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The reason without the key, which is long and stands beside it; empty for an orphan."""
+        return self.row.reason.removeprefix(f"{self.row.key}: ").replace(self.row.key, "it")
+
+    def describe(self) -> str:
+        """One line: what was found of which file, why, and the key of its object."""
+        if not self.path:
+            return f"{self.row.status}: {self.row.key}"
+        return f"{self.row.status}: {self.path}: {self.reason} ({self.row.key})"
+
+
 @dataclass
 class AuditSummary:
     """The findings of a run of ``verify`` so far.
@@ -64,7 +88,7 @@ class AuditSummary:
         n_planned: Bitstreams to read.
         n_archived: All archived images of the store.
         counts: Rows by status.
-        findings: The first `KEPT_FINDINGS` rows that are not ``intact``.
+        findings: The first `KEPT_FINDINGS` findings that are not ``intact``.
         wall_seconds: Time of the run.
     """
 
@@ -73,14 +97,15 @@ class AuditSummary:
     n_planned: int = 0
     n_archived: int = 0
     counts: dict[AuditStatus, int] = field(default_factory=dict)
-    findings: list[AuditRow] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     wall_seconds: float = 0.0
 
-    def add(self, row: AuditRow) -> None:
-        """Count a row."""
-        self.counts[row.status] = self.counts.get(row.status, 0) + 1
-        if row.status != AuditStatus.INTACT and len(self.findings) < KEPT_FINDINGS:
-            self.findings.append(row)
+    def add(self, found: Finding) -> None:
+        """Count a finding."""
+        status = found.row.status
+        self.counts[status] = self.counts.get(status, 0) + 1
+        if status != AuditStatus.INTACT and len(self.findings) < KEPT_FINDINGS:
+            self.findings.append(found)
 
     @property
     def n_done(self) -> int:

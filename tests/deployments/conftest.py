@@ -141,6 +141,37 @@ def automations(place: Path) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a server on SQLite that looks for late runs every second, and no worker."""
+    folder, [port] = tmp_path_factory.mktemp("bare"), free_ports(1)
+    chosen = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+        "DO_NOT_TRACK": "1",
+        "INR_SOURCE": str(folder / "photos"),
+        "INR_STORE": str(folder / "store"),
+        "INR_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+    }
+    server = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with process(server, folder / "server.log", chosen):
+        wait_for(f"{chosen['PREFECT_API_URL']}/health", folder / "server.log")
+        yield chosen
+
+
+def make_pools(environment: dict[str, str]) -> None:
+    """The pools and the queue that the guide makes."""
+    for pool in ("inr-control", "inr-workers"):
+        prefect(environment, "work-pool", "create", pool, "--type", "process")
+    prefect(environment, "work-queue", "create", "audits", "--pool", "inr-workers", "--priority", "1")
+
+
 def wait_for(url: str, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while True:

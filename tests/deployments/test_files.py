@@ -1,6 +1,7 @@
 """The checks of the deployments that need no run of them; `make e2e` runs them."""
 
 import re
+import uuid
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 
 from flows.cli.archive_commands import worker
 from flows.engine.runs import BAD
+from flows.verify import DAMAGE
 from flows.worker import HEARTBEAT_SECONDS, SECONDS_TO_GIVE_UP
+from inr.config import HIDDEN, MODELS, PRESETS, CodecConfig
 from tasks.settings import RunOptions
 
 ROOT = Path(__file__).parent.parent.parent
@@ -102,3 +105,46 @@ def test_the_pools_of_the_files_are_those_of_the_deployments():
         found = set(re.findall(r"inr-(?:control|workers)", (DEPLOYMENTS / name).read_text()))
         assert found
         assert found <= pools
+
+
+ALARMS: list[dict[str, Any]] = yaml.safe_load(
+    (DEPLOYMENTS / "alarms.yaml").read_text().replace("NOTIFY", str(uuid.uuid4()))
+)["automations"]
+
+
+@pytest.mark.parametrize("alarm", ALARMS, ids=[alarm["name"] for alarm in ALARMS])
+def test_every_alarm_is_one_that_prefect_takes_and_the_guide_names(alarm: dict[str, Any]):
+    found = AutomationCore.model_validate(alarm)
+    assert isinstance(found.trigger, EventTrigger)
+    assert [action.type for action in found.actions] == ["send-notification"]
+    assert f"`{found.name}`" in (DEPLOYMENTS / "README.md").read_text()
+
+
+def test_alarms_name_flows_that_there_are_and_the_event_of_an_audit():
+    flows = {load_flow_from_entrypoint(name).name for name in NAMES} - {"archive-batch"}
+    expected = {event for alarm in ALARMS for event in alarm["trigger"]["expect"]}
+    named = [alarm["trigger"].get("match_related", {}).get("prefect.resource.name", []) for alarm in ALARMS]
+    assert flows <= set(named[0])
+    assert DAMAGE in expected
+
+
+@pytest.mark.parametrize("name", ["model", "preset", "hidden"])
+def test_forms_offer_the_choices_that_there_are(name: str):
+    archive: Flow[Any, Any] = load_flow_from_entrypoint("flows.archive.archive")
+    [schema] = [
+        found for title, found in archive.parameters.definitions.items() if title == CodecConfig.__name__
+    ]
+    choices = {"model": MODELS, "preset": PRESETS, "hidden": HIDDEN}
+    assert schema["properties"][name]["enum"] == list(choices[name])
+    sweep: Flow[Any, Any] = load_flow_from_entrypoint("flows.sweep.sweep")
+    assert sweep.parameters.properties["preset"]["enum"] == list(PRESETS)
+
+
+def test_audits_go_before_batches_and_a_run_that_comes_too_early_waits():
+    by_name = {each["entrypoint"]: each for each in PREFECT["deployments"]}
+    queue = by_name["flows.verify.verify"]["work_pool"]["work_queue_name"]
+    guide = (DEPLOYMENTS / "README.md").read_text()
+    assert f"work-queue create {queue} --pool inr-workers --priority 1" in guide
+    for each in PREFECT["deployments"]:
+        if "concurrency_limit" in each:
+            assert each["concurrency_limit"]["collision_strategy"] == "ENQUEUE"

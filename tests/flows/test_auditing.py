@@ -3,7 +3,7 @@
 from flows.auditing import audit_all
 from flows.engine.plain import begin_plainly
 from tasks.catalogue import parts
-from tasks.steps.audit import AuditSummary, plan_audit
+from tasks.steps.audit import AuditSummary, Finding, plan_audit
 from tasks.store.folder import LocalStore
 from tests.flows.conftest import GOOD, OPTIONS, Archived
 from tests.flows.test_restore import stored
@@ -15,7 +15,10 @@ def test_every_object_is_read_and_what_is_found_is_recorded(archived: Archived):
     store.delete(gone)
     run, plan = begin_plainly(OPTIONS), plan_audit(store)
     summary = AuditSummary(run.run_id, store.url, len(plan.records), plan.n_archived)
-    audit_all(run, plan, summary)
+    told: list[Finding] = []
+    audit_all(run, plan, summary, told=told.append)
+    assert [(finding.row.status, finding.path) for finding in told] == [("missing", "grey.png")]
+    assert summary.findings == told
     assert summary.counts == {"intact": len(GOOD) - 1, "missing": 1}
     rows = parts.read_audits(store).to_pylist()
     assert {row["key"] for row in rows if row["status"] == "missing"} == {gone}

@@ -10,12 +10,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import (
@@ -24,8 +27,11 @@ from prefect.client.schemas.filters import (
     ArtifactFilterKey,
     FlowFilter,
     FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
 )
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import (
     Cancelled,
@@ -42,13 +48,16 @@ from flows import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
 from flows.dispatch import Watch
+from flows.engine.listening import listening
 from tasks.catalogue.parts import IMAGES, list_parts
+from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import write_outcome
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
 from tests.flows.command import ROOT, inr_started, invoke, wait_for
 from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
+from tests.tasks.pictures import file_of, photograph
 
 SERVE = """
 from flows.batch import archive_batch
@@ -89,6 +98,35 @@ def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore
     options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": served})
     check_photos(archive(str(photos), store.url, DRAFT, options), store)
     assert len(list_parts(store, IMAGES)) == 3
+
+
+def test_the_progress_of_a_run_moves_with_every_image_of_its_batches_on_other_hosts(
+    tmp_path: Path, store: LocalStore, served: str, monkeypatch: pytest.MonkeyPatch
+):
+    """One batch of eight images, done in another process: its parent sees some of them before its end."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_UPDATES", 0.5)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for n in range(8):
+        (photos / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
+    heard: list[tuple[int, float]] = []
+    options = RunOptions(device="cpu", workers=1, deployment=served)
+    with listening(lambda summary: heard.append((summary.n_done, summary.fit_seconds))):
+        summary = archive(str(photos), store.url, DRAFT, options, n_steps=3000)
+    assert (heard[0], heard[-1][0]) == ((0, 0.0), 8)
+    on_the_way = [seen for seen in heard if 0 < seen[0] < 8]
+    assert on_the_way != []
+    assert all(seconds > 0 for _, seconds in on_the_way)
+    assert [n for n, _ in heard] == sorted(n for n, _ in heard)  # and it never goes back
+    run = read_run(summary.run_id)
+    assert {"model:mlp", "preset:3000 steps", f"store:{store.url}"} <= set(run.tags)
+    [batch] = batches_into(store)
+    assert "device:cpu" in batch.tags
+
+
+def read_run(run_id: str) -> FlowRun:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run_id))
 
 
 @pytest.mark.parametrize(
@@ -238,9 +276,18 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
     assert most == 3
 
 
+def parameters_of(number: int) -> dict[str, Any]:
+    """The parameters of a batch into nowhere."""
+    recipe = asdict(Recipe(DRAFT))
+    common = {"store": "/nowhere", "folder": "runs/a", "n_batches": 8, "run_id": "abcdefghij"}
+    return {**common, "number": number, "recipe": recipe, "options": {}, "seconds": None}
+
+
 def test_states_of_runs_are_read_from_the_server(unattended: str):
-    run_id = dispatch._submitted(unattended, {}, "key")
-    assert dispatch._submitted(unattended, {}, "key") == run_id  # as where the first answer was lost
+    run_id = dispatch._submitted(unattended, parameters_of(0), "key")
+    assert (
+        dispatch._submitted(unattended, parameters_of(0), "key") == run_id
+    )  # as where the first answer was lost
     assert dispatch._states([run_id])[run_id].is_scheduled()
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run_id, Cancelled(), force=True)
@@ -269,8 +316,12 @@ def lines(unattended: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def done(deployment: str, lines: list[str], **options: Any) -> list[tuple[int, str]]:
     """How a batch ended that `DEAD` workers take."""
     how = RunOptions(deployment=deployment, begin_seconds=1.0, **options)
-    watch = Watch(lines.append, set)
-    return list(dispatch.done_batches(1, lambda number: {"folder": uuid.uuid4().hex}, how, watch))
+    watch = Watch(lines.append, set, lambda number, _: None)
+    return list(
+        dispatch.done_batches(
+            1, lambda number: {**parameters_of(number), "folder": uuid.uuid4().hex}, how, watch
+        )
+    )
 
 
 @pytest.mark.parametrize("how", DEAD)
@@ -330,8 +381,12 @@ def test_a_batch_that_shows_signs_of_life_is_waited_for(
 
     monkeypatch.setattr(dispatch, "_submitted", submit)
     how = RunOptions(deployment=unattended, begin_seconds=1.0)
-    watch = Watch(lines.append, alive)
-    found = list(dispatch.done_batches(1, lambda number: {"folder": uuid.uuid4().hex}, how, watch))
+    watch = Watch(lines.append, alive, lambda number, _: None)
+    found = list(
+        dispatch.done_batches(
+            1, lambda number: {**parameters_of(number), "folder": uuid.uuid4().hex}, how, watch
+        )
+    )
     assert found == [(0, "Completed: all is well")]
     assert (len(asked) > 3, lines) == (True, [])
 
@@ -422,3 +477,24 @@ def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
     began = time.monotonic() - 1.0
     with pytest.raises(httpx.HTTPError):
         done(unattended, lines, outage_seconds=0.5)
+
+
+def test_a_batch_that_waits_has_its_name_and_its_tags_and_is_never_late(unattended: str):
+    """Prefect calls what waits for a worker late after 15 s; a batch may wait for a night."""
+
+    @flow(name="parent")
+    def parent() -> tuple[Any, Any]:
+        return flow_run.id, dispatch._submitted(unattended, parameters_of(2), "key of two")
+
+    parent_id, run_id = parent()
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_id)
+        [task] = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(str(parent_id))]))
+        )
+        taken = client.get_scheduled_flow_runs_for_deployments([run.deployment_id], datetime.now(UTC))
+    assert run.name == task.name == "batch 3 of 8 into /nowhere, run abcdefgh"
+    assert run.parent_task_run_id == task.id
+    assert {"model:mlp", "preset:draft", "store:/nowhere"} <= set(run.tags)
+    assert (run.state.type, run.state.name) == (StateType.SCHEDULED, "Waiting")
+    assert run_id in {found.id for found in taken}  # and a worker takes it

@@ -1,4 +1,5 @@
 import json
+import logging
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -13,6 +14,8 @@ from tasks.steps.audit import AuditSummary
 from tasks.store.folder import LocalStore
 from tests.flows.command import invoke
 from tests.flows.conftest import BAD, DRAFT, GOOD, OPTIONS, Archived
+from tests.flows.graphs import edges_of
+from tests.flows.logs import log_of
 from tests.flows.test_restore import stored
 
 
@@ -37,8 +40,9 @@ def test_damage_is_found_shown_and_mended_by_the_next_archive(archived: Archived
     result = invoke("verify", archived.store, "--workers", 2)
     assert result.exit_code == exits.IMAGES_FAILED
     lines = result.output.splitlines()
-    assert any(line.startswith("damaged: ") and "SHA-256" in line for line in lines)
-    assert any(line.startswith("missing: ") and rows["alpha.png"]["key"] in line for line in lines)
+    assert any(line.startswith("damaged: grey.png: ") and "SHA-256" in line for line in lines)
+    missing = [line for line in lines if line.startswith("missing: alpha.png: ")]
+    assert rows["alpha.png"]["key"] in missing[0]
     assert "orphan: bitstreams/ff/stray.inr" in lines
     headline = f"{len(GOOD) - 2} of {len(GOOD)} bitstreams intact, 1 damaged, 1 missing, 1 orphan"
     assert lines[-1].startswith(headline)
@@ -63,7 +67,22 @@ def test_prefect_shows_the_findings(archived: Archived):
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
         )
     assert run.name == f"verify {archived.store}, unread for 0 days"
+    lines = [log.message for log in log_of(run_id) if log.level >= logging.ERROR]
+    assert [line for line in lines if line.startswith("missing: grey.png: ")] != []
+    assert f"store:{archived.store.absolute()}" in run.tags
     shown = {artifact.key: artifact.data for artifact in found}
-    assert [row["status"] for row in json.loads(shown["verify-findings"])] == ["missing"]
+    [finding] = json.loads(shown["verify-findings"])
+    assert (finding["status"], finding["image"]) == ("missing", "grey.png")
     assert "- missing: 1" in shown["verify-summary"]
     assert shown["verify-progress"] == 100.0
+
+
+def test_what_one_audit_says_of_an_object_depends_on_no_other(archived: Archived):
+    """Rows of an audit share texts and members of enums, by which Prefect would guess."""
+    summary: AuditSummary = verify(str(archived.store), options=OPTIONS)
+    edges = edges_of(summary.run_id, len(GOOD) + 1)
+    audits = {name: before for name, before in edges.items() if name.startswith("audit ")}
+    assert len(audits) == len(GOOD)
+    assert set().union(*audits.values()) == set()
+    [recorded] = [before for name, before in edges.items() if name.startswith("record ")]
+    assert recorded == audits.keys()

@@ -58,14 +58,6 @@ def test_csv_quotes_what_must_be_and_has_json_for_lists(capsys: pytest.CaptureFi
     ]
 
 
-@pytest.mark.parametrize(
-    ("hours", "text"),
-    [(0.0, "0 s"), (119 / 3600, "119 s"), (2 / 60, "2 min"), (1.9, "114 min"), (30, "30.0 h")],
-)
-def test_durations_have_a_unit_that_suits_them(hours: float, text: str):
-    assert printing.duration(hours) == text
-
-
 def test_json_has_null_for_what_it_cannot_say_and_lists_for_tuples(capsys: pytest.CaptureFixture[str]):
     printing.show_json({"a": [math.inf, (math.nan, 1.5)], "b": {"c": -math.inf, "d": "inf"}})
     assert json.loads(capsys.readouterr().out) == {"a": [None, [None, 1.5]], "b": {"c": None, "d": "inf"}}

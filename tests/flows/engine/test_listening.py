@@ -1,4 +1,6 @@
-from flows.engine.listening import current_listener, listening
+import pytest
+
+from flows.engine.listening import current_listener, duration, listening
 from tasks.report.summary import RunSummary
 from tasks.steps.restore import RestoreSummary
 
@@ -25,3 +27,11 @@ def test_the_innermost_hears_and_one_that_was_asked_for_before_stays_with_who_as
             kept(summary)
             kept(summary)
     assert (len(outer), len(inner)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(0.0, "0 s"), (119 / 3600, "119 s"), (2 / 60, "2 min"), (1.9, "114 min"), (30, "30.0 h")],
+)
+def test_durations_have_a_unit_that_suits_them(hours: float, text: str):
+    assert duration(hours) == text

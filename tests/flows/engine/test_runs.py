@@ -4,19 +4,20 @@ import time
 from typing import Any
 
 import pytest
-from prefect import flow, task
+from prefect import flow, tags, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.states import State, StateType
 
 from flows.engine.artifacts import Table
 from flows.engine.listening import listening
-from flows.engine.runs import BAD, begin, ended
+from flows.engine.runs import BAD, begin, ended, tag
 from flows.engine.workers import Step
 from inr.errors import ConfigError
-from tasks.errors import ImagesFailed
+from tasks.errors import ImagesFailed, SourceError, StorageUnavailable
 from tasks.settings import RunOptions
 from tests.flows.engine.counted import Counted
+from tests.flows.logs import log_of
 
 OPTIONS = RunOptions(device="cpu", workers=2)
 
@@ -25,6 +26,8 @@ OPTIONS = RunOptions(device="cpu", workers=2)
 def measure(name: str) -> int:
     if not name:
         raise ValueError("no name")
+    if name == "gone":
+        raise SourceError("gone.png: no such file")
     return len(name)
 
 
@@ -66,6 +69,47 @@ def test_an_item_that_fails_stops_no_other_and_the_final_state_says_so():
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(summary.run_id)
     assert (run.state.type, run.state.message) == (StateType.FAILED, summary.headline())
+
+
+def test_a_traceback_is_logged_for_a_bug_and_not_for_an_error_that_is_expected():
+    def logged(name: str) -> list[str]:
+        with pytest.raises(ImagesFailed) as failure:
+            measured([name])
+        assert isinstance(failure.value.summary, Counted)
+        return [line.message for line in log_of(failure.value.summary.run_id)]
+
+    expected, bug = logged("gone"), logged("")
+    assert any("gone.png: no such file" in line for line in expected)
+    assert not any("Traceback" in line for line in expected)
+    assert any("Traceback" in line for line in bug)
+
+
+def test_a_flow_that_cannot_begin_its_work_says_so_in_a_line():
+    ids: list[str] = []
+
+    @flow(name="away")
+    def away() -> None:
+        ids.append(begin(OPTIONS).run_id)
+        raise StorageUnavailable("s3://photos: no answer")
+
+    with pytest.raises(StorageUnavailable):
+        away()
+    lines = [line.message for line in log_of(ids[0])]
+    assert any("s3://photos: no answer" in line for line in lines)
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_tags_are_added_to_those_that_a_run_has():
+    @flow(name="tagged")
+    def tagged() -> str:
+        run = begin(OPTIONS)
+        tag(["model:cnn", "store:s3://b/a"])
+        return run.run_id
+
+    with tags("mine"):
+        run_id = tagged()
+    with get_client(sync_client=True) as client:
+        assert sorted(client.read_flow_run(run_id).tags) == ["mine", "model:cnn", "store:s3://b/a"]
 
 
 def test_a_run_outside_of_prefect_has_a_name_of_its_own_unless_it_is_part_of_another():

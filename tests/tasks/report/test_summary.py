@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import pytest
 
@@ -8,7 +9,7 @@ from tasks.catalogue.columns import IMAGES_COLUMNS
 from tasks.catalogue.records import LOSSLESS, Failed
 from tasks.errors import UnsuitableFile, VerificationMismatch
 from tasks.report import summary as report
-from tasks.report.summary import RunSummary, as_values, reason, table_row
+from tasks.report.summary import RunSummary, as_values, in_a_line, reason, table_row
 from tests.tasks.rows import archived, digest, failed, listed, planned, stored_of
 
 
@@ -148,3 +149,12 @@ def test_values_for_machines_have_every_column_of_a_row():
     assert tuple(values["images"][0]) == IMAGES_COLUMNS.names
     assert not {"rows", "points"} & values.keys()
     assert json.loads(json.dumps(values))["n_exact"] == 1
+
+
+def test_a_line_says_how_an_image_ended():
+    kept, fitted = in_a_line(archived("a.png", psnr_db=math.inf)), in_a_line(archived("b.png", psnr_db=30.0))
+    assert re.fullmatch(
+        r"b\.png: archived, 16x12x\d, [\d.]+ bpp, 30\.00 dB, 9 bytes, λ [\d.e-]+, [\d.]+ s", fitted
+    )
+    assert ", inf dB, " in kept
+    assert in_a_line(failed("z.png")) == f"z.png: failed: {reason(failed('z.png'))}"

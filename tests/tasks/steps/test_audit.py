@@ -11,7 +11,7 @@ from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.records import Archived, now
 from tasks.errors import StorageUnavailable
 from tasks.plan import claims
-from tasks.steps.audit import AuditJob, AuditSummary, audit_object, plan_audit
+from tasks.steps.audit import AuditJob, AuditSummary, Finding, audit_object, orphan_row, plan_audit
 from tasks.steps.commit import append, append_audits
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
@@ -158,6 +158,21 @@ def test_audits_come_back_as_they_were_written(store: LocalStore):
 def test_the_headline_counts_what_was_found():
     summary = AuditSummary("run", "store", n_planned=3, n_archived=5)
     for status in ("intact", "damaged", "orphan"):
-        summary.add(AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus(status)))
+        summary.add(Finding(AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus(status))))
     assert (summary.n_done, summary.n_failed) == (2, 1)
     assert summary.headline() == "1 of 3 bitstreams intact, 1 damaged, 1 orphan; 5 in the archive"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("k.inr: one bit", "one bit"), ("read k.inr: gone", "read it: gone"), ("no answer", "no answer")],
+)
+def test_a_finding_names_the_photograph_before_its_key(message: str, reason: str):
+    row = AuditRow(
+        run_id="run", checked_at=now(), key="k.inr", status=AuditStatus.DAMAGED, error_message=message
+    )
+    assert Finding(row, "2019/a.jpg").describe() == f"damaged: 2019/a.jpg: {reason} (k.inr)"
+
+
+def test_an_orphan_has_only_a_key():
+    assert Finding(orphan_row("run", "k")).describe() == "orphan: k"
