@@ -15,8 +15,8 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.counting import SoFar
-from flows.dispatch import Watch, done_batches
+from flows.batches.counting import SoFar
+from flows.batches.dispatch import Watch, done_batches
 from flows.engine import artifacts
 from flows.engine.cores import fits_on_card, images_per_fit, n_fits
 from flows.engine.handing import Purpose, taken

@@ -360,7 +360,7 @@ def test_the_light_modules_load_nothing_heavy() -> None:
 
 
 def test_the_flows_load_no_duckdb_before_they_ask_it() -> None:
-    """As a global of theirs it outlives a run in a worker, and complains of that in forty lines of its log."""
+    """As a global of theirs it outlives a run in a worker, and complains of that in its log."""
     _run(
         """
         import sys

@@ -35,7 +35,7 @@ from contextlib import suppress
 from pathlib import Path
 from prefect.client.orchestration import get_client
 from prefect.states import Crashed
-from flows import dispatch
+from flows.batches import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
 from flows.verify import verify

@@ -22,22 +22,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect import Task, get_run_logger
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State, StateType, WorkerStatus
-from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Cancelling, Pending, Scheduled
-from pydantic import TypeAdapter
+from prefect import get_run_logger
+from prefect.client.schemas.objects import StateType
+from prefect.states import Cancelled, Cancelling
 
-from flows.batch import archive_batch, name_of_batch
+from flows.batch import archive_batch
+from flows.batches.server import end, states_of, submitted, workers_of
 from flows.engine.artifacts import SECONDS_BETWEEN_UPDATES, Figures, figures_of
-from flows.engine.images import tags_of
 from flows.engine.interrupts import heed_stop
 from flows.engine.listening import listening
-from inr.errors import ConfigError
-from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed, Summary
 from tasks.settings import RunOptions
 
@@ -47,9 +40,6 @@ MOST_LOST = 3  # times, of one batch
 SECONDS_TO_SAY = 30.0
 SILENT_SECONDS, SECONDS_BETWEEN_SIGNS = 600.0, 60.0
 WITH_A_WORKER = {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
-WAITING = "Waiting"  # a run that waits as "Scheduled" is shown as late after 15 s, and so is no night
-
-RECIPE = TypeAdapter(Recipe)
 
 Parameters = Callable[[int], dict[str, Any]]
 Heard = Callable[[int, Figures], None]
@@ -159,7 +149,7 @@ class _Elsewhere:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:  # a signal, or an error of the run, which then nobody hears its batches for
             if self._on_way:
-                _end(self._on_way, Cancelling(message="the run that submitted it has ended"))
+                end(self._on_way, Cancelling(message="the run that submitted it has ended"))
 
     @contextmanager
     def _asking_the_server(self) -> Iterator[None]:
@@ -188,11 +178,11 @@ class _Elsewhere:
     def _submit(self, number: int, n_lost: int) -> None:
         given = self._parameters(number)
         key = f"{given.get('folder')}/{number}/{n_lost}"
-        self._on_way[_submitted(self._deployment, given, key)] = _Batch(number, n_lost, time.monotonic())
+        self._on_way[submitted(self._deployment, given, key)] = _Batch(number, n_lost, time.monotonic())
 
     def _look(self) -> None:
         """Look at what became of the batches, and see to those that are over, or overdue."""
-        found = _states(self._on_way)
+        found = states_of(self._on_way)
         alive = self._signs_of_life()
         for run_id, batch in list(self._on_way.items()):
             state = found.get(run_id)
@@ -229,11 +219,11 @@ class _Elsewhere:
     def _give_up(self, run_id: UUID, kind: StateType, why: str) -> None:
         """End the run of a batch whose worker is taken for dead; what was to be cancelled is not repeated."""
         if kind == StateType.CANCELLING:
-            _end([run_id], Cancelled(message=why), force=True)
+            end([run_id], Cancelled(message=why), force=True)
             self._end(run_id, f"Cancelled: {why}")
         else:
             self._lose(run_id, why)
-            _end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
+            end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
 
     def _lose(self, run_id: UUID, why: str) -> None:
         batch = self._on_way[run_id]
@@ -258,12 +248,12 @@ class _Elsewhere:
             self._is_said = True
             with suppress(httpx.HTTPError):
                 self._watch.say(
-                    f"{_workers_of(self._deployment)}; {waiting} batches wait for one. "
+                    f"{workers_of(self._deployment)}; {waiting} batches wait for one. "
                     f"If that lasts for {most:g} s, this run does them itself"
                 )
         if seconds > most:
             run_id = next(iter(self._on_way))
-            _end([run_id], Cancelled(message=f"no worker took it for {seconds:.0f} s; its parent does it"))
+            end([run_id], Cancelled(message=f"no worker took it for {seconds:.0f} s; its parent does it"))
             number = self._on_way.pop(run_id).number
             self._watch.say(f"batch {number + 1}: no worker took it for {seconds:.0f} s; this run does it")
             yield from _here([number], self._parameters, self._watch.heard)
@@ -280,64 +270,3 @@ class _Elsewhere:
             return
         for run_id, figures in found.items():
             self._watch.heard(self._on_way[run_id].number, figures)
-
-
-def _end(runs: Iterable[UUID], state: State[Any], *, force: bool = False) -> None:
-    """Put runs into a state in which they end; `Cancelling` is what the button *Cancel* does."""
-    with get_client(sync_client=True) as client:
-        for run_id in runs:
-            with suppress(Exception):  # the others are to be ended, too, and the run's own end is told
-                client.set_flow_run_state(run_id, state, force=force)
-
-
-def _submitted(deployment: str, parameters: dict[str, Any], key: str) -> UUID:
-    """The id of a run that is submitted now, or was under the same key, below this run and under its name.
-
-    It is as with `run_deployment`, but for the name of the state. Prefect gives the task that stands for the
-    batch in the graph of this run the state of the batch.
-    """
-    name, recipe = name_of_batch(parameters), RECIPE.validate_python(parameters["recipe"])
-    parent = FlowRunContext.get()
-    with get_client(sync_client=True) as client:
-        try:
-            found = client.read_deployment_by_name(deployment)
-        except ObjectNotFound as error:
-            raise ConfigError(f"deployment: expected the name of one, found {deployment!r}") from error
-        stands_for_it = None
-        if parent is not None and parent.flow_run is not None:
-            task = Task(lambda: None, name=name)
-            stands_for_it = client.create_task_run(
-                task, parent.flow_run.id, key, name=name, state=Pending()
-            ).id
-        return client.create_flow_run_from_deployment(
-            found.id,
-            parameters=parameters,
-            state=Scheduled(name=WAITING),
-            name=name,
-            tags=tags_of(recipe, parameters["store"]),
-            parent_task_run_id=stands_for_it,
-            idempotency_key=key,
-        ).id
-
-
-def _states(runs: Collection[UUID]) -> dict[UUID, State[Any]]:
-    """The states of runs; those that were deleted have none."""
-    if not runs:
-        return {}
-    with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(runs))))
-    return {run.id: run.state for run in found if run.state is not None}
-
-
-def _workers_of(deployment: str) -> str:
-    """What can be said of the workers of a deployment, none of which takes a run, as a clause."""
-    with get_client(sync_client=True) as client:
-        pool = client.read_deployment_by_name(deployment).work_pool_name
-        if pool is None:
-            return f"no process serves the deployment {deployment!r}, or it is busy"
-        found = client.read_workers_for_work_pool(pool)
-    online = sorted(worker.name for worker in found if worker.status == WorkerStatus.ONLINE)
-    if not online:
-        return f"no worker of the work pool {pool!r} is online"
-    names = ", ".join(online[:8])
-    return f"the work pool {pool!r} has {len(online)} workers online ({names}) that are busy, or it is paused"

@@ -10,15 +10,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import (
@@ -27,11 +24,8 @@ from prefect.client.schemas.filters import (
     ArtifactFilterKey,
     FlowFilter,
     FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterId,
 )
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import (
     Cancelled,
@@ -44,17 +38,17 @@ from prefect.states import (
     StateType,
 )
 
-from flows import dispatch
 from flows.archive import archive
 from flows.batch import archive_batch
-from flows.dispatch import Watch
+from flows.batches import dispatch
+from flows.batches.dispatch import Watch
 from flows.engine.listening import listening
 from tasks.catalogue.parts import IMAGES, list_parts
-from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed
 from tasks.plan.batches import write_outcome
 from tasks.settings import RunOptions
 from tasks.store.folder import LocalStore
+from tests.flows.batches.conftest import parameters_of
 from tests.flows.command import ROOT, inr_started, invoke, wait_for
 from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
 from tests.tasks.pictures import file_of, photograph
@@ -146,21 +140,12 @@ def test_what_the_caller_did_not_say_is_the_workers_to_decide(photos: Path, stor
     assert [rows[f"{n}.png"]["error_type"] for n in range(5)] == [None] * 3 + ["DeadlineExceeded"] * 2
 
 
-@pytest.fixture
-def unattended(server: str) -> str:
-    """A deployment whose runs nobody takes."""
-    with get_client(sync_client=True) as client:
-        flow_id = client.create_flow(archive_batch)
-        client.create_deployment(flow_id, "unattended")
-    return "archive-batch/unattended"
-
-
 def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
     photos: Path, store: LocalStore, unattended: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Two batches; one does its work and dies before it says so, the other is cancelled."""
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
-    submitted, n_bytes_lost = dispatch._submitted, list[int]()
+    submitted, n_bytes_lost = dispatch.submitted, list[int]()
 
     def submit(deployment: str, parameters: dict[str, Any], key: str) -> object:
         run_id = submitted(deployment, parameters, key)
@@ -176,7 +161,7 @@ def test_the_images_of_a_batch_that_is_lost_are_rows_unless_they_are_archived(
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(run_id, Cancelled(message="the worker is gone"), force=True)
 
-    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "submitted", submit)
     options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": unattended})
     with pytest.raises(ImagesFailed) as failure:
         archive(str(photos), store.url, DRAFT, options)
@@ -198,7 +183,7 @@ def test_the_last_word_of_a_run_is_counted_from_the_catalogue(
 ):
     """Of two batches the first loses its rows after it told of them; the second is done by somebody else."""
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
-    submitted = dispatch._submitted
+    submitted = dispatch.submitted
 
     def submit(deployment: str, parameters: dict[str, Any], key: str) -> object:
         run_id = submitted(deployment, parameters, key)
@@ -218,7 +203,7 @@ def test_the_last_word_of_a_run_is_counted_from_the_catalogue(
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(run_id, Cancelled(), force=True)
 
-    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "submitted", submit)
     monkeypatch.setattr(dispatch, "BATCHES_AT_ONCE", 1)
     options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": unattended})
     with pytest.raises(ImagesFailed) as failure:
@@ -269,31 +254,11 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
         ended = running.pop(0) if waiting else None
         return {number: Cancelled(message="x") if number == ended else Scheduled() for number in waiting}
 
-    monkeypatch.setattr(dispatch, "_submitted", submit)
-    monkeypatch.setattr(dispatch, "_states", states)
+    monkeypatch.setattr(dispatch, "submitted", submit)
+    monkeypatch.setattr(dispatch, "states_of", states)
     found = list(dispatch.done_batches(8, lambda number: {"number": number}, ELSEWHERE, UNWATCHED))
     assert [number for number, _ in found] == list(range(8))
     assert most == 3
-
-
-def parameters_of(number: int) -> dict[str, Any]:
-    """The parameters of a batch into nowhere."""
-    recipe = asdict(Recipe(DRAFT))
-    common = {"store": "/nowhere", "folder": "runs/a", "n_batches": 8, "run_id": "abcdefghij"}
-    return {**common, "number": number, "recipe": recipe, "options": {}, "seconds": None}
-
-
-def test_states_of_runs_are_read_from_the_server(unattended: str):
-    run_id = dispatch._submitted(unattended, parameters_of(0), "key")
-    assert (
-        dispatch._submitted(unattended, parameters_of(0), "key") == run_id
-    )  # as where the first answer was lost
-    assert dispatch._states([run_id])[run_id].is_scheduled()
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(run_id, Cancelled(), force=True)
-        assert dispatch._states([run_id])[run_id].is_cancelled()
-        client.delete_flow_run(run_id)
-    assert dispatch._states([run_id]) == {}
 
 
 DEAD: dict[str, list[State[Any]]] = {
@@ -329,7 +294,7 @@ def test_no_state_of_a_batch_lasts_for_ever(
     unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch, how: str
 ):
     """Each worker that takes the batch does the same to it; what a person has ended is not repeated."""
-    submitted, runs = dispatch._submitted, list[UUID]()
+    submitted, runs = dispatch.submitted, list[UUID]()
 
     def submit(*given: Any) -> UUID:
         runs.append(submitted(*given))
@@ -340,7 +305,7 @@ def test_no_state_of_a_batch_lasts_for_ever(
                 client.delete_flow_run(runs[-1])
         return runs[-1]
 
-    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "submitted", submit)
     [(number, ending)] = done(unattended, lines)
     assert number == 0
     is_repeated = how in ("taken and never begun", "begun and silent", "crashed")
@@ -355,14 +320,14 @@ def test_no_state_of_a_batch_lasts_for_ever(
         "deleted": "its run was deleted",
     }
     assert ending.startswith(says[how])
-    assert all(found.is_final() or found.is_cancelling() for found in dispatch._states(runs).values())
+    assert all(found.is_final() or found.is_cancelling() for found in dispatch.states_of(runs).values())
 
 
 def test_a_batch_that_shows_signs_of_life_is_waited_for(
     unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_SIGNS", 0.2)
-    submitted, asked = dispatch._submitted, list[float]()
+    submitted, asked = dispatch.submitted, list[float]()
 
     def submit(*given: Any) -> UUID:
         run_id = submitted(*given)
@@ -379,7 +344,7 @@ def test_a_batch_that_shows_signs_of_life_is_waited_for(
         asked.append(time.monotonic())
         return {0}
 
-    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "submitted", submit)
     how = RunOptions(deployment=unattended, begin_seconds=1.0)
     watch = Watch(lines.append, alive, lambda number, _: None)
     found = list(
@@ -448,7 +413,7 @@ def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
     unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     """Its port is closed for longer than a batch may take to begin."""
-    submitted, asked, began, seconds = dispatch._submitted, get_client, time.monotonic(), 3.5
+    submitted, asked, began, seconds = dispatch.submitted, get_client, time.monotonic(), 3.5
 
     def client(**how: Any) -> Any:
         gone = 0.5 < time.monotonic() - began < 3.0
@@ -466,35 +431,14 @@ def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
         with get_client(sync_client=True) as real:
             real.set_flow_run_state(run_id, Completed(message="done"), force=True)
 
-    monkeypatch.setattr(dispatch, "_submitted", submit)
+    monkeypatch.setattr(dispatch, "submitted", submit)
     monkeypatch.setattr(dispatch, "get_client", client)
     assert done(unattended, lines) == [(0, "Completed: done")]
     assert len(lines) == 1
     assert lines[0].startswith("Prefect's server does not answer, and is asked again: ")
     began, seconds = time.monotonic() - 9.0, 0.2
-    monkeypatch.setattr(dispatch, "_submitted", refused_once(submit))
+    monkeypatch.setattr(dispatch, "submitted", refused_once(submit))
     assert done(unattended, lines) == [(0, "Completed: done")]  # refused when it was to be submitted, too
     began = time.monotonic() - 1.0
     with pytest.raises(httpx.HTTPError):
         done(unattended, lines, outage_seconds=0.5)
-
-
-def test_a_batch_that_waits_has_its_name_and_its_tags_and_is_never_late(unattended: str):
-    """Prefect calls what waits for a worker late after 15 s; a batch may wait for a night."""
-
-    @flow(name="parent")
-    def parent() -> tuple[Any, Any]:
-        return flow_run.id, dispatch._submitted(unattended, parameters_of(2), "key of two")
-
-    parent_id, run_id = parent()
-    with get_client(sync_client=True) as client:
-        run = client.read_flow_run(run_id)
-        [task] = client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(str(parent_id))]))
-        )
-        taken = client.get_scheduled_flow_runs_for_deployments([run.deployment_id], datetime.now(UTC))
-    assert run.name == task.name == "batch 3 of 8 into /nowhere, run abcdefgh"
-    assert run.parent_task_run_id == task.id
-    assert {"model:mlp", "preset:draft", "store:/nowhere"} <= set(run.tags)
-    assert (run.state.type, run.state.name) == (StateType.SCHEDULED, "Waiting")
-    assert run_id in {found.id for found in taken}  # and a worker takes it

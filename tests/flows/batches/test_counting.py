@@ -5,7 +5,7 @@ from typing import cast
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.counting import SoFar
+from flows.batches.counting import SoFar
 from flows.engine.artifacts import Figures
 from tasks.errors import SourceError, Summary
 from tasks.report.summary import RunSummary
