@@ -359,6 +359,17 @@ def test_the_light_modules_load_nothing_heavy() -> None:
     )
 
 
+def test_the_flows_load_no_duckdb_before_they_ask_it() -> None:
+    """As a global of theirs it outlives a run, and complains of that in forty lines of the worker's log."""
+    _run(
+        """
+        import sys
+        import flows.archive, flows.batch, flows.compact, flows.restore, flows.sweep, flows.verify
+        assert not {name for name in sys.modules if "duckdb" in name.partition(".")[0]}
+        """
+    )
+
+
 def test_the_codec_works_where_prefect_cannot_be_imported() -> None:
     _run(
         """

@@ -5,19 +5,23 @@ Four tables: ``images``, the latest row of each image under each config, unless 
 zones to an extension. Parts are fetched through the store, so a folder and S3 are alike, and unpacked as
 far as a query asks: memory holds the compressed parts and what the query keeps. Nothing outside can be
 reached from a query, neither files nor extensions, and nothing is written.
+
+duckdb is imported where it is called. As a global of a module that a run of Prefect holds a function of, it
+would outlive Python, and complain of that in forty lines of a worker's log.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from inr.errors import ConfigError
 from tasks.catalogue import parts
 from tasks.errors import CatalogueError
 from tasks.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    import duckdb
 
 # Selects the rows that `lookup.latest` selects.
 _LATEST = """
@@ -43,7 +47,7 @@ class Answer:
 class Tables:
     """A catalogue that is fetched once and asked several times; `tables` opens it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, url: str) -> None:
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", url: str) -> None:
         self._connection = connection
         self._url = url
 
@@ -58,6 +62,8 @@ class Tables:
             ConfigError: The query is wrong, or asks for something that is not allowed.
             CatalogueError: A part is damaged.
         """
+        import duckdb
+
         try:
             answer = self._connection.execute(sql, parameters or None)
             columns = tuple(column[0] for column in answer.description or ())
@@ -76,6 +82,8 @@ def tables(store: ObjectStore) -> Iterator[Tables]:
     Raises:
         CatalogueError, StorageError: The catalogue cannot be read.
     """
+    import duckdb
+
     found = {
         "all_images": parts.dataset(store, parts.IMAGES),
         "history": parts.dataset(store, parts.HISTORY),
