@@ -1,6 +1,6 @@
 """The flow ``archive``: plan, cut into batches, have each done, report.
 
-A batch is a run of `flows.batch`, in this process or on another host. Whatever ends an image ends as
+A batch is a run of `flows.batches.batch`, in this process or on another host. Whatever ends an image ends as
 its row; the run's final state says whether there were failures.
 """
 

@@ -26,7 +26,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import StateType
 from prefect.states import Cancelled, Cancelling
 
-from flows.batch import archive_batch
+from flows.batches.batch import archive_batch
 from flows.batches.server import end, states_of, submitted, workers_of
 from flows.engine.artifacts import SECONDS_BETWEEN_UPDATES, Figures, figures_of
 from flows.engine.interrupts import heed_stop

@@ -14,7 +14,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Pending, Scheduled
 from pydantic import TypeAdapter
 
-from flows.batch import name_of_batch
+from flows.batches.batch import name_of_batch
 from flows.engine.images import tags_of
 from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe

@@ -37,7 +37,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Crashed
 from flows.batches import dispatch
 from flows.archive import archive
-from flows.batch import archive_batch
+from flows.batches.batch import archive_batch
 from flows.verify import verify
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed

@@ -143,8 +143,7 @@ def test_forms_offer_the_choices_that_there_are(name: str):
 def test_audits_go_before_batches_and_a_run_that_comes_too_early_waits():
     by_name = {each["entrypoint"]: each for each in PREFECT["deployments"]}
     queue = by_name["flows.verify.verify"]["work_pool"]["work_queue_name"]
-    guide = (DEPLOYMENTS / "README.md").read_text()
-    assert f"work-queue create {queue} --pool inr-workers --priority 1" in guide
+    assert f'make_queue(client, "inr-workers", "{queue}", 1)' in (DEPLOYMENTS / "initialise.py").read_text()
     for each in PREFECT["deployments"]:
         if "concurrency_limit" in each:
             assert each["concurrency_limit"]["collision_strategy"] == "ENQUEUE"

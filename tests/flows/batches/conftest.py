@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.batch import archive_batch
+from flows.batches.batch import archive_batch
 from tasks.catalogue.recipe import Recipe
 from tests.flows.conftest import DRAFT
 

@@ -39,8 +39,8 @@ from prefect.states import (
 )
 
 from flows.archive import archive
-from flows.batch import archive_batch
 from flows.batches import dispatch
+from flows.batches.batch import archive_batch
 from flows.batches.dispatch import Watch
 from flows.engine.listening import listening
 from tasks.catalogue.parts import IMAGES, list_parts
@@ -54,7 +54,7 @@ from tests.flows.conftest import DRAFT, ON_A_CPU, OPTIONS, check_photos, rows_of
 from tests.tasks.pictures import file_of, photograph
 
 SERVE = """
-from flows.batch import archive_batch
+from flows.batches.batch import archive_batch
 archive_batch.serve("test", limit=2, print_starting_message=False)
 """
 

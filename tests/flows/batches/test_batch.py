@@ -6,7 +6,7 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
 from flows import archive as archive_module
 from flows.archive import archive
-from flows.batch import archive_batch
+from flows.batches.batch import archive_batch
 from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.catalogue.recipe import Recipe
 from tasks.errors import ImagesFailed, ObjectMissing
