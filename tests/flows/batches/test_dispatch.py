@@ -106,14 +106,14 @@ def test_the_progress_of_a_run_moves_with_every_image_of_its_batches_on_other_ho
     heard: list[tuple[int, float]] = []
     options = RunOptions(device="cpu", workers=1, deployment=served)
     with listening(lambda summary: heard.append((summary.n_done, summary.fit_seconds))):
-        summary = archive(str(photos), store.url, DRAFT, options, n_steps=3000)
+        summary = archive(str(photos), store.url, DRAFT, options, n_steps=1500)
     assert (heard[0], heard[-1][0]) == ((0, 0.0), 8)
     on_the_way = [seen for seen in heard if 0 < seen[0] < 8]
     assert on_the_way != []
     assert all(seconds > 0 for _, seconds in on_the_way)
     assert [n for n, _ in heard] == sorted(n for n, _ in heard)  # and it never goes back
     run = read_run(summary.run_id)
-    assert {"model:mlp", "preset:3000 steps", f"store:{store.url}"} <= set(run.tags)
+    assert {"model:mlp", "preset:1500 steps", f"store:{store.url}"} <= set(run.tags)
     [batch] = batches_into(store)
     assert "device:cpu" in batch.tags
 
