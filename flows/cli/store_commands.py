@@ -13,6 +13,8 @@ from flows.cli.options import Json, Output, Runner, Store, Workers
 from flows.cli.running import concluded, either, in_unicode, location, started
 from inr.errors import ConfigError
 
+MOST_DAYS = 36_500  # a hundred years: a calendar ends somewhere, and time before its first day is an error
+
 if TYPE_CHECKING:
     from tasks.steps.audit import AuditSummary
 
@@ -62,7 +64,8 @@ def verify(
     store: Store,
     sample: Annotated[int | None, typer.Option(min=1, help="So many bitstreams at random. [all]")] = None,
     unread_days: Annotated[
-        float | None, typer.Option(min=0, help="Only what was not verified or audited for so many days.")
+        float | None,
+        typer.Option(min=0, max=MOST_DAYS, help="Only what was not verified or audited for so many days."),
     ] = None,
     workers: Workers = None,
     runner: Runner = None,
@@ -202,7 +205,10 @@ def prune(
         bool, typer.Option("--even-last", help="Give up images, too, that no other setting has.")
     ] = False,
     days: Annotated[
-        float, typer.Option(min=0, help="What is younger may be of a run that is not over, and stays.")
+        float,
+        typer.Option(
+            min=0, max=MOST_DAYS, help="What is younger may be of a run that is not over, and stays."
+        ),
     ] = 7.0,
     remove: Annotated[bool, typer.Option("--remove", help="Do it; without, only say what would go.")] = False,
     as_json: Json = False,

@@ -34,6 +34,7 @@ class RunSummary:
         plan: The plan, for people.
         n_planned: Rows that the run will write.
         n_before: Images that were archived already.
+        n_excluded: Originals that were left out by include and exclude.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
         n_bad: Those of them that failed by their own fault.
@@ -58,6 +59,7 @@ class RunSummary:
     plan: str
     n_planned: int = 0
     n_before: int = 0
+    n_excluded: int = 0
     n_archived: int = 0
     n_failed: int = 0
     n_bad: int = 0
@@ -85,6 +87,7 @@ class RunSummary:
             plan=plan.describe(),
             n_planned=plan.n_to_do,
             n_before=plan.n_archived,
+            n_excluded=plan.n_excluded,
             n_known_bad=len(plan.known_bad),
             known_bad=[(bad.path, bad.describe()) for bad in plan.known_bad[:KEPT_ROWS]],
         )
@@ -120,7 +123,7 @@ class RunSummary:
             n_bad: Rows of files that failed by their own fault.
         """
         found = RunSummary(self.run_id, self.source, self.store, self.config, self.plan)
-        found.n_planned, found.n_before = self.n_planned, self.n_before
+        found.n_planned, found.n_before, found.n_excluded = self.n_planned, self.n_before, self.n_excluded
         found.n_known_bad, found.known_bad = self.n_known_bad, self.known_bad
         found.wall_seconds = self.wall_seconds
         for outcome in archived.values():
@@ -167,16 +170,21 @@ class RunSummary:
         """One line: what came of the run."""
         known = f", {self.n_known_bad} known to be bad" if self.n_known_bad else ""
         if self.n_planned == 0:
-            there_are = (
-                f"{self.n_before} images are archived already" if self.n_before else "there is no image"
-            )
-            return f"nothing to do: {there_are}{known}"
+            return f"nothing to do: {self._there_are()}{known}"
         done = f"{self.n_archived} of {self.n_planned} images archived and verified"
         before = f", {self.n_before} archived before" if self.n_before else ""
         lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
         failed = f", {self.n_failed} failed" if self.n_failed else ""
         own = f", {self.n_bad} of them by their own fault" if self.n_bad else ""
         return f"{done}{lossless}{before}{failed}{own}{known}"
+
+    def _there_are(self) -> str:
+        """The images of a source of which none is to do, as a clause."""
+        if self.n_before:
+            return f"{self.n_before} images are archived already"
+        if self.n_excluded and not self.n_known_bad:
+            return f"include and exclude leave out all {self.n_excluded} originals"
+        return "there is no image"
 
 
 def table_row(outcome: Outcome) -> dict[str, str]:

@@ -191,3 +191,11 @@ def test_check_and_a_run_refuse_a_server_that_lets_writers_overwrite_each_other(
         assert "expected that a second write of a key is refused" in result.stderr
     s3_access.through(s3_server.endpoint)
     assert open_store("s3://archive").objects("overwritten") == []
+
+
+@pytest.mark.parametrize("command", [("prune", "--days"), ("verify", "--unread-days")], ids=" ".join)
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "1e6", "1e9"])
+def test_days_are_those_of_a_calendar(tmp_path: Path, command: tuple[str, str], days: str):
+    name, option = command
+    refused = invoke(name, tmp_path, option, days)
+    assert (refused.exit_code, option in refused.output) == (exits.USAGE, True)

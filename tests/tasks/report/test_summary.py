@@ -60,7 +60,7 @@ def test_failures_come_first_and_rows_are_bounded(monkeypatch):
 
 def test_what_is_archived_counts_whatever_was_told_on_the_way():
     summary = summary_of(5)
-    summary.n_before, summary.wall_seconds = 7, 2.5
+    summary.n_before, summary.n_excluded, summary.wall_seconds = 7, 4, 2.5
     for outcome in (
         archived("a"),
         archived("b"),
@@ -73,6 +73,7 @@ def test_what_is_archived_counts_whatever_was_told_on_the_way():
     found = summary.recounted({digest("a"): archived("a", psnr_db=20.0), digest("d"): archived("d")}, 1)
     assert [record.path for record in found.records()] == ["c", "e", "a", "d"]
     assert (found.n_archived, found.n_failed, found.n_before, found.wall_seconds) == (2, 3, 7, 2.5)
+    assert found.n_excluded == 4
     failed_so = "3 failed, 1 of them by their own fault, 1 known to be bad"
     assert found.headline() == f"2 of 5 images archived and verified, 7 archived before, {failed_so}"
     assert found.known_bad == [("f", "empty")]
@@ -83,6 +84,8 @@ def test_nothing_to_do_says_so():
     summary = RunSummary("", "photos", "store", "mlp", "", n_before=7)
     assert summary.headline() == "nothing to do: 7 images are archived already"
     assert dataclasses.replace(summary, n_before=0).headline() == "nothing to do: there is no image"
+    nothing = dataclasses.replace(summary, n_before=0, n_excluded=3)
+    assert nothing.headline() == "nothing to do: include and exclude leave out all 3 originals"
     known = dataclasses.replace(summary, n_known_bad=2).headline()
     assert known == "nothing to do: 7 images are archived already, 2 known to be bad"
 
