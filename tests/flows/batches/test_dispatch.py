@@ -59,7 +59,7 @@ archive_batch.serve("test", limit=2, print_starting_message=False)
 """
 
 
-ELSEWHERE, UNWATCHED = RunOptions(deployment="a/b"), Watch(print, set)
+ELSEWHERE, UNWATCHED = RunOptions(deployment="a/b"), Watch(print, set, lambda number, _: None)
 
 
 @pytest.fixture
