@@ -39,7 +39,7 @@ from prefect.states import (
 )
 
 from flows.archive import archive
-from flows.batches import dispatch
+from flows.batches import dispatch, server
 from flows.batches.batch import archive_batch
 from flows.batches.dispatch import Watch
 from flows.engine.listening import listening
@@ -371,12 +371,11 @@ def test_what_no_worker_takes_the_run_does_itself_and_says_so_before(
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(dispatch, "SECONDS_TO_SAY", 0.5)
     told = {"batch_images": 3, "deployment": pool, "untaken_seconds": 2.0}
-    with pytest.raises(ImagesFailed) as failure:
-        archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update=told))
-    check_photos(failure.value.summary, store)
+    summary = archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update=told))
+    check_photos(summary, store)
     states = [run.state for run in batches_into(store) if run.deployment_id is not None]
     assert [state.type for state in states if state is not None] == [StateType.CANCELLED] * 2
-    run_id = failure.value.summary.run_id
+    run_id = summary.run_id
     page = page_of(run_id, "archive-batches")
     first = "no worker of the work pool 'nobody' is online; 2 batches wait for one"
     assert first in page
@@ -432,7 +431,7 @@ def test_a_server_that_does_not_answer_for_a_while_loses_no_batch(
             real.set_flow_run_state(run_id, Completed(message="done"), force=True)
 
     monkeypatch.setattr(dispatch, "submitted", submit)
-    monkeypatch.setattr(dispatch, "get_client", client)
+    monkeypatch.setattr(server, "get_client", client)
     assert done(unattended, lines) == [(0, "Completed: done")]
     assert len(lines) == 1
     assert lines[0].startswith("Prefect's server does not answer, and is asked again: ")

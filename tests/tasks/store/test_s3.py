@@ -196,8 +196,8 @@ def test_a_frozen_server_is_given_up_in_a_time_that_is_told(
         with pytest.raises(StorageUnavailable, match=r"imeout|timed out|closed"):
             use()
         assert 1 <= proxy.n_connections - before <= 4
-        [line] = [record.getMessage() for record in caplog.records if record.name == objects.log.name]
-        assert line.startswith("the store does not answer, and is asked again for about 2.5 s")
+        lines = [record.getMessage() for record in caplog.records if record.name == objects.log.name]
+        assert lines[0].startswith("the store does not answer, and is asked again for about 2.5 s")
     proxy.is_frozen = False
     assert store.get("a", max_bytes=len(data)) == data
 
