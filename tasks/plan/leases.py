@@ -80,11 +80,17 @@ class Leases:
                 continue
             with suppress(StorageError), self._lock:
                 for folder, slots in self._held.items():
-                    following = _slot() + 1
-                    if self._over.is_set() or following in slots:
-                        continue
-                    if self._store.put(_key(folder, following), _holder()):  # else another run has it by now
-                        slots.append(following)
+                    if not self._over.is_set():
+                        self._hold_on(folder, slots)
+
+    def _hold_on(self, folder: str, slots: list[int]) -> None:
+        """Create what is not there of the slots of now and of next; who has lost that of now takes no other."""
+        now = _slot()
+        for slot in (now, now + 1):
+            if slot not in slots:
+                if not self._store.put(_key(folder, slot), _holder()):
+                    return
+                slots.append(slot)
 
     def _release(self, folder: str, slots: list[int]) -> None:
         for slot in slots:

@@ -159,6 +159,27 @@ def test_who_says_nothing_for_long_is_waited_for_no_longer(tmp_path: Path, monke
     assert store.objects("journal") == []
 
 
+def test_a_slot_that_another_has_by_now_ends_the_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run that was away takes no slot after that of another; where there is none, it holds on."""
+    store, now = LocalStore(tmp_path), 1000 * leases.SLOT_SECONDS
+    monkeypatch.setattr(leases.time, "time", lambda: now)
+    with Leases(store) as away, Leases(store) as other:
+        assert away.take(IMAGE, ARCHIVE)
+        folder, slots = next(iter(away._held.items()))
+        now += 3 * leases.SLOT_SECONDS
+        away._hold_on(folder, slots)
+        assert slots == [1000, 1001, 1003, 1004]
+        now += 3 * leases.SLOT_SECONDS
+        assert other.take(IMAGE, ARCHIVE)
+        away._hold_on(folder, slots)
+        assert slots == [1000, 1001, 1003, 1004]
+        now += leases.SLOT_SECONDS
+        away._hold_on(folder, slots)
+        assert slots == [1000, 1001, 1003, 1004]
+        away.__exit__(None, None, None)
+        assert is_held(store, IMAGE, ARCHIVE)
+
+
 def test_the_images_that_are_held_are_listed(store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
     store.put(f"journal/{OTHER}/{ARCHIVE}/{'0' * 64}.json", b"a claim")
     store.put("journal/junk.fit", b"")
