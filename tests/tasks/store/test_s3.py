@@ -181,7 +181,7 @@ def test_a_frozen_server_is_given_up_in_a_time_that_is_told(
     store.put("a", data)
     monkeypatch.setattr(s3_client, "READ_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(s3_client, "CONNECT_TIMEOUT_SECONDS", 1.0)  # of a piece that is sent, too
-    monkeypatch.setattr(objects, "USUAL_SECONDS", 2.5)
+    monkeypatch.setattr(objects, "USUAL_SECONDS", 4.0)
     monkeypatch.setattr(objects.log, "propagate", True)
     s3_client.client.cache_clear()
     proxy.is_frozen = True
@@ -195,9 +195,9 @@ def test_a_frozen_server_is_given_up_in_a_time_that_is_told(
         before = proxy.n_connections
         with pytest.raises(StorageUnavailable, match=r"imeout|timed out|closed"):
             use()
-        assert 1 <= proxy.n_connections - before <= 4
-        lines = [record.getMessage() for record in caplog.records if record.name == objects.log.name]
-        assert lines[0].startswith("the store does not answer, and is asked again for about 2.5 s")
+        assert 1 < proxy.n_connections - before <= 4
+        [line] = [record.getMessage() for record in caplog.records if record.name == objects.log.name]
+        assert line.startswith("the store does not answer, and is asked again for about 4 s")
     proxy.is_frozen = False
     assert store.get("a", max_bytes=len(data)) == data
 
