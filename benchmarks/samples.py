@@ -24,7 +24,7 @@ PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "came
 def make_samples(folder: Path) -> list[Path]:
     """Writes eight photographs, 150x150 to 640x427: RGB, grey, with a palette and with alpha.
 
-    They have less than a megapixel in all, so that the first archive that one makes takes some three minutes.
+    They have less than a megapixel in all, so that the first archive that one makes takes some minutes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, shipped in COPIED.items():

@@ -171,9 +171,7 @@ def _lines() -> Callable[[str], None]:
     def say(line: str) -> None:
         log.warning(line)
         lines.append(f"- {now():%H:%M:%S} {markdown_cell(line)}\n")
-        with suppress(
-            Exception
-        ):  # the log has the line, and no batch is to end because a page cannot be kept
+        with suppress(Exception):  # the log has the line; no batch ends because a page cannot be kept
             artifacts.publish_page("What became of batches on other hosts (UTC)", "".join(lines), "batches")
 
     return say

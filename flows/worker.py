@@ -115,9 +115,7 @@ async def _work(worker: Worker, grace_seconds: float, with_healthcheck: bool) ->
                     await _let_end(worker, grace_seconds)
                     ending.cancel_scope.cancel()
                 group.cancel_scope.cancel()
-    except (
-        Exception
-    ):  # of Prefect's, where it is cut short in the middle of a connection; it has no run any more
+    except Exception:  # of Prefect's, cut short in the middle of a connection; it has no run any more
         if not worker.is_leaving:
             raise
 

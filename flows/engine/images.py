@@ -84,9 +84,7 @@ def archive_all(
                 outcome = Failed.of(image.known, result) if isinstance(result, Exception) else result
                 ended.append(outcome)
                 ended_one(image.image)
-                if isinstance(outcome, Failed) or isinstance(
-                    image.known, Stored
-                ):  # else it has a row already
+                if isinstance(outcome, Failed) or isinstance(image.known, Stored):  # else it has a row
                     record(outcome)
                 summary.add(outcome)
                 log_ended(outcome)

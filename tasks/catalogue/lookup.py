@@ -110,7 +110,7 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
     for row in rows:
         digest, error = row["image_digest"], row["error_type"]
         if row["status"] == Status.ARCHIVED:
-            if not _lost(audits.get(row["key"]), row["recorded_at"]):
+            if not is_lost(audits.get(row["key"]), row["recorded_at"]):
                 found.archived[digest] = (row["key"], row["n_bytes"])
         elif error in (BAD_FILES if digest is None else BAD_IMAGES):
             place = found.bad_files if digest is None else found.bad_images
@@ -119,7 +119,8 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
     return found
 
 
-def _lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
+def is_lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
+    """True if the last audit of an object, which may be none, found it lost after a row that names it."""
     return audit is not None and audit.status in LOST and audit.checked_at > recorded_at
 
 
@@ -141,7 +142,7 @@ def archived_among(store: ObjectStore, archive_digest: str, images: Collection[s
     )
     rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == Status.ARCHIVED]
     audits = last_audits(store) if rows else {}
-    kept = [row for row in rows if not _lost(audits.get(row["key"]), row["recorded_at"])]
+    kept = [row for row in rows if not is_lost(audits.get(row["key"]), row["recorded_at"])]
     sizes = _sizes(store, [row["key"] for row in kept])
     return {row["image_digest"]: archived_of(row) for row in kept if sizes.get(row["key"]) == row["n_bytes"]}
 

@@ -84,7 +84,7 @@ class Leases:
                         self._hold_on(folder, slots)
 
     def _hold_on(self, folder: str, slots: list[int]) -> None:
-        """Create what is not there of the slots of now and of next; who has lost that of now takes no other."""
+        """Create what is not there of the slots of now and of next, unless another run has that of now."""
         now = _slot()
         for slot in (now, now + 1):
             if slot not in slots:

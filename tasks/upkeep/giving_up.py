@@ -16,7 +16,7 @@ from tasks.catalogue.columns import Row
 from tasks.catalogue.recipe import Goal
 from tasks.catalogue.records import Status
 
-_SHOWN_DIGITS = 12
+SHOWN_DIGITS = 12  # of the digest of a setting
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _named(settings: Sequence[SettingInUse], beginning: str) -> str:
     digests = [setting.archive_digest for setting in settings]
     found = [digest for digest in digests if beginning and digest.startswith(beginning)]
     if len(found) != 1:
-        there_are = ", ".join(digest[:_SHOWN_DIGITS] for digest in digests) or "none"
+        there_are = ", ".join(digest[:SHOWN_DIGITS] for digest in digests) or "none"
         raise ConfigError(
             f"setting: expected the beginning of the digest of one, found {beginning!r}, which is that of "
             f"{len(found)}; there are {there_are}"

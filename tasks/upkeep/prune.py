@@ -19,7 +19,6 @@ from enum import StrEnum
 from typing import Any
 
 from tasks.catalogue import lookup, parts
-from tasks.catalogue.audits import LOST
 from tasks.catalogue.columns import Row
 from tasks.catalogue.keys import FOLDER, SUFFIXES
 from tasks.catalogue.parts import IMAGES, SCHEMAS, undisturbed
@@ -149,8 +148,7 @@ def plan_prune(
     there, audits = {found.key: found.n_bytes for found in stored}, lookup.last_audits(store)
 
     def is_there(row: Row) -> bool:
-        audit = audits.get(row["key"])
-        is_lost = audit is not None and audit.status in LOST and audit.checked_at > row["recorded_at"]
+        is_lost = lookup.is_lost(audits.get(row["key"]), row["recorded_at"])
         return there.get(row["key"]) == row["n_bytes"] and not is_lost
 
     theirs = given_up(latest, chosen(settings, drop, keep), is_there, even_last=even_last)
