@@ -89,6 +89,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo 'The module venv is missing. On Debian: apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench,dask]'
+	$(BIN)/python -c 'from inr.encoder import precompile; precompile()'
 	@touch $@
 
 samples: $(SAMPLES)/.made

@@ -159,3 +159,14 @@ def encode(
     if isinstance(outcome, InrError):
         raise outcome
     return outcome
+
+
+def precompile() -> None:
+    """Compile the loops of the families' fits and decoders, so that no image has to wait for it.
+
+    It takes half a minute of processor time. The machine code is kept where numba has its cache: beside the
+    sources, or in the folder that the variable NUMBA_CACHE_DIR names. It serves this kind of processor.
+    """
+    picture = np.random.default_rng(0).integers(100, 150, (48, 48, 3), np.uint8)
+    for family, fitter in FITTERS.items():
+        encode(picture, CodecConfig(model=family), n_steps=fitter.least_steps, device="cpu")

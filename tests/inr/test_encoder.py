@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,3 +214,31 @@ def test_a_fit_on_a_gpu_decodes_to_the_same_pixels_on_the_cpu(photograph: np.nda
     assert encoded.device == "cuda"
     assert decode(encoded.bitstream).pixels_digest == encoded.pixels_digest
     assert encoded.psnr_db > 15
+
+
+LATER = """
+import sys
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from inr import CodecConfig, decode, encode
+from inr.encoder import precompile
+
+def compiled():
+    ours = [module for name, module in sys.modules.items() if name.startswith("inr.")]
+    loops = [each for module in ours for each in vars(module).values() if isinstance(each, Dispatcher)]
+    return {loop: list(loop.signatures) for loop in loops}
+
+precompile()
+before = compiled()
+assert sum(map(len, before.values())) > 15
+photograph = np.load("photograph.npy")[:40, :56]
+goal = {"rd_lambda": None, "target_psnr_db": 28.0}
+for pixels, more in ((photograph, {}), (photograph[..., :2], goal), (photograph[:5, :7], {"model": "mlp"})):
+    decode(encode(np.ascontiguousarray(pixels), CodecConfig(**more), n_steps=60, device="cpu").bitstream)
+assert compiled() == before
+"""
+
+
+def test_what_is_compiled_beforehand_is_all_that_images_need(photograph: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "photograph.npy", photograph)
+    subprocess.run([sys.executable, "-c", LATER], cwd=tmp_path, check=True)
