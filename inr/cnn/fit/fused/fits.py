@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -120,12 +121,11 @@ def _choose_exponents(fits: FusedFits) -> list[list[int]]:
 def _finished(
     fits: FusedFits, exponents: Sequence[Sequence[int]], weights: Sequence[NetworkWeights]
 ) -> list[Fitted]:
-    latents = fits.latents.cpu()
-    with losses_of(fits.architecture) as losses:
-        return [
-            replace(
-                rounded_network(fits.architecture, latents[n], its, exponents[n], losses),
-                rd_lambda=fits.lambdas.steerings[n].rd_lambda,
-            )
-            for n, its in enumerate(weights)
-        ]
+    latents, n_threads = fits.latents.cpu(), torch.get_num_threads()
+
+    def finished(n: int) -> Fitted:
+        network = rounded_network(fits.architecture, latents[n], weights[n], exponents[n], losses)
+        return replace(network, rd_lambda=fits.lambdas.steerings[n].rd_lambda)
+
+    with losses_of(fits.architecture) as losses, ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(finished, range(fits.n_images)))
