@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import frame, processes
-from benchmarks.frame import table
+from benchmarks.frame import mean_of_ratios, table
 from inr.config import MODELS, CodecConfig
 
 ROOT = Path(__file__).parent.parent
@@ -169,10 +169,7 @@ def _sides(result: Result) -> list[str]:
 def _ratio(this: Sequence[float], other: Sequence[float] = ()) -> list[str]:
     """The mean of the ratios of pairs, with its standard error; nothing where there are no pairs."""
     ratios = [a / b for a, b in zip(this, other, strict=bool(other))]
-    if not ratios:
-        return []
-    error = f" ± {statistics.stdev(ratios) / len(ratios) ** 0.5:.3f}" if len(ratios) > 1 else ""
-    return [f"{statistics.mean(ratios):.3f}{error}"]
+    return [mean_of_ratios(ratios)] if ratios else []
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -8,10 +8,12 @@ import argparse
 import ast
 import hashlib
 import json
+import math
 import os
 import platform
 import re
 import shlex
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -153,6 +155,17 @@ def number(value: float | None, digits: int, unit: str = "") -> str:
 def numbers(values: Iterable[float], digits: int = 1) -> str:
     """Several values one after the other."""
     return ", ".join(f"{value:.{digits}f}" for value in values)
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """The standard error of the mean of values; None of fewer than two."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def mean_of_ratios(ratios: Sequence[float]) -> str:
+    """The mean of the ratios of pairs, with its standard error where there are several."""
+    error = standard_error(ratios)
+    return f"{statistics.mean(ratios):.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
 def timed(action: Callable[[], Made]) -> tuple[Made, float]:

@@ -14,13 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from benchmarks import frame
 from benchmarks.frame import codec_digest, table
 from benchmarks.journal import measured
+from benchmarks.rd.measuring import middle, read_pixels
 from inr.config import MODELS, CodecConfig
 
 NAMES = ("kodim20", "kodim02", "kodim08", "kodim24", "kodim12", "kodim14")
@@ -97,7 +94,7 @@ class Pair:
         """Make both encodings."""
         from inr import encode
 
-        pixels = _middle(self.image, self.side)
+        pixels = middle(read_pixels(self.image), self.side)
         first = (
             CodecConfig(model=self.model, target_bpp=self.target)
             if self.is_rate
@@ -126,13 +123,6 @@ class Pair:
             cost=costs[0],
             plain_cost=costs[1],
         )
-
-
-def _middle(path: Path, side: int) -> NDArray[np.uint8]:
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    top, left = ((n - side) // 2 for n in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[max(0, top) :, max(0, left) :][:side, :side])
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -12,11 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from benchmarks import processes
-from benchmarks.frame import code_digest, table
+from benchmarks.frame import code_digest, mean_of_ratios, table
 from benchmarks.journal import measured
+from benchmarks.rd.measuring import middle, read_pixels
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(__file__).with_name("in_checkout.py")
@@ -175,12 +175,8 @@ def measure(arguments: argparse.Namespace) -> Result:
 def _pixels(image: Path, work: Path, side: int | None) -> Path:
     """The middle of an image, or all of it, as an array in a file."""
     file = work / (f"{image.stem}.npy" if side else f"{image.stem}-whole.npy")
-    with Image.open(image) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    if side:
-        top, left = ((n - side) // 2 for n in pixels.shape[:2])
-        pixels = pixels[top : top + side, left : left + side]
-    np.save(file, np.ascontiguousarray(pixels))
+    pixels = read_pixels(image)
+    np.save(file, middle(pixels, side) if side else pixels)
     return file
 
 
@@ -231,7 +227,7 @@ def _of_preset(encodings: Sequence[Encoding], preset: str) -> list[str]:
         costs = f"{full.cost:.4g}", f"{other.cost:.4g}"
         times = f"{full.cpu_seconds:.0f}", f"{other.cpu_seconds:.0f}", f"{seconds:.0f}"
         rows.append([name, *costs, *times, *(f"x {value:.3f}" for value in ratio)])
-    means = [mean(values) for values in zip(*ratios, strict=True)]
+    means = [f"x {mean_of_ratios(values)}" for values in zip(*ratios, strict=True)]
     header = (
         "image",
         "cost",
@@ -249,13 +245,7 @@ def _of_preset(encodings: Sequence[Encoding], preset: str) -> list[str]:
 def _of_decodings(decodings: Sequence[Decoding]) -> list[str]:
     by_side = [[each for each in decodings if each.checkout == side] for side in (THIS, OTHER)]
     seconds = [[each.cpu_seconds for each in sorted(side, key=lambda each: each.turn)] for side in by_side]
-    ratio = mean([a / b for a, b in zip(*seconds, strict=True)])
+    ratio = f"x {mean_of_ratios([a / b for a, b in zip(*seconds, strict=True)])}"
     medians = [f"{statistics.median(side):.3f}" for side in seconds]
     header = ("whole image, as a library call", "processor, s", "of the other", "ratio of pairs")
     return table(header, [[f"{DECODED}, each its own file", *medians, ratio]])
-
-
-def mean(ratios: Sequence[float]) -> str:
-    """The mean of ratios, with its standard error where there are several."""
-    error = f" ± {statistics.stdev(ratios) / len(ratios) ** 0.5:.3f}" if len(ratios) > 1 else ""
-    return f"x {statistics.mean(ratios):.3f}{error}"

@@ -13,7 +13,6 @@ Writes OUT.json and OUT.md.
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 from benchmarks import frame
 from benchmarks.cnn_choices.choices import CHOICES
 from benchmarks.cnn_choices.trials import Measured, Run, fitted_prior, measured, read_images
-from benchmarks.frame import number, table
+from benchmarks.frame import number, standard_error, table
 from benchmarks.prior.crops import read_crops
 from benchmarks.rd.measuring import list_images
 from inr.cnn.prior import Prior
@@ -105,12 +104,11 @@ def rows_of(results: Sequence[Measured]) -> Iterator[list[str]]:
         mine = [found for found in results if found.choice == choice]
         ratios = [100 * (found.cost / chosen[found.image, found.seed].cost - 1) for found in mine]
         times = [found.encode_seconds / chosen[found.image, found.seed].encode_seconds for found in mine]
-        error = statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else None
         yield [
             choice,
             str(len(mine)),
             number(statistics.mean(ratios), 2),
-            number(error, 2),
+            number(standard_error(ratios), 2),
             number(statistics.mean(found.network_bytes for found in mine), 0),
             number(statistics.median(times), 2),
         ]

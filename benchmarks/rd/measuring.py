@@ -123,6 +123,12 @@ def read_pixels(path: Path) -> Pixels:
     return open_picture(path.read_bytes(), max_pixels=MAX_PIXELS).pixels
 
 
+def middle(pixels: Pixels, side: int) -> Pixels:
+    """The square of `side` pixels in the middle of a picture, or what it has of it."""
+    top, left = (max(0, (n - side) // 2) for n in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+
+
 def list_images(folder: Path, names: Sequence[str]) -> list[Path]:
     """Images of `folder` by name; those whose stem is in `names`, if any are given.
 

@@ -151,3 +151,9 @@ def test_a_dot_in_the_name_of_a_result_stays() -> None:
 
 def test_what_json_has_becomes_a_dataclass_again() -> None:
     assert read(Found, {"seconds": 1, "pairs": [], "other": 2}) == Found(1, [])
+
+
+def test_the_mean_of_ratios_has_its_standard_error_where_there_are_several() -> None:
+    assert frame.mean_of_ratios([0.9, 1.0, 1.1]) == "1.000 ± 0.058"
+    assert frame.mean_of_ratios([0.5]) == "0.500"
+    assert frame.standard_error([0.5]) is None

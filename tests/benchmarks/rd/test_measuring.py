@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.rd.codecs import CODECS, JPEGS
-from benchmarks.rd.measuring import BaselinePoint, FitPoint, crop, list_images
+from benchmarks.rd.measuring import BaselinePoint, FitPoint, crop, list_images, middle
 from inr.bitstream import unpack
 from inr.config import CodecConfig
 from inr.metrics import bpp, psnr_db
@@ -85,3 +86,9 @@ def test_a_crop_is_the_part_in_the_box(photo: Path, tmp_path: Path) -> None:
     with Image.open(path) as part, Image.open(photo) as whole:
         assert part.tobytes() == whole.crop((10, 20, 40, 30)).tobytes()
     assert path.stem == photo.stem
+
+
+def test_the_middle_of_a_picture_is_a_square_or_what_there_is_of_it() -> None:
+    pixels = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)
+    np.testing.assert_array_equal(middle(pixels, 3), pixels[1:4, 2:5])
+    np.testing.assert_array_equal(middle(pixels, 6), pixels[:, 1:7])
