@@ -50,7 +50,7 @@ class Result:
     left_out: list[str]
 
 
-PARTS = (losses, steps, single, batch, curve, large, best)
+PARTS = (losses, steps, single, large, batch, curve, best)
 
 
 def options(parser: argparse.ArgumentParser) -> None:

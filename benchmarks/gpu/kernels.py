@@ -15,6 +15,7 @@ from inr.cnn.prior import NO_GAIN, priors
 EXACT, SHORT = 1e-3, 2e-2  # of differences by exact products, and by shorter numbers, the most
 FAR = 1e9  # a difference that is no number
 BATCH = 8
+N_HEAVIEST = 6  # kernels, by their time, of which a step tells
 MOST_MS_A_STEP = 2.0  # of one Kodak image
 
 
@@ -112,3 +113,6 @@ def _launches(take_step: Callable[[int], None], first: int, words: str, n_steps:
     yield Row("steps", f"{words}: launches a step", sum(event.count for event in events) / n_steps)
     busy = sum(event.device_time_total for event in events) / 1000 / n_steps
     yield Row("steps", f"{words}: ms of the card's work a step", busy)
+    for event in sorted(events, key=lambda event: -event.device_time_total)[:N_HEAVIEST]:
+        name, of_step = event.key.split("(")[0][:60], event.device_time_total / 1000 / n_steps
+        yield Row("steps", f"{words}: of that in `{name}`", of_step)
