@@ -10,13 +10,16 @@ from prefect.runtime import flow_run
 
 from flows.auditing import audit_all
 from flows.engine.artifacts import Table
-from flows.engine.runs import begin, ended, tag
+from flows.engine.interrupts import handing_back
+from flows.engine.runs import Run, begin, ended, tag
 from flows.engine.tasks import audit, record_audits
 from tasks.catalogue.audits import LOST, AuditRow, AuditStatus
 from tasks.catalogue.lookup import open_archive
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.audit import AuditSummary, Finding, plan_audit
+from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 DAMAGE = "inr.audit.damage"  # the event of an audit that finds a bitstream damaged or missing
 
@@ -54,12 +57,20 @@ def verify(
         ConfigError, CatalogueError, StorageError: The store cannot be used.
     """
     run, target = begin(options), open_archive(store)
+    with handing_back():
+        summary = _audited(run, target, sample, unread_days)
+    return ended(summary, _page(summary), _findings(summary))
+
+
+def _audited(run: Run, target: ObjectStore, sample: int | None, unread_days: float | None) -> AuditSummary:
     plan = plan_audit(target, sample=sample, unread_days=unread_days)
-    get_run_logger().info("%d bitstreams to read, %d orphans", len(plan.records), len(plan.orphans))
+    get_run_logger().info(
+        "%s to read, %s", counted(len(plan.records), "bitstream"), counted(len(plan.orphans), "orphan")
+    )
     summary = AuditSummary(run.run_id, target.url, len(plan.records), plan.n_archived)
     tag([f"store:{target.url}"])
     audit_all(run, plan, summary, audit, _record, _Alarm(target.url).tell)
-    return ended(summary, _page(summary), _findings(summary))
+    return summary
 
 
 class _Alarm:
