@@ -69,7 +69,11 @@ class Finding:
 
     @property
     def reason(self) -> str:
-        """The reason without the key, which is long and stands beside it; empty for an orphan."""
+        """The reason without the key, which is long and stands beside it."""
+        if self.row.status == AuditStatus.ORPHAN:
+            return "no record names it"
+        if self.row.status == AuditStatus.MISSING:
+            return "the store has no such object"
         return self.row.reason.removeprefix(f"{self.row.key}: ").replace(self.row.key, "it")
 
     def describe(self) -> str:
