@@ -33,6 +33,7 @@ from tests.tasks.pictures import file_of, photograph
 pytestmark = pytest.mark.e2e
 
 N_IMAGES, N_STEPS = 8, 4000  # of which one takes many seconds
+SECONDS = 600  # on a machine that is otherwise full
 OVER = ("Completed", "CompletedWithFailures", "Failed", "Crashed", "Cancelled")
 POOLS = {"nights": (archive, sweep), "hands": (archive_batch,)}
 
@@ -110,16 +111,16 @@ def test_the_batches_of_a_night_that_is_handed_back_are_not_given_up(photos: Pat
         stack.enter_context(working("hands", "one", grace=60))
         with working("nights", "first", grace=60) as first:
             run_id = begun("archive", photos, store, options, **how)
-            wait_until(lambda: len(store.objects("bitstreams")) == 1)
+            wait_until(lambda: len(store.objects("bitstreams")) == 1, SECONDS)
             first.send_signal(signal.SIGTERM)
             first.communicate(timeout=30)
         assert (first.returncode, state_of(run_id)) == (0, "AwaitingRetry")
         assert names_of(batches_of(run_id)) == ["Running", "Cancelled"]
         stack.enter_context(working("nights", "second", grace=60))
         stack.enter_context(working("hands", "two", grace=60))
-        wait_until(lambda: len(batches_of(run_id)) == 4)
-        wait_until(lambda: state_of(run_id) in OVER)
-        wait_until(lambda: all(name in OVER for name in names_of(batches_of(run_id))))
+        wait_until(lambda: len(batches_of(run_id)) == 4, SECONDS)
+        wait_until(lambda: state_of(run_id) in OVER, SECONDS)
+        wait_until(lambda: all(name in OVER for name in names_of(batches_of(run_id))), SECONDS)
     assert state_of(run_id) == "Completed"
     assert names_of(batches_of(run_id)) == ["Completed", "Cancelled", "Completed", "Completed"]
     check(store, N_IMAGES)
@@ -132,13 +133,13 @@ def test_a_sweep_that_is_handed_back_goes_on_with_the_next_worker(photos: Path, 
     given: dict[str, Any] = {"rd_lambdas": lambdas, "models": ["mlp"], "preset": "draft", "sample": 3}
     with working("nights", "first", grace=60) as first:
         run_id = begun("sweep", photos, store, {}, **given)
-        wait_until(lambda: len(store.objects("bitstreams")) == 2)
+        wait_until(lambda: len(store.objects("bitstreams")) == 2, SECONDS)
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=60)
     assert (first.returncode, state_of(run_id)) == (0, "AwaitingRetry")
     assert 2 <= len(store.objects("bitstreams")) < 6
     with working("nights", "second", grace=60):
-        wait_until(lambda: state_of(run_id) in OVER)
+        wait_until(lambda: state_of(run_id) in OVER, SECONDS)
     assert state_of(run_id) == "Completed"
     check(store, 6)
     assert sum(fits([run_id], store).values()) == 6
