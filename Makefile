@@ -120,7 +120,7 @@ browser:
 
 # Wants Debian's postgresql.
 e2e: $(STAMP)
-	$(BIN)/pytest -m e2e tests/deployments
+	$(BIN)/pytest -m e2e tests/deployments tests/flows/test_hand_back.py
 
 # In namespaces of its own: what it mounts is seen by nobody else, and nothing that it started outlives it.
 faults: $(STAMP)

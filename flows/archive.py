@@ -80,6 +80,7 @@ def archive(
     include: list[str] | None = None,
     exclude: list[str] | None = None,
     retry_bad: bool = False,
+    expect_at_least: int = 0,
 ) -> Any:  # RunSummary, or a failed state; Prefect unwraps the state before the caller sees it
     """Archive every image of a source that is not in the store under this config yet.
 
@@ -98,13 +99,15 @@ def archive(
         include: Patterns, of which a file must match one, see `tasks.originals.patterns`; all if not given.
         exclude: Patterns, of which a file must match none.
         retry_bad: Try files again that are known to be bad.
+        expect_at_least: End with an error where fewer files are taken of the source, as of a disk that is
+            not mounted; an empty source is no error by itself.
 
     Returns:
         The `RunSummary`, where every image was archived, but for originals that failed by their own fault.
 
     Raises:
         ImagesFailed: Some images failed by no fault of their own; carries the summary.
-        ConfigError, CatalogueError, StorageError: Source or store cannot be used.
+        ConfigError, CatalogueError, StorageError: Source or store cannot be used; or too few files are there.
     """
     if hours is not None and not (math.isfinite(hours) and hours > 0):
         raise ConfigError(f"hours: expected a number above 0, found {hours!r}")
@@ -113,7 +116,8 @@ def archive(
     run = begin(options)
     with handing_back(), patient(run.options.outage_seconds):
         target = open_store(store)
-        purpose = Purpose(source, target.url, recipe.archive_digest(), patterns, retry_bad)
+        digest = recipe.archive_digest()
+        purpose = Purpose(source, target.url, digest, patterns, retry_bad, expect_at_least)
         return _archived(run, purpose, target, recipe, hours)
 
 

@@ -43,6 +43,7 @@ def audit_all(
 
     Raises:
         StorageError: The findings cannot be written.
+        HandedBack: The worker of this process stops; what was read by then is recorded.
     """
     job = AuditJob(run.run_id, summary.store, run.n_threads)
 

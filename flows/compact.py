@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.engine.artifacts import failures
+from flows.engine.interrupts import handing_back
 from flows.engine.runs import begin, ended
 from flows.engine.tasks import compact as compact_task
 from flows.engine.workers import Step
@@ -13,6 +14,7 @@ from tasks.catalogue.lookup import open_archive
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.compact import CompactSummary, Day, plan_compaction
+from tasks.wording import counted
 
 DAYS_AT_A_TIME = 2  # each is held in memory
 
@@ -37,9 +39,6 @@ def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect un
         ConfigError, StorageError: The store cannot be used.
     """
     run, target = begin(RunOptions(workers=DAYS_AT_A_TIME)), open_archive(store)
-    days = plan_compaction(target)
-    get_run_logger().info("%d days to compact", len(days))
-    summary = CompactSummary(run.run_id, target.url, len(days))
 
     def step(day: Day) -> Step:
         return Step(compact_task, {"store_url": target.url, "day": day, "name": day.describe()})
@@ -47,7 +46,11 @@ def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect un
     def count(day: Day, result: Any) -> None:
         summary.fail(day, result) if isinstance(result, Exception) else summary.add(result)
 
-    run.each(days, step, count, summary)
+    with handing_back():
+        days = plan_compaction(target)
+        get_run_logger().info("%s to compact", counted(len(days), "day"))
+        summary = CompactSummary(run.run_id, target.url, len(days))
+        run.each(days, step, count, summary)
     return ended(summary, _page(summary), failures("day", summary.failures, summary.n_failed))
 
 
@@ -56,7 +59,7 @@ def _page(summary: CompactSummary) -> str:
         "store": summary.store,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "days": f"{summary.n_done} of {summary.n_planned}, {summary.n_failed} failed",
-        "parts": f"{summary.n_parts} became {summary.n_made}, with {summary.n_rows} rows",
+        "parts": f"{summary.n_parts} became {summary.n_made}, with {counted(summary.n_rows, 'row')}",
         "objects removed": summary.n_removed,
     }
     return "\n".join(markdown_list(facts))

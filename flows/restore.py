@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.engine.artifacts import failures
+from flows.engine.interrupts import handing_back
 from flows.engine.runs import begin, ended
 from flows.engine.tasks import restore as restore_task
 from flows.restoring import restore_all
@@ -14,6 +15,7 @@ from tasks.plan.restoring import check_target, plan_restore
 from tasks.report.markdown import markdown_list, markdown_table
 from tasks.settings import RunOptions
 from tasks.steps.restore import KEPT_FAILURES, Format, RestoreSummary
+from tasks.wording import counted
 
 
 def run_name() -> str:
@@ -54,10 +56,11 @@ def restore(
     """
     run, source = begin(options), open_archive(store)
     check_target(target)
-    wanted = plan_restore(source, where, f".{format}", all_versions=all_versions, best=best)
-    get_run_logger().info("%d images selected", len(wanted))
-    summary = RestoreSummary(run.run_id, source.url, target, len(wanted))
-    restore_all(run, wanted, format, summary, restore_task)
+    with handing_back():
+        wanted = plan_restore(source, where, f".{format}", all_versions=all_versions, best=best)
+        get_run_logger().info("%s selected", counted(len(wanted), "image"))
+        summary = RestoreSummary(run.run_id, source.url, target, len(wanted))
+        restore_all(run, wanted, format, summary, restore_task)
     return ended(summary, _page(summary), failures("image", summary.failures, summary.n_failed))
 
 
@@ -67,7 +70,7 @@ def _page(summary: RestoreSummary) -> str:
         "target": summary.target,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "images": f"{summary.n_restored} of {summary.n_planned}, {summary.n_failed} failed",
-        "files": f"{summary.n_written} written, {summary.n_present} were there, {summary.n_bytes} bytes",
+        "files": f"{summary.n_written} written, {summary.n_present} there already, {summary.n_bytes} bytes",
     }
     lines = markdown_list(facts)
     if renamed := summary.renamed[:KEPT_FAILURES]:

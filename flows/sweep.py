@@ -25,6 +25,7 @@ from tasks.steps.storing import carry
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, patient
 from tasks.store.promises import require_promises
+from tasks.wording import counted
 
 
 def run_name() -> str:
@@ -77,11 +78,12 @@ def _swept(
     target.clean()
     carry(target)
     images = sample_images(source, sample, run.options)
-    how = f"{preset}; {len(configs)} settings"
+    how = f"{preset}; {counted(len(configs), 'setting')}"
     summary = RunSummary(run.run_id, source, target.url, how, "")
     work = list(_work(run, target, images, configs, summary))
-    summary.n_planned, summary.plan = len(work), f"{len(work)} fits of {len(images)} images"
-    get_run_logger().info("%d images, %d settings, %d fits", len(images), len(configs), len(work))
+    summary.n_planned = len(work)
+    summary.plan = f"{counted(len(work), 'fit')} of {counted(len(images), 'image')}"
+    get_run_logger().info("%s under %s", summary.plan, counted(len(configs), "setting"))
     archive_all(run, work, summary)
     report = SweepReport(summary, len(images), rd_points(target, images, configs))
     store_sweep(target, report)

@@ -1,6 +1,7 @@
 """The flow ``verify``: an audit of a store. Reads what is stored, records what it found, repairs nothing."""
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +11,21 @@ from prefect.runtime import flow_run
 
 from flows.auditing import audit_all
 from flows.engine.artifacts import Table
-from flows.engine.runs import begin, ended, tag
+from flows.engine.interrupts import handing_back
+from flows.engine.runs import Run, begin, ended, tag
 from flows.engine.tasks import audit, record_audits
 from tasks.catalogue.audits import LOST, AuditRow, AuditStatus
 from tasks.catalogue.lookup import open_archive
 from tasks.report.markdown import markdown_list
 from tasks.settings import RunOptions
 from tasks.steps.audit import AuditSummary, Finding, plan_audit
+from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 DAMAGE = "inr.audit.damage"  # the event of an audit that finds a bitstream damaged or missing
+DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+ORDER = sorted(AuditStatus, key=lambda status: (status == AuditStatus.ORPHAN, status not in LOST))
+TO_DO = "The next archive over the originals makes anew what is damaged or missing."
 
 
 def run_name() -> str:
@@ -54,12 +61,20 @@ def verify(
         ConfigError, CatalogueError, StorageError: The store cannot be used.
     """
     run, target = begin(options), open_archive(store)
+    with handing_back():
+        summary = _audited(run, target, sample, unread_days)
+    return ended(summary, _page(summary), _findings(summary))
+
+
+def _audited(run: Run, target: ObjectStore, sample: int | None, unread_days: float | None) -> AuditSummary:
     plan = plan_audit(target, sample=sample, unread_days=unread_days)
-    get_run_logger().info("%d bitstreams to read, %d orphans", len(plan.records), len(plan.orphans))
+    get_run_logger().info(
+        "%s to read, %s", counted(len(plan.records), "bitstream"), counted(len(plan.orphans), "orphan")
+    )
     summary = AuditSummary(run.run_id, target.url, len(plan.records), plan.n_archived)
     tag([f"store:{target.url}"])
     audit_all(run, plan, summary, audit, _record, _Alarm(target.url).tell)
-    return ended(summary, _page(summary), _findings(summary))
+    return summary
 
 
 class _Alarm:
@@ -90,21 +105,23 @@ def _page(summary: AuditSummary) -> str:
         "store": summary.store,
         "run": f"{summary.run_id}, {summary.wall_seconds:.1f} s",
         "bitstreams to read": summary.n_planned,
-        **{status.value: count for status, count in summary.counts.items()},
+        **{status.value: n for status in ORDER if (n := summary.counts.get(status, 0))},
         "archived images": summary.n_archived,
     }
-    return "\n".join(markdown_list(facts))
+    to_do = ["", TO_DO] if summary.n_failed > summary.counts.get(AuditStatus.UNAVAILABLE, 0) else []
+    return "\n".join([*markdown_list(facts), *to_do])
 
 
 def _findings(summary: AuditSummary) -> Table:
+    """What is lost first; digests are cut, so that a page is wide enough for the keys beside them."""
     rows = [
         {
             "status": found.row.status.value,
             "image": found.path,
-            "reason": found.reason,
+            "reason": re.sub(DIGEST, r"\1…", found.reason),
             "key": found.row.key,
         }
-        for found in summary.findings
+        for found in sorted(summary.findings, key=lambda found: ORDER.index(found.row.status))
     ]
     n_found = sum(summary.counts.values()) - summary.counts.get(AuditStatus.INTACT, 0)
     return Table("findings", rows, n_found)

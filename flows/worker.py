@@ -24,6 +24,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.engine.interrupts import TO_HAND_BACK
 from inr.errors import ConfigError
+from tasks.wording import counted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEARTBEAT_SECONDS = "30"
@@ -128,11 +129,16 @@ async def _second_signal(signals: AsyncIterator[signal.Signals], scope: anyio.Ca
 
 async def _let_end(worker: Worker, grace_seconds: float) -> None:
     """Tell the runs of a worker to end, in a friendly way and then in another one."""
-    print(f"{worker.n_runs} runs of worker {worker.name!r} end within {grace_seconds:g} s", flush=True)
+    print(f"{_runs_of(worker)} to end within {grace_seconds:g} s", flush=True)
     if await _ended(worker, grace_seconds, TO_HAND_BACK):
         return
-    print(f"{worker.n_runs} runs of worker {worker.name!r} did not end by then, and give up", flush=True)
+    print(f"{_runs_of(worker)} to give up: not ended by then", flush=True)
     await _ended(worker, SECONDS_TO_GIVE_UP, signal.SIGTERM)
+
+
+def _runs_of(worker: Worker) -> str:
+    """The runs that a worker has, for people."""
+    return f"worker {worker.name!r}: {counted(worker.n_runs, 'run')}"
 
 
 async def _ended(worker: Worker, seconds: float, number: signal.Signals) -> bool:

@@ -120,7 +120,8 @@ class ContractMissed(EncodeError):
             reached = "no fit succeeded"
         else:
             best = max(attempt.psnr_db for attempt in self.attempts)
-            reached = f"the best of {len(self.attempts)} fits has {best:.2f} dB"
+            which = "the only fit" if len(self.attempts) == 1 else f"the best of {len(self.attempts)} fits"
+            reached = f"{which} has {best:.2f} dB"
         return f"{reached}, below the contract of {self.contract.min_psnr_db:g} dB"
 
 

@@ -11,6 +11,11 @@ lasts for ever. What is lost is submitted again, until it was lost `MOST_LOST` t
 | running | `SILENT_SECONDS` without a sign of life in the store | it is lost |
 | crashed | | it is lost |
 | cancelling | ``begin_seconds`` | it is cancelled |
+
+A run that ends before its batches cancels them. But where its worker stops it comes back: then those that a
+worker has go on, since cancelling them would throw their fits away. The next attempt submits anew what is not
+archived by then. No image is fitted twice for that: one that is held in the store is waited for. And as long
+as one is held, no worker is missed.
 """
 
 import time
@@ -23,13 +28,13 @@ from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Cancelling
 
 from flows.batches.batch import archive_batch
-from flows.batches.server import end, states_of, submitted, workers_of
+from flows.batches.server import end, of_earlier_attempts, states_of, submitted, workers_of
 from flows.engine.artifacts import SECONDS_BETWEEN_UPDATES, Figures, figures_of
-from flows.engine.interrupts import heed_stop
+from flows.engine.interrupts import heed_stop, is_told
 from flows.engine.listening import listening
 from tasks.errors import ImagesFailed, Summary
 from tasks.settings import RunOptions
@@ -120,6 +125,11 @@ class _Batch:
     is_taken: bool = False
 
 
+def _is_taken(state: State[Any] | None) -> bool:
+    """True for the state of a run that a worker has."""
+    return state is not None and state.type in WITH_A_WORKER
+
+
 class _Elsewhere:
     """The batches of a run on their way through the runs of a deployment."""
 
@@ -127,6 +137,7 @@ class _Elsewhere:
         self._parameters, self._options, self._watch = parameters, options, watch
         self._deployment = str(options.deployment)
         self._on_way, self._ended = dict[UUID, _Batch](), deque[tuple[int, str]]()
+        self._earlier = set[UUID]()  # runs of attempts before this one that a worker still has
         self._taken = self._heard = self._answered = time.monotonic()
         self._told = time.monotonic()
         self._is_said, self._is_outage = False, False
@@ -135,6 +146,8 @@ class _Elsewhere:
         """Have batches done; yields and raises as `done_batches`."""
         waiting = deque(numbers)
         try:
+            with self._asking_the_server():
+                self._take_over()
             while True:
                 heed_stop()
                 with self._asking_the_server():
@@ -143,13 +156,30 @@ class _Elsewhere:
                 while self._ended:
                     yield self._ended.popleft()
                 if not self._on_way and not self._is_outage:
+                    self._earlier.clear()  # which find that nothing is left to do
                     return
                 yield from self._done_for_want_of_workers()
                 self._tell()
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:  # a signal, or an error of the run, which then nobody hears its batches for
-            if self._on_way:
-                end(self._on_way, Cancelling(message="the run that submitted it has ended"))
+            if ours := self._not_to_go_on():
+                end(ours, Cancelling(message="the run that submitted it has ended"))
+
+    def _not_to_go_on(self) -> set[UUID]:
+        """The runs that are to end with this one; where it comes back, those that no worker has."""
+        if not is_told():
+            return {*self._on_way, *self._earlier}
+        with suppress(httpx.HTTPError):
+            return {run_id for run_id, state in states_of(self._on_way).items() if not _is_taken(state)}
+        return set()  # which the next attempt cancels
+
+    def _take_over(self) -> None:
+        """Let the batches of an earlier attempt that a worker has go on; the others are in this one's."""
+        for run_id, state in of_earlier_attempts().items():
+            if _is_taken(state):
+                self._earlier.add(run_id)
+            else:
+                end([run_id], Cancelled(message="another attempt of the run that submitted it does it"))
 
     @contextmanager
     def _asking_the_server(self) -> Iterator[None]:
@@ -182,8 +212,10 @@ class _Elsewhere:
 
     def _look(self) -> None:
         """Look at what became of the batches, and see to those that are over, or overdue."""
-        found = states_of(self._on_way)
-        alive = self._signs_of_life()
+        found = states_of({*self._on_way, *self._earlier})
+        self._earlier = {run_id for run_id in self._earlier if _is_taken(found.get(run_id))}
+        if alive := self._signs_of_life():  # in the hands of an earlier attempt's batches, or of another run
+            self._taken = time.monotonic()
         for run_id, batch in list(self._on_way.items()):
             state = found.get(run_id)
             if state is None:
@@ -193,7 +225,7 @@ class _Elsewhere:
                 batch.since = time.monotonic()
             if state.name == "AwaitingRetry" != batch.state:
                 self._watch.say(f"batch {batch.number + 1} waits for another worker: {state.message}")
-            batch.state, batch.is_taken = str(state.name), state.type in WITH_A_WORKER
+            batch.state, batch.is_taken = str(state.name), _is_taken(state)
             if state.is_crashed():
                 self._lose(run_id, f"{state.name}: {state.message}")
             elif state.is_final():

@@ -7,8 +7,14 @@ from uuid import UUID
 
 from prefect import Task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State, WorkerStatus
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, State, StateType, WorkerStatus
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Pending, Scheduled
@@ -18,6 +24,7 @@ from flows.batches.batch import name_of_batch
 from flows.engine.images import tags_of
 from inr.errors import ConfigError
 from tasks.catalogue.recipe import Recipe
+from tasks.wording import counted
 
 WAITING = "Waiting"  # a run that waits as "Scheduled" is shown as late after 15 s, and so is no night
 
@@ -71,6 +78,21 @@ def states_of(runs: Collection[UUID]) -> dict[UUID, State[Any]]:
     return {run.id: run.state for run in found if run.state is not None}
 
 
+def of_earlier_attempts() -> dict[UUID, State[Any]]:
+    """The runs below this one, of a deployment, that are not over: as it begins, of attempts before it."""
+    parent = FlowRunContext.get()
+    if parent is None or parent.flow_run is None:
+        return {}
+    going_on = FlowRunFilterStateType(any_=list(set(StateType) - TERMINAL_STATES))
+    below = FlowRunFilter(
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.flow_run.id]),
+        state=FlowRunFilterState(type=going_on),
+    )
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(flow_run_filter=below)
+    return {run.id: run.state for run in found if run.deployment_id is not None and run.state is not None}
+
+
 def workers_of(deployment: str) -> str:
     """What can be said of the workers of a deployment, none of which takes a run, as a clause."""
     with get_client(sync_client=True) as client:
@@ -81,5 +103,5 @@ def workers_of(deployment: str) -> str:
     online = sorted(worker.name for worker in found if worker.status == WorkerStatus.ONLINE)
     if not online:
         return f"no worker of the work pool {pool!r} is online"
-    names = ", ".join(online[:8])
-    return f"the work pool {pool!r} has {len(online)} workers online ({names}) that are busy, or it is paused"
+    there_are = f"{counted(len(online), 'worker')} online ({', '.join(online[:8])})"
+    return f"the work pool {pool!r} has {there_are}, all of them busy, or it is paused"

@@ -14,6 +14,7 @@ from flows.cli.options import (
     Deadline,
     Device,
     Exclude,
+    ExpectAtLeast,
     Hidden,
     Hours,
     Include,
@@ -74,6 +75,7 @@ def archive(
     include: Include = [],  # noqa: B006  as Typer has lists
     exclude: Exclude = [],  # noqa: B006
     retry_bad: RetryBad = False,
+    expect_at_least: ExpectAtLeast = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +97,7 @@ def archive(
     recipe = Recipe(config, contract, None, seconds_per_image, hours is not None)
     patterns = Patterns(tuple(map(in_unicode, include)), tuple(map(in_unicode, exclude)))
     where = location(source), named_store(settings)
-    wanted = _Wanted(*where, recipe, settings.options(), hours, patterns, retry_bad)
+    wanted = _Wanted(*where, recipe, settings.options(), hours, patterns, retry_bad, expect_at_least)
     if dry_run:
         _estimate(wanted, as_json)
     else:
@@ -121,6 +123,7 @@ def plan(
     include: Include = [],  # noqa: B006
     exclude: Exclude = [],  # noqa: B006
     retry_bad: RetryBad = False,
+    expect_at_least: ExpectAtLeast = 0,
     as_json: Json = False,
 ) -> None:
     """Say what `archive` would do with the same words: images, pixels, and estimated hours and bytes."""
@@ -143,6 +146,7 @@ def plan(
         include=include,
         exclude=exclude,
         retry_bad=retry_bad,
+        expect_at_least=expect_at_least,
         dry_run=True,
         as_json=as_json,
     )
@@ -215,6 +219,7 @@ class _Wanted:
     hours: float | None
     patterns: Patterns
     retry_bad: bool
+    expect_at_least: int
 
 
 def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore, Purpose, Plan]":
@@ -223,7 +228,8 @@ def _planned(wanted: _Wanted, *, with_sizes: bool = False) -> "tuple[ObjectStore
 
     target = open_store(wanted.store)
     digest = wanted.recipe.archive_digest()
-    purpose = Purpose(wanted.source, target.url, digest, wanted.patterns, wanted.retry_bad)
+    asked = wanted.patterns, wanted.retry_bad, wanted.expect_at_least
+    purpose = Purpose(wanted.source, target.url, digest, *asked)
     return target, purpose, purpose.plan(target, wanted.options, with_sizes=with_sizes)
 
 
@@ -259,7 +265,8 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
         recipe = wanted.recipe
         given = (wanted.source, wanted.store, recipe.config, wanted.options, recipe.contract, recipe.n_steps)
         include, exclude = map(list, (wanted.patterns.include, wanted.patterns.exclude))
-        return flow(*given, recipe.seconds_per_image, wanted.hours, include, exclude, wanted.retry_bad)
+        asked = include, exclude, wanted.retry_bad, wanted.expect_at_least
+        return flow(*given, recipe.seconds_per_image, wanted.hours, *asked)
 
     with handing(purpose, plan):
         summary: RunSummary = started(in_a_flow, bar=bar)

@@ -7,6 +7,7 @@ from flows.cli.printing import line, table
 from flows.engine.listening import duration
 from tasks.originals.names import printable
 from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
+from tasks.wording import counted
 
 if TYPE_CHECKING:
     from tasks.catalogue.query import Answer
@@ -47,7 +48,11 @@ def show_estimate(found: "Estimate") -> None:
     line(f"plan: {found.plan}")
     if found.n_refused:
         line(f"{found.n_refused} of them cannot be archived, by their headers alone")
-    line(f"{found.n_pixels / 1e6:.1f} megapixels in {found.source_n_bytes} bytes")
+    if not found.n_images:
+        return
+    is_small = found.n_pixels < 1e5  # which would be 0.0 megapixels
+    pixels = counted(found.n_pixels, "pixel") if is_small else f"{found.n_pixels / 1e6:.1f} megapixels"
+    line(f"{pixels} in {found.source_n_bytes} bytes")
     is_enough = found.n_too_short < found.n_images - found.n_refused or not found.n_too_short
     if found.hours is not None and is_enough:
         steps = f", fits of {found.n_steps} steps" if found.n_steps else ""

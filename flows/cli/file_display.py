@@ -3,6 +3,7 @@
 from typing import Any
 
 from flows.cli.printing import line, table
+from tasks.wording import counted
 
 NO_FLIP = "needs flip-evaluator: pip install '.[perceptual]'"
 
@@ -17,10 +18,9 @@ def show_encoded(made: dict[str, Any]) -> None:
     unit = {"target_psnr_db": "dB", "target_bpp": "bpp"}.get(made["goal"])
     if unit:
         off = made["goal_reached"] - made["goal_value"]
-        fits = len(made["attempts"])
         line(
             f"target {made['goal_value']:g} {unit}: reached {made['goal_reached']:.4g} {unit} "
-            f"({off:+.3g}) in {fits} {'fit' if fits == 1 else 'fits'}"
+            f"({off:+.3g}) in {counted(len(made['attempts']), 'fit')}"
         )
     for note in made["notes"]:
         line(f"note: {note}")
@@ -99,5 +99,5 @@ def _measured(value: float | None, why_not: str) -> str:
 def show_report(made: dict[str, Any]) -> None:
     """Show what is in the report of an archive."""
     failed = f", {made['n_failed']} failed" if made["n_failed"] else ""
-    counts = f"{made['n_archived']} files of {made['n_images']} images{failed}"
+    counts = f"{counted(made['n_archived'], 'file')} of {counted(made['n_images'], 'image')}{failed}"
     line(f"{made['output']}: {counts}, {made['n_pictures']} with pictures; {made['n_bytes']} bytes")

@@ -79,6 +79,10 @@ Exclude = Annotated[list[str], typer.Option(help="Leave out files that match, as
 RetryBad = Annotated[
     bool, typer.Option("--retry-bad", help="Try files again that are known to be no pictures we take.")
 ]
+ExpectAtLeast = Annotated[
+    int,
+    typer.Option(min=0, help="An error where the source has fewer files: its disk may not be mounted."),
+]
 MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tasks.wording import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -155,7 +157,7 @@ def run_bar(wanted: bool) -> Iterator[Callable[[Any], None]]:
 
         def report(summary: Any) -> None:
             failed = f", {summary.n_failed} failed" if summary.n_failed else ""
-            state = f"{summary.n_done} of {summary.n_planned} images{failed}"
+            state = f"{summary.n_done} of {counted(summary.n_planned, 'image')}{failed}"
             bars.update(bar, total=summary.n_planned, completed=summary.n_done, description=state)
 
         yield report

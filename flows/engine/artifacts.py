@@ -21,6 +21,7 @@ from flows.engine.listening import duration
 from tasks.errors import Summary
 from tasks.report.markdown import markdown_cell
 from tasks.report.summary import RunSummary, reason, table_row
+from tasks.wording import counted
 
 SECONDS_BETWEEN_UPDATES = 5.0
 SECONDS_FOR_THE_LAST = 10.0
@@ -226,6 +227,6 @@ def publish_table(table: Table) -> None:
         return
     # Prefect's pages take cells for Markdown, and names of files come from outside.
     shown = [{column: markdown_cell(cell) for column, cell in row.items()} for row in table.rows[:MAX_ROWS]]
-    n_rows = f"{table.n_rows} rows"
+    n_rows = counted(table.n_rows, "row")
     described = n_rows if len(shown) == table.n_rows else f"the first {len(shown)} of {n_rows}"
     create_table_artifact(key=f"{flow_run.flow_name}-{table.name}", table=shown, description=described)

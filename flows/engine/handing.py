@@ -29,6 +29,7 @@ class Purpose:
         archive_digest: Digest of what decides the bytes beside the image.
         patterns: What is taken of the originals.
         retry_bad: Whether files are tried again that are known to be bad.
+        expect_at_least: Files that there must be, else the source is taken to be missing.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Purpose:
     archive_digest: str
     patterns: Patterns = Patterns()
     retry_bad: bool = False
+    expect_at_least: int = 0
 
     def plan(self, store: "ObjectStore", options: "RunOptions", *, with_sizes: bool) -> "Plan":
         """A new plan; arguments and errors as `tasks.plan.planning.make_plan` has them."""
@@ -49,6 +51,7 @@ class Purpose:
             patterns=self.patterns,
             retry_bad=self.retry_bad,
             with_sizes=with_sizes,
+            expect_at_least=self.expect_at_least,
         )
 
 

@@ -33,6 +33,7 @@ from tasks.steps.deadlines import cancel, go_on
 from tasks.steps.jobs import ArchiveJob
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 SECONDS_BETWEEN_LOOKS = 5.0
 MOST_BYTES_OF_GROUP = 2**24  # of files: so large images fill a card by themselves, and the memory beside it
@@ -98,7 +99,7 @@ def archive_all(
 
 def _free_again(store: ObjectStore, waiting: Sequence["_Image"]) -> tuple[list["_Image"], list["_Image"]]:
     """Wait until another run has ended one of some images that it fits; those that it has, and the others."""
-    get_run_logger().info("%d images are fitted by another run, which is waited for", len(waiting))
+    get_run_logger().info("another run fits %s, and is waited for", counted(len(waiting), "image"))
     while True:
         heed_stop()
         held = [image for image in waiting if is_held(store, image.image.digest, image.archive_digest)]

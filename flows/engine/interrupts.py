@@ -7,8 +7,9 @@ over. Nothing is lost by that: what a run has stored by then the next one takes 
 
 A run whose worker stops is told so by `TO_HAND_BACK` (see `flows.worker`), some time before the worker ends
 it by other means. It ends what it has begun, and goes back to its pool for the rest: the next worker begins
-the same run of Prefect again, and what was archived by then is in the catalogue. A flow that does without
-`handing_back` never gets that signal.
+the same run of Prefect again, and what was archived by then is in the catalogue. It goes back as well where
+that time is over before what it has begun, and SIGTERM ends it. A flow that does without `handing_back` never
+gets the first signal.
 """
 
 import contextlib
@@ -141,6 +142,10 @@ def handing_back() -> Iterator[None]:
         yield
     except HandedBack:
         _go_back()
+    except BaseException as error:
+        if is_told() and not isinstance(error, Exception):  # by SIGTERM: its time to end is over
+            _go_back()
+        raise
     finally:
         signal.signal(TO_HAND_BACK, former)
         _stops.clear()

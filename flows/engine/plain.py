@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from flows.engine.cores import n_threads, n_workers
+from flows.engine.interrupts import HandedBack, is_told
 from flows.engine.listening import Listener, current_listener
 from flows.engine.workers import Engine, Step, outcomes, switching_often
 from tasks.errors import Summary
@@ -81,12 +82,26 @@ class PlainRun:
             step: Gives the step of an item.
             count: Counts an item in the summary, with its result or the `Exception` that ended it.
             summary: Totals of the run.
+
+        Raises:
+            HandedBack: The worker of this process stops, and some items are left; those begun are counted.
         """
-        groups = ([item] for item in items)
+        is_cut = False
+
+        def groups() -> Iterator[list[Item]]:
+            nonlocal is_cut
+            for item in items:
+                if is_told():
+                    is_cut = True
+                    return
+                yield [item]
+
         with self.watched(summary) as show, self.engine() as engine:
-            for item, result in outcomes(engine, self.n_workers, groups, lambda group: step(group[0])):
+            for item, result in outcomes(engine, self.n_workers, groups(), lambda group: step(group[0])):
                 count(item, result)
                 show(summary)
+        if is_cut:
+            raise HandedBack
 
 
 def begin_plainly(options: RunOptions) -> PlainRun:

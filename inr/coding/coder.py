@@ -118,9 +118,10 @@ class PayloadReader:
     def end(self) -> None:
         """Check that the payload is what the writer makes of the symbols, to the last bit."""
         if self._again.to_bytes() != self._payload:
+            n_words, found = self._again.n_words, len(self._payload) // _WORD_BYTES
+            words = "word" if n_words == 1 else "words"
             raise InvalidField(
-                f"payload: expected the {self._again.n_words} words that its symbols take, "
-                f"found {len(self._payload) // _WORD_BYTES} words, or others"
+                f"payload: expected the {n_words} {words} that its symbols take, found {found}, or others"
             )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UnsupportedImage
+from tasks.wording import counted
 
 Pixels = NDArray[np.uint8]
 
@@ -36,11 +37,11 @@ def lifted(pixels: Pixels, channels: int) -> Pixels:
     """
     if pixels.shape[2] % 2 == 0 and channels % 2:
         if (pixels[:, :, -1] != OPAQUE).any():
-            raise UnsupportedImage(f"expected {channels} channels, found alpha that is not opaque")
+            raise UnsupportedImage(f"expected {counted(channels, 'channel')}, found alpha that is not opaque")
         pixels = pixels[:, :, :-1]
     if pixels.shape[2] >= 3 and channels < 3:
         if not _is_grey(pixels):
-            raise UnsupportedImage(f"expected {channels} channels, found colours")
+            raise UnsupportedImage(f"expected {counted(channels, 'channel')}, found colours")
         pixels = np.concatenate([pixels[:, :, :1], pixels[:, :, 3:]], axis=2)
     if pixels.shape[2] < 3 <= channels:
         pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)

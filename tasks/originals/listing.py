@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from inr.errors import ConfigError
 from tasks.originals.names import escaped, printable, raw_name
 from tasks.originals.patterns import Patterns
-from tasks.store.locations import S3_SCHEME, local_path
+from tasks.store.locations import PLACES, S3_SCHEME, local_path
 
 SUFFIXES = frozenset(
     {
@@ -85,7 +85,7 @@ def list_source(source: str, patterns: Patterns = Patterns()) -> Listing:
 
 
 def _list_folder(source: str) -> Listing:
-    root = local_path(source).absolute()
+    root = local_path(source, PLACES).absolute()
     if root.is_file():
         return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
     try:

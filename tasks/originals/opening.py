@@ -29,6 +29,7 @@ from tasks.originals.formats.jxl import reader as jxl
 from tasks.originals.listing import SourceImage
 from tasks.originals.reading import read_source
 from tasks.settings import RunOptions
+from tasks.wording import counted
 
 
 class Reader(Protocol):
@@ -269,7 +270,9 @@ def _note_missing_colours(image: Image.Image, found: Carried) -> None:
     numbers = np.asarray(image).reshape(image.height, image.width, -1)[:, :, 0]
     n_colours, most = len(image.getpalette() or ()) // 3, int(numbers.max())
     if most >= n_colours:
-        found.notes.append(f"damaged: a palette of {n_colours} colours, and a pixel of number {most}")
+        found.notes.append(
+            f"damaged: a palette of {counted(n_colours, 'colour')}, and a pixel of number {most}"
+        )
 
 
 def _target_mode(image: Image.Image) -> str:

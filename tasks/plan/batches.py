@@ -20,6 +20,7 @@ from tasks.catalogue.records import Outcome, Planned, now
 from tasks.errors import CatalogueError, ObjectMissing, StorageError
 from tasks.originals.listing import SourceImage
 from tasks.store.objects import ObjectStore, StoredObject
+from tasks.wording import counted
 
 FOLDER = "runs"
 KEPT_DAYS = 7
@@ -103,8 +104,8 @@ def read_outcome(store: ObjectStore, folder: str, number: int) -> list[Outcome] 
     if told != asked:
         n_amiss = (asked - told).total() + (told - asked).total()
         raise CatalogueError(
-            f"{key}: expected an outcome for each of {asked.total()} images, found {told.total()}; "
-            f"{n_amiss} are missing or of other images"
+            f"{key}: expected an outcome for each of {counted(asked.total(), 'image')}, "
+            f"found {told.total()}; {n_amiss} missing or of other images"
         )
     return outcomes
 

@@ -32,6 +32,7 @@ from tasks.plan.outlook import outlook
 from tasks.plan.pace import TYPICAL_FITS
 from tasks.plan.planning import Plan
 from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 SHORT_STEPS = {"mlp": (400,), "cnn": (50, 100, 300)}  # of fits of the table beside those of presets
 MOST_DB = 99.0  # for which an image without any error counts
@@ -179,13 +180,21 @@ def rates_of(store: ObjectStore, recipe: Recipe) -> Rates:
     wanted = recipe.goal
     if same := [row for row in rows if (row["goal"], row["goal_value"]) == wanted]:
         made = tuple(_measured(row, first_lambda(config)) for row in same)
-        return Rates(made, f"{len(same)} images of this archive under the same settings", of_archive=True)
+        return Rates(
+            made, f"{counted(len(same), 'image')} of this archive under the same settings", of_archive=True
+        )
     fits = 1.0 if wanted[0] == "rd_lambda" else TYPICAL_FITS[config.model]
     if others := [row for row in rows if row["goal"] == "rd_lambda"]:
         made = tuple(_measured(row, row["rd_lambda"]) for row in others)
-        return Rates(made, f"{len(others)} images of this archive under other λ", fits, of_archive=True)
+        return Rates(
+            made, f"{counted(len(others), 'image')} of this archive under other λ", fits, of_archive=True
+        )
     table, name = tuple(_of_table(config, recipe.length)), f"{config.model} {recipe.length}"
-    origin = f"a table of {len(table)} fits of {name} on a CPU" if table else f"no rates for {name} are known"
+    origin = (
+        f"a table of {counted(len(table), 'fit')} of {name} on a CPU"
+        if table
+        else f"no rates for {name} are known"
+    )
     return Rates(table, origin, fits)
 
 

@@ -12,16 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from inr.errors import ConfigError
 from tasks.catalogue import lookup
 from tasks.catalogue.lookup import Bad, Known
 from tasks.catalogue.records import MAX_MESSAGE
 from tasks.errors import SourceError, TooManyPixels, UnsupportedImage
 from tasks.originals.listing import SourceFile, SourceImage, list_source
+from tasks.originals.names import printable
 from tasks.originals.opening import read_header
 from tasks.originals.patterns import Patterns
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 READERS = 16  # files digested at a time: what costs is waiting for S3 or a disk, hardly ever a core
 READERS_OF_HEADERS = 4  # each holds a whole file
@@ -94,7 +97,7 @@ class Plan:
         """One line for people."""
         parts = [f"{len(self.images)} to archive", f"{self.n_archived} archived already"]
         if self.n_duplicates:
-            parts.append(f"{self.n_duplicates} duplicates")
+            parts.append(counted(self.n_duplicates, "duplicate"))
         if self.unreadable:
             parts.append(f"{len(self.unreadable)} unreadable")
         if self.known_bad:
@@ -116,6 +119,7 @@ def make_plan(
     patterns: Patterns = Patterns(),
     retry_bad: bool = False,
     with_sizes: bool = False,
+    expect_at_least: int = 0,
 ) -> Plan:
     """List, digest, and drop what is archived or known to be bad. Reads every file once, writes nothing.
 
@@ -127,12 +131,20 @@ def make_plan(
         patterns: What is taken of the files of the source.
         retry_bad: True to try files again that are known to be bad.
         with_sizes: True to look at the headers too, in the same read.
+        expect_at_least: Files that the patterns must take of the source; fewer are taken for a source that
+            is not there, for example a disk that is not mounted.
 
     Raises:
-        ConfigError: The source cannot be listed.
+        ConfigError: The source cannot be listed, or has fewer files.
         CatalogueError, StorageError: The store's catalogue cannot be read.
     """
     listing = list_source(source, patterns)
+    if len(listing.files) < expect_at_least:
+        least = counted(expect_at_least, "original")
+        raise ConfigError(
+            f"source {printable(source)}: expected at least {least}, found {len(listing.files)}; "
+            "is the name right, and is it mounted?"
+        )
     contents: dict[str, SourceImage] = {}
     sizes: dict[str, tuple[int, int] | UnsupportedImage] = {}
     unreadable: list[tuple[SourceFile, SourceError]] = []

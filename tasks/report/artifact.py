@@ -18,6 +18,7 @@ from tasks.report.pairs import Pair
 from tasks.report.png import beside_original, data_uri, rd_plot
 from tasks.report.summary import RunSummary, reason
 from tasks.report.sweep import COLUMNS, SweepReport, point_cells
+from tasks.wording import counted
 
 MAX_FAILURES = 20
 MAX_PAIRS = 4
@@ -73,8 +74,10 @@ def _plot(summary: RunSummary) -> list[str]:
     if not points:
         return []
     n_seen = summary.points.n_seen
-    shown = f"{len(points)} of {n_seen}" if len(points) < n_seen else f"{n_seen}"
-    title = f"## Rate against PSNR of {shown} image{'s' if n_seen > 1 else ''}"
+    shown = counted(n_seen, "image")
+    if len(points) < n_seen:
+        shown = f"{len(points)} of {shown}"
+    title = f"## Rate against PSNR of {shown}"
     return ["", title, *_picture("Rate against PSNR", rd_plot({summary.config: points}, lines=False))]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
 from tasks.store.objects import ObjectStore, put_anew
+from tasks.wording import counted
 
 
 def run_facts(summary: RunSummary) -> list[str]:
@@ -35,7 +36,7 @@ def markdown(summary: RunSummary) -> str:
         cells = [(*table_row(outcome).values(), reason(outcome)) for outcome in rows]
         lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
     if len(rows) < summary.n_done:
-        lines += ["", f"{summary.n_done - len(rows)} more rows are in the catalogue."]
+        lines += ["", f"The catalogue has {counted(summary.n_done - len(rows), 'more row')}."]
     return "\n".join([*lines, *known_bad_facts(summary)]) + "\n"
 
 

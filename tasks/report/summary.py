@@ -14,6 +14,7 @@ from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import LOSSLESS, Archived, Outcome, Planned, Status, Stored
 from tasks.catalogue.rows import row_of
 from tasks.report.points import ThinnedPoints
+from tasks.wording import counted
 
 if TYPE_CHECKING:
     from tasks.plan.planning import Plan
@@ -171,20 +172,26 @@ class RunSummary:
         known = f", {self.n_known_bad} known to be bad" if self.n_known_bad else ""
         if self.n_planned == 0:
             return f"nothing to do: {self._there_are()}{known}"
-        done = f"{self.n_archived} of {self.n_planned} images archived and verified"
+        done = f"{self.n_archived} of {counted(self.n_planned, 'image')} archived and verified"
         before = f", {self.n_before} archived before" if self.n_before else ""
         lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
         failed = f", {self.n_failed} failed" if self.n_failed else ""
-        own = f", {self.n_bad} of them by their own fault" if self.n_bad else ""
-        return f"{done}{lossless}{before}{failed}{own}{known}"
+        return f"{done}{lossless}{before}{failed}{self._own_fault()}{known}"
+
+    def _own_fault(self) -> str:
+        """How many of those that failed did so by their own fault, as the rest of a clause."""
+        if not self.n_bad:
+            return ""
+        whose = f"by {'its' if self.n_bad == 1 else 'their'} own fault"
+        return f" {whose}" if self.n_bad == self.n_failed else f", {self.n_bad} of them {whose}"
 
     def _there_are(self) -> str:
         """The images of a source of which none is to do, as a clause."""
         if self.n_before:
-            return f"{self.n_before} images are archived already"
+            return f"{counted(self.n_before, 'image')} archived already"
         if self.n_excluded and not self.n_known_bad:
-            return f"include and exclude leave out all {self.n_excluded} originals"
-        return "there is no image"
+            return f"include and exclude leave out {counted(self.n_excluded, 'original')}, and take none"
+        return f"the source has no {'other ' if self.n_known_bad else ''}image"
 
 
 def table_row(outcome: Outcome) -> dict[str, str]:

@@ -29,6 +29,7 @@ from tasks.report.markdown import markdown_cell, markdown_table
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore, put_anew
+from tasks.wording import counted
 
 DEFAULT_SAMPLE = 20
 COLUMNS = ("model", "λ", "bpp", "PSNR, dB", "MS-SSIM", "bytes", "encode, s", "decode, s")
@@ -100,11 +101,11 @@ class SweepReport:
     def headline(self) -> str:
         """One line: what came of the run."""
         if self.points:
-            n_images = f"{self.points[0].n_images} of {self.n_sampled} images"
-            settings = f"{len(self.points)} settings compared on {n_images}"
+            n_images = f"{self.points[0].n_images} of {counted(self.n_sampled, 'image')}"
+            settings = f"{counted(len(self.points), 'setting')} compared on {n_images}"
         else:
-            settings = f"none of {self.n_sampled} images has a bitstream under every setting"
-        return settings + (f", {self.n_failed} fits failed" if self.n_failed else "")
+            settings = f"of {counted(self.n_sampled, 'image')}, none has a bitstream under every setting"
+        return settings + (f", {counted(self.n_failed, 'fit')} failed" if self.n_failed else "")
 
     def as_values(self) -> dict[str, Any]:
         """The report for machines, as JSON has it."""

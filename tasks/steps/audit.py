@@ -10,10 +10,10 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tasks.catalogue import lookup
-from tasks.catalogue.audits import LOST, AuditRow, AuditStatus
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.columns import Row
 from tasks.catalogue.keys import FOLDER
 from tasks.catalogue.parts import read_images
@@ -26,6 +26,7 @@ from tasks.steps.threads import use_threads
 from tasks.steps.verify import read_intact
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 KEPT_FINDINGS = 500
 
@@ -68,7 +69,11 @@ class Finding:
 
     @property
     def reason(self) -> str:
-        """The reason without the key, which is long and stands beside it; empty for an orphan."""
+        """The reason without the key, which is long and stands beside it."""
+        if self.row.status == AuditStatus.ORPHAN:
+            return "no record names it"
+        if self.row.status == AuditStatus.MISSING:
+            return "the store has no such object"
         return self.row.reason.removeprefix(f"{self.row.key}: ").replace(self.row.key, "it")
 
     def describe(self) -> str:
@@ -126,7 +131,8 @@ class AuditSummary:
         """One line that says what was found."""
         others = sorted((status, n) for status, n in self.counts.items() if status != AuditStatus.INTACT)
         found = "".join(f", {n} {status}" for status, n in others)
-        intact = f"{self.counts.get(AuditStatus.INTACT, 0)} of {self.n_planned} bitstreams intact"
+        n_intact = self.counts.get(AuditStatus.INTACT, 0)
+        intact = f"{n_intact} of {counted(self.n_planned, 'bitstream')} intact"
         return f"{intact}{found}; {self.n_archived} in the archive"
 
 
@@ -138,7 +144,8 @@ def plan_audit(
     Args:
         store: The archive.
         sample: Number of objects, chosen at random; all if not given.
-        unread_days: Choose only objects that were not read for so many days, if given.
+        unread_days: Choose only objects that were not read for so many days, and those that the last audit of
+            them found lost, if given.
 
     Raises:
         CatalogueError, StorageError: The store cannot be read.
@@ -161,9 +168,11 @@ def plan_audit(
 
 
 def _read_at(row: Row, audit: AuditRow | None) -> datetime:
-    """The time at which an object was last read and found intact."""
+    """The time at which an object was last read and found intact; what is lost is to be read again first."""
     recorded_at: datetime = row["recorded_at"]
-    return recorded_at if audit is None or audit.status in LOST else max(recorded_at, audit.checked_at)
+    if lookup.is_lost(audit, recorded_at):
+        return datetime.min.replace(tzinfo=UTC)
+    return recorded_at if audit is None else max(recorded_at, audit.checked_at)
 
 
 def orphan_row(run_id: str, key: str) -> AuditRow:

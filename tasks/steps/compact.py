@@ -20,6 +20,7 @@ from tasks.catalogue.parts import (
     write_compacted,
 )
 from tasks.store.objects import ObjectStore
+from tasks.wording import counted
 
 MAX_DAY_BYTES = 1 << 28  # as stored: a day's rows must fit into memory several times over
 
@@ -102,8 +103,8 @@ class CompactSummary:
         """One line that says what the run did."""
         if not self.n_planned:
             return "nothing to compact: no day has more than one part"
-        failed = f", {self.n_failed} days failed" if self.failures else ""
-        made = f"{self.n_parts} parts became {self.n_made}, with {self.n_rows} rows"
+        failed = f", {counted(self.n_failed, 'day')} failed" if self.failures else ""
+        made = f"{counted(self.n_parts, 'part')} became {self.n_made}, with {counted(self.n_rows, 'row')}"
         return f"{made}; {self.n_removed} removed{failed}"
 
 

@@ -30,6 +30,7 @@ from tasks.steps.threads import use_threads
 from tasks.steps.verify import read_intact
 from tasks.store.files import create_file
 from tasks.store.locations import local_path, open_store
+from tasks.wording import counted
 
 Format = Literal["png", "webp"]
 KEPT_FAILURES = 500
@@ -135,11 +136,11 @@ class RestoreSummary:
         """One line that says what the run did."""
         if not self.n_planned:
             return "nothing to restore: no archived image is selected"
-        present = f", {self.n_present} were there" if self.n_present else ""
+        present = f", {self.n_present} there already" if self.n_present else ""
         failed = f", {self.n_failed} failed" if self.n_failed else ""
         renamed = f", {len(self.renamed)} under another name" if self.renamed else ""
-        restored = f"{self.n_restored} of {self.n_planned} images restored"
-        return f"{restored}: {self.n_written} files written{present}{renamed}{failed}"
+        restored = f"{self.n_restored} of {counted(self.n_planned, 'image')} restored"
+        return f"{restored}: {counted(self.n_written, 'file')} written{present}{renamed}{failed}"
 
 
 def restore_image(wanted: Restoring, job: RestoreJob) -> Restored:

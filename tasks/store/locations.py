@@ -10,6 +10,8 @@ from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
 
 S3_SCHEME = "s3://"
+FOLDERS = "a path or a file:// URI"
+PLACES = "a path, a file:// URI or s3://bucket/prefix"
 
 
 def open_store(url: str) -> ObjectStore:
@@ -22,17 +24,24 @@ def open_store(url: str) -> ObjectStore:
         from tasks.store.s3 import S3Store  # takes half a second, and only who uses S3 pays it
 
         return S3Store(url)
-    return LocalStore(local_path(url))
+    return LocalStore(local_path(url, PLACES))
 
 
-def local_path(url: str) -> Path:
+def local_path(url: str, expected: str = FOLDERS) -> Path:
     """The path that a path or a ``file:`` URI names.
 
+    Args:
+        url: The path or URI.
+        expected: What is taken in its place, for the error: `PLACES` where that may be in S3.
+
     Raises:
-        ConfigError: It is empty, or a URI with another scheme.
+        ConfigError: It is empty, or a URI with another scheme; what may be a secret in it is not repeated.
     """
     if url.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(urlsplit(url).path)))
     if not url or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
-        raise ConfigError(f"location: expected a path or a file:// URI, found {url!r}")
+        found = f"{url.partition('://')[0]}://…" if "@" in url or "?" in url else repr(url)
+        is_address = expected == PLACES and url.startswith(("http://", "https://"))
+        hint = "; AWS_ENDPOINT_URL has the address of an S3 server" if is_address else ""
+        raise ConfigError(f"location: expected {expected}, found {found}{hint}")
     return Path(url)

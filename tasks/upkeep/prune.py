@@ -29,6 +29,7 @@ from tasks.plan.batches import KEPT_DAYS, old_batches
 from tasks.plan.leases import Leases
 from tasks.store.objects import ObjectStore, StoredObject
 from tasks.upkeep.giving_up import GivenUp, SettingInUse, chosen, given_up, settings_in_use
+from tasks.wording import counted
 
 FILES_AT_ONCE = 500  # that are held by leases, so that the catalogue is read once for all of them
 ROWS_OF_PART = 10_000
@@ -105,11 +106,11 @@ class PruneSummary:
         n_objects = sum(self.counts.values())
         if not n_objects and not self.n_given_up:
             return "nothing to remove"
-        given_up = f"{self.n_given_up} rows given up, " if self.n_given_up else ""
-        last = f"; {self.n_last} images stay, since no other setting has them" if self.n_last else ""
-        in_use = f"; {self.n_in_use} files stay, since a run uses them" if self.n_in_use else ""
+        given_up = f"{counted(self.n_given_up, 'row')} given up, " if self.n_given_up else ""
+        last = f"; kept for want of another setting: {counted(self.n_last, 'image')}" if self.n_last else ""
+        in_use = f"; kept, since a run uses them: {counted(self.n_in_use, 'file')}" if self.n_in_use else ""
         done = "removed" if self.is_done else "to remove; --remove does it"
-        return f"{given_up}{n_objects} objects of {self.n_bytes} bytes {done}{last}{in_use}"
+        return f"{given_up}{counted(n_objects, 'object')} of {self.n_bytes} bytes {done}{last}{in_use}"
 
     def as_values(self) -> dict[str, Any]:
         """The summary for machines, as JSON has it."""

@@ -68,7 +68,7 @@ def test_the_batch_of_a_worker_that_is_stopped_goes_on_elsewhere(
         until(lambda: "Task run 'verify" in log.read_text())
         three.send_signal(signal.SIGTERM)
         assert three.wait(timeout=120) == 0
-    assert "1 runs of worker 'three' end within 90 s" in log.read_text()
+    assert "worker 'three': 1 run to end within 90 s" in log.read_text()
     until(is_done(environment, run_id))
     check(store)
     batches = children(environment, run_id)

@@ -15,6 +15,8 @@ from flows.cli.app import app
 INR = [sys.executable, "-c", "from flows.cli import main; main()"]
 SHORTLY = "from tests.lengths import short_drafts; short = short_drafts(); short.__enter__(); "  # before all
 INR_SHORTLY = [sys.executable, "-c", SHORTLY + INR[-1]]
+IN_40_STEPS = "from tests.lengths import fits_from; short = fits_from(1, 40); short.__enter__(); "
+INR_IN_40_STEPS = [sys.executable, "-c", IN_40_STEPS + INR[-1]]  # of mlp, whatever comes of them
 ROOT = Path(__file__).parents[2]
 
 

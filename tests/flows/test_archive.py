@@ -175,7 +175,7 @@ def test_a_second_run_does_no_work_and_names_what_is_known_to_be_bad(archived: A
     assert before.items() < after.items()
     assert {key.split("/")[0] for key in after.keys() - before.keys()} == {"reports"}
     assert summary.headline() == (
-        f"nothing to do: {len(GOOD)} images are archived already, {len(BAD)} known to be bad"
+        f"nothing to do: {len(GOOD)} images archived already, {len(BAD)} known to be bad"
     )
     assert {path: why.partition(":")[0] for path, why in summary.known_bad} == BAD
     report = (archived.store / "reports" / f"{summary.run_id}.md").read_text()
@@ -189,7 +189,7 @@ def test_what_is_known_to_be_bad_is_tried_again_when_that_is_asked_for(archived:
     before = files_of(archived.store)
     summary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS, retry_bad=True)
     found = f"0 of {len(BAD)} images archived and verified, {len(GOOD)} archived before, {len(BAD)} failed"
-    assert summary.headline() == f"{found}, {len(BAD)} of them by their own fault"
+    assert summary.headline() == f"{found} by their own fault"
     new = sorted(key.split("/")[0] for key in files_of(archived.store).keys() - before.keys())
     assert new == ["catalogue", "catalogue", "reports", "reports"]
 
@@ -219,7 +219,7 @@ def test_three_nights_with_a_bad_file(tmp_path: Path):
     (source / "bad.png").write_text("bad in another way")
     (source / "slow.png").write_bytes(file_of(photograph(16, 16)))
     short = OPTIONS.model_copy(update={"deadline_seconds": 1e-3})
-    with pytest.raises(ImagesFailed, match="2 failed, 1 of them by their own fault"):
+    with pytest.raises(ImagesFailed, match="2 failed, 1 of them by its own fault"):
         archive(str(source), str(store), DRAFT, short)
     assert rows_of(store)["slow.png"]["error_type"] == "DeadlineExceeded"
     again = archive(str(source), str(store), DRAFT, OPTIONS)
@@ -245,7 +245,7 @@ def test_a_run_in_which_all_succeeds_is_completed_and_tells_as_it_goes(archived:
     found: list[int] = []
     with listening(lambda summary: found.append(summary.n_done)):
         summary: RunSummary = archive(str(archived.source), str(archived.store), DRAFT, OPTIONS)
-    assert summary.headline() == f"1 of 1 images archived and verified, {len(GOOD)} archived before"
+    assert summary.headline() == f"1 of 1 image archived and verified, {len(GOOD)} archived before"
     assert (found[0], found[-1], found) == (0, 1, sorted(found))
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(summary.run_id).state.type is StateType.COMPLETED

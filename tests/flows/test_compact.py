@@ -36,7 +36,7 @@ def test_the_command_compacts_and_the_next_archive_still_knows_what_is_there(twi
 def test_prefect_shows_what_failed_and_nothing_is_removed(twice: Archived):
     damaged = list_parts(LocalStore(twice.store), IMAGES)[0]
     (twice.store / damaged).write_bytes(b"junk")
-    with pytest.raises(ImagesFailed, match="1 days failed") as failure:
+    with pytest.raises(ImagesFailed, match="1 day failed") as failure:
         compact(str(twice.store))
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(failure.value.summary.run_id)

@@ -14,7 +14,7 @@ import pytest
 
 from flows.cli import exits
 from flows.engine.artifacts import SECONDS_BETWEEN_UPDATES
-from tests.flows.command import INR_SHORTLY, inr_run
+from tests.flows.command import INR_IN_40_STEPS, inr_run
 from tests.flows.conftest import ON_A_CPU
 from tests.s3_server import Proxy
 from tests.tasks.pictures import file_of, photograph
@@ -57,7 +57,7 @@ def test_requests_of_a_run_do_not_grow_with_its_images(counting: Counting, tmp_p
         counting.requests.clear()
         began = time.monotonic()
         words = ("archive", photos, tmp_path / f"store-{n_images}", *ON_A_CPU, "--workers", 2)
-        done = inr_run(*words, program=INR_SHORTLY, PREFECT_API_URL=f"{counting.endpoint}/api")
+        done = inr_run(*words, program=INR_IN_40_STEPS, PREFECT_API_URL=f"{counting.endpoint}/api")
         seconds = time.monotonic() - began
         assert done.returncode == exits.OK, done.stderr
         n_updates = counting.requests["PATCH /api/artifacts/ID"]

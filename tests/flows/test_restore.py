@@ -94,7 +94,7 @@ def test_prefect_shows_what_failed_and_a_second_run_goes_on(archived: Archived, 
     assert {row["image"] for row in json.loads(shown["restore-failures"])} == {"grey.png", "alpha.png"}
     assert f"- images: {len(GOOD) - 2} of {len(GOOD)}, 2 failed" in shown["restore-summary"]
     assert shown["restore-progress"] == 100.0
-    with pytest.raises(ImagesFailed, match=f"0 files written, {len(GOOD) - 2} were there, 2 failed"):
+    with pytest.raises(ImagesFailed, match=f"0 files written, {len(GOOD) - 2} there already, 2 failed"):
         restore(str(archived.store), str(target), options=OPTIONS)
 
 
@@ -173,7 +173,7 @@ def test_of_two_settings_the_one_archived_last_comes_back_or_the_best_without_sq
         shutil.rmtree(out, ignore_errors=True)
         result = invoke("restore", store.url, out, *words)
         assert result.exit_code == exits.OK, result.output
-        assert "1 of 1 images restored: 1 files written" in result.output
+        assert "1 of 1 image restored: 1 file written" in result.output
         return open_picture((out / "a.png").read_bytes(), max_pixels=10_000).pixels
 
     np.testing.assert_array_equal(restored(), coarse)

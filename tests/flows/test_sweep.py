@@ -64,7 +64,7 @@ def test_the_curve_of_a_sample_and_a_larger_one_fits_only_what_is_new(photos: Pa
 
 def test_prefect_shows_the_report_and_what_failed(photos: Path, tmp_path: Path):
     options = RunOptions(device="cpu", workers=2, deadline_seconds=1e-3)
-    with pytest.raises(ImagesFailed, match="none of 3 images has a bitstream") as failure:
+    with pytest.raises(ImagesFailed, match="of 3 images, none has a bitstream") as failure:
         sweep(str(photos), str(tmp_path / "store"), [0.01], ["mlp"], "draft", options=options)
     report = failure.value.summary
     with get_client(sync_client=True) as client:

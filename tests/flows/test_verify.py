@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -57,7 +58,12 @@ def test_damage_is_found_shown_and_mended_by_the_next_archive(archived: Archived
 
 
 def test_prefect_shows_the_findings(archived: Archived):
-    LocalStore(archived.store).delete(stored(archived)["grey.png"]["key"])
+    """What is lost first, in few words; and what is to be done."""
+    store, rows = LocalStore(archived.store), stored(archived)
+    store.delete(rows["grey.png"]["key"])
+    store.put("bitstreams/00/stray.inr", b"")
+    path = archived.store / rows["alpha.png"]["key"]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(ImagesFailed, match="1 missing") as failure:
         verify(str(archived.store), unread_days=0, options=OPTIONS)
     run_id = failure.value.summary.run_id
@@ -71,9 +77,18 @@ def test_prefect_shows_the_findings(archived: Archived):
     assert [line for line in lines if line.startswith("missing: grey.png: ")] != []
     assert f"store:{archived.store.absolute()}" in run.tags
     shown = {artifact.key: artifact.data for artifact in found}
-    [finding] = json.loads(shown["verify-findings"])
-    assert (finding["status"], finding["image"]) == ("missing", "grey.png")
-    assert "- missing: 1" in shown["verify-summary"]
+    findings = json.loads(shown["verify-findings"])
+    assert [(each["status"], each["image"]) for each in findings] == [
+        *[("damaged", "alpha.png"), ("missing", "grey.png"), ("orphan", "")],
+    ]
+    damaged, missing, orphan = (each["reason"] for each in findings)
+    assert re.fullmatch("SHA-256: expected [0-9a-f]{12}…, found [0-9a-f]{12}…", damaged)
+    assert (missing, orphan) == ("the store has no such object", "no record names it")
+    facts = shown["verify-summary"].split("\n- ")
+    assert [fact.split(":")[0] for fact in facts[3:7]] == ["damaged", "missing", "intact", "orphan"]
+    assert shown["verify-summary"].endswith(
+        "\n\nThe next archive over the originals makes anew what is damaged or missing."
+    )
     assert shown["verify-progress"] == 100.0
 
 

@@ -23,7 +23,7 @@ from flows.cli import exits
 from tests.flows import waiting
 from tests.flows.command import INR, ROOT, inr_run
 
-KINDS = ("friendly", "deaf", "stubborn")
+KINDS = ("friendly", "busy", "deaf", "stubborn")
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,10 @@ def pool(server: str) -> str:
 
 
 @contextmanager
-def working(pool: str, name: str, grace: float) -> Iterator["subprocess.Popen[str]"]:
+def working(pool: str, name: str, grace: float, limit: int = 1) -> Iterator["subprocess.Popen[str]"]:
     """A worker of a pool that has started; it is killed at the end if it goes on."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    words = ["worker", pool, "--name", name, "--grace", str(grace)]
+    words = ["worker", pool, "--name", name, "--grace", str(grace), "--limit", str(limit)]
     process = subprocess.Popen([*INR, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -66,8 +66,8 @@ def begun(kind: str, folder: Path, n_begun: int = 1) -> UUID:
     return run.id
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -85,7 +85,7 @@ def test_a_run_hands_itself_back_and_the_next_worker_goes_on_with_it(pool: str, 
         first.send_signal(signal.SIGTERM)
         said, _ = first.communicate(timeout=30)
     assert first.returncode == 0
-    assert "1 runs of worker 'first' end within 60 s" in said
+    assert "worker 'first': 1 run to end within 60 s" in said
     assert "give up" not in said
     assert (state_of(run_id), state_of(waits)) == ("AwaitingRetry", "Scheduled")
     with get_client(sync_client=True) as client:
@@ -103,14 +103,16 @@ def begun_by_nobody(folder: Path) -> UUID:
     return run.id
 
 
-def test_what_does_not_end_in_time_is_ended(pool: str, tmp_path: Path):
-    with working(pool, "strict", grace=1) as worker:
-        run_id = begun("deaf", tmp_path)
+def test_what_does_not_end_in_time_is_ended_and_goes_back_if_it_ever_does(pool: str, tmp_path: Path):
+    with working(pool, "strict", grace=1, limit=2) as worker:
+        deaf, busy = begun("deaf", tmp_path), begun("busy", tmp_path, 2)
         worker.send_signal(signal.SIGTERM)
         said, _ = worker.communicate(timeout=20)
-    assert "1 runs of worker 'strict' did not end by then, and give up" in said
+    assert "worker 'strict': 2 runs to give up: not ended by then" in said
     assert worker.returncode == 0
-    assert state_of(run_id) == "Crashed"
+    assert (state_of(deaf), state_of(busy)) == ("Crashed", "AwaitingRetry")
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(busy)
 
 
 def test_a_second_signal_ends_it_at_once(pool: str, tmp_path: Path):

@@ -17,6 +17,15 @@ def friendly(folder: str) -> None:
 
 
 @flow
+def busy(folder: str) -> None:
+    """Go back to the pool when the worker stops, but begin something that lasts, and look at nothing then."""
+    with handing_back():
+        _begin(Path(folder))
+        while not (Path(folder) / "over").exists():
+            time.sleep(0.05)
+
+
+@flow
 def deaf(folder: str) -> None:
     """Know nothing of workers that stop, until SIGTERM."""
     _wait(Path(folder))
@@ -29,8 +38,12 @@ def stubborn(folder: str) -> None:
     _wait(Path(folder))
 
 
-def _wait(folder: Path) -> None:
+def _begin(folder: Path) -> None:
     (folder / f"begun-{time.time_ns()}").touch()
+
+
+def _wait(folder: Path) -> None:
+    _begin(folder)
     while not (folder / "over").exists():
         heed_stop()
         time.sleep(0.05)

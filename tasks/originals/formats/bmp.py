@@ -6,6 +6,7 @@ from PIL import Image, ImageFile
 
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.carried import Carried
+from tasks.wording import counted
 
 _FILE_HEADER = 14  # bytes before the header of the picture
 # Bits per pixel → how Pillow must read them; what else it takes them for in a palette of greys is wrong.
@@ -23,7 +24,9 @@ def check(image: Image.Image, data: bytes) -> None:
     """
     bits, raw_mode = _bits(data), _raw_mode(image)
     if _compression(data) in (0, 3) and raw_mode not in _RAW_MODES.get(bits, (raw_mode,)):
-        raise UnsupportedImage(f"BMP: a palette of greys with {bits} bits a pixel is not supported")
+        raise UnsupportedImage(
+            f"BMP: a palette of greys with {counted(bits, 'bit')} a pixel is not supported"
+        )
 
 
 def carried(image: Image.Image, data: bytes) -> Carried:

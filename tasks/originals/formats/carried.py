@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from inr.bitstream import MAX_METADATA_BYTES, Metadata
+from tasks.wording import counted
 
 MAX_NAMES = 20  # that a note lists
 MAX_NAME = 40  # characters of each
@@ -40,7 +41,7 @@ class Carried:
     def trailing(self, n_bytes: int) -> None:
         """Note that so many bytes after the picture are dropped."""
         if n_bytes > 0:
-            self.notes.append(f"{n_bytes} bytes after the picture dropped")
+            self.notes.append(f"{counted(n_bytes, 'byte')} after the picture dropped")
 
     def metadata(self) -> Metadata:
         """What is kept; a part that no bitstream holds is dropped with a note."""

@@ -15,6 +15,7 @@ from inr.bitstream import MAX_METADATA_BYTES
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.carried import Carried
 from tasks.originals.formats.exif import EXIF_HEADER
+from tasks.wording import counted
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -98,7 +99,7 @@ def check(image: Image.Image, data: bytes) -> None:
             raise UnsupportedImage(f"PNG: expected one chunk {name.decode()}, found {found}")
     depth = every[0].body[8]
     if depth > 8:
-        raise UnsupportedImage(f"PNG: expected 8 bits per sample, found {depth}")
+        raise UnsupportedImage(f"PNG: expected at most 8 bits per sample, found {depth}")
 
 
 def carried(image: Image.Image, data: bytes) -> Carried:
@@ -236,6 +237,6 @@ def _note_damage(every: list[Chunk], found: Carried) -> None:
     broken = [chunk.name.decode("latin-1") for chunk in every if not chunk.is_whole]
     if broken:
         names = ", ".join(dict.fromkeys(broken))
-        found.notes.append(f"damaged: {len(broken)} chunks are cut or have a wrong CRC: {names}")
+        found.notes.append(f"damaged: {counted(len(broken), 'chunk')} cut, or of a wrong CRC: {names}")
     if every[-1].name != b"IEND":
         found.notes.append("damaged: the file ends before its end chunk")

@@ -19,7 +19,7 @@ def check(image: Image.Image, data: bytes) -> None:
     if data[1:2] not in b"123456" or data[2:3] not in _AFTER_MAGIC:
         raise UnsupportedImage(f"PPM: expected P1 to P6, found {data[:6].split()[0]!r}")
     if (most := _maximum(image)) > 255:
-        raise UnsupportedImage(f"PPM: expected 8 bits per sample, found a maximum of {most}")
+        raise UnsupportedImage(f"PPM: expected at most 8 bits per sample, found a maximum of {most}")
 
 
 def _maximum(image: Image.Image) -> int:

@@ -51,7 +51,7 @@ def check(image: Image.Image, data: bytes) -> None:
     tags = _tags(image)
     bits = [number for number in _numbers(tags.get(_BITS)) if number > 8]
     if bits:
-        raise UnsupportedImage(f"TIFF: expected 8 bits per sample, found {max(bits)}")
+        raise UnsupportedImage(f"TIFF: expected at most 8 bits per sample, found {max(bits)}")
     if kinds := {*_numbers(tags.get(_SAMPLE_FORMAT))} - {1}:
         raise UnsupportedImage(f"TIFF: expected unsigned samples, found sample format {max(kinds)}")
     if tags.get(_MEANING) not in _COLOURS:
@@ -141,7 +141,7 @@ def _check_strips(tags: Any) -> None:
     if tags.get(_PLANES, 1) == _APART:
         expected *= tags.get(_SAMPLES, 1)
     if len(_numbers(found)) != expected:
-        raise UnsupportedImage(f"TIFF: expected {expected} strips or tiles, found {len(_numbers(found))}")
+        raise UnsupportedImage(f"TIFF: strips or tiles: expected {expected}, found {len(_numbers(found))}")
 
 
 def _check_raw_colours(tags: Any) -> None:

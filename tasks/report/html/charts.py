@@ -16,7 +16,6 @@ from tasks.report.html.vega import (
     Chart,
     by_goal,
     by_model,
-    counted,
     even,
     goal_name,
     of_counts,
@@ -30,6 +29,7 @@ from tasks.report.html.vega import (
 )
 from tasks.report.sweep import RdPoint
 from tasks.report.ticks import extent, padded, padded_log
+from tasks.wording import counted
 
 QUANTILES = ("5 %", "median", "95 %")
 

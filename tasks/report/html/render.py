@@ -27,10 +27,11 @@ from tasks.report.html import charts, facts
 from tasks.report.html.comparison import ComparedCurves, compare_curves
 from tasks.report.html.facts import Facts
 from tasks.report.html.pictures import shown_pair
-from tasks.report.html.vega import VEGA_LITE, Chart, counted, rate_text
+from tasks.report.html.vega import VEGA_LITE, Chart, rate_text
 from tasks.report.pairs import Pair, pairs
 from tasks.settings import RunOptions
 from tasks.store.objects import ObjectStore, put_anew
+from tasks.wording import counted
 
 N_WORST = 20
 MAX_PIXELS_OF_A_RUN = 8_000_000

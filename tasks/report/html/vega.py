@@ -106,11 +106,6 @@ def goal_name(goal: Goal | None) -> str:
     return OTHERS if goal is None else str(goal)
 
 
-def counted(n: int, noun: str) -> str:
-    """A number of things, for people: 1 image, 2 images."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def rate_text(bpp: float) -> str:
     """Bits per pixel with three decimals, and with three digits where they are less than 0.1."""
     decimals = 3 if not bpp or bpp >= 0.1 else 2 - math.floor(math.log10(bpp))

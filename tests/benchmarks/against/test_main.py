@@ -1,11 +1,13 @@
 import argparse
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import journal
 from benchmarks.against import in_checkout, pairs
 from benchmarks.against.__main__ import main
 from benchmarks.against.pairs import (
@@ -71,7 +73,11 @@ def test_a_checkout_is_measured_against_itself(tmp_path: Path, monkeypatch: pyte
     def run(_: Checkout, command: str, *words: str) -> dict[str, Any]:
         return in_checkout.encoded(*words) if command == "encode" else in_checkout.decoded(*words)
 
+    def here(n_processes: int, *_: object) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(n_processes)
+
     monkeypatch.setattr(Checkout, "run", run)
+    monkeypatch.setattr(journal, "ProcessPoolExecutor", here)  # where `run` would be the real one
     monkeypatch.setattr(pairs, "STEPS", {"draft": (60, (50, 60))})
     monkeypatch.setattr(pairs, "SIDE", 32)
     monkeypatch.setattr(pairs, "DECODED", "a")

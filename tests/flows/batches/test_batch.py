@@ -22,7 +22,7 @@ def test_a_batch_of_a_run_that_is_over_does_nothing(store: LocalStore):
     with pytest.raises(ObjectMissing):
         archive_batch(store.url, folder, 0, **given)
     write_batches(store, folder, [Batch([source_image("gone.png")], {})])
-    with pytest.raises(ImagesFailed, match="0 of 1 images"):
+    with pytest.raises(ImagesFailed, match="0 of 1 image "):
         archive_batch(store.url, folder, 0, **given)
     [row] = rows_of(store.root).values()
     assert (row["error_type"], row["archive_digest"]) == ("UnsuitableFile", Recipe(DRAFT).archive_digest())

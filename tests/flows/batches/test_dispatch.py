@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import (
@@ -42,6 +43,8 @@ from flows.archive import archive
 from flows.batches import dispatch, server
 from flows.batches.batch import archive_batch
 from flows.batches.dispatch import Watch
+from flows.engine import interrupts
+from flows.engine.interrupts import HandedBack
 from flows.engine.listening import listening
 from tasks.catalogue.parts import IMAGES, list_parts
 from tasks.errors import ImagesFailed
@@ -235,6 +238,55 @@ def test_a_command_that_is_interrupted_takes_its_batches_with_it(
     assert process.returncode == 130
     states = [run.state.type for run in batches_into(store) if run.state is not None]
     assert states == [StateType.CANCELLED] * 3
+
+
+def test_batches_that_a_worker_has_outlive_a_run_that_comes_back(
+    unattended: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Of two batches one is taken when the worker of their run stops; two more attempts follow."""
+    submitted, runs = dispatch.submitted, list[UUID]()
+
+    def submit(*given: Any) -> UUID:
+        runs.append(submitted(*given))
+        if len(runs) == 1:
+            put(runs[0], Running())
+        return runs[-1]
+
+    def put(run_id: UUID, state: State[Any]) -> None:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, state, force=True)
+
+    def attempt(n_batches: int) -> Generator[tuple[int, str]]:
+        how, place = RunOptions(deployment=unattended), uuid.uuid4().hex
+        return dispatch.done_batches(
+            n_batches, lambda number: {**parameters_of(number), "folder": place}, how, UNWATCHED
+        )
+
+    def states() -> list[str | None]:
+        found = dispatch.states_of(runs)
+        return [found[run_id].name for run_id in runs]
+
+    @flow
+    def night() -> None:
+        threading.Timer(1.0, interrupts._stops.set).start()
+        with pytest.raises(HandedBack):
+            list(attempt(2))
+        interrupts._stops.clear()
+        assert states() == ["Running", "Cancelled"]
+        threading.Timer(1.0, lambda: put(runs[2], Completed())).start()
+        assert list(attempt(1)) == [(0, "Completed: None")]
+        assert states() == ["Running", "Cancelled", "Completed"]  # the first finds that nothing is left to do
+        runs.append(submitted(unattended, {**parameters_of(0), "folder": "x"}, uuid.uuid4().hex))
+        last = attempt(2)
+        threading.Timer(1.0, lambda: put(runs[4], Completed())).start()
+        assert next(last)[0] == 0
+        assert states()[:4] == ["Running", "Cancelled", "Completed", "Cancelled"]  # what a dead attempt left
+        last.close()  # as by *Cancel*
+        assert states() == ["Cancelling", "Cancelled", "Completed", "Cancelled", "Completed", "Cancelled"]
+
+    monkeypatch.setattr(dispatch, "submitted", submit)
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
+    night()
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):

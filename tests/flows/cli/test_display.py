@@ -38,7 +38,7 @@ def test_a_run_is_a_table_failures_first_with_reasons_below(shown: Callable[[], 
 
 def test_a_run_with_nothing_to_do_is_two_lines(shown: Callable[[], list[str]]):
     display.show_run(RunSummary("", "", "", "", "0 to archive", n_before=3))
-    assert shown() == ["nothing to do: 3 images are archived already", "plan: 0 to archive"]
+    assert shown() == ["nothing to do: 3 images archived already", "plan: 0 to archive"]
 
 
 def test_an_answer_has_numbers_on_the_right_and_empty_cells_for_null(shown: Callable[[], list[str]]):
@@ -72,6 +72,12 @@ def test_an_estimate_says_what_is_known(shown: Callable[[], list[str]]):
     none = {"hours": None, "n_bytes": None, "psnr_db": None, "origin": "no rates"}
     display.show_estimate(Estimate(**known, **{**rates, **none}, n_refused=0))
     assert shown()[-2:] == ["1.5 megapixels in 9 bytes", "by no rates"]
+    small = {**known, "n_images": 1, "n_pixels": 1, "origin": "a table"}
+    display.show_estimate(Estimate(**{**small, **none}, n_refused=0))
+    assert "1 pixel in 9 bytes" in shown()
+    empty = {**known, **rates, "plan": "0 to archive", "n_images": 0, "n_pixels": 0}
+    display.show_estimate(Estimate(**empty, n_refused=0))
+    assert shown()[-1] == "plan: 0 to archive"
     some = Estimate(**known, **rates, n_refused=1, n_steps=90, n_too_short=1, needed="3 hours")
     display.show_estimate(some)
     assert shown()[-4:] == [

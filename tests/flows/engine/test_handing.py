@@ -20,6 +20,7 @@ def test_a_plan_is_for_one_source_store_and_config():
             Purpose("photos", "store", "another"),
             Purpose("photos", "store", "digest", Patterns(include=("*.png",))),
             Purpose("photos", "store", "digest", retry_bad=True),
+            Purpose("photos", "store", "digest", expect_at_least=1),
         ):
             assert taken(other) is None
         assert taken(PURPOSE) is PLAN

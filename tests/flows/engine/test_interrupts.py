@@ -25,14 +25,19 @@ from flows.engine.interrupts import (
     heeding_interrupts,
     is_told,
 )
+from flows.engine.listening import listening
 from flows.engine.runs import begin
-from tasks.catalogue.parts import read_images
+from flows.restore import restore
+from flows.verify import verify
+from tasks.catalogue.parts import read_audits, read_images
 from tasks.catalogue.recipe import Recipe
+from tasks.errors import ImagesFailed, Summary
 from tasks.plan.planning import make_plan
 from tasks.report.summary import RunSummary
+from tasks.steps.audit import plan_audit
 from tasks.store.folder import LocalStore
 from tests.flows.command import ROOT
-from tests.flows.conftest import DRAFT, OPTIONS, rows_of
+from tests.flows.conftest import DRAFT, GOOD, OPTIONS, Archived, rows_of
 from tests.tasks.pictures import file_of, image
 
 WORK = """
@@ -193,3 +198,40 @@ def test_images_that_are_begun_end_and_are_recorded_before_a_run_goes_back(
     rows = flow(name="again")(archived)(4)  # too late to be told
     assert (len(rows), of_a_worker) == (4, ["back"])
     assert read_images(store).num_rows == 4  # what has a row from before gets no second one
+
+
+def told_at_once(summary: Summary) -> None:
+    """Stop the worker of a run when the first item is done."""
+    if summary.n_done == 1:
+        os.kill(os.getpid(), TO_HAND_BACK)
+
+
+def test_an_audit_that_is_told_records_what_it_read_and_the_next_attempt_reads_the_rest(
+    archived: Archived, of_a_worker: list[str]
+):
+    """What the first attempt finds lost is in the count of the second one, too."""
+    plan = plan_audit(LocalStore(archived.store))
+    (archived.store / plan.records[0].stored.file.key).unlink()
+    options = OPTIONS.model_copy(update={"workers": 1})
+    with listening(told_at_once), pytest.raises(Abort):
+        verify(str(archived.store), unread_days=0, options=options)
+    assert of_a_worker == ["back"]
+    first = read_audits(LocalStore(archived.store)).to_pylist()
+    assert 1 <= len(first) < len(plan.records)
+    with pytest.raises(ImagesFailed) as failure:
+        verify(str(archived.store), unread_days=1e-6, options=options)
+    assert failure.value.summary.counts["missing"] == 1
+    rows = read_audits(LocalStore(archived.store)).to_pylist()
+    assert {row["key"] for row in rows} == {record.stored.file.key for record in plan.records}
+
+
+def test_a_restoration_that_is_told_goes_on_where_it_was(
+    archived: Archived, of_a_worker: list[str], tmp_path: Path
+):
+    target, options = tmp_path / "back", OPTIONS.model_copy(update={"workers": 1})
+    with listening(told_at_once), pytest.raises(Abort):
+        restore(str(archived.store), str(target), options=options)
+    n_before = sum(path.is_file() for path in target.rglob("*"))
+    assert (of_a_worker, 1 <= n_before < len(GOOD)) == (["back"], True)
+    summary = restore(str(archived.store), str(target), options=options)
+    assert (summary.n_restored, summary.n_present) == (len(GOOD), n_before)

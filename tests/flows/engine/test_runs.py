@@ -1,5 +1,6 @@
 """The common parts of every flow, tried in a flow of a few lines."""
 
+import logging
 import time
 from typing import Any
 
@@ -82,6 +83,17 @@ def test_a_traceback_is_logged_for_a_bug_and_not_for_an_error_that_is_expected()
     assert any("gone.png: no such file" in line for line in expected)
     assert not any("Traceback" in line for line in expected)
     assert any("Traceback" in line for line in bug)
+
+
+@pytest.mark.parametrize(("error", "passes"), [(StorageUnavailable("away"), False), (ValueError(), True)])
+def test_no_expected_error_is_called_an_unexpected_one(error: Exception, passes: bool):
+    """As Prefect does for a run of a worker, a line after it has told of the error."""
+    begin(OPTIONS)
+    text = "Engine execution exited with unexpected exception"
+    record = logging.LogRecord(
+        "prefect.flow_runs", logging.ERROR, "", 1, text, (), (type(error), error, None)
+    )
+    assert bool(logging.getLogger("prefect.flow_runs").filter(record)) == passes
 
 
 def test_a_flow_that_cannot_begin_its_work_says_so_in_a_line():

@@ -173,7 +173,7 @@ def test_dask_does_the_same(photos: Path, store: LocalStore):
     The first starts workers of its own; the others share one that is there.
     """
     words = (
-        ("archive", photos, store.url, *ON_A_CPU, "--workers", 2),
+        ("archive", photos, store.url, *ON_A_CPU, "--workers", 1),  # each loads Prefect and torch
         ("verify", store.url),
         ("restore", store.url, photos / "back"),
     )

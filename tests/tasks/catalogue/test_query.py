@@ -1,4 +1,3 @@
-import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from tasks.steps.commit import append
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 from tests.tasks.rows import archived, changed, failed
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "folder":
-        return open_store(str(tmp_path))
-    request.getfixturevalue("s3_access")
-    return open_store(f"s3://archive/{uuid.uuid4().hex}")
 
 
 def test_the_example_of_the_readme(store: ObjectStore):

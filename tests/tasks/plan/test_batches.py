@@ -82,7 +82,7 @@ def test_outcomes_of_other_images_than_were_asked_for_are_refused(
     folder = new_folder("run")
     write_batches(store, folder, batches_of([source_image("a"), source_image("b")], {}, 2))
     write_outcome(store, folder, 0, told)
-    found = f"outcome for each of 2 images, found {len(told)}; {amiss} are missing or of other images"
+    found = f"outcome for each of 2 images, found {len(told)}; {amiss} missing or of other images"
     with pytest.raises(CatalogueError, match=found):
         read_outcome(store, folder, 0)
 

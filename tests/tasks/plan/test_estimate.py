@@ -48,12 +48,12 @@ def test_the_archives_own_fits_count_first_then_those_under_other_lambdas_then_t
     unlike = (archived("b", preset="best"), archived("c", model="lossless", rd_lambda=None))
     append(store, [other, *unlike, failed("d")])
     assert rates_of(store, RECIPE) == Rates(
-        (Measured(0.5, 100, 4.0, 70, 31.25),), "1 images of this archive under other λ", of_archive=True
+        (Measured(0.5, 100, 4.0, 70, 31.25),), "1 image of this archive under other λ", of_archive=True
     )
     append(store, [fitted("e", 20, 5.0, 80)])
     assert rates_of(store, RECIPE) == Rates(
         (Measured(CONFIG.rd_lambda or 0, 400, 5.0, 80, 31.25),),
-        "1 images of this archive under the same settings",
+        "1 image of this archive under the same settings",
         of_archive=True,
     )
 
@@ -129,7 +129,7 @@ def test_a_plan_with_all_that_is_in_a_folder(tmp_path: Path, store: LocalStore, 
     found = estimate(plan, store, Recipe(config), 2)
     n_bytes = sum((photos / name).stat().st_size for name in ("a.png", "b.jpg"))
     assert found == Estimate(
-        plan="3 to archive; 0 archived already; 1 duplicates; 1 unreadable",
+        plan="3 to archive; 0 archived already; 1 duplicate; 1 unreadable",
         n_images=3,
         n_refused=2,
         n_pixels=4000,
@@ -195,7 +195,7 @@ def test_the_archives_own_fits_are_asked_first_but_for_the_steps_of_a_budget(
 
     append(store, [fitted("b", 20, 5.0, 80)])
     plan = one_image(tmp_path, store, RECIPE)
-    assert estimate(plan, store, RECIPE, 2, machine=nobody).origin.startswith("1 images of this archive")
+    assert estimate(plan, store, RECIPE, 2, machine=nobody).origin.startswith("1 image of this archive")
     recipe = Recipe(CodecConfig(model="mlp"), seconds_per_image=60)
     found = estimate(plan, store, recipe, 2, machine=lambda: MACHINE)
     assert (found.n_steps, found.hours) == (5940, pytest.approx(60 / 3600))

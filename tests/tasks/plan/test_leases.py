@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from tasks.plan import leases
 from tasks.plan.leases import Leases, held_images, is_held
 from tasks.store.folder import LocalStore
-from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 from tests.tasks.rows import ARCHIVE, digest
 
@@ -28,14 +26,6 @@ with Leases(open_store(sys.argv[1])) as held:
     print(held.take(*sys.argv[2:]), flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "folder":
-        return open_store(str(tmp_path / "store"))
-    request.getfixturevalue("s3_access")
-    return open_store(f"s3://archive/{uuid.uuid4().hex}")
 
 
 def test_an_image_is_held_by_one_and_free_when_it_is_left(store: ObjectStore):

@@ -50,7 +50,7 @@ def test_each_content_is_planned_once_in_order_of_its_first_path(photos: Path, s
     plan = plan_of(photos, store)
     assert [(image.path, image.also_at) for image in plan.images] == [("a.png", ("c.png",)), ("b.png", ())]
     assert (plan.n_archived, plan.n_duplicates, plan.n_to_do) == (0, 1, 2)
-    assert plan.describe() == "2 to archive; 0 archived already; 1 duplicates; left out: 1 .txt"
+    assert plan.describe() == "2 to archive; 0 archived already; 1 duplicate; left out: 1 .txt"
 
 
 def test_what_is_archived_is_not_planned(photos: Path, store: LocalStore):
@@ -164,6 +164,24 @@ def test_planning_writes_nothing(photos: Path, store: LocalStore):
 def test_a_source_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
     with pytest.raises(ConfigError, match="source"):
         plan_of(photos / "nowhere", store)
+
+
+def test_a_source_with_fewer_files_than_are_expected_is_an_error(photos: Path, store: LocalStore):
+    """As one whose disk is not mounted; without an expectation an empty folder is one with nothing to do."""
+    empty, options = photos.parent / "mount", RunOptions()
+    empty.mkdir()
+    assert make_plan(str(empty), store, ARCHIVE, options).n_to_do == 0
+    expected = "expected at least 1 original, found 0; is the name right, and is it mounted"
+    with pytest.raises(ConfigError, match=f"source {empty}: {expected}"):
+        make_plan(str(empty), store, ARCHIVE, options, expect_at_least=1)
+    whole = make_plan(str(photos), store, ARCHIVE, options)
+    n_files = whole.n_to_do + whole.n_duplicates
+    assert make_plan(str(photos), store, ARCHIVE, options, expect_at_least=n_files) == whole
+    with pytest.raises(ConfigError, match=f"expected at least {n_files + 1} originals, found {n_files};"):
+        make_plan(str(photos), store, ARCHIVE, options, expect_at_least=n_files + 1)
+    for patterns in (Patterns(include=("no*such",)), Patterns(exclude=("*.png",))):
+        with pytest.raises(ConfigError, match="expected at least 1 original, found 0;"):
+            make_plan(str(photos), store, ARCHIVE, options, patterns=patterns, expect_at_least=1)
 
 
 def test_files_are_digested_many_at_a_time_and_stay_in_order(

@@ -56,13 +56,13 @@ def test_rows_that_are_not_shown_are_counted(monkeypatch: pytest.MonkeyPatch):
     for n in range(3):
         summary.add(archived(f"{n}"))
         summary.add(failed(f"failed {n}"))
-    assert "2 more rows are in the catalogue" in markdown(summary)
+    assert "The catalogue has 2 more rows." in markdown(summary)
 
 
 def test_a_run_without_rows_has_its_facts_and_no_table():
     summary = RunSummary("run", "photos", "store", "mlp draft", "0 to archive", n_before=2, wall_seconds=1.25)
     assert markdown(summary).splitlines() == [
-        "# nothing to do: 2 images are archived already",
+        "# nothing to do: 2 images archived already",
         "",
         "- source: photos",
         "- store: store",

@@ -74,7 +74,7 @@ def test_what_is_archived_counts_whatever_was_told_on_the_way():
     assert [record.path for record in found.records()] == ["c", "e", "a", "d"]
     assert (found.n_archived, found.n_failed, found.n_before, found.wall_seconds) == (2, 3, 7, 2.5)
     assert found.n_excluded == 4
-    failed_so = "3 failed, 1 of them by their own fault, 1 known to be bad"
+    failed_so = "3 failed, 1 of them by its own fault, 1 known to be bad"
     assert found.headline() == f"2 of 5 images archived and verified, 7 archived before, {failed_so}"
     assert found.known_bad == [("f", "empty")]
     assert found.mean_psnr_db == pytest.approx((20 + 31.25) / 2)
@@ -82,12 +82,38 @@ def test_what_is_archived_counts_whatever_was_told_on_the_way():
 
 def test_nothing_to_do_says_so():
     summary = RunSummary("", "photos", "store", "mlp", "", n_before=7)
-    assert summary.headline() == "nothing to do: 7 images are archived already"
-    assert dataclasses.replace(summary, n_before=0).headline() == "nothing to do: there is no image"
+    assert summary.headline() == "nothing to do: 7 images archived already"
+    assert dataclasses.replace(summary, n_before=0).headline() == "nothing to do: the source has no image"
     nothing = dataclasses.replace(summary, n_before=0, n_excluded=3)
-    assert nothing.headline() == "nothing to do: include and exclude leave out all 3 originals"
+    assert nothing.headline() == "nothing to do: include and exclude leave out 3 originals, and take none"
     known = dataclasses.replace(summary, n_known_bad=2).headline()
-    assert known == "nothing to do: 7 images are archived already, 2 known to be bad"
+    assert known == "nothing to do: 7 images archived already, 2 known to be bad"
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ({"n_planned": 1, "n_archived": 1}, "1 of 1 image archived and verified"),
+        ({"n_planned": 1, "n_failed": 1}, "0 of 1 image archived and verified, 1 failed"),
+        (
+            {"n_planned": 1, "n_failed": 1, "n_bad": 1},
+            "0 of 1 image archived and verified, 1 failed by its own fault",
+        ),
+        (
+            {"n_planned": 4, "n_failed": 3, "n_bad": 3, "n_archived": 1},
+            "1 of 4 images archived and verified, 3 failed by their own fault",
+        ),
+        (
+            {"n_planned": 4, "n_failed": 3, "n_bad": 2, "n_archived": 1},
+            "1 of 4 images archived and verified, 3 failed, 2 of them by their own fault",
+        ),
+        ({"n_before": 1}, "nothing to do: 1 image archived already"),
+        ({"n_excluded": 1}, "nothing to do: include and exclude leave out 1 original, and take none"),
+        ({"n_known_bad": 1}, "nothing to do: the source has no other image, 1 known to be bad"),
+    ],
+)
+def test_a_headline_reads_well_for_one_and_for_many(counts: dict[str, int], says: str):
+    assert RunSummary("", "photos", "store", "mlp", "", **counts).headline() == says
 
 
 def test_values_for_machines_are_plain():

@@ -137,7 +137,7 @@ def report(*points: RdPoint, n_failed: int = 0) -> SweepReport:
 def test_the_report_is_for_people_and_for_machines(store: LocalStore):
     lossless = dataclasses.replace(POINT, psnr_db=math.inf, ms_ssim=None)
     made = report(POINT, lossless, n_failed=1)
-    assert made.headline() == "2 settings compared on 2 of 3 images, 1 fits failed"
+    assert made.headline() == "2 settings compared on 2 of 3 images, 1 fit failed"
     store_sweep(store, made)
     page = store.get("reports/run.md", max_bytes=10_000).decode()
     assert page == sweep_markdown(made)
@@ -150,5 +150,5 @@ def test_the_report_is_for_people_and_for_machines(store: LocalStore):
 
 
 def test_without_a_point_there_is_no_table():
-    assert report().headline() == "none of 3 images has a bitstream under every setting"
+    assert report().headline() == "of 3 images, none has a bitstream under every setting"
     assert "|" not in sweep_markdown(report()).replace(r"\|", "")

@@ -124,14 +124,16 @@ def test_an_image_recorded_while_the_audit_is_planned_is_no_orphan(
     assert (plan.records, plan.orphans) == ((in_flight,), ())
 
 
-def test_what_was_read_longest_ago_comes_first_and_what_was_read_lately_can_be_left_out(store: LocalStore):
+def test_what_is_lost_or_unread_for_long_comes_first_and_what_was_read_lately_can_be_left_out(
+    store: LocalStore,
+):
     records = [record_in(store, name) for name in ("a.png", "b.png", "c.png")]
     row = audited(store, records[0])
     append_audits(store, [dataclasses.replace(row, checked_at=now() + timedelta(hours=1))])
     lost = dataclasses.replace(audited(store, records[2]), status=AuditStatus.MISSING)
     append_audits(store, [dataclasses.replace(lost, checked_at=now() + timedelta(hours=2))])
-    assert [record.path for record in plan_audit(store).records] == ["b.png", "c.png", "a.png"]
-    assert plan_audit(store, unread_days=1).records == ()
+    assert [record.path for record in plan_audit(store).records] == ["c.png", "b.png", "a.png"]
+    assert [record.path for record in plan_audit(store, unread_days=1).records] == ["c.png"]  # still lost
     assert len(plan_audit(store, unread_days=0).records) == 2  # one was read in the future
     assert len(plan_audit(store, sample=2).records) == 2
     assert len(plan_audit(store, sample=9).records) == 3

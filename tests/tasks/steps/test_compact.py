@@ -2,7 +2,6 @@
 
 import math
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,24 +28,13 @@ from tasks.steps import compact
 from tasks.steps.commit import append, append_audits
 from tasks.steps.compact import Compacted, CompactSummary, Day, compact_day, plan_compaction
 from tasks.store.folder import LocalStore
-from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, StoredObject
 from tests.tasks.rows import archived, digest
 
 POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=math.nan, psnr_db=30.0)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "store")
-
-
-@pytest.fixture(params=["folder", "s3"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "folder":
-        return LocalStore(tmp_path / "store")
-    request.getfixturevalue("s3_access")
-    return open_store(f"s3://archive/{uuid.uuid4().hex}")
+IN_A_FOLDER = pytest.mark.parametrize("store", ["folder"], indirect=True)
 
 
 def paths(store: ObjectStore) -> list[str]:
@@ -71,27 +59,26 @@ def compact_all(store: ObjectStore) -> list[Compacted]:
 DAY = Day(IMAGES, "20260101")
 
 
-def test_every_table_keeps_its_rows_in_one_part(any_store: ObjectStore):
+def test_every_table_keeps_its_rows_in_one_part(store: ObjectStore):
     for name in "abc":
         record = archived(name)
-        write_claim(any_store, Claim(record.stored, (POINT,)))
-        append(any_store, [record])
-        append_audits(
-            any_store, [AuditRow(run_id="run", checked_at=now(), key=name, status=AuditStatus.ORPHAN)]
-        )
-    before = {table: query(any_store, f"select * from {table}").rows for table in ("all_images", "audits")}
-    assert [done.n_parts for done in compact_all(any_store)] == [3, 3, 3]
+        write_claim(store, Claim(record.stored, (POINT,)))
+        append(store, [record])
+        append_audits(store, [AuditRow(run_id="run", checked_at=now(), key=name, status=AuditStatus.ORPHAN)])
+    before = {table: query(store, f"select * from {table}").rows for table in ("all_images", "audits")}
+    assert [done.n_parts for done in compact_all(store)] == [3, 3, 3]
     for table in (IMAGES, HISTORY, AUDITS):
-        [key] = list_parts(any_store, table)
+        [key] = list_parts(store, table)
         assert parts.is_compacted(key)
     for table, rows in before.items():
-        assert query(any_store, f"select * from {table}").rows == rows
-    history = parts.read_history(any_store).to_pylist()
+        assert query(store, f"select * from {table}").rows == rows
+    history = parts.read_history(store).to_pylist()
     assert {row["image_digest"] for row in history} == {digest(name) for name in "abc"}
     assert all(math.isnan(row["estimated_bpp"]) for row in history)
-    assert plan_compaction(any_store) == []
+    assert plan_compaction(store) == []
 
 
+@IN_A_FOLDER
 def test_each_day_becomes_a_part_and_a_day_of_one_part_stays(store: LocalStore):
     for name, date in (("a", "20260101"), ("b", "20260102"), ("c", "20260101"), ("d", "20260103")):
         write(store, name, date)
@@ -102,6 +89,7 @@ def test_each_day_becomes_a_part_and_a_day_of_one_part_stays(store: LocalStore):
     assert len(list_parts(store, IMAGES)) == 3
 
 
+@IN_A_FOLDER
 def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
     for n in range(3):
         write(store, f"first {n}")
@@ -113,6 +101,7 @@ def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
     assert len(set(paths(store))) == len(paths(store)) == 6
 
 
+@IN_A_FOLDER
 def test_parts_of_other_names_are_read_and_left_alone(store: LocalStore):
     write_rows(store, IMAGES, "by hand.parquet".replace(" ", "-"), [row_of(archived("a"))])
     write_rows(store, IMAGES, "20260101.parquet", [row_of(archived("b"))])
@@ -120,6 +109,7 @@ def test_parts_of_other_names_are_read_and_left_alone(store: LocalStore):
     assert sorted(paths(store)) == ["a", "b"]
 
 
+@IN_A_FOLDER
 def test_a_day_too_large_for_memory_stays_as_it_is(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
     write(store, "a")
     write(store, "b")
@@ -159,6 +149,7 @@ class DyingStore(LocalStore):
 
 
 @pytest.mark.parametrize("lives", [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5])
+@IN_A_FOLDER
 def test_killed_anywhere_it_leaves_the_same_rows_and_is_finished_by_the_next(store: LocalStore, lives: float):
     names = ["a", "b", "c"]
     for name in names:
@@ -174,7 +165,7 @@ def test_killed_anywhere_it_leaves_the_same_rows_and_is_finished_by_the_next(sto
     assert [path.name for path in (store.root / IMAGES).iterdir() if path.suffix == ".tmp"] == []
 
 
-def test_readers_and_writers_at_once_lose_and_double_nothing(any_store: ObjectStore):
+def test_readers_and_writers_at_once_lose_and_double_nothing(store: ObjectStore):
     """An archive that appends, a compaction after every other part, and a reader of it all."""
     written: list[str] = []
     failures: list[str] = []
@@ -182,25 +173,25 @@ def test_readers_and_writers_at_once_lose_and_double_nothing(any_store: ObjectSt
 
     def read() -> None:
         while not done.is_set():
-            before, found = list(written), paths(any_store)
+            before, found = list(written), paths(store)
             if len(found) != len(set(found)) or not set(before) <= set(found):
                 failures.append(f"written {before}, found {found}")
 
     def append_rows() -> None:
         for n in range(40):
-            write(any_store, f"{n:02}")
+            write(store, f"{n:02}")
             written.append(f"{n:02}")
         done.set()
 
     def compact_often() -> None:
         while not done.is_set():
-            compact_all(any_store)
+            compact_all(store)
 
     run_together(read, read, append_rows, compact_often, compact_often)
     assert failures == []
-    compact_all(any_store)
-    assert sorted(paths(any_store)) == written
-    assert len(list_parts(any_store, IMAGES)) == 1
+    compact_all(store)
+    assert sorted(paths(store)) == written
+    assert len(list_parts(store, IMAGES)) == 1
 
 
 def run_together(*works: Callable[[], None]) -> None:
@@ -236,6 +227,7 @@ class TornStore(LocalStore):
         return [found for found in before if found.key in after]
 
 
+@IN_A_FOLDER
 def test_a_listing_that_misses_a_part_and_its_replacement_is_repeated(store: LocalStore):
     write(store, "a")
     write(store, "b")
@@ -258,6 +250,7 @@ class VanishingStore(LocalStore):
 
 
 @pytest.mark.parametrize("read", [paths, lambda store: query(store, "select * from all_images").rows])
+@IN_A_FOLDER
 def test_a_part_that_goes_before_it_is_read_is_looked_for_again(
     store: LocalStore, read: Callable[[ObjectStore], list[object]]
 ):
@@ -266,6 +259,7 @@ def test_a_part_that_goes_before_it_is_read_is_looked_for_again(
     assert len(read(VanishingStore(store.root))) == 2
 
 
+@IN_A_FOLDER
 def test_of_two_compactions_one_creates_the_part(store: LocalStore):
     for name in "abcdef":
         write(store, name)
@@ -276,6 +270,7 @@ def test_of_two_compactions_one_creates_the_part(store: LocalStore):
     assert sorted(paths(store)) == list("abcdef")
 
 
+@IN_A_FOLDER
 def test_a_compaction_that_slept_through_two_others_changes_nothing(store: LocalStore):
     """It creates the name of the first one again, which the second one has replaced and removed."""
     old = [write(store, "a"), write(store, "b")]
@@ -290,6 +285,7 @@ def test_a_compaction_that_slept_through_two_others_changes_nothing(store: Local
     assert sorted(paths(store)) == ["a", "b", "c"]
 
 
+@IN_A_FOLDER
 def test_a_damaged_part_stops_its_day_and_removes_nothing(store: LocalStore):
     key = write(store, "a")
     write(store, "b")
@@ -300,6 +296,7 @@ def test_a_damaged_part_stops_its_day_and_removes_nothing(store: LocalStore):
 
 
 @pytest.mark.parametrize("names", [b"{", b"[1]", b'{"a": 1}'])
+@IN_A_FOLDER
 def test_a_compacted_part_that_does_not_name_what_it_replaces_is_refused(store: LocalStore, names: bytes):
     rows = parts.contents(store, IMAGES, [write(store, "a")]).rows
     metadata = {**parts.IMAGES_SCHEMA.metadata, b"inr.replaces": names}
@@ -309,6 +306,7 @@ def test_a_compacted_part_that_does_not_name_what_it_replaces_is_refused(store: 
         paths(store)
 
 
+@IN_A_FOLDER
 def test_what_does_not_read_back_is_removed_and_replaces_nothing(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ):
@@ -334,4 +332,4 @@ def test_the_headline_counts_what_was_done():
     summary.fail(DAY, ValueError("no"))
     assert summary.failures == [("images of 20260101", "ValueError: no")]
     assert (summary.n_done, summary.n_failed) == (3, 1)
-    assert summary.headline().endswith("; 7 removed, 1 days failed")
+    assert summary.headline().endswith("; 7 removed, 1 day failed")

@@ -283,7 +283,7 @@ def test_the_summary_counts_images_and_files():
     summary.fail("b.png", ValueError("no"))
     assert (summary.n_done, summary.n_failed, summary.n_bytes) == (2, 1, 30)
     assert summary.failures == [("b.png", "ValueError: no")]
-    assert summary.headline() == "1 of 3 images restored: 2 files written, 1 were there, 1 failed"
+    assert summary.headline() == "1 of 3 images restored: 2 files written, 1 there already, 1 failed"
     summary.add(Restored(1, 0, 10, (("a//b.png", "a/b-1.png"),)))
     assert summary.renamed == [("a//b.png", "a/b-1.png")]
-    assert "3 files written, 1 were there, 1 under another name, 1 failed" in summary.headline()
+    assert "3 files written, 1 there already, 1 under another name, 1 failed" in summary.headline()

@@ -1,9 +1,11 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from inr.errors import ConfigError
+from tasks.originals.listing import list_source
 from tasks.store.folder import LocalStore
 from tasks.store.locations import local_path, open_store
 from tasks.store.s3 import S3Store
@@ -21,6 +23,22 @@ def test_a_store_opens_from_path_and_uri_but_not_from_a_file(tmp_path: Path):
 def test_other_urls_are_refused(url: str):
     with pytest.raises(ConfigError, match="location"):
         open_store(url)
+
+
+@pytest.mark.parametrize("place", [open_store, list_source])
+def test_the_address_of_a_server_is_no_place_and_the_error_says_where_it_goes(
+    place: Callable[[str], object],
+):
+    expected = r"location: expected a path, a file:// URI or s3://bucket/prefix, found "
+    hint = "; AWS_ENDPOINT_URL has the address of an S3 server"
+    for url in ("http://127.0.0.1:9000/bucket/store", "https://host/bucket"):
+        with pytest.raises(ConfigError) as error:
+            place(url)
+        assert str(error.value) == f"{expected}{url!r}{hint}"
+    for url in ("https://key:secret@host/bucket", "https://host/bucket?X-Amz-Signature=secret"):
+        with pytest.raises(ConfigError) as error:
+            place(url)
+        assert str(error.value) == f"{expected}https://…{hint}"
 
 
 def test_the_scheme_says_which_kind_of_store_it_is(tmp_path: Path):

@@ -1,8 +1,6 @@
 """The promises of every store, for each kind of store."""
 
 import threading
-import uuid
-from pathlib import Path
 
 import pytest
 
@@ -11,14 +9,6 @@ from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, patient, put_anew, retried
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "folder":
-        return open_store(str(tmp_path / "store"))
-    request.getfixturevalue("s3_access")
-    return open_store(f"s3://archive/{uuid.uuid4().hex}/a place")
 
 
 def test_an_object_comes_back_as_it_was_put(store: ObjectStore):

@@ -162,7 +162,7 @@ def test_what_a_run_came_to_use_after_it_was_listed_stays(store: LocalStore):
         assert others.take(digest("held"), ARCHIVE)
         done = prune(store, plan)
     assert done.n_in_use == 3
-    assert "3 files stay, since a run uses them" in done.headline()
+    assert "kept, since a run uses them: 3 files" in done.headline()
     assert {key for key in keys(store) if digest("a.png") not in key} == {
         found[name].file.key for name in names if name != "free"
     }

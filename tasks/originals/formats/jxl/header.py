@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tasks.errors import UnsupportedImage
 from tasks.originals.formats.exif import UPRIGHT
 from tasks.originals.formats.jxl.boxes import CODESTREAM
+from tasks.wording import counted
 
 MAX_BYTES = 2048  # of a header that is taken; most have a dozen
 _RATIOS = {1: (1, 1), 2: (6, 5), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
@@ -75,7 +76,9 @@ class _Bits:
     def take(self, n: int) -> int:
         """A number of `n` bits."""
         if self._at + n > self._n:
-            raise UnsupportedImage(f"JPEG XL: damaged: the header goes on after {self._n // 8} bytes")
+            raise UnsupportedImage(
+                f"JPEG XL: damaged: the header goes on after {counted(self._n // 8, 'byte')}"
+            )
         self._at += n
         return self._bits >> self._at - n & (1 << n) - 1
 
@@ -119,8 +122,8 @@ def _depth(bits: _Bits) -> int:
         ((32, 0), (16, 0), (24, 0), (1, 6)) if is_float else ((8, 0), (10, 0), (12, 0), (1, 6))
     )
     if is_float or depth > 8:
-        kind = " of a float" if is_float else ""
-        raise UnsupportedImage(f"JPEG XL: expected 8 bits per sample, found {depth}{kind}")
+        kind = ", as floats" if is_float else ""
+        raise UnsupportedImage(f"JPEG XL: expected at most 8 bits per sample, found {depth}{kind}")
     return depth
 
 
@@ -144,9 +147,13 @@ def _has_alpha(bits: _Bits, depth: int) -> bool:
         is_associated = bits.flag()
     if (found, shift, is_associated) != (depth, 0, False):
         kind_ = (
-            "multiplied into the colours" if is_associated else f"of {found} bits, 1 of {1 << shift} a side"
+            "multiplied into the colours"
+            if is_associated
+            else f"of {counted(found, 'bit')}, 1 of {1 << shift} a side"
         )
-        raise UnsupportedImage(f"JPEG XL: expected alpha of {depth} bits a pixel, found alpha {kind_}")
+        raise UnsupportedImage(
+            f"JPEG XL: expected alpha of {counted(depth, 'bit')} a pixel, found alpha {kind_}"
+        )
     return True
 
 

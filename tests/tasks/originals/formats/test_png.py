@@ -78,7 +78,7 @@ def test_a_text_is_a_text_whatever_its_keyword(keyword: str):
 def test_sixteen_bits_are_refused_and_eight_are_not(depth: int, colour: int):
     rows = bytes(1000)
     assert opened(png_of(4, 2, depth, colour, rows)).pixels.shape[:2] == (2, 4)
-    with pytest.raises(UnsupportedImage, match="PNG: expected 8 bits per sample, found 16"):
+    with pytest.raises(UnsupportedImage, match="PNG: expected at most 8 bits per sample, found 16"):
         opened(png_of(4, 2, 16, colour, rows))
 
 
@@ -223,7 +223,7 @@ WHOLE = file_of(photograph())
 def test_a_damaged_file_that_opens_has_a_note():
     at = WHOLE.index(b"IEND") - 5
     changed = WHOLE[:at] + bytes([WHOLE[at] ^ 1]) + WHOLE[at + 1 :]
-    assert opened(changed).notes == ("damaged: 1 chunks are cut or have a wrong CRC: IDAT",)
+    assert opened(changed).notes == ("damaged: 1 chunk cut, or of a wrong CRC: IDAT",)
     assert opened(WHOLE[:-12]).notes == ("damaged: the file ends before its end chunk",)
     assert opened(WHOLE + b"more").notes == ("4 bytes after the picture dropped",)
     cut = WHOLE[:-12] + png_chunk(b"tEXt", b"a\0b")[:-3]

@@ -7,7 +7,6 @@ from tasks.report.html.vega import (
     OTHERS,
     by_goal,
     by_model,
-    counted,
     goal_name,
     of_counts,
     of_psnr,
@@ -76,10 +75,6 @@ def test_axes_name_round_values_of_their_range():
     assert of_rate(0.1, 1.0)["axis"].values == [0.1, 0.2, 0.3, 0.5, 0.7, 1]
     assert of_counts("bitstreams", 2)["axis"].values == [0, 1, 2]
     assert of_counts("bitstreams", 2)["scale"].domain == [0, 2]
-
-
-def test_things_are_counted_in_words():
-    assert [counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
 
 
 def test_a_small_rate_is_not_nothing():

@@ -139,7 +139,7 @@ REFUSED = {
     "an animation": (header(size(7, 5), extra(animation=1)), "expected one picture, found an animation"),
     "ten bits": (header(size(7, 5), depth=((0, 1), (1, 2))), "8 bits per sample, found 10"),
     "64 bits": (header(size(7, 5), depth=((0, 1), (3, 2), (63, 6))), "8 bits per sample, found 64"),
-    "floats": (header(size(7, 5), depth=((1, 1), (1, 2), (4, 4))), "found 16 of a float"),
+    "floats": (header(size(7, 5), depth=((1, 1), (1, 2), (4, 4))), "found 16, as floats"),
     "black": (header(size(7, 5), channels=channel(((2, 2), (2, 4)))), "found one of kind 4"),
     "spot": (header(size(7, 5), channels=channel(((2, 2), (0, 4)))), "found one of kind 2"),
     "two": (header(size(7, 5), channels=((2, 2), (0, 4))), "found 2 channels beside colours"),
@@ -150,7 +150,7 @@ REFUSED = {
     ),
     "thin alpha": (
         header(size(7, 5), channels=(*channel(((0, 2),), depth=((0, 1), (3, 2), (0, 6))), (0, 1))),
-        "expected alpha of 8 bits a pixel, found alpha of 1 bits",
+        "expected alpha of 8 bits a pixel, found alpha of 1 bit",
     ),
     "small alpha": (
         header(size(7, 5), channels=(*channel(((0, 2),), shift=1), (0, 1))),
@@ -182,7 +182,7 @@ def test_alpha_with_a_name_is_alpha():
     ("pixels", "reason"),
     [
         (np.zeros((3, 4, 3), np.uint16), "8 bits per sample, found 16"),
-        (np.zeros((3, 4, 3), np.float32), "found 32 of a float"),
+        (np.zeros((3, 4, 3), np.float32), "found 32, as floats"),
         (np.zeros((2, 3, 4, 3), np.uint8), "found an animation"),
     ],
 )
