@@ -104,11 +104,11 @@ class PruneSummary:
     def headline(self) -> str:
         """One line that says what is removed."""
         n_objects = sum(self.counts.values())
-        if not n_objects and not self.n_given_up:
-            return "nothing to remove"
-        given_up = f"{counted(self.n_given_up, 'row')} given up, " if self.n_given_up else ""
         last = f"; kept for want of another setting: {counted(self.n_last, 'image')}" if self.n_last else ""
         in_use = f"; kept, since a run uses them: {counted(self.n_in_use, 'file')}" if self.n_in_use else ""
+        if not n_objects and not self.n_given_up:
+            return f"nothing to remove{last}{in_use}"
+        given_up = f"{counted(self.n_given_up, 'row')} given up, " if self.n_given_up else ""
         done = "removed" if self.is_done else "to remove; --remove does it"
         return f"{given_up}{counted(n_objects, 'object')} of {self.n_bytes} bytes {done}{last}{in_use}"
 

@@ -203,6 +203,9 @@ def test_a_setting_is_given_up_where_another_one_has_the_image(store: LocalStore
         record.stored.file.key for record in rest
     }
     assert keys(store) == {record.stored.file.key for record in rest}
+    if not even_last:
+        kept = prune(store, plan_prune(store, drop=[ARCHIVE])).headline()
+        assert kept == "nothing to remove; kept for want of another setting: 1 image"
     counted = query(store, "select status, count(*) from images group by 1 order by 1").rows
     assert counted == [("archived", len(rest))]  # the failure is given up, too
     assert set(lookup.known(store, ARCHIVE).archived) == (set() if even_last else {digest("alone")})
