@@ -4,15 +4,28 @@ Only `make e2e` runs this: it takes minutes, and wants Debian's postgresql.
 """
 
 import json
+import os
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
-from tests.deployments.conftest import BINARIES, N_IMAGES, START_SECONDS, api, initialise, prefect, runs
+from tests.deployments.conftest import (
+    BIN,
+    BINARIES,
+    N_IMAGES,
+    ROOT,
+    START_SECONDS,
+    api,
+    initialise,
+    prefect,
+    runs,
+)
 from tests.s3_server import Server
 from tests.s3_server import environment as s3_environment
 
@@ -63,6 +76,21 @@ def test_an_installation_is_made_once_and_then_only_kept(
     assert ": made" not in initialise(with_s3, "--buckets")
     assert "6 of 6 promises kept" in initialise(environment)
     assert there() == before
+
+
+def test_alarms_by_the_words_of_the_guide_are_there_once_however_often_they_are_given(
+    environment: dict[str, str], tmp_path: Path
+):
+    [words] = re.findall(r"```\n(NOTIFY=.*?)```", (ROOT / "deployments" / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "deployments").symlink_to(ROOT / "deployments")
+    script = tmp_path / "alarms.sh"
+    script.write_text(words.replace("https://hooks.slack.com/", "http://127.0.0.1:9/"))
+    given = {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    for _ in range(2):
+        subprocess.run(["bash", "-e", str(script)], cwd=tmp_path, env=given, check=True, timeout=400)
+    shipped = (ROOT / "deployments" / "alarms.yaml", ROOT / "deployments" / "automations.yaml")
+    wanted = [each["name"] for file in shipped for each in yaml.safe_load(file.read_text())]
+    assert sorted(found["name"] for found in api(environment, "automations/filter", {})) == sorted(wanted)
 
 
 @pytest.mark.parametrize("flow", ["archive", "verify", "compact"])

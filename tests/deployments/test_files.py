@@ -109,7 +109,7 @@ def test_the_pools_of_the_files_are_those_of_the_deployments():
 
 ALARMS: list[dict[str, Any]] = yaml.safe_load(
     (DEPLOYMENTS / "alarms.yaml").read_text().replace("NOTIFY", str(uuid.uuid4()))
-)["automations"]
+)
 
 
 @pytest.mark.parametrize("alarm", ALARMS, ids=[alarm["name"] for alarm in ALARMS])
