@@ -2,9 +2,10 @@
 
     python deployments/initialise.py [--buckets] [--automations FILE]
 
-It wants `PREFECT_API_URL`, `INR_SOURCE` and `INR_STORE`; and with ``--buckets``, which makes buckets that are
-not there, the variables of S3. It tries the store as `inr check` does, and its exit code is not 0 where
-anything fails.
+It wants `PREFECT_API_URL`, `INR_SOURCE` and `INR_STORE`, and makes nothing where one is not set: it would do
+so on a server that ends with it, or make nights without a source. With ``--buckets``, which makes buckets
+that are not there, it wants the variables of S3, too. It tries the store as `inr check` does, and its exit
+code is not 0 where anything fails.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 
 FOLDER = Path(__file__).absolute().parent
+NEEDED = ("PREFECT_API_URL", "INR_SOURCE", "INR_STORE")
 
 
 def main() -> None:
@@ -33,6 +35,8 @@ def main() -> None:
         help="in place of ours",
     )
     given = parser.parse_args()
+    if missing := [name for name in NEEDED if not os.environ.get(name)]:
+        parser.error(f"expected the variables {', '.join(NEEDED)}, found no {' and no '.join(missing)}")
     if given.buckets:
         for url in (os.environ["INR_SOURCE"], os.environ["INR_STORE"]):
             if url.startswith("s3://"):

@@ -1,6 +1,9 @@
 """The checks of the deployments that need no run of them; `make e2e` runs them."""
 
+import os
 import re
+import subprocess
+import sys
 import uuid
 from inspect import signature
 from pathlib import Path
@@ -147,3 +150,29 @@ def test_audits_go_before_batches_and_a_run_that_comes_too_early_waits():
     for each in PREFECT["deployments"]:
         if "concurrency_limit" in each:
             assert each["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
+
+
+@pytest.mark.parametrize("name", ["PREFECT_API_URL", "INR_SOURCE", "INR_STORE"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_nothing_is_made_without_a_server_a_source_or_a_store(name: str, value: str | None, tmp_path: Path):
+    """Without a server Prefect starts one of its own; without a source it deploys nights that have none."""
+    store = tmp_path / "store"
+    given: dict[str, str | None] = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "INR_SOURCE": str(tmp_path / "photos"),
+        "INR_STORE": str(store),
+        name: value,
+    }
+    done = subprocess.run(
+        [sys.executable, str(DEPLOYMENTS / "initialise.py")],
+        cwd=tmp_path,
+        env={each: found for each, found in given.items() if found is not None},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, store.exists()) == (2, "", False)
+    assert done.stderr.endswith(f"found no {name}\n")
