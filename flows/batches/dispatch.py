@@ -11,6 +11,9 @@ lasts for ever. What is lost is submitted again, until it was lost `MOST_LOST` t
 | running | `SILENT_SECONDS` without a sign of life in the store | it is lost |
 | crashed | | it is lost |
 | cancelling | ``begin_seconds`` | it is cancelled |
+
+The run of a batch that is lost is told to end, for its worker may live. Where nobody ends it within
+``begin_seconds``, or by the end of its parent, it is ended here: a dead one would be cancelling for ever.
 """
 
 import time
@@ -127,6 +130,7 @@ class _Elsewhere:
         self._parameters, self._options, self._watch = parameters, options, watch
         self._deployment = str(options.deployment)
         self._on_way, self._ended = dict[UUID, _Batch](), deque[tuple[int, str]]()
+        self._given_up = dict[UUID, float]()  # runs that were told to end, and when
         self._taken = self._heard = self._answered = time.monotonic()
         self._told = time.monotonic()
         self._is_said, self._is_outage = False, False
@@ -140,6 +144,7 @@ class _Elsewhere:
                 with self._asking_the_server():
                     self._look()
                     self._submit_some(waiting)
+                    self._see_off(self._options.begin_seconds if self._on_way else 0.0)
                 while self._ended:
                     yield self._ended.popleft()
                 if not self._on_way and not self._is_outage:
@@ -224,6 +229,16 @@ class _Elsewhere:
         else:
             self._lose(run_id, why)
             end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
+            self._given_up[run_id] = time.monotonic()
+
+    def _see_off(self, seconds: float) -> None:
+        """End the runs that were told to so many seconds ago, and that no worker has ended."""
+        due = [run_id for run_id, told in self._given_up.items() if time.monotonic() - told >= seconds]
+        for run_id, state in states_of(due).items():
+            if state.is_cancelling():
+                end([run_id], Cancelled(message=f"{state.message}; no worker has ended it since"))
+        for run_id in due:
+            del self._given_up[run_id]
 
     def _lose(self, run_id: UUID, why: str) -> None:
         batch = self._on_way[run_id]
