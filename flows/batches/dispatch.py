@@ -12,8 +12,8 @@ lasts for ever. What is lost is submitted again, until it was lost `MOST_LOST` t
 | crashed | | it is lost |
 | cancelling | ``begin_seconds`` | it is cancelled |
 
-The run of a batch that is lost is told to end, for its worker may live. Where nobody ends it within
-``begin_seconds``, or by the end of its parent, it is ended here: a dead one would be cancelling for ever.
+The run of a batch that is lost is told to end, for its worker may live. Where that does not end it within
+`SECONDS_TO_CANCEL`, it is ended here: the run of a dead worker would be cancelling for ever.
 """
 
 import time
@@ -41,6 +41,7 @@ BATCHES_AT_ONCE = 32  # submitted; a pool's own limits say how many run
 SECONDS_BETWEEN_LOOKS = 2.0
 MOST_LOST = 3  # times, of one batch
 SECONDS_TO_SAY = 30.0
+SECONDS_TO_CANCEL = 60.0  # a worker kills a run that heeds nothing after 30 s
 SILENT_SECONDS, SECONDS_BETWEEN_SIGNS = 600.0, 60.0
 WITH_A_WORKER = {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
 
@@ -144,10 +145,10 @@ class _Elsewhere:
                 with self._asking_the_server():
                     self._look()
                     self._submit_some(waiting)
-                    self._see_off(self._options.begin_seconds if self._on_way else 0.0)
+                    self._see_off()
                 while self._ended:
                     yield self._ended.popleft()
-                if not self._on_way and not self._is_outage:
+                if not self._on_way and not self._given_up and not self._is_outage:
                     return
                 yield from self._done_for_want_of_workers()
                 self._tell()
@@ -231,14 +232,15 @@ class _Elsewhere:
             end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
             self._given_up[run_id] = time.monotonic()
 
-    def _see_off(self, seconds: float) -> None:
-        """End the runs that were told to so many seconds ago, and that no worker has ended."""
-        due = [run_id for run_id, told in self._given_up.items() if time.monotonic() - told >= seconds]
-        for run_id, state in states_of(due).items():
-            if state.is_cancelling():
+    def _see_off(self) -> None:
+        """Forget the runs that have ended since they were told to; and end those that had time enough."""
+        found = states_of(self._given_up)
+        for run_id, told in list(self._given_up.items()):
+            state = found.get(run_id)
+            if state is None or not state.is_cancelling():
+                del self._given_up[run_id]
+            elif time.monotonic() - told > SECONDS_TO_CANCEL:
                 end([run_id], Cancelled(message=f"{state.message}; no worker has ended it since"))
-        for run_id in due:
-            del self._given_up[run_id]
 
     def _lose(self, run_id: UUID, why: str) -> None:
         batch = self._on_way[run_id]

@@ -275,6 +275,7 @@ def lines(unattended: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Everything that is said of batches, with short times."""
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(dispatch, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(dispatch, "SECONDS_TO_CANCEL", 0.5)
     return []
 
 
