@@ -34,12 +34,11 @@ from tasks.originals.patterns import Patterns
 from tasks.plan.batches import (
     Batch,
     batches_of,
-    forget_batches,
     forget_old_batches,
+    kept_batches,
     new_folder,
     read_batch,
     read_outcome,
-    write_batches,
 )
 from tasks.plan.leases import held_images
 from tasks.plan.planning import Plan, archived_in
@@ -155,16 +154,14 @@ def _archive_plan(
                 record(failure)
                 so_far.count([failure])
         batches = batches_of(plan.images, plan.n_pixels, _batch_size(run))
-        write_batches(store, folder, batches)
         seconds = _seconds_of_batches(run, batches, hours)
         parameters = partial(_parameters, job, folder, len(batches), seconds)
         alive = partial(_alive, store, batches, job.recipe.archive_digest())
         watch = Watch(_lines(), alive, so_far.hear)
         done = done_batches(len(batches), parameters, run.options, watch)
-        with closing(done):
+        with kept_batches(store, folder, batches), closing(done):
             for number, ending in done:
                 so_far.end(number, _outcomes_of_batch(store, folder, number, job, ending))
-    forget_batches(store, folder)
     return so_far.failed
 
 

@@ -76,10 +76,10 @@ class Installation:
         self._is_deployed = True
 
     @contextmanager
-    def worker(self, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
         """A worker of the pool, one batch at a time, as long as the body lasts."""
-        words = [PREFECT, "worker", "start", "--pool", POOL, "--limit", "1"]
-        chosen = environment(**self.variables, INR_DEVICE="cpu", OMP_NUM_THREADS="1", **variables)
+        words = [str(BINARIES / "inr"), "worker", POOL]
+        chosen = environment(**self.variables, INR_DEVICE="cpu", OMP_NUM_THREADS="1")
         with service(words, self.folder / "worker.log", chosen) as process:
             yield process
 
@@ -94,14 +94,11 @@ class Installation:
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
         return done.stdout
 
-    def states(self, flow: str) -> list[tuple[str, str]]:
-        """Name and message of the state of each run of a flow, the latest first."""
-        query = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_DESC"}
-        return [
-            (run["state"]["name"], run["state"]["message"] or "")
-            for run in self._asked("flow_runs/filter", query)
-            if run["state"]
-        ]
+    def states(self, flow: str, store: str) -> list[dict[str, Any]]:
+        """The state of each run of a flow into a store, as the server has it, the earliest first."""
+        query = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        runs = self._asked("flow_runs/filter", query)
+        return [run["state"] for run in runs if run["parameters"].get("store") == store]
 
     def _asked(self, path: str, query: dict[str, Any]) -> Any:
         headers = {"Content-Type": "application/json"}

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from benchmarks.faults.installation import DEPLOYMENT, Installation
 from benchmarks.faults.outcomes import Account
@@ -13,7 +14,7 @@ from benchmarks.faults.verdicts import judge, latest_rows
 from benchmarks.frame import timed
 from benchmarks.processes import below
 
-HEARTBEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def worker_alone(place: Place, account: Account, scenery: Scenery) -> None:
@@ -47,21 +48,26 @@ def do(place: Place, account: Account, installation: Installation, who: Callable
         who: Function from the process id of the worker to those of the processes to kill.
     """
     installation.deploy()
-    with installation.worker(**HEARTBEATS) as worker:
+    with installation.worker() as worker:
         command = place.begun("--deployment", DEPLOYMENT, INR_UNTAKEN_SECONDS="60")
         for pid in who(worker.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         ended, seconds = timed(command.ended)
-    state, message = installation.states("archive-batch")[0]
+    states = installation.states("archive-batch", place.store)
     account.happened = [
-        f"the batch ended {seconds:.0f} s later as {state}{f': {message}' if message else ''}",
-        f"the archive: {ended}",
+        *(f"run {n} of the batch: {_in_words(state)}" for n, state in enumerate(states, 1)),
+        f"the archive, {seconds:.0f} s later: {ended}",
     ]
+    account.expect("no run of the batch stays as it was", all(state["type"] in OVER for state in states))
     account.after_fault = judge(place, never=frozenset() if ended.code == 0 else frozenset(place.digests))
     lost = [row for row in latest_rows(place.stored) if row["error_type"] == "BatchLost"]
     account.happened += [f"{len(lost)} rows with `BatchLost`"] if lost else []
     n_fits = place.count("bitstreams")
-    with installation.worker(**HEARTBEATS):
+    with installation.worker():
         account.recover(place, "start a worker, archive again", "--deployment", DEPLOYMENT)
     account.recovered.append(f"{n_fits} fits were there, and kept")
+
+
+def _in_words(state: dict[str, Any]) -> str:
+    return f"{state['name']}: {state['message']}" if state["message"] else str(state["name"])

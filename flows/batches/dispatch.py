@@ -13,9 +13,11 @@ lasts for ever. What is lost is submitted again, until it was lost `MOST_LOST` t
 | cancelling | ``begin_seconds`` | it is cancelled |
 
 A run that ends before its batches cancels them. But where its worker stops it comes back: then those that a
-worker has go on, since cancelling them would throw their fits away. The next attempt submits anew what is not
-archived by then. No image is fitted twice for that: one that is held in the store is waited for. And as long
-as one is held, no worker is missed.
+worker has go on, with their fits. The next attempt submits anew what is not archived by then, and waits for
+images that are held in the store, so that none is fitted twice; meanwhile no worker is missed.
+
+The run of a batch that is lost is told to end, for its worker may live. Where that does not end it within
+`SECONDS_TO_CANCEL`, it is ended here: the run of a dead worker would be cancelling for ever.
 """
 
 import time
@@ -43,6 +45,7 @@ BATCHES_AT_ONCE = 32  # submitted; a pool's own limits say how many run
 SECONDS_BETWEEN_LOOKS = 2.0
 MOST_LOST = 3  # times, of one batch
 SECONDS_TO_SAY = 30.0
+SECONDS_TO_CANCEL = 60.0  # a worker kills a run that heeds nothing after 30 s
 SILENT_SECONDS, SECONDS_BETWEEN_SIGNS = 600.0, 60.0
 WITH_A_WORKER = {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
 
@@ -138,6 +141,7 @@ class _Elsewhere:
         self._deployment = str(options.deployment)
         self._on_way, self._ended = dict[UUID, _Batch](), deque[tuple[int, str]]()
         self._earlier = set[UUID]()  # runs of attempts before this one that a worker still has
+        self._given_up = dict[UUID, float]()  # runs that were told to end, and when
         self._taken = self._heard = self._answered = time.monotonic()
         self._told = time.monotonic()
         self._is_said, self._is_outage = False, False
@@ -153,9 +157,10 @@ class _Elsewhere:
                 with self._asking_the_server():
                     self._look()
                     self._submit_some(waiting)
+                    self._see_off()
                 while self._ended:
                     yield self._ended.popleft()
-                if not self._on_way and not self._is_outage:
+                if not self._on_way and not self._given_up and not self._is_outage:
                     self._earlier.clear()  # which find that nothing is left to do
                     return
                 yield from self._done_for_want_of_workers()
@@ -256,6 +261,17 @@ class _Elsewhere:
         else:
             self._lose(run_id, why)
             end([run_id], Cancelling(message=why))  # the worker, should it live, ends it
+            self._given_up[run_id] = time.monotonic()
+
+    def _see_off(self) -> None:
+        """Forget the runs that have ended since they were told to; and end those that had time enough."""
+        found = states_of(self._given_up)
+        for run_id, told in list(self._given_up.items()):
+            state = found.get(run_id)
+            if state is None or not state.is_cancelling():
+                del self._given_up[run_id]
+            elif time.monotonic() - told > SECONDS_TO_CANCEL:
+                end([run_id], Cancelled(message=f"{state.message}; no worker has ended it since"))
 
     def _lose(self, run_id: UUID, why: str) -> None:
         batch = self._on_way[run_id]

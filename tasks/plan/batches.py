@@ -3,13 +3,15 @@
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
 those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>-<attempt>`` lasts as long as one
 attempt of a run: a run of Prefect that is tried again keeps its id, and what is to do is another thing then.
-The folder of an attempt that was killed is removed by a later run, after `KEPT_DAYS`.
+The folder of an attempt that was killed is removed by a later run, after `KEPT_DAYS`. One that ends by an
+error removes its own: on a full disk each of them would take the room that was made for the next.
 """
 
 import json
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -17,9 +19,9 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.catalogue.records import Outcome, Planned, now
-from tasks.errors import CatalogueError, ObjectMissing, StorageError
+from tasks.errors import CatalogueError, ObjectMissing, StorageError, StorageUnavailable
 from tasks.originals.listing import SourceImage
-from tasks.store.objects import ObjectStore, StoredObject
+from tasks.store.objects import ObjectStore, StoredObject, patient
 from tasks.wording import counted
 
 FOLDER = "runs"
@@ -59,6 +61,28 @@ def batches_of(images: Sequence[SourceImage], n_pixels: Mapping[str, int], size:
         known = {image.digest: n_pixels[image.digest] for image in some if image.digest in n_pixels}
         found.append(Batch(list(some), known))
     return found
+
+
+@contextmanager
+def kept_batches(store: ObjectStore, folder: str, batches: Sequence[Batch]) -> Iterator[None]:
+    """Have the batches of a run in the store while the body runs.
+
+    They stay where the run is told to stop, since its workers may need them, and where the store does not
+    answer; see above.
+
+    Raises:
+        StorageError: They cannot be written; then none is left.
+    """
+    try:
+        write_batches(store, folder, batches)
+        yield
+    except StorageUnavailable:
+        raise
+    except Exception:
+        with suppress(StorageError), patient(0):
+            forget_batches(store, folder)
+        raise
+    forget_batches(store, folder)
 
 
 def write_batches(store: ObjectStore, folder: str, batches: Sequence[Batch]) -> None:

@@ -76,8 +76,12 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
 
 
 def mark_taken(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
-    """Say that a run that goes on has taken over a claim for an image; gone with the claim."""
-    store.put(f"{folder_of(image_digest, archive_digest)}/{uuid.uuid4().hex}{TAKEN}", b"{}")
+    """Say that a run that goes on has taken over a claim for an image; gone with it, or the next mark."""
+    folder = folder_of(image_digest, archive_digest)
+    earlier = [found.key for found in store.objects(folder) if found.key.endswith(TAKEN)]
+    store.put(f"{folder}/{uuid.uuid4().hex}{TAKEN}", b"{}")
+    for key in earlier:
+        store.delete(key)
 
 
 def _stored_digest(store: ObjectStore, key: str) -> str | None:

@@ -51,13 +51,22 @@ class Leases:
                 self._release(folder, slots)
 
     def take(self, image_digest: str, archive_digest: str) -> bool:
-        """Begin to hold an image under a config; False if another run holds it."""
+        """Begin to hold an image under a config; False if another run holds it.
+
+        Raises:
+            StorageError: The store takes no slot, or not the second one; then the first is given back.
+        """
         folder, slots, now = folder_of(image_digest, archive_digest), list[int](), _slot()
-        for slot in (now, now + 1):
-            if not self._created(_key(folder, slot)):
+        try:
+            for slot in (now, now + 1):
+                if not self._created(_key(folder, slot)):
+                    self._release(folder, slots)
+                    return False
+                slots.append(slot)
+        except StorageError:
+            with suppress(StorageError), patient(0):
                 self._release(folder, slots)
-                return False
-            slots.append(slot)
+            raise
         with self._lock:
             self._held[folder] = slots
         return True

@@ -1,6 +1,7 @@
 """Everything deployed as the guide says: PostgreSQL, server, pools, deploy, workers, schedule."""
 
 import getpass
+import itertools
 import json
 import os
 import re
@@ -10,15 +11,20 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.command import INR
-from tests.s3_server import free_ports
+from tests.s3_server import Server, free_ports
+from tests.s3_server import environment as s3_environment
 from tests.tasks.pictures import file_of, image
 
 ROOT = Path(__file__).parent.parent.parent
@@ -51,15 +57,24 @@ def process(
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[str]:
-    """The URL of an empty PostgreSQL: not as root, nor below the folders of pytest, which are private."""
+def new_database() -> Iterator[Callable[[], str]]:
+    """Gives the URL of another empty database of a PostgreSQL.
+
+    It runs not as root, and not below the folders of pytest, which are private.
+    """
     if BINARIES is None:
         pytest.skip("postgresql is not installed")
     with tempfile.TemporaryDirectory() as folder:
         yield from running_postgres(Path(folder))
 
 
-def running_postgres(folder: Path) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def database(new_database: Callable[[], str]) -> str:
+    """The URL of the database in which the server of `environment` keeps its runs."""
+    return new_database()
+
+
+def running_postgres(folder: Path) -> Iterator[Callable[[], str]]:
     as_user: list[str] = []
     if getpass.getuser() == "root":
         as_user = ["runuser", "-u", "postgres", "--"]
@@ -73,7 +88,14 @@ def running_postgres(folder: Path) -> Iterator[str]:
     options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
     run(f"{BINARIES}/pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
     try:
-        yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
+        numbers = itertools.count()
+
+        def new() -> str:
+            name = f"prefect{next(numbers)}"
+            run(f"{BINARIES}/createdb", "-h", "127.0.0.1", "-p", str(port), "-U", user, name)
+            return f"postgresql+asyncpg://{user}@127.0.0.1:{port}/{name}"
+
+        yield new
     finally:
         run(f"{BINARIES}/pg_ctl", "-D", data, "-m", "fast", "stop")
 
@@ -89,11 +111,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(database: str, place: Path) -> Iterator[dict[str, str]]:
+def environment(database: str, place: Path, s3_server: Server) -> Iterator[dict[str, str]]:
     """Everything deployed as README says, with one worker for control and two for batches."""
     [port] = free_ports(1)
     chosen = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+        **s3_environment(s3_server.endpoint),
+        "XDG_STATE_HOME": str(place / "states"),
         "PREFECT_HOME": str(place / "home"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
@@ -142,14 +166,17 @@ def automations(place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a server on SQLite that looks for late runs every second, and no worker."""
+def bare(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The environment of a server that looks for late runs every second, and no worker."""
     folder, [port] = tmp_path_factory.mktemp("bare"), free_ports(1)
     chosen = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
         "PREFECT_HOME": str(folder),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
+        "PREFECT_API_DATABASE_CONNECTION_URL": new_database(),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "1",
         "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
@@ -163,6 +190,24 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with process(server, folder / "server.log", chosen):
         wait_for(f"{chosen['PREFECT_API_URL']}/health", folder / "server.log")
         yield chosen
+
+
+def deploy(environment: dict[str, str], flow: Flow[Any, Any], name: str, **options: Any) -> None:
+    """A pool without workers, and a deployment of a flow to it, both under a name."""
+    with (
+        temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}),
+        get_client(sync_client=True) as client,
+    ):
+        client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+        entrypoint = f"{flow.fn.__module__}.{flow.fn.__qualname__}"
+        client.create_deployment(
+            client.create_flow(flow),
+            name,
+            work_pool_name=name,
+            entrypoint=entrypoint,
+            pull_steps=[],
+            **options,
+        )
 
 
 def make_pools(environment: dict[str, str]) -> None:

@@ -35,9 +35,9 @@ from contextlib import suppress
 from pathlib import Path
 from prefect.client.orchestration import get_client
 from prefect.states import Crashed
-from flows.batches import dispatch
 from flows.archive import archive
 from flows.batches.batch import archive_batch
+from flows.batches.server import submitted
 from flows.verify import verify
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed
@@ -58,7 +58,7 @@ with get_client(sync_client=True) as client:
     client.create_deployment(client.create_flow(archive_batch), "worker")
 given = {"store": store, "folder": "runs/a", "number": 0, "n_batches": 1, "run_id": "run", "options": {}}
 recipe = {"config": {"model": "mlp"}}
-batch = dispatch._submitted("archive-batch/worker", {**given, "recipe": recipe})
+batch = submitted("archive-batch/worker", {**given, "recipe": recipe}, "runs/a/0/0")
 print(json.dumps({"night": str(waits.id), "batch": str(batch)}))
 """
 

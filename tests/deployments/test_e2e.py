@@ -26,8 +26,6 @@ from tests.deployments.conftest import (
     prefect,
     runs,
 )
-from tests.s3_server import Server
-from tests.s3_server import environment as s3_environment
 
 pytestmark = pytest.mark.e2e
 
@@ -56,9 +54,7 @@ def test_the_audit_reads_it_all_and_the_catalogue_is_compacted(environment: dict
     assert len(parts.list_parts(store, parts.IMAGES)) == 1
 
 
-def test_an_installation_is_made_once_and_then_only_kept(
-    environment: dict[str, str], s3_server: Server, tmp_path: Path
-):
+def test_an_installation_is_made_once_and_then_only_kept(environment: dict[str, str], tmp_path: Path):
     """Also with buckets, which it makes where there are none."""
 
     def there() -> dict[str, list[str]]:
@@ -71,7 +67,7 @@ def test_an_installation_is_made_once_and_then_only_kept(
     assert [len(before[kind]) for kind in ("work_pools", "deployments")] == [2, 5]
     bucket = f"s3://made-{tmp_path.name.replace('_', '-')}"
     places = {"INR_SOURCE": f"{bucket}-photos/photos", "INR_STORE": f"{bucket}/store"}
-    with_s3 = {**environment, **places, **s3_environment(s3_server.endpoint)}
+    with_s3 = {**environment, **places}
     assert initialise(with_s3, "--buckets").count(": made") == 2
     assert ": made" not in initialise(with_s3, "--buckets")
     assert "6 of 6 promises kept" in initialise(environment)

@@ -58,9 +58,10 @@ def test_what_has_a_schedule_never_runs_twice_at_once():
 
 def test_runs_are_given_up_after_some_heartbeats_and_not_after_one():
     found = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())
-    lost, never_began = (AutomationCore.model_validate(each) for each in found)
+    lost, never_began, cancelled = (AutomationCore.model_validate(each) for each in found)
     assert isinstance(lost.trigger, EventTrigger)
     assert isinstance(never_began.trigger, EventTrigger)
+    assert isinstance(cancelled.trigger, EventTrigger)
     every = re.findall(r"PREFECT_FLOWS_HEARTBEAT_FREQUENCY=(\d+)", (DEPLOYMENTS / "README.md").read_text())
     assert (
         every
@@ -70,9 +71,11 @@ def test_runs_are_given_up_after_some_heartbeats_and_not_after_one():
     assert lost.trigger.within.total_seconds() >= 3 * int(every[0])
     assert never_began.trigger.within.total_seconds() > RunOptions().begin_seconds
     ends = {f"prefect.flow-run.{name}" for name in ("AwaitingRetry", BAD, *map(str.capitalize, FINAL))}
-    for each in (lost, never_began):
+    for each in (lost, never_began, cancelled):
         assert each.actions[0].type == "change-flow-run-state"
-        assert set(each.trigger.expect) == {*ends, "prefect.flow-run.heartbeat"}
+        assert {*each.trigger.expect, "prefect.flow-run.heartbeat"} == {*ends, "prefect.flow-run.heartbeat"}
+    assert "prefect.flow-run.heartbeat" in lost.trigger.expect & never_began.trigger.expect
+    assert cancelled.trigger.expect == ends  # one that is killed sends heartbeats until then
 
 
 def test_whoever_stops_a_worker_waits_for_longer_than_its_grace():

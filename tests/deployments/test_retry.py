@@ -13,6 +13,7 @@ import pytest
 
 from tasks.catalogue import lookup, parts
 from tasks.store.folder import LocalStore
+from tasks.store.objects import ObjectStore
 from tests.deployments.conftest import api, prefect
 from tests.tasks.pictures import file_of, photograph
 
@@ -41,7 +42,7 @@ def test_a_retry_does_what_the_first_attempt_did_not(environment: dict[str, str]
     assert store.objects("journal") == []
 
 
-def begun(environment: dict[str, str], photos: Path, store: LocalStore, **options: Any) -> str:
+def begun(environment: dict[str, str], photos: Path, store: ObjectStore, **options: Any) -> str:
     """Submit a night over a folder, in batches of two if not told otherwise; returns the id of its run."""
     given = {
         "source": str(photos),
@@ -55,13 +56,12 @@ def begun(environment: dict[str, str], photos: Path, store: LocalStore, **option
     found: list[dict[str, Any]] = api(
         environment,
         "flow_runs/filter",
-        {"flows": {"name": {"any_": ["archive"]}}, "sort": "START_TIME_DESC"},
+        {"flows": {"name": {"any_": ["archive"]}}, "sort": "EXPECTED_START_TIME_DESC"},
     )
-    [run] = [run for run in found if run["parameters"].get("store") == store.url]
-    return str(run["id"])
+    return next(str(run["id"]) for run in found if run["parameters"].get("store") == store.url)
 
 
-def n_archived(store: LocalStore) -> int:
+def n_archived(store: ObjectStore) -> int:
     """Images whose latest row says that they are archived."""
     rows = lookup.latest(parts.read_images(store).to_pylist())
     return sum(row["status"] == "archived" for row in rows)

@@ -9,16 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyOptions
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.processes import below
 from tasks.catalogue import parts
 from tasks.store.folder import LocalStore
-from tests.deployments.conftest import api, prefect, process, worker
-from tests.deployments.test_retry import begun, children, n_archived, one, until
+from tests.deployments.conftest import ROOT, api, deploy, prefect, process, runs, worker
+from tests.deployments.test_retry import begun, cancel, children, is_over, n_archived, one, until
 from tests.flows import waiting
 from tests.tasks.pictures import file_of, photograph
 
@@ -95,48 +92,51 @@ def test_a_worker_that_dies_before_its_batch_begins_costs_no_image(
     states = sorted(run["state"]["type"] for run in children(environment, run_id))
     dead = [state for state in states if state != "COMPLETED"]
     assert len(states) - len(dead) == N_IMAGES / BATCH
-    assert dead in (["CANCELLED"], ["CRASHED"])  # by the parent, or then by the automation
+    assert dead in (["CANCELLED"], ["CRASHED"])  # by the parent, or before it by the automation
     assert "was lost, and is submitted again: " in page(environment, run_id)
 
 
-def test_a_night_that_died_before_it_began_holds_no_slot(environment: dict[str, str], tmp_path: Path):
-    """The worker of a flow that runs once at a time is killed with its process; then the next run comes."""
-    with (
-        temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}),
-        get_client(sync_client=True) as client,
-    ):
-        client.create_work_pool(WorkPoolCreate(name="nights", type="process"))
-        client.create_deployment(
-            client.create_flow(waiting.friendly),
-            "night",
-            work_pool_name="nights",
-            entrypoint="tests.flows.waiting.friendly",
-            pull_steps=[],
-            parameters={"folder": str(tmp_path)},
-            concurrency_limit=1,
-            concurrency_options=ConcurrencyOptions(collision_strategy="CANCEL_NEW"),
-        )
-    chosen, log = {**environment, "PYTHONPATH": os.getcwd()}, tmp_path / "night.log"  # noqa: PTH109
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_night_that_died_before_it_began_holds_no_slot(
+    environment: dict[str, str], tmp_path: Path, is_cancelled: bool
+):
+    """The worker of a flow that runs once at a time is killed with its process, and the next run waits.
+
+    Somebody may have pressed *Cancel* by then, which no worker heeds.
+    """
+    name = f"night-{is_cancelled}".lower()
+    one_at_a_time = ConcurrencyOptions(collision_strategy="ENQUEUE")
+    deploy(
+        environment,
+        waiting.friendly,
+        name,
+        parameters={"folder": str(tmp_path)},
+        concurrency_limit=1,
+        concurrency_options=one_at_a_time,
+    )
     (tmp_path / "over").touch()
 
     def night() -> str:
-        before = {run["id"] for run in nights()}
-        prefect(environment, "deployment", "run", "friendly/night")
-        [new] = {run["id"] for run in nights()} - before
+        before = {run["id"] for run in runs(environment, "friendly")}
+        prefect(environment, "deployment", "run", f"friendly/{name}")
+        [new] = {run["id"] for run in runs(environment, "friendly")} - before
         return str(new)
 
-    def nights() -> list[dict[str, str]]:
-        return list(api(environment, "flow_runs/filter", {"flows": {"name": {"any_": ["friendly"]}}}))
-
-    with process(worker("first", "nights"), log, chosen) as first:
+    chosen, log = {**environment, "PYTHONPATH": str(ROOT)}, tmp_path / "night.log"
+    with process(worker("first", name), log, chosen) as first:
         dead = night()
         until(lambda: "submitted to infrastructure" in log.read_text())
         for pid in [first.pid, *below(first.pid)]:
             os.kill(pid, signal.SIGKILL)
     assert one(environment, dead)["state"]["type"] == "PENDING"
-    with process(worker("second", "nights"), log, chosen):
+    if is_cancelled:
+        cancel(environment, dead)
+    with process(worker("second", name), log, chosen):
         held = night()
-        until(lambda: one(environment, held)["state"]["type"] == "CANCELLED")
-        until(lambda: one(environment, dead)["state"]["type"] == "CRASHED")
-        assert "No heartbeat within 600 s" in one(environment, dead)["state"]["message"]
-        until(is_done(environment, night()))
+        until(lambda: one(environment, held)["state"]["name"] == "AwaitingConcurrencySlot")
+        until(lambda: is_over(one(environment, dead)))
+        ended = one(environment, dead)["state"]
+        assert ended["type"] == ("CANCELLED" if is_cancelled else "CRASHED")
+        said = "Cancelled 600 s ago, and no worker" if is_cancelled else "No heartbeat within 600 s"
+        assert ended["message"].startswith(said)
+        until(is_done(environment, held))

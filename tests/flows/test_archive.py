@@ -28,7 +28,7 @@ from inr.errors import ConfigError
 from inr.metrics import psnr_db
 from tasks.catalogue import lookup, parts
 from tasks.catalogue.recipe import Recipe
-from tasks.errors import ImagesFailed, Summary
+from tasks.errors import ImagesFailed, StorageError, Summary
 from tasks.originals.opening import open_picture
 from tasks.originals.reading import read_source
 from tasks.plan.batches import Batch
@@ -275,6 +275,26 @@ def test_a_run_that_is_tried_again_does_what_its_first_attempt_did_not(
     assert (summary.n_before + summary.n_archived, summary.n_failed) == (6, 0)
     assert 0 < summary.n_before < 6
     assert markdown(summary) == (store / "reports" / f"{summary.run_id}.md").read_text()
+
+
+def test_runs_that_cannot_record_leave_nothing_more_each_time(tmp_path: Path):
+    """The fits of the first one are kept, and nothing comes to them: a full disk does not become fuller."""
+    source, store = tmp_path / "photos", tmp_path / "store"
+    source.mkdir()
+    for n in range(3):
+        (source / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
+    (store / "catalogue" / "history").parent.mkdir(parents=True)
+    (store / "catalogue" / "history").write_text("no folder")
+    left = list[list[str]]()
+    for _ in range(4):
+        with pytest.raises(StorageError):
+            archive(str(source), str(store), DRAFT, OPTIONS)
+        left.append([Path(key).suffix for key in sorted(files_of(store))])
+    assert left[0].count(".inr") == 3
+    assert left[1] == left[2] == left[3]
+    (store / "catalogue" / "history").unlink()
+    assert archive(str(source), str(store), DRAFT, OPTIONS).n_archived == 3
+    assert LocalStore(store).objects("journal") == LocalStore(store).objects("runs") == []
 
 
 def test_each_original_is_opened_once_to_plan_to_encode_to_verify_and_to_be_shown(archived: Archived):

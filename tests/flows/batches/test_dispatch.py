@@ -327,6 +327,7 @@ def lines(unattended: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Everything that is said of batches, with short times."""
     monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(dispatch, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(dispatch, "SECONDS_TO_CANCEL", 0.5)
     return []
 
 
@@ -372,7 +373,28 @@ def test_no_state_of_a_batch_lasts_for_ever(
         "deleted": "its run was deleted",
     }
     assert ending.startswith(says[how])
-    assert all(found.is_final() or found.is_cancelling() for found in dispatch.states_of(runs).values())
+    assert all(found.is_final() for found in dispatch.states_of(runs).values())
+
+
+def test_a_run_that_was_given_up_is_over_before_its_parent_is(
+    unattended: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The first of three runs of a batch is looked at while the third one waits for its end."""
+    submitted, runs, found = dispatch.submitted, list[UUID](), list[State[Any]]()
+
+    def submit(*given: Any) -> UUID:
+        runs.append(submitted(*given))
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(runs[-1], Pending(name="Submitting"), force=True)
+        if len(runs) == 3:
+            threading.Timer(0.6, lambda: found.append(dispatch.states_of(runs)[runs[0]])).start()
+        return runs[-1]
+
+    monkeypatch.setattr(dispatch, "submitted", submit)
+    done(unattended, lines)
+    [first] = found
+    assert first.is_cancelled()
+    assert str(first.message).startswith("Submitting for 1 s, expected at most 1 s; no worker has ended it")
 
 
 def test_a_batch_that_shows_signs_of_life_is_waited_for(

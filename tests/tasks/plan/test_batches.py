@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from tasks.catalogue.records import LOSSLESS, Failed, Outcome, now
-from tasks.errors import CatalogueError, ObjectMissing, StorageError
+from tasks.errors import CatalogueError, ObjectMissing, StorageError, StorageUnavailable
 from tasks.plan import batches
 from tasks.plan.batches import (
     KEPT_DAYS,
     batches_of,
     forget_batches,
     forget_old_batches,
+    kept_batches,
     new_folder,
     read_batch,
     read_outcome,
@@ -112,6 +113,41 @@ def test_a_run_leaves_nothing_and_touches_no_other(store: LocalStore):
         write_outcome(store, folder, 0, OUTCOMES)
     forget_batches(store, first)
     assert {found.key.split("/")[1] for found in store.objects("runs")} == {second.split("/")[1]}
+
+
+def test_batches_are_kept_while_their_run_goes_on_and_go_with_it(store: LocalStore):
+    batches, folder = batches_of(IMAGES, {}, 2), new_folder("run")
+    with kept_batches(store, folder, batches):
+        write_outcome(store, folder, 0, OUTCOMES)
+        assert len(store.objects(folder)) == len(batches) + 1
+    assert store.objects("runs") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [
+        (StorageError("No space left on device"), False),
+        (ValueError("a bug"), False),
+        (StorageUnavailable("it is away, and cannot be told"), True),
+        (KeyboardInterrupt(), True),
+    ],
+)
+def test_what_ends_a_run_ends_its_batches_unless_it_comes_back(
+    store: LocalStore, error: BaseException, is_kept: bool
+):
+    folder = new_folder("run")
+    with pytest.raises(type(error)), kept_batches(store, folder, batches_of(IMAGES, {}, 2)):
+        raise error
+    assert bool(store.objects("runs")) is is_kept
+
+
+def test_batches_that_are_half_written_are_removed(store: LocalStore):
+    folder = new_folder("run")
+    batches = batches_of(IMAGES, {}, 2)
+    (store.root / folder / f"{len(batches) - 1:06}.images.json" / "in the way").mkdir(parents=True)
+    with pytest.raises(StorageError), kept_batches(store, folder, batches):
+        raise AssertionError("they cannot be written")
+    assert [found for found in store.objects("runs") if found.key.endswith(".json")] == []
 
 
 def test_what_killed_runs_kept_goes_after_some_days(store: LocalStore, monkeypatch: pytest.MonkeyPatch):

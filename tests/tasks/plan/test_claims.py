@@ -116,6 +116,20 @@ def test_a_claim_for_a_key_of_another_image_is_none(store: LocalStore):
     assert read_claim(store, *NAMES) is None
 
 
+def test_however_often_a_claim_is_taken_over_there_is_one_mark_of_it(store: LocalStore):
+    """Runs that fail each night, as on a full disk, leave no more of them each time."""
+    write_claim(store, CLAIM)
+    marks = list[str]()
+    for _ in range(3):
+        claims.mark_taken(store, *NAMES[:2])
+        [mark] = [found.key for found in store.objects("journal") if found.key.endswith(claims.TAKEN)]
+        marks.append(mark)
+    assert len(set(marks)) == 3  # the last one says when
+    assert read_claim(store, *NAMES) == CLAIM
+    forget(store, CLAIM.stored.planned)
+    assert store.objects("journal") == []
+
+
 def test_of_several_claims_the_one_counts_whose_object_is_stored(store: LocalStore):
     for other in (b"first", b"second", b"third"):
         write_claim(store, Claim(stored_of(planned(), other), (POINT,)))

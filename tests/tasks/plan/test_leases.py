@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.errors import StorageError
 from tasks.plan import leases
 from tasks.plan.leases import Leases, held_images, is_held
 from tasks.store.folder import LocalStore
@@ -39,6 +40,27 @@ def test_an_image_is_held_by_one_and_free_when_it_is_left(store: ObjectStore):
     assert not is_held(store, IMAGE, ARCHIVE)
     with Leases(store) as third:
         assert third.take(IMAGE, ARCHIVE)
+
+
+class NearlyFull(LocalStore):
+    """A store on a disk that has room for the first slot of an image alone."""
+
+    def put(self, key: str, data: bytes) -> bool:
+        if key.endswith("/11.fit"):
+            raise StorageError(f"write {key}: No space left on device")
+        return super().put(key, data)
+
+
+def test_nothing_is_held_where_the_store_takes_the_first_slot_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(leases.time, "time", lambda: leases.SLOT_SECONDS * 10)
+    with Leases(NearlyFull(tmp_path)) as held:
+        with pytest.raises(StorageError, match="No space left"):
+            held.take(IMAGE, ARCHIVE)
+        assert LocalStore(tmp_path).objects("journal") == []
+    with Leases(LocalStore(tmp_path)) as another:
+        assert another.take(IMAGE, ARCHIVE)
 
 
 @pytest.mark.parametrize("at", [leases.SLOT_SECONDS * 10, leases.SLOT_SECONDS * 11 - 1e-3])

@@ -156,7 +156,7 @@ class FusedFits:
         )
         matrices = self.matrices(self.weights)
         own = matrices[: len(CONTEXT_MATRICES)]
-        bits, by_bits, of_context = self._context.with_gradients(self._softened, own)
+        bits, by_bits, of_context = self._context.with_gradients(self._softened, own, quick=True)
         samples, saved = self._image.forward(self._softened, matrices)
         errors = self._distortion(samples)
         by_distortion, of_image = self._image.backward(saved, errors)

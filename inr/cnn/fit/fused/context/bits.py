@@ -11,8 +11,9 @@ from inr.cnn.fit.fused.context import tile_kernels as kernels
 from inr.cnn.fit.fused.context.context_kernels import context_pass
 from inr.cnn.fit.fused.context.sum_kernels import gather_gradients, sum_partial
 
-_PROGRAMS = 1 << 13  # of all images, about so many: a program takes tiles one after another
+_PROGRAMS = 1 << 11  # of all images, about so many: a program takes tiles one after another
 _MOST_PROGRAMS = 1 << 10  # of one image
+_EXACT, _PRECISE, _QUICK = ("ieee", "ieee"), ("tf32x3", "tf32"), ("tf32", "tf32")  # of products, of sums
 _BLOCK = 256  # latents of a program that gathers gradients
 _NUMBERS, _ROWS = 64, 32  # of a program that adds partial sums
 
@@ -24,14 +25,14 @@ class FusedContext:
         architecture: The architecture of each image's network.
         device: The device of all tensors.
         batch: Images at a time, about; it sets how the work is shared out.
-        exact: Multiply in float32 throughout, in place of tensor cores' shorter numbers in gradients.
+        exact: Multiply in float32 throughout, in place of tensor cores' shorter numbers.
     """
 
     def __init__(
         self, architecture: LatentPyramid, device: torch.device, *, batch: int = 1, exact: bool = False
     ) -> None:
         self._architecture, self._device = architecture, device
-        self._precision = ("ieee", "ieee") if exact else ("tf32x3", "tf32")
+        self._precisions = (_EXACT, _EXACT) if exact else (_PRECISE, _QUICK)
         tables = _Tables(architecture, min(_MOST_PROGRAMS, max(1, _PROGRAMS // batch)))
         self.n_latents, self.n_cells = architecture.n_latents, tables.n_cells
         self._n_programs, self._n_tiles_each = len(tables.programs), tables.n_tiles_each
@@ -50,7 +51,7 @@ class FusedContext:
         self._place_of_column = table([place for mine in columns for place in range(len(mine))]).long()
 
     def with_gradients(
-        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]
+        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], *, quick: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         """Bits of images' latents, and their gradients.
 
@@ -58,6 +59,9 @@ class FusedContext:
             latents: float32 [B, latents], in wire order of grids.
             matrices: The context model's of each image: float32 [B, rows, columns], whose rows lie one after
                 another.
+            quick: Round every factor to 10 bits of mantissa. A fit ends with the same cost (measured in
+                benchmarks/results/cnn_choices.md), but bits are off by some 1e-4 of them, so that they are
+                not to be compared with others.
 
         Returns:
             Bits [B], their gradients for the latents [B, latents], and for each image's matrices
@@ -69,7 +73,7 @@ class FusedContext:
         by_neighbour = torch.empty(n_images, n_neighbours, self.n_latents, device=device)
         cells = torch.empty(n_images, self.n_cells, device=device)
         partial = torch.empty(n_images, self._n_programs, kernels.N_PARTIAL, device=device)
-        self._pass(latents, matrices, direct, by_neighbour, cells, partial, only_bits=False)
+        self._pass(latents, matrices, direct, by_neighbour, cells, partial, only_bits=False, quick=quick)
         gradients = torch.empty_like(direct)
         gather_gradients[(self._n_blocks, n_images)](
             direct, by_neighbour, cells, self._blocks, self._grids, self._children, self._n_children,
@@ -89,13 +93,18 @@ class FusedContext:
         return bits
 
     def _pass(
-        self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], *written: torch.Tensor, only_bits: bool
+        self,
+        latents: torch.Tensor,
+        matrices: Sequence[torch.Tensor],
+        *written: torch.Tensor,
+        only_bits: bool,
+        quick: bool = False,
     ) -> None:
         context_pass[(self._n_programs, len(latents))](
             latents.contiguous(), *matrices, *(matrix.stride(0) for matrix in matrices), self._programs,
             self._grids, self._parents, self._neighbours, *written, self.n_latents, self.n_cells,
             self._n_programs, matrices[1].shape[-1], self._n_tiles_each, matrices[3].shape[-1] - 1,
-            len(NEIGHBOURS), only_bits, *self._precision,
+            len(NEIGHBOURS), only_bits, *self._precisions[quick], num_warps=kernels.WARPS,
         )  # fmt: skip
 
     def _by_matrix(self, sums: torch.Tensor, n_hidden: int) -> list[torch.Tensor]:

@@ -32,7 +32,7 @@ class PlainContext:
 
     @torch.enable_grad()
     def with_gradients(
-        self, latents: torch.Tensor, matrices: Tensors
+        self, latents: torch.Tensor, matrices: Tensors, *, quick: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         leaves = leaves_of(latents, *matrices)
         bits = self._losses.bits(leaves[0], leaves[1:])

@@ -50,6 +50,18 @@ def test_bits_and_gradients_agree_with_plain_operations(
     assert_near(found.cpu(), PlainLosses(shape).latent_bits(leaves[0], leaves[1:]).detach())
 
 
+def test_quick_ones_are_near() -> None:
+    shape = small(3, 37, 29, 3)
+    latents, matrices = _drawn(shape, 1)
+    inputs = latents.to(DEVICE), [matrix.to(DEVICE) for matrix in matrices]
+    context = FusedContext(shape, torch.device(DEVICE))
+    bits, of_latents, of_matrices = context.with_gradients(*inputs)
+    quick_bits, quick_of_latents, quick_of_matrices = context.with_gradients(*inputs, quick=True)
+    torch.testing.assert_close(quick_bits, bits, rtol=3e-3, atol=0)
+    for quick, its in zip((quick_of_latents, *quick_of_matrices), (of_latents, *of_matrices), strict=True):
+        assert float((quick - its).norm()) < 0.02 * float(its.norm())
+
+
 def test_results_are_the_same_each_time() -> None:
     shape = small(3, 9, 12, 1)
     inputs = _drawn(shape, 2)
