@@ -29,9 +29,9 @@ def make_samples(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, shipped in COPIED.items():
         shutil.copyfile(SHIPPED / shipped, folder / name)
-    _crop("coffee.png", 100, 50, 500, 350).save(folder / "coffee.png")
-    _crop("astronaut.png", 130, 0, 386, 256).save(folder / "astronaut.png")
-    _crop("camera.png", 130, 60, 386, 316).save(folder / "camera.png")
+    _crop("coffee.png", 120, 50, 480, 320).save(folder / "coffee.png")
+    _crop("astronaut.png", 150, 20, 342, 212).save(folder / "astronaut.png")
+    _crop("camera.png", 150, 80, 342, 272).save(folder / "camera.png")
     _crop("hubble_deep_field.jpg", 340, 308, 660, 564).save(folder / "hubble.png")
     _retina_palette().save(folder / "retina-palette.png")
     _portrait_alpha().save(folder / "portrait-alpha.png")
