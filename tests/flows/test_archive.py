@@ -289,7 +289,7 @@ def test_runs_that_cannot_record_leave_nothing_more_each_time(tmp_path: Path):
     for _ in range(4):
         with pytest.raises(StorageError):
             archive(str(source), str(store), DRAFT, OPTIONS)
-        left.append([Path(key).suffix for key in sorted(files_of(store))])
+        left.append(sorted(Path(key).suffix for key in files_of(store)))  # some names are drawn
     assert left[0].count(".inr") == 3
     assert left[1] == left[2] == left[3]
     (store / "catalogue" / "history").unlink()
