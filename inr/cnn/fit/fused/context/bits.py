@@ -60,7 +60,7 @@ class FusedContext:
             matrices: The context model's of each image: float32 [B, rows, columns], whose rows lie one after
                 another.
             quick: Round every factor to 10 bits of mantissa. A fit ends with the same cost (measured in
-                benchmarks/results/cnn_choices.md), but bits are off by some 1e-4 of them, so that they are
+                benchmarks/results/cnn_choices.md), but bits are off by some 4e-4 of them, so that they are
                 not to be compared with others.
 
         Returns:

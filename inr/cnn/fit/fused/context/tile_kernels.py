@@ -8,7 +8,7 @@ from inr.cnn.fit.common.plain_losses import MAX_LOG_SPREAD, MIN_LOG_SPREAD
 TILE_ROWS, TILE_COLUMNS = 8, 8
 SIDE = 16  # of every matrix in a kernel: neighbours, parents with the constant, hidden neurons
 WARPS = 2  # of a program
-PARTS = 2  # of a tile, whose products are added up beside each other: one for each warp
+PARTS = WARPS  # of a tile, whose products are added up beside each other
 FINE, COARSE = 2, 8  # sides of the cells over which gradients of parents are summed, in latents
 FINE_HALVINGS = 2  # parents so many times smaller by half, or fewer, have cells of the first kind
 N_PARTIAL = 1856  # numbers that a program leaves behind, the last places unused
