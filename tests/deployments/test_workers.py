@@ -17,7 +17,7 @@ from tasks.store.folder import LocalStore
 from tests.deployments.conftest import ROOT, api, deploy, prefect, process, runs, worker
 from tests.deployments.test_retry import begun, cancel, children, is_over, n_archived, one, until
 from tests.flows import waiting
-from tests.tasks.pictures import file_of, photograph
+from tests.tasks.pictures import photographs
 
 pytestmark = pytest.mark.e2e
 
@@ -26,11 +26,7 @@ N_IMAGES, BATCH = 9, 3
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for n in range(N_IMAGES):
-        (folder / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
-    return folder
+    return photographs(tmp_path / "photos", N_IMAGES)
 
 
 def is_done(environment: dict[str, str], run_id: str) -> Callable[[], bool]:

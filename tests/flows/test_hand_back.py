@@ -28,7 +28,7 @@ from flows.sweep import sweep
 from tasks.catalogue import parts
 from tasks.store.folder import LocalStore
 from tests.flows.test_worker import state_of, wait_until, working
-from tests.tasks.pictures import file_of, photograph
+from tests.tasks.pictures import photographs
 
 pytestmark = pytest.mark.e2e
 
@@ -53,11 +53,7 @@ def pools(server: str) -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for n in range(N_IMAGES):
-        (folder / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
-    return folder
+    return photographs(tmp_path / "photos", N_IMAGES)
 
 
 @pytest.fixture

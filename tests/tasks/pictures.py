@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,11 @@ def png_header(width: int, height: int, depth: int = 8, colour: int = 2, rows: b
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+def photographs(folder: Path, n_images: int) -> Path:
+    """Make a folder of so many small photographs, each of another size."""
+    folder.mkdir(parents=True)
+    for n in range(n_images):
+        (folder / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
+    return folder
