@@ -23,17 +23,26 @@ from inr.coding.pmf import BLOCK, COLUMN_PRIOR, ROW_PRIOR, SCALE_BITS, SCALES
 _SMALLEST_SCALE = float(SCALES[0]) / (1 << SCALE_BITS)
 
 
-def context_scales(symbols: torch.Tensor) -> torch.Tensor:
-    """Expected magnitudes under pmf.ScaleContext: float32 [n_rows, n_columns] of rounded symbols."""
+def context_scales(symbols: torch.Tensor, mean: torch.Tensor | None = None) -> torch.Tensor:
+    """Expected magnitudes under pmf.ScaleContext.
+
+    Args:
+        symbols: Rounded symbols of a matrix, float32 [n_rows, n_columns]; of several ones, each with zeros
+            below and to the right of it, [..., n_rows, n_columns].
+        mean: Mean magnitude of each matrix, where there are such zeros: [..., 1, 1].
+
+    Returns:
+        float32, shaped like `symbols`.
+    """
     magnitudes = symbols.abs()
-    n_rows, n_columns = magnitudes.shape
-    mean = magnitudes.mean().clamp_min(_SMALLEST_SCALE)
+    n_rows, n_columns = magnitudes.shape[-2:]
+    mean = (magnitudes.mean() if mean is None else mean).clamp_min(_SMALLEST_SCALE)
     rows = torch.arange(n_rows, device=symbols.device)[:, None]
-    above = magnitudes.cumsum(0) - magnitudes
+    above = magnitudes.cumsum(-2) - magnitudes
     by_column = (above + COLUMN_PRIOR * mean) / (rows + COLUMN_PRIOR)
     start = torch.arange(n_columns, device=symbols.device) // BLOCK * BLOCK
-    before = (magnitudes.cumsum(1) - magnitudes)[:, start]
-    expected = (by_column.cumsum(1) - by_column)[:, start]
+    before = (magnitudes.cumsum(-1) - magnitudes)[..., start]
+    expected = (by_column.cumsum(-1) - by_column)[..., start]
     scales = by_column * (before + ROW_PRIOR * mean) / (expected + ROW_PRIOR * mean)
     return scales.clamp_min(_SMALLEST_SCALE)
 

@@ -34,6 +34,14 @@ class NetworkWeights:
             for name in self._names
         ]
         self.matrices = [matrix.clone().requires_grad_() for matrix in self._known]
+        self._all_known = torch.cat([matrix.flatten() for matrix in self._known])
+        self._sizes = [matrix.numel() for matrix in self._known]
+        self._counts = torch.tensor(self._sizes)
+        rows, columns = (max(matrix.shape[axis] for matrix in self._known) for axis in (0, 1))
+        is_own = torch.zeros(len(self._known), rows, columns, dtype=torch.bool)
+        for n, matrix in enumerate(self._known):
+            is_own[n, : len(matrix), : matrix.shape[1]] = True
+        self._places, self._room = is_own.flatten().nonzero().flatten(), is_own.shape
 
     def symbols(self, n: int, exponent: int) -> torch.Tensor:
         """The difference of a matrix from its prior, in steps of an exponent, not rounded; none for 0."""
@@ -45,14 +53,30 @@ class NetworkWeights:
 
     def rounded(self, exponents: Sequence[int]) -> tuple[list[torch.Tensor], torch.Tensor]:
         """The matrices with rounded symbols, which pass gradients straight through, and the symbols' bits."""
-        symbols = [round_straight_through(self.symbols(n, k)) for n, k in enumerate(exponents)]
-        matrices = [self.with_symbols(n, symbols[n], k) for n, k in enumerate(exponents)]
-        return matrices, torch.stack([symbol_bits(matrix) for matrix in symbols]).sum()
+        units = torch.tensor([2.0**k if k else 0.0 for k in exponents]).repeat_interleave(self._counts)
+        steps = torch.tensor([2.0**-k for k in exponents]).repeat_interleave(self._counts)
+        symbols = round_straight_through(self._all_symbols(units))
+        parts = torch.split(self._all_known + symbols * steps, self._sizes)
+        matrices = [part.view(known.shape) for part, known in zip(parts, self._known, strict=True)]
+        return matrices, self._bits(symbols)
 
     def assumed_bits(self) -> torch.Tensor:
         """Bits of all matrices before they have exponents of their own, differentiable."""
-        symbols = [self.symbols(n, ASSUMED_EXPONENT) for n in range(len(self.matrices))]
-        return torch.stack([symbol_bits(matrix) for matrix in symbols]).sum()
+        return self._bits(self._all_symbols(2.0**ASSUMED_EXPONENT))
+
+    def _all_symbols(self, units: torch.Tensor | float) -> torch.Tensor:
+        """Symbols of all matrices, one after another, not rounded."""
+        return (torch.cat([matrix.flatten() for matrix in self.matrices]) - self._all_known) * units
+
+    def _bits(self, symbols: torch.Tensor) -> torch.Tensor:
+        """See `symbol_bits`; of all matrices' symbols, one after another."""
+        with torch.no_grad():
+            apart = torch.zeros(self._room)
+            apart.view(-1)[self._places] = symbols.round()
+            mean = apart.abs().sum((1, 2), keepdim=True) / self._counts[:, None, None]
+            scales = context_scales(apart, mean).view(-1)[self._places]
+            constant, slope = constant_and_slope(scales)
+        return constant.sum() + (slope * symbols.abs()).sum()
 
     @torch.no_grad()
     def fits(self, n: int, symbols: torch.Tensor, exponent: int) -> bool:

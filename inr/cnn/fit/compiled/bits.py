@@ -65,19 +65,16 @@ def _bits_of_rows(
     above = min(top, PAD)
     plane = planes[place][top - above :]
     gradient = zeros(bottom - top + above + PAD, plane.shape[1])
-    by_weight = tuple(zeros(*weight.shape) for weight in networks.weights)
-    n_rows, n_parents, hidden = len(by_weight[0]), by_weight[3].shape[1], len(by_weight[1])
-    by_bias = (zeros(hidden), zeros(2), zeros(n_rows))
-    parents, n_buffer = _parents_of(jobs, place, top, bottom)
-    by_parent = zeros(n_buffer)
-    sizes = (len(NEIGHBOURS), n_rows, hidden, 2, 2, hidden, n_rows, len(NEIGHBOURS), 6)
     nats = empty(bottom - top, plane.shape[1] - 2 * PAD)
+    parents, n_buffer = jobs.kept(("parents", item), lambda: _parents_of(jobs, *item))
+    by_parent = zeros(n_buffer)
+    by_weight, by_bias = jobs.kept(("sums", item), lambda: _sums_of(networks))
+    for array in (*by_weight, *by_bias):
+        array.fill(0)
     context.context_rows(
         plane, gradient, nats, (top, bottom, above), PAD, latents, parents, by_parent, _OFFSETS,
         networks.weights, networks.transposed, networks.biases, by_weight, by_bias,
-        tuple(zeros(size, LANES) for size in sizes),
-        tuple(zeros(size, LANES // 2) for size in (n_parents, n_rows, n_rows, n_parents)),
-        np.zeros(LANES, np.int32),
+        *_scratch_of(jobs, networks),
     )  # fmt: skip
     starts, widths, _, begins, firsts = parents
     parts = [
@@ -87,6 +84,26 @@ def _bits_of_rows(
         )
     ]
     return _Answer(nats, gradient, parts, by_weight, by_bias)
+
+
+def _sums_of(networks: _Networks) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+    """Arrays for the gradients of weights and of biases."""
+    by_weight = tuple(zeros(*weight.shape) for weight in networks.weights)
+    return by_weight, (zeros(len(by_weight[1])), zeros(2), zeros(len(by_weight[0])))
+
+
+def _scratch_of(
+    jobs: Jobs, networks: _Networks
+) -> tuple[tuple[Floats, ...], tuple[Floats, ...], NDArray[np.int32]]:
+    """Arrays in which the loops work: of runs of latents, of half as many, and of bits."""
+    own, hidden, _, parents = (weight.shape for weight in networks.weights)
+    sizes = (len(NEIGHBOURS), own[0], hidden[0], 2, 2, hidden[0], own[0], len(NEIGHBOURS), 6)
+    halves = (parents[1], own[0], own[0], parents[1])
+    return (
+        tuple(jobs.zeros(("context", n), size, LANES) for n, size in enumerate(sizes)),
+        tuple(jobs.zeros(("context", n), size, LANES // 2) for n, size in enumerate(halves)),
+        jobs.kept("bits", lambda: np.zeros(LANES, np.int32)),
+    )
 
 
 def _parents_of(jobs: Jobs, place: int, top: int, bottom: int) -> tuple[tuple[NDArray[np.int64], ...], int]:

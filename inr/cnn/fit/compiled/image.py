@@ -48,7 +48,7 @@ class Pixelwise(torch.autograd.Function):
         samples = empty(channels, inputs.shape[1])
 
         def job(pixels: Span) -> None:
-            scratch = tuple(zeros(size, LANES) for size in (len(inputs), len(first[0]), 4))
+            scratch = _runs(jobs, "synthesis", len(inputs), len(first[0]), 4)
             synthesis.synthesis_rows(inputs, samples, *pixels, *first, *second, scratch)
 
         jobs.run(job, jobs.of_pixels)
@@ -70,7 +70,7 @@ class Pixelwise(torch.autograd.Function):
             sizes = (len(inputs), len(first[0]), 4, len(first[0]), len(inputs))
             synthesis.synthesis_rows_back(
                 inputs, by_sample, by_input, *pixels, first[0], transposed[0], first[1],
-                transposed[1], none, *gradients, tuple(zeros(size, LANES) for size in sizes),
+                transposed[1], none, *gradients, _runs(jobs, "synthesis back", *sizes),
             )  # fmt: skip
             return gradients
 
@@ -86,6 +86,11 @@ class Pixelwise(torch.autograd.Function):
             joined(sums[0], sums[1], layers[0]),
             joined(sums[2], sums[3], layers[1]),
         )
+
+
+def _runs(jobs: Jobs, name: str, *sizes: int) -> tuple[Floats, ...]:
+    """Arrays in which loops work, of so many rows each."""
+    return tuple(jobs.zeros((name, n), size, LANES) for n, size in enumerate(sizes))
 
 
 def _stacks(jobs: Jobs, latents: Floats, filters: Floats, upsampling: Floats) -> _Stacks:
@@ -107,14 +112,15 @@ def _stacks(jobs: Jobs, latents: Floats, filters: Floats, upsampling: Floats) ->
 
 def _filter(jobs: Jobs, source: Floats, target: Floats, taps: Floats) -> None:
     def job(rows: Span) -> None:
-        plane.filter_rows(source, target, taps, *rows, zeros(source.shape[1] + 6))
+        plane.filter_rows(source, target, taps, *rows, jobs.zeros("filter", source.shape[1] + 6))
 
     jobs.run(job, blocks(len(source)))
 
 
 def _double(jobs: Jobs, source: Floats, stack: Floats, taps: Floats) -> None:
     def job(k: int) -> None:
-        plane.upsample(source[k : k + 1], stack[k + 1 : k + 2], taps, zeros(source.shape[2] + 5))
+        line = jobs.zeros("upsample", source.shape[2] + 5)
+        plane.upsample(source[k : k + 1], stack[k + 1 : k + 2], taps, line)
 
     jobs.run(job, range(len(source)))
 
@@ -139,7 +145,7 @@ def _stacks_back(
 def _filter_back(jobs: Jobs, source: Floats, by_plane: Floats, by_source: Floats, taps: Floats) -> Floats:
     def lines(rows: Span) -> Floats:
         by_tap = zeros(4)
-        scratch = zeros(3, source.shape[1] + 12)
+        scratch = jobs.zeros("filter back", 3, source.shape[1] + 12)
         plane.filter_lines_back(source, by_plane, taps, by_tap, *rows, scratch)
         return by_tap
 
@@ -159,8 +165,8 @@ def _double_back(jobs: Jobs, source: Floats, by_stack: Floats, taps: Floats) -> 
         by_these, width = zeros(4), source.shape[2]
         part = slice(k, k + 1)
         plane.upsample_back(
-            source[part], by_stack[k + 1 : k + 2], by_source[part], taps, by_these, zeros(width + 5),
-            zeros(width + 6),
+            source[part], by_stack[k + 1 : k + 2], by_source[part], taps, by_these,
+            jobs.zeros("upsample back", width + 5), jobs.zeros("upsample back", width + 6),
         )  # fmt: skip
         return by_these
 

@@ -4,15 +4,17 @@ Each job is the same whatever the number of threads, and their results are added
 same numbers on any number of them.
 """
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
 from inr.cnn.architecture import LatentPyramid
-from inr.cnn.fit.compiled.arrays import Floats
+from inr.cnn.fit.compiled.arrays import Floats, zeros
 
 _MOST_JOBS = 4  # that a grid, or the pixels, are cut into
 _LEAST_POSITIONS = 4096  # of a job, where there is more than one
@@ -21,6 +23,7 @@ _LEAST_ROWS = 16
 Span = tuple[int, int]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Kept = TypeVar("Kept")
 
 
 class Jobs:
@@ -39,7 +42,7 @@ class Jobs:
     """
 
     def __init__(self, architecture: LatentPyramid, pool: ThreadPoolExecutor | None) -> None:
-        self.architecture, self._pool = architecture, pool
+        self.architecture, self._pool, self._kept = architecture, pool, threading.local()
         self.shapes = architecture.grid_shapes
         self.starts = np.cumsum([0] + [height * width for height, width in self.shapes])
         self.of_context = [
@@ -53,23 +56,35 @@ class Jobs:
         """The part of all latents that is the grid at a place: [rows, columns], a view."""
         return latents[self.starts[place] : self.starts[place + 1]].reshape(self.shapes[place])
 
+    def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What `make` gave when this thread first asked by that key, e.g. arrays for loops to work in."""
+        known: dict[Hashable, Kept] = self._kept.__dict__.setdefault("known", {})
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    def zeros(self, key: Hashable, *shape: int) -> Floats:
+        """This thread's array of that key and shape, for loops to work in; zeros at first."""
+        return self.kept((key, shape), lambda: zeros(*shape))
+
     def run(self, job: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Answers of all jobs, in order."""
         return list(self._pool.map(job, items)) if self._pool else [job(item) for item in items]
 
 
-def blocks(n_rows: int) -> list[Span]:
+def blocks(n_rows: int) -> Sequence[Span]:
     """First row and end of each job on the rows of a plane."""
     return _cut(n_rows, n_rows // _LEAST_ROWS)
 
 
-def parts(n_values: int) -> list[Span]:
+def parts(n_values: int) -> Sequence[Span]:
     """First value and end of each job on values one by one."""
     return _cut(n_values, n_values // _LEAST_POSITIONS)
 
 
-def _cut(length: int, n_parts: int, multiple: int = 1) -> list[Span]:
+@lru_cache(maxsize=256)
+def _cut(length: int, n_parts: int, multiple: int = 1) -> tuple[Span, ...]:
     """Spans of about that many equal parts, at most `_MOST_JOBS`, all edges but the last one multiples."""
     n_parts = max(1, min(_MOST_JOBS, n_parts))
     edges = np.linspace(0, -(-length // multiple), n_parts + 1).astype(np.int64) * multiple
-    return list(pairwise(np.minimum(edges, length).tolist()))
+    return tuple(pairwise(np.minimum(edges, length).tolist()))

@@ -26,7 +26,8 @@ class Soften(torch.autograd.Function):
         factors = np.float32(temperature), np.float32(0.5 / math.tanh(0.5 / temperature))
 
         def job(span: Span) -> None:
-            scratch, bits = zeros(4, LANES), np.zeros(LANES, np.int32)
+            scratch = jobs.zeros("soften", 4, LANES)
+            bits = jobs.kept("bits", lambda: np.zeros(LANES, np.int32))
             pointwise.soften(values, added, *factors, softened, slope, *span, scratch, bits)
 
         jobs.run(job, parts(len(values)))

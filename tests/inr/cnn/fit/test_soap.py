@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -37,3 +39,12 @@ def test_steps_are_bounded_by_the_rate(gradient: float) -> None:
         optimizer.step(0.1)
     assert matrix.isfinite().all()
     assert matrix.abs().max() <= 20 * 0.1 * 3
+
+
+def test_what_comes_apart_neither_raises_nor_warns() -> None:
+    matrix = torch.zeros(3, 2, requires_grad=True)
+    optimizer = Soap([matrix])
+    for value in (1.0, math.inf, math.nan, 1.0):
+        matrix.grad = torch.full((3, 2), value)
+        optimizer.step(0.1)
+    assert matrix.isnan().all()

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, mean_index, symbol_bits
+from inr.cnn.fit.common.weights import (
+    ASSUMED_EXPONENT,
+    NetworkWeights,
+    cheapest_exponent,
+    mean_index,
+    symbol_bits,
+)
 from inr.cnn.network import largest_symbol
+from inr.fit.quantizer import round_straight_through
 from tests.inr.cnn.fit.drawn import architecture
 
 SHAPE = architecture(3, 40, 24, 5)
@@ -61,6 +68,26 @@ def test_larger_symbols_cost_more() -> None:
     bits = [float(symbol_bits((scale * drawn).round())) for scale in (0.1, 1.0, 10.0)]
     assert bits == sorted(bits)
     assert bits[-1] > bits[0] + 12 * 20 * 3
+
+
+@pytest.mark.parametrize("by", [0.001, 0.1])
+def test_bits_of_all_matrices_are_the_sum_of_those_of_each(by: float) -> None:
+    changed, generator = weights(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for matrix in changed.matrices:
+            matrix += by * torch.randn(matrix.shape, generator=generator)
+    exponents = [(0, 3, 8)[n % 3] for n in range(len(changed.matrices))]
+    symbols = [changed.symbols(n, k) for n, k in enumerate(exponents)]
+    apart = torch.stack([symbol_bits(round_straight_through(mine)) for mine in symbols]).sum()
+    matrices, bits = changed.rounded(exponents)
+    torch.testing.assert_close(bits, apart)
+    for n, (matrix, exponent) in enumerate(zip(matrices, exponents, strict=True)):
+        torch.testing.assert_close(matrix, changed.with_symbols(n, symbols[n].round(), exponent))
+    assumed = [symbol_bits(changed.symbols(n, ASSUMED_EXPONENT)) for n in range(len(exponents))]
+    torch.testing.assert_close(changed.assumed_bits(), torch.stack(assumed).sum())
+    gradients = (torch.autograd.grad(each, changed.matrices) for each in (bits, apart))
+    for mine, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, expected)
 
 
 def test_a_matrix_has_the_scale_of_its_mean_or_one_that_reaches_its_largest() -> None:
