@@ -18,6 +18,7 @@ from inr.cnn.fit.encoder import fit_cnn
 from inr.config import CodecConfig, Contract
 from inr.errors import ConfigError, InrError
 from inr.fit.encoding import Encoded, EncodeRequest, Encoding
+from inr.fit.process import threads_available
 from inr.fit.rehearsal import Rehearsal
 from inr.fit.requests import FitReport, Fitter, fit_with_room
 from inr.mlp.fit import presets as mlp
@@ -99,7 +100,7 @@ def _fit_round(
 
     asked_for = [encodings[place].next_fit() for place in places]
     results = fit_with_room(fitter, asked_for, device=device, on_reports=on_reports)
-    with ThreadPoolExecutor(min(len(places), torch.get_num_threads())) as pool:  # loops leave the GIL
+    with ThreadPoolExecutor(min(len(places), threads_available())) as pool:  # loops leave the GIL
         for _ in pool.map(lambda place, fitted: encodings[place].take(fitted), places, results):
             pass
 

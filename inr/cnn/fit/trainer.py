@@ -30,6 +30,7 @@ from inr.cnn.fit.common.trimming import move_towards
 from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
+from inr.fit.process import kept_memory
 from inr.fit.requests import FitReport, Fitted, GoesOn
 from inr.fit.steering import Aim, Steering, is_look
 
@@ -269,7 +270,7 @@ def fit_pyramid(
         go on.
     """
     steering = Steering(rd_lambda, payload_aim(aim, architecture))
-    with losses_of(architecture, plain=plain) as losses:
+    with kept_memory(), losses_of(architecture, plain=plain) as losses:
         fit = PyramidFit(pixels, architecture, settings, losses, steering, seed, goes_on, visible)
         if not fit.together():
             return None

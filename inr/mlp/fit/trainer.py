@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from inr.fit.entropy import estimate_bits
 from inr.fit.hidden import sample_weights
+from inr.fit.process import threads_available, torch_threads
 from inr.fit.quantizer import add_uniform_noise, round_straight_through
 from inr.fit.requests import FitReport, GoesOn
-from inr.fit.threads import torch_threads
 from inr.mlp.architecture import CoordinateMLP
 from inr.mlp.fit.gradient import DistortionGradient, axis_features
 from inr.mlp.fit.muon import MatrixOptimizer, Muon
@@ -147,7 +147,7 @@ def _threads_for(n_values: int) -> int:
     On a busy machine, threads that wait for each other at every operation slow a small fit down
     twenty-fold and more; on a quiet one they gain it nothing.
     """
-    return 1 if n_values < _VALUES_WORTH_SHARING else torch.get_num_threads()
+    return 1 if n_values < _VALUES_WORTH_SHARING else threads_available()
 
 
 class _Fit:

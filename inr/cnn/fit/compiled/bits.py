@@ -68,9 +68,8 @@ def _bits_of_rows(
     nats = empty(bottom - top, plane.shape[1] - 2 * PAD)
     parents, n_buffer = jobs.kept(("parents", item), lambda: _parents_of(jobs, *item))
     by_parent = zeros(n_buffer)
-    by_weight, by_bias = jobs.kept(("sums", item), lambda: _sums_of(networks))
-    for array in (*by_weight, *by_bias):
-        array.fill(0)
+    by_weight = tuple(zeros(*weight.shape) for weight in networks.weights)
+    by_bias = (zeros(len(by_weight[1])), zeros(2), zeros(len(by_weight[0])))
     context.context_rows(
         plane, gradient, nats, (top, bottom, above), PAD, latents, parents, by_parent, _OFFSETS,
         networks.weights, networks.transposed, networks.biases, by_weight, by_bias,
@@ -84,12 +83,6 @@ def _bits_of_rows(
         )
     ]
     return _Answer(nats, gradient, parts, by_weight, by_bias)
-
-
-def _sums_of(networks: _Networks) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
-    """Arrays for the gradients of weights and of biases."""
-    by_weight = tuple(zeros(*weight.shape) for weight in networks.weights)
-    return by_weight, (zeros(len(by_weight[1])), zeros(2), zeros(len(by_weight[0])))
 
 
 def _scratch_of(

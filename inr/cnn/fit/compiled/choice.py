@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import torch
-
 from inr.cnn.architecture import LatentPyramid
 from inr.cnn.fit.common.losses import Losses
 from inr.cnn.fit.common.plain_losses import PlainLosses
-from inr.fit.threads import torch_threads
+from inr.fit.process import threads_available, torch_threads
 
 
 @contextmanager
@@ -27,7 +25,7 @@ def losses_of(architecture: LatentPyramid, *, plain: bool = False) -> Iterator[L
     if plain:
         yield PlainLosses(architecture)
         return
-    n_threads = torch.get_num_threads()
+    n_threads = threads_available()
     pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
     try:
         with torch_threads(1):  # what is left to torch is too small to share

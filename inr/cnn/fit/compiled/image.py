@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from inr.cnn.fit.compiled.arrays import Floats, empty, joined, split, up_to, zeros
+from inr.cnn.fit.compiled.arrays import Floats, empty, joined, split, zeros
 from inr.cnn.fit.compiled.jobs import Jobs, Span, blocks
 from inr.cnn.fit.compiled.kernels import plane, synthesis
 from inr.cnn.fit.compiled.kernels.elementary import LANES
@@ -19,8 +19,7 @@ class _Stacks:
 
     Attributes:
         own: Each level's latents, finest first.
-        stacks: For each level its filtered plane and all coarser ones at its size: [planes, height, width];
-            the finest has a multiple of four planes.
+        stacks: For each level its filtered plane and all coarser ones at its size: [planes, height, width].
     """
 
     own: list[Floats]
@@ -48,7 +47,7 @@ class Pixelwise(torch.autograd.Function):
         samples = empty(channels, inputs.shape[1])
 
         def job(pixels: Span) -> None:
-            scratch = _runs(jobs, "synthesis", len(inputs), len(first[0]), 4)
+            scratch = _runs(jobs, "synthesis", first[0].shape[1], len(first[0]), 4)
             synthesis.synthesis_rows(inputs, samples, *pixels, *first, *second, scratch)
 
         jobs.run(job, jobs.of_pixels)
@@ -63,11 +62,12 @@ class Pixelwise(torch.autograd.Function):
         by_sample = np.ascontiguousarray(upstream[0].numpy()).reshape(len(upstream[0]), -1)
         by_input = empty(*inputs.shape)
         transposed = [np.ascontiguousarray(layer[0].T) for layer in (first, second)]
-        none = zeros(max(len(first[0]), len(inputs)))
+        none = zeros(max(first[0].shape))
 
         def job(pixels: Span) -> tuple[Floats, ...]:
             gradients = tuple(zeros(*array.shape) for array in (*first, *second))
-            sizes = (len(inputs), len(first[0]), 4, len(first[0]), len(inputs))
+            neurons, padded = first[0].shape
+            sizes = (padded, neurons, 4, neurons, padded)
             synthesis.synthesis_rows_back(
                 inputs, by_sample, by_input, *pixels, first[0], transposed[0], first[1],
                 transposed[1], none, *gradients, _runs(jobs, "synthesis back", *sizes),
@@ -99,8 +99,7 @@ def _stacks(jobs: Jobs, latents: Floats, filters: Floats, upsampling: Floats) ->
     stacks: list[Floats] = []
     for n in reversed(range(n_levels)):
         n_planes = n_levels - n
-        stack = empty(n_planes if n else up_to(n_planes, 4), *own[n].shape)
-        stack[n_planes:] = 0
+        stack = empty(n_planes, *own[n].shape)
         if not stacks:
             stack[0] = own[n]
         else:

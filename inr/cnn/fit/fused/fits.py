@@ -17,6 +17,7 @@ from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.fused.moving import move_together
 from inr.cnn.fit.fused.settling import settle_together
 from inr.cnn.fit.fused.trainer import FusedFits
+from inr.fit.process import threads_available
 from inr.fit.requests import FitReport, Fitted
 from inr.fit.steering import Aim
 
@@ -121,7 +122,7 @@ def _choose_exponents(fits: FusedFits) -> list[list[int]]:
 def _finished(
     fits: FusedFits, exponents: Sequence[Sequence[int]], weights: Sequence[NetworkWeights]
 ) -> list[Fitted]:
-    latents, n_threads = fits.latents.cpu(), torch.get_num_threads()
+    latents, n_threads = fits.latents.cpu(), threads_available()
 
     def finished(n: int) -> Fitted:
         network = rounded_network(fits.architecture, latents[n], weights[n], exponents[n], losses)

@@ -7,9 +7,9 @@ from skimage import data
 from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.presets import choose_pyramid
 from inr.cnn.fit.trainer import fit_pyramid
+from inr.fit.process import torch_threads
 from inr.fit.requests import FitReport, Fitted, GoesOn
 from inr.fit.steering import Aim
-from inr.fit.threads import torch_threads
 from inr.metrics import psnr_db
 
 PIXELS = np.ascontiguousarray(data.astronaut()[20:44, 150:182])

@@ -7,7 +7,8 @@ from inr.cnn.fit.compiled.kernels.elementary import LANES, F, dense, jit, mask, 
 def synthesis_rows(x, y, start, stop, w1, b1, w2, b2, scratch):
     """y[:, start:stop] = w2 · relu(first rows of h) + b2 + the other rows of h, where h = w1 · x + b1.
 
-    x: [inputs, pixels]; w2 has a column for each of the first rows.
+    x: [inputs, pixels]; w1 may have further columns, and w2 has a column for each of the first rows. scratch:
+    as many lines as w1 has columns, zeros below those of x, and as w1 and w2 have rows.
     """
     xs, h, o = scratch[0], scratch[1], scratch[2]
     hidden = w2.shape[1]

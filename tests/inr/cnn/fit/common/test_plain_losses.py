@@ -8,7 +8,7 @@ import torch
 
 from inr.cnn.fit.common.losses import Target
 from inr.cnn.fit.common.plain_losses import PlainLosses, laplace_bits, soft_round
-from inr.fit.threads import torch_threads
+from inr.fit.process import torch_threads
 from tests.inr.cnn.fit.drawn import SHAPES, Point, architecture, point, results
 from tests.inr.networks import adding_nothing
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from inr.fit.threads import torch_threads
+from inr.fit.process import torch_threads
 
 
 @pytest.fixture(autouse=True)

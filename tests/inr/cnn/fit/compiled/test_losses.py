@@ -1,5 +1,6 @@
 """The compiled loops of a fit against the plain operations of torch in twice the precision."""
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from inr.cnn.architecture import CONTEXT_MATRICES
 from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.compiled.losses import CompiledLosses
 from inr.cnn.prior import priors
@@ -53,6 +55,26 @@ def test_losses_may_be_taken_several_times_before_their_gradients() -> None:
     for at, image, its_bits, known in zip(points, images, bits, expected, strict=True):
         found = [its_bits.detach(), image.detach(), *at.gradients()]
         assert all(torch.equal(one, other) for one, other in zip(known, found, strict=True))
+
+
+def test_one_losses_may_be_taken_by_several_threads_at_once(pool: ThreadPoolExecutor) -> None:
+    pyramid = architecture(3, 128, 128, 7)
+    losses, points = CompiledLosses(pyramid, pool), [point(pyramid, seed) for seed in range(4)]
+
+    def gradients(n: int) -> tuple[torch.Tensor, ...]:
+        matrices = [matrix.detach().float().requires_grad_() for matrix in points[n].matrices]
+        bits = losses.bits(points[n].latents.float(), matrices)
+        return torch.autograd.grad(bits, matrices[: len(CONTEXT_MATRICES)])
+
+    alone, before = [gradients(n) for n in range(4)], sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as callers:
+            for _ in range(10):
+                for known, found in zip(alone, callers.map(gradients, range(4)), strict=True):
+                    assert all(torch.equal(one, other) for one, other in zip(known, found, strict=True))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_numbers_of_neurons_that_the_loops_cannot_take_are_refused() -> None:

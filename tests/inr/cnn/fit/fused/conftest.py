@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inr.fit.threads import torch_threads
+from inr.fit.process import torch_threads
 from tests.tracing import untraced
 
 if find_spec("triton") is None:
