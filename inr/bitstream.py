@@ -53,11 +53,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Metadata:
-    """ICC profile, EXIF block and XMP packet of a photograph, byte for byte; None where it has none."""
+    """ICC profile, EXIF block and XMP packet of a photograph, byte for byte; None where it has none.
+
+    An empty one is none: a file cannot tell both apart.
+    """
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+
+    def __post_init__(self) -> None:
+        for name, part in vars(self).copy().items():
+            object.__setattr__(self, name, part or None)
 
 
 @dataclass(frozen=True)

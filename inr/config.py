@@ -7,9 +7,9 @@ that would produce the same bytes share a key and two that would not never do.
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 from inr.bitstream import FAMILIES
 from inr.errors import ConfigError
@@ -76,11 +76,8 @@ class CodecConfig:
         if not given:
             object.__setattr__(self, "rd_lambda", DEFAULT_RD_LAMBDA)
         for name, value in given.items():
-            low, high = goals[name]
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ConfigError(f"{name}: expected a number from {low:g} to {high:g}, found {value!r}")
-        if not 0 <= self.seed < 2**32:
-            raise ConfigError(f"seed: expected 0 to 2**32 - 1, found {self.seed}")
+            object.__setattr__(self, name, _number(name, value, *goals[name]))
+        object.__setattr__(self, "seed", _whole("seed", self.seed, 0, 2**32 - 1))
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces, shortest round-trip numbers."""
@@ -107,7 +104,19 @@ class Contract:
     max_refits: int = 3
 
     def __post_init__(self) -> None:
-        if not 10 <= self.min_psnr_db <= 100:
-            raise ConfigError(f"min_psnr: expected a number from 10 to 100 dB, found {self.min_psnr_db!r}")
-        if not 0 <= self.max_refits <= MAX_REFITS:
-            raise ConfigError(f"max_refits: expected 0 to {MAX_REFITS}, found {self.max_refits!r}")
+        object.__setattr__(self, "min_psnr_db", _number("min_psnr", self.min_psnr_db, 10, 100, " dB"))
+        object.__setattr__(self, "max_refits", _whole("max_refits", self.max_refits, 0, MAX_REFITS))
+
+
+def _number(name: str, value: object, low: float, high: float, unit: str = "") -> float:
+    """A float of any real number in a range, so that equal settings have equal digests."""
+    if isinstance(value, Real) and low <= float(value) <= high:
+        return float(value)
+    raise ConfigError(f"{name}: expected a number from {low:g} to {high:g}{unit}, found {value!r}")
+
+
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    """An int of any whole number in a range."""
+    if isinstance(value, Integral) and low <= int(value) <= high:
+        return int(value)
+    raise ConfigError(f"{name}: expected a whole number from {low} to {high}, found {value!r}")

@@ -81,6 +81,7 @@ class Subject:
     def __init__(
         self, pixels: NDArray[np.uint8], metadata: Metadata, family: str, *, keeps_hidden: bool
     ) -> None:
+        pixels = np.ascontiguousarray(pixels)  # torch takes no array that runs backwards
         self.visible = None if keeps_hidden else visible_pixels(pixels)
         self._original, self._metadata, self._family = pixels, metadata, family
         shown = pixels if self.visible is None else filled(pixels, self.visible)

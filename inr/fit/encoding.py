@@ -8,6 +8,7 @@ allow a file of its size, the file of the mean colour stands in.
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -276,6 +277,8 @@ class Encoding:
 
 def _check(request: EncodeRequest) -> None:
     pixels = request.pixels
+    if not isinstance(pixels, np.ndarray):
+        raise ConfigError(f"pixels: expected a NumPy array, found {type(pixels).__name__}")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4:
         raise ConfigError(
             "pixels: expected uint8 [height, width, 1 to 4 channels], "
@@ -288,5 +291,6 @@ def _check(request: EncodeRequest) -> None:
             f"found {list(pixels.shape)}"
         )
     check_metadata(request.metadata)
-    if request.n_steps is not None and request.n_steps < 1:
-        raise ConfigError(f"n_steps: expected at least 1, found {request.n_steps}")
+    n_steps = request.n_steps
+    if n_steps is not None and (not isinstance(n_steps, Integral) or n_steps < 1):
+        raise ConfigError(f"n_steps: expected a whole number, at least 1, found {n_steps!r}")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,39 @@ def test_any_size_and_channel_count(shape: tuple[int, int, int]) -> None:
     ramp = np.linspace(0, 255, math.prod(shape)).astype(np.uint8).reshape(shape)
     encoded = encode(ramp, dataclasses.replace(DRAFT, rd_lambda=1e-5), device="cpu", n_steps=STEPS)
     assert decode(encoded.bitstream).pixels.shape == shape
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pixels_may_lie_in_memory_in_any_way(model: str, photograph: np.ndarray) -> None:
+    pixels, config = photograph[:20, :24], CodecConfig(model=model, rd_lambda=1e-3)
+    wide = np.repeat(pixels, 2, axis=1)
+    ways = [pixels[::-1, ::-1, ::-1], np.asfortranarray(pixels), wide[:, ::2], wide[:, -2::-2]]
+    made = [
+        encode_many([EncodeRequest(each, config, n_steps=60) for each in both], device="cpu")
+        for both in (ways, [way.copy() for way in ways])
+    ]
+    for found, expected in zip(*made, strict=True):
+        assert isinstance(found, Encoded)
+        assert isinstance(expected, Encoded)
+        assert found.bitstream == expected.bitstream
+
+
+@pytest.mark.parametrize("wrong", [[[1, 2]], None, np.zeros((4, 4, 3))])
+def test_what_is_no_image_is_an_error_of_its_request_alone(wrong: Any, photograph: np.ndarray) -> None:
+    requests = [EncodeRequest(pixels, DRAFT, n_steps=2) for pixels in (photograph[:8, :8], wrong)]
+    found, error = encode_many(requests, device="cpu")
+    assert isinstance(found, Encoded)
+    assert isinstance(error, ConfigError)
+    assert "pixels: expected" in str(error)
+    [error] = encode_many([EncodeRequest(photograph, DRAFT, n_steps=2.5)], device="cpu")  # type: ignore[arg-type]
+    assert "n_steps: expected a whole number" in str(error)
+
+
+def test_empty_metadata_are_none(photograph: np.ndarray) -> None:
+    metadata = Metadata(icc_profile=b"", exif=b"", xmp=b"<x/>")
+    assert metadata == Metadata(xmp=b"<x/>")
+    encoded = encode(photograph[:8, :8], DRAFT, metadata=metadata, device="cpu", n_steps=2)
+    assert decode(encoded.bitstream).metadata == metadata
 
 
 def test_the_error_that_the_callback_returns_ends_the_fit(photograph: np.ndarray) -> None:
@@ -195,7 +229,7 @@ def test_an_image_has_as_many_pixels_with_every_family(model: str) -> None:
 
 
 def test_a_fit_takes_a_step_at_least(photograph: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match="n_steps: expected at least 1, found 0"):
+    with pytest.raises(ConfigError, match="n_steps: expected a whole number, at least 1, found 0"):
         encode(photograph, DRAFT, n_steps=0)
 
 

@@ -1,10 +1,11 @@
 """Family `cnn`: images → fitted, rounded networks with their side information."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
-from inr.cnn.architecture import MAX_PIXELS
+from inr.cnn.architecture import MAX_PIXELS, LatentPyramid
 from inr.cnn.fit.presets import choose_pyramid, choose_settings
 from inr.cnn.fit.trainer import fit_pyramid
 from inr.errors import ConfigError, InrError
@@ -34,7 +35,7 @@ def fit_cnn(requests: Sequence[FitRequest], *, device: str, on_reports: OnReport
 def _fit_one(request: FitRequest, _device: str, goes_on: GoesOn) -> Fitted | None:
     return fit_pyramid(
         request.pixels,
-        choose_pyramid(request.pixels, request.rd_lambda),
+        _pyramid_of(request),
         choose_settings(request.preset, request.n_steps, request.report_steps),
         rd_lambda=request.rd_lambda,
         seed=request.seed,
@@ -42,6 +43,12 @@ def _fit_one(request: FitRequest, _device: str, goes_on: GoesOn) -> Fitted | Non
         visible=request.visible,
         aim=request.aim,
     )
+
+
+def _pyramid_of(request: FitRequest) -> LatentPyramid:
+    whole = request.pixels if request.sized_by is None else request.sized_by
+    height, width, _ = request.pixels.shape
+    return replace(choose_pyramid(whole, request.rd_lambda), height=height, width=width)
 
 
 def _expect_triton() -> None:
@@ -62,8 +69,8 @@ def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for place, request in enumerate(requests):
         settings = choose_settings(request.preset, request.n_steps, request.report_steps)
-        pyramid, is_steered = choose_pyramid(request.pixels, request.rd_lambda), request.aim is not None
-        network = (request.pixels.shape, pyramid.prior.rd_lambda, pyramid.gain)
+        pyramid, is_steered = _pyramid_of(request), request.aim is not None
+        network = (request.pixels.shape, pyramid.prior.rd_lambda, pyramid.n_levels, pyramid.gain)
         groups.setdefault((network, settings, is_steered), []).append(place)
     found = []
     for places in groups.values():
@@ -97,7 +104,7 @@ def _fit_alike(
 
     fitted = fit_together(
         [request.pixels for request in requests.values()],
-        choose_pyramid(first.pixels, first.rd_lambda),
+        _pyramid_of(first),
         choose_settings(first.preset, first.n_steps, first.report_steps),
         rd_lambdas=[request.rd_lambda for request in requests.values()],
         seeds=[request.seed for request in requests.values()],

@@ -41,8 +41,9 @@ def test_the_end_of_a_fit_is_rehearsed_on_rows_with_the_network_of_the_whole_ima
         rehearsal.make_files()
         [fitted] = rehearsal._fitted
         assert fitted.network.render().shape == (n_rows, 160, 3)
-        sizes.append(fitted.network.architecture.get("n_neurons"))
-    assert len(set(sizes)) == 1
+        sizes.append([fitted.network.architecture.get(name) for name in ("n_neurons", "n_levels")])
+        assert any(sizes[-1])
+    assert sizes[0] == sizes[1] == sizes[2]
 
 
 def test_an_image_that_needs_no_network_takes_no_part():

@@ -90,10 +90,10 @@ class NetworkWeights:
 
     @torch.no_grad()
     def coded(self, n: int, exponent: int) -> tuple[NDArray[np.int32], MatrixCoding]:
-        """A matrix' symbols, int32, and their side information; those that do not fit are cut off."""
+        """A matrix' symbols, int32, and their side information; zeros where the format has no room for it."""
         rounded = self.symbols(n, exponent).round()
         if not self.fits(n, rounded, exponent):
-            rounded = rounded.nan_to_num().clamp(-1, 1)
+            rounded = torch.zeros_like(rounded)
         symbols = rounded.to(torch.int32).numpy()
         return symbols, MatrixCoding(exponent, mean_index(symbols) if exponent else 0)
 

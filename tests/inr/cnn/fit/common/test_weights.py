@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from inr.cnn.fit.common.finish import rounded_network
+from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.common.weights import (
     ASSUMED_EXPONENT,
     NetworkWeights,
@@ -60,7 +62,19 @@ def test_what_the_format_has_no_room_for_does_not_fit_and_is_cut_off(value: floa
     with torch.no_grad():
         broken.matrices[0][0, 0] = value
     assert not broken.fits(0, broken.symbols(0, 7).round(), 7)
-    assert np.abs(broken.coded(0, 7)[0]).max() <= 1
+    assert not broken.coded(0, 7)[0].any()
+
+
+def test_a_network_that_came_apart_is_made_all_the_same() -> None:
+    """Whatever its exponents are: it does not count, since its bits are not finite, or its error is large."""
+    names, latents = list(SHAPE.matrices), torch.zeros(SHAPE.n_latents)
+    for n in range(len(names)):
+        for exponent in (1, 2, 3):
+            broken = weights()
+            with torch.no_grad():
+                broken.matrices[n] += 1e4 * torch.where(broken._known[n] < 0, -1.0, 1.0)
+            exponents = [exponent if other == n else 0 for other in range(len(names))]
+            rounded_network(SHAPE, latents, broken, exponents, PlainLosses(SHAPE))
 
 
 def test_larger_symbols_cost_more() -> None:
