@@ -157,7 +157,8 @@ def sweep(
     store: StoreOrSetting = None,
     rd_lambda: Annotated[list[float], typer.Option(help="λ to try; give it several times.")] = [],  # noqa: B006
     model: Annotated[
-        list[str], typer.Option(help=f"Model families to try, of {', '.join(MODELS)}. [all]")
+        list[str],
+        typer.Option(help=f"Model families to try, of {', '.join(MODELS)}; all of them if none is given."),
     ] = [],  # noqa: B006
     preset: Preset = DEFAULTS.preset,
     sample: Annotated[int | None, typer.Option(min=1, help="So many images of the source. [20]")] = None,

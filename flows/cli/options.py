@@ -15,7 +15,10 @@ DEFAULTS = CodecConfig()  # of the options that a command passes on to it
 Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
 _PRESETS = f"How much time a fit may take: {', '.join(PRESETS)}."
 Preset = Annotated[str, typer.Option(help=_PRESETS)]
-PresetOrTime = Annotated[str | None, typer.Option("--preset", help=f"{_PRESETS} [{DEFAULTS.preset}]")]
+# Not in brackets, in which Rich takes a word of lower-case letters for markup and shows nothing.
+PresetOrTime = Annotated[
+    str | None, typer.Option("--preset", help=f"{_PRESETS} Without one: {DEFAULTS.preset}.")
+]
 SecondsPerImage = Annotated[
     float | None,
     typer.Option(

@@ -62,7 +62,9 @@ def report(
 
 def verify(
     store: Store,
-    sample: Annotated[int | None, typer.Option(min=1, help="So many bitstreams at random. [all]")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="So many bitstreams at random; all if not given.")
+    ] = None,
     unread_days: Annotated[
         float | None,
         typer.Option(min=0, max=MOST_DAYS, help="Only what was not verified or audited for so many days."),
