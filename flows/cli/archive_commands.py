@@ -154,8 +154,10 @@ def plan(
 
 def sweep(
     source: Source,
+    rd_lambda: Annotated[
+        list[float], typer.Option(help="λ to try: one or more, each with an option of its own.")
+    ],
     store: StoreOrSetting = None,
-    rd_lambda: Annotated[list[float], typer.Option(help="λ to try; give it several times.")] = [],  # noqa: B006
     model: Annotated[
         list[str],
         typer.Option(help=f"Model families to try, of {', '.join(MODELS)}; all of them if none is given."),
