@@ -126,7 +126,10 @@ def plan(
     expect_at_least: ExpectAtLeast = 0,
     as_json: Json = False,
 ) -> None:
-    """Say what `archive` would do with the same words: images, pixels, and estimated hours and bytes."""
+    """Say what `archive` would do: images, pixels, and estimated hours and bytes.
+
+    `archive --dry-run` says the same, and takes every option of `archive`.
+    """
     archive(
         source=source,
         store=store,
