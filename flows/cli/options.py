@@ -44,7 +44,11 @@ Deadline = Annotated[
     float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
+    int | None,
+    typer.Option(
+        help="Images at a time; where a GPU fits them, groups of images. "
+        "[INR_WORKERS, else one per core, or two groups]"
+    ),
 ]
 Runner = Annotated[str | None, typer.Option(help="threads or dask. [INR_RUNNER, else threads]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
