@@ -41,7 +41,11 @@ Hidden = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE, else auto]")]
 Deadline = Annotated[
-    float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
+    float | None,
+    typer.Option(
+        help="Longest time of one image's fits, in seconds; opening, checks and upload do not count. "
+        "[INR_DEADLINE_SECONDS]"
+    ),
 ]
 Workers = Annotated[
     int | None,
