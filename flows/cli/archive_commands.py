@@ -163,7 +163,10 @@ def sweep(
     store: StoreOrSetting = None,
     model: Annotated[
         list[str],
-        typer.Option(help=f"Model families to try, of {', '.join(MODELS)}; all of them if none is given."),
+        typer.Option(
+            help=f"Model families to try, of {', '.join(MODELS)}; all of them if none is given. "
+            "May be given several times."
+        ),
     ] = [],  # noqa: B006
     preset: Preset = DEFAULTS.preset,
     sample: Annotated[int | None, typer.Option(min=1, help="So many images of the source. [20]")] = None,

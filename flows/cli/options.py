@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig
+from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MAX_REFITS, MODELS, PRESETS, CodecConfig
 from inr.errors import ConfigError
 from tasks.store.outputs import named_file
 
@@ -84,9 +84,15 @@ MinPsnr = Annotated[
 ]
 Include = Annotated[
     list[str],
-    typer.Option(help="Take only files that match: *.tif at any depth, 2019/** from the source on. Several."),
+    typer.Option(
+        help="Take only files that match: *.tif at any depth, 2019/** from the source on. "
+        "May be given several times."
+    ),
 ]
-Exclude = Annotated[list[str], typer.Option(help="Leave out files that match, as in --include. Several.")]
+Exclude = Annotated[
+    list[str],
+    typer.Option(help="Leave out files that match, as in --include. May be given several times."),
+]
 RetryBad = Annotated[
     bool, typer.Option("--retry-bad", help="Try files again that are known to be no pictures we take.")
 ]
@@ -94,7 +100,10 @@ ExpectAtLeast = Annotated[
     int,
     typer.Option(min=0, help="An error where the source has fewer files: its disk may not be mounted."),
 ]
-MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
+MaxRefits = Annotated[
+    int,
+    typer.Option(help=f"Most fits with a smaller λ that may be made to meet --min-psnr, 0 to {MAX_REFITS}."),
+]
 
 
 def check_length(preset: str | None, seconds_per_image: float | None, hours: float | None = None) -> None:

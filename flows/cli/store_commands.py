@@ -200,9 +200,15 @@ def prune(
     store: Store,
     drop: Annotated[
         list[str],
-        typer.Option(help="Give up this setting, by the beginning of its digest as listed here. Several."),
+        typer.Option(
+            help="Give up this setting, by the beginning of its digest as listed here. "
+            "May be given several times."
+        ),
     ] = [],  # noqa: B006  as Typer has lists
-    keep: Annotated[list[str], typer.Option(help="Give up every setting but this one. Several.")] = [],  # noqa: B006
+    keep: Annotated[
+        list[str],
+        typer.Option(help="Give up every setting but this one. May be given several times."),
+    ] = [],  # noqa: B006
     even_last: Annotated[
         bool, typer.Option("--even-last", help="Give up images, too, that no other setting has.")
     ] = False,

@@ -68,3 +68,9 @@ def test_help_shows_all_that_is_said_of_each_option_and_its_default(
         assert (parameter.help or "") in shown
         if parameter.default not in (None, False, []):
             assert f"[default: {parameter.default}]" in shown
+
+
+def test_help_says_of_each_option_whether_it_may_be_given_several_times():
+    several = [option for command in COMMANDS.values() for option in command.params if option.multiple]
+    assert {option.name for option in several} == {"include", "exclude", "rd_lambda", "model", "drop", "keep"}
+    assert all("several times" in option.help or "one or more" in option.help for option in several)
