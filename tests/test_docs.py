@@ -49,6 +49,14 @@ def test_every_make_target_exists(page: Path) -> None:
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= set(made)
 
 
+def test_every_page_of_results_has_a_title_of_its_own_and_is_linked() -> None:
+    pages = list((ROOT / "benchmarks" / "results").glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0] for page in pages]
+    assert len(set(titles)) == len(pages)
+    linked = {target for page in PAGES for target, _ in LINK.findall(page.read_text(encoding="utf-8"))}
+    assert {page.name for page in pages} <= {Path(target).name for target in linked}
+
+
 def test_the_readme_is_short() -> None:
     assert (ROOT / "README.md").stat().st_size <= README_BYTES
 
