@@ -24,8 +24,7 @@ MAGIC = b"\x89INR"
 FORMAT_VERSION = 1
 FAMILIES = {1: "mlp", 2: "cnn"}
 
-MAX_SIDE = 65535  # pixels
-MAX_PIXELS = 1 << 26  # of an image
+MAX_SIDE, MAX_PIXELS = 65535, 1 << 26  # of an image
 MAX_METADATA_BYTES = 1 << 24  # each of ICC profile, EXIF and XMP, uncompressed
 MAX_SYMBOL = 2047  # magnitude
 SECTIONS = ("architecture", "tensors", "metadata", "payload")
@@ -53,10 +52,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Metadata:
-    """ICC profile, EXIF block and XMP packet of a photograph, byte for byte; None where it has none.
-
-    An empty one is none: a file cannot tell both apart.
-    """
+    """ICC profile, EXIF block and XMP packet of a photograph; None where it has none, or an empty one."""
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
@@ -199,10 +195,8 @@ def check_metadata(metadata: Metadata) -> None:
 
 def _pack_metadata(metadata: Metadata) -> bytes:
     check_metadata(metadata)
-    parts = [metadata.icc_profile or b"", metadata.exif or b"", metadata.xmp or b""]
-    if not any(parts):
-        return b""
-    return b"".join(varint(len(part)) for part in parts) + zlib.compress(b"".join(parts), 9)
+    parts = [part or b"" for part in vars(metadata).values()]
+    return b"".join(map(varint, map(len, parts))) + zlib.compress(b"".join(parts), 9) if any(parts) else b""
 
 
 def _unpack_metadata(data: bytes) -> Metadata:
@@ -219,8 +213,7 @@ def _unpack_metadata(data: bytes) -> Metadata:
         raise InvalidField(f"metadata: not a zlib stream ({error})") from None
     if len(plain) != n_bytes or n_bytes == 0 or not stream.eof or stream.unused_data:
         raise InvalidField(f"metadata: expected a zlib stream of {n_bytes} > 0 bytes, found another")
-    parts = plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :]
-    return Metadata(*(part or None for part in parts))
+    return Metadata(plain[:n_icc], plain[n_icc : n_icc + n_exif], plain[n_icc + n_exif :])
 
 
 def _check_planes(found: int, channels: int) -> None:

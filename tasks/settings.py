@@ -32,7 +32,8 @@ class RunOptions(BaseModel):
             time, groups of images; 0 chooses two: one is fitted, and one opened or checked.
         images_per_fit: Images that are fitted together, at most; 0 chooses: one on a CPU, 16 on a GPU. Those
             of one size take their steps together, as many as the memory of the GPU has room for.
-        deadline_seconds: Longest time one image may take to fit; none if not given.
+        deadline_seconds: Longest time of one image's fits, of images that are fitted together each one's
+            share; none if not given.
         batch_images: Records per catalogue part.
         max_pixels: Largest image taken, in pixels.
         max_file_bytes: Largest file taken, in bytes.

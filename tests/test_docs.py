@@ -49,5 +49,28 @@ def test_every_make_target_exists(page: Path) -> None:
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= set(made)
 
 
+def test_every_page_of_results_has_a_title_of_its_own_and_is_linked() -> None:
+    pages = list((ROOT / "benchmarks" / "results").glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0] for page in pages]
+    assert len(set(titles)) == len(pages)
+    linked = {target for page in PAGES for target, _ in LINK.findall(page.read_text(encoding="utf-8"))}
+    assert {page.name for page in pages} <= {Path(target).name for target in linked}
+
+
 def test_the_readme_is_short() -> None:
     assert (ROOT / "README.md").stat().st_size <= README_BYTES
+
+
+def test_the_house_of_the_readme_has_every_room_and_no_other() -> None:
+    [house] = re.findall(r"## The house\n\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    told, floor = set(), ""
+    for indent, name, words in re.findall(r"^( *)(\w+)/ +(.+)$", house, re.MULTILINE):
+        floor = floor if indent else name
+        told.add(f"{floor}/{name}" if indent else name)
+        if name == "flows":
+            assert all((ROOT / "flows" / f"{module}.py").is_file() for module in words.split(", "))
+    floors = ("inr", "tasks", "flows")
+    rooms = {
+        f"{floor}/{room.parent.name}" for floor in floors for room in ROOT.glob(f"{floor}/*/__init__.py")
+    }
+    assert told == rooms | {*floors, "docs", "deployments", "benchmarks", "tests"}

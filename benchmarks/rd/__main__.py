@@ -32,6 +32,7 @@ from benchmarks.rd.results import (
     read_published,
 )
 from inr.config import CodecConfig
+from tasks.wording import counted
 
 OURS = "this codec"
 # Published curves that a page names.
@@ -140,6 +141,16 @@ def codecs(points: Sequence[FittedPoint], baselines: Mapping[str, Sequence[FileP
     return [*ours, *(Codec(name, of_one, is_ours=False) for name, of_one in baselines.items())]
 
 
+def title(result: Result, arguments: argparse.Namespace) -> str:
+    """The title of the page: what was measured, and on what."""
+    what = f"{arguments.model} {arguments.preset}" if result.points else "baselines"
+    images = counted(result.n_images, "image")
+    if arguments.box:
+        left, top, right, bottom = arguments.box
+        images = f"crops of {right - left}x{bottom - top} of {images}"
+    return f"Rate and distortion of {what} on {images}"
+
+
 def lines(result: Result, arguments: argparse.Namespace) -> list[str]:
     """The lines of the page."""
     chosen, all_codecs = arguments, codecs(result.points, result.baselines)
@@ -149,7 +160,7 @@ def lines(result: Result, arguments: argparse.Namespace) -> list[str]:
     published = read_published(chosen.reference, chosen.compare)
     curves = {name: of_one.mean for name, of_one in combined.curves.items()}
     return [
-        "# Rate and distortion, from files",
+        f"# {title(result, chosen)}",
         *([f"- This codec: {codec}"] if result.points else []),
         f"- {chosen.jobs} at once, {chosen.threads_per_process} threads each",
         *([f"- decode: the median of {chosen.decodes}, after a first one"] if chosen.decodes else []),

@@ -126,7 +126,10 @@ def plan(
     expect_at_least: ExpectAtLeast = 0,
     as_json: Json = False,
 ) -> None:
-    """Say what `archive` would do with the same words: images, pixels, and estimated hours and bytes."""
+    """Say what `archive` would do: images, pixels, and estimated hours and bytes.
+
+    `archive --dry-run` says the same, and takes every option of `archive`.
+    """
     archive(
         source=source,
         store=store,
@@ -154,10 +157,16 @@ def plan(
 
 def sweep(
     source: Source,
+    rd_lambda: Annotated[
+        list[float], typer.Option(help="λ to try: one or more, each with an option of its own.")
+    ],
     store: StoreOrSetting = None,
-    rd_lambda: Annotated[list[float], typer.Option(help="λ to try; give it several times.")] = [],  # noqa: B006
     model: Annotated[
-        list[str], typer.Option(help=f"Model families to try, of {', '.join(MODELS)}. [all]")
+        list[str],
+        typer.Option(
+            help=f"Model families to try, of {', '.join(MODELS)}; all of them if none is given. "
+            "May be given several times."
+        ),
     ] = [],  # noqa: B006
     preset: Preset = DEFAULTS.preset,
     sample: Annotated[int | None, typer.Option(min=1, help="So many images of the source. [20]")] = None,

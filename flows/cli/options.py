@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig
+from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MAX_REFITS, MODELS, PRESETS, CodecConfig
 from inr.errors import ConfigError
 from tasks.store.outputs import named_file
 
@@ -15,7 +15,10 @@ DEFAULTS = CodecConfig()  # of the options that a command passes on to it
 Model = Annotated[str, typer.Option(help=f"Model family: {', '.join(MODELS)}.")]
 _PRESETS = f"How much time a fit may take: {', '.join(PRESETS)}."
 Preset = Annotated[str, typer.Option(help=_PRESETS)]
-PresetOrTime = Annotated[str | None, typer.Option("--preset", help=f"{_PRESETS} [{DEFAULTS.preset}]")]
+# Not in brackets, in which Rich takes a word of lower-case letters for markup and shows nothing.
+PresetOrTime = Annotated[
+    str | None, typer.Option("--preset", help=f"{_PRESETS} Without one: {DEFAULTS.preset}.")
+]
 SecondsPerImage = Annotated[
     float | None,
     typer.Option(
@@ -38,10 +41,18 @@ Hidden = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda. [INR_DEVICE, else auto]")]
 Deadline = Annotated[
-    float | None, typer.Option(help="Longest time for one image, in seconds. [INR_DEADLINE_SECONDS]")
+    float | None,
+    typer.Option(
+        help="Longest time of one image's fits, in seconds; opening, checks and upload do not count. "
+        "[INR_DEADLINE_SECONDS]"
+    ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Images at a time. [INR_WORKERS, else one per core, one on a GPU]")
+    int | None,
+    typer.Option(
+        help="Images at a time; where a GPU fits them, groups of images. "
+        "[INR_WORKERS, else one per core, or two groups]"
+    ),
 ]
 Runner = Annotated[str | None, typer.Option(help="threads or dask. [INR_RUNNER, else threads]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -73,9 +84,15 @@ MinPsnr = Annotated[
 ]
 Include = Annotated[
     list[str],
-    typer.Option(help="Take only files that match: *.tif at any depth, 2019/** from the source on. Several."),
+    typer.Option(
+        help="Take only files that match: *.tif at any depth, 2019/** from the source on. "
+        "May be given several times."
+    ),
 ]
-Exclude = Annotated[list[str], typer.Option(help="Leave out files that match, as in --include. Several.")]
+Exclude = Annotated[
+    list[str],
+    typer.Option(help="Leave out files that match, as in --include. May be given several times."),
+]
 RetryBad = Annotated[
     bool, typer.Option("--retry-bad", help="Try files again that are known to be no pictures we take.")
 ]
@@ -83,7 +100,10 @@ ExpectAtLeast = Annotated[
     int,
     typer.Option(min=0, help="An error where the source has fewer files: its disk may not be mounted."),
 ]
-MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
+MaxRefits = Annotated[
+    int,
+    typer.Option(help=f"Most fits with a smaller λ that may be made to meet --min-psnr, 0 to {MAX_REFITS}."),
+]
 
 
 def check_length(preset: str | None, seconds_per_image: float | None, hours: float | None = None) -> None:

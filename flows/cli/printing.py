@@ -60,8 +60,8 @@ def table(
     """Print a table on standard output; where it is wider than the terminal, one field on each line.
 
     Args:
-        columns: Names of the columns.
-        rows: Cells of each row; nothing in them is markup.
+        columns: Names of the columns; nothing in them is markup.
+        rows: Cells of each row, likewise.
         left: Columns of text, which stand at the left; the first one does in any case.
         red: Says of a row, by its number, if it stands out.
     """
@@ -80,7 +80,7 @@ def table(
     drawn = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for n, name in enumerate(columns):
         drawn.add_column(
-            name, justify="left" if n == 0 or name in left else "right", overflow="fold", no_wrap=n > 0
+            Text(name), justify="left" if n == 0 or name in left else "right", overflow="fold", no_wrap=n > 0
         )
     for n, row in enumerate(rows):
         drawn.add_row(*map(Text, row), style="red" if red(n) else "")

@@ -62,7 +62,9 @@ def report(
 
 def verify(
     store: Store,
-    sample: Annotated[int | None, typer.Option(min=1, help="So many bitstreams at random. [all]")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="So many bitstreams at random; all if not given.")
+    ] = None,
     unread_days: Annotated[
         float | None,
         typer.Option(min=0, max=MOST_DAYS, help="Only what was not verified or audited for so many days."),
@@ -198,9 +200,15 @@ def prune(
     store: Store,
     drop: Annotated[
         list[str],
-        typer.Option(help="Give up this setting, by the beginning of its digest as listed here. Several."),
+        typer.Option(
+            help="Give up this setting, by the beginning of its digest as listed here. "
+            "May be given several times."
+        ),
     ] = [],  # noqa: B006  as Typer has lists
-    keep: Annotated[list[str], typer.Option(help="Give up every setting but this one. Several.")] = [],  # noqa: B006
+    keep: Annotated[
+        list[str],
+        typer.Option(help="Give up every setting but this one. May be given several times."),
+    ] = [],  # noqa: B006
     even_last: Annotated[
         bool, typer.Option("--even-last", help="Give up images, too, that no other setting has.")
     ] = False,

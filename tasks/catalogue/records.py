@@ -135,8 +135,9 @@ class Effort:
         attempts: Fits, restarts aside; 0 where none was needed.
         restarts: Fits that collapsed and were begun again with another seed.
         refits: Fits with a smaller λ that the contract took; None without a contract.
-        fit_seconds: Time from the start of the encoder to the last report of a fit.
-        encode_seconds: Time in the encoder.
+        fit_seconds: Time from the start of the encoder to the last report of a fit; of images that were
+            fitted together, each one's share of it.
+        encode_seconds: Time in the encoder, shared likewise.
         device: Device of the fits, ``cpu`` or ``cuda``; None if no fit came to its end.
         n_threads: Threads of each fit.
         n_steps: Optimiser steps of each fit; None where no fit was begun.

@@ -34,11 +34,12 @@ def test_the_page(tmp_path: Path) -> None:
     published = ("--reference", str(tmp_path / "published.json"), "--compare", "twice JPEG")
     ours = [*fitted("one", 0.5), *fitted("two", 0.7, offset=2)]
     page = "\n".join(
-        lines(result(ours), arguments("--preset", "draft", "--box", "0", "1", "2", "3", *published))
+        lines(result(ours), arguments("--preset", "draft", "--box", "0", "1", "2", "4", *published))
     )
+    assert page.startswith("# Rate and distortion of mlp draft on crops of 2x3 of 2 images\n")
     assert "This codec: model mlp, preset draft, seed 0, cpu" in page
     assert "1 at once, 3 threads each" in page
-    assert "Box 0, 1, 2, 3 of each image" in page
+    assert "Box 0, 1, 2, 4 of each image" in page
     assert "| one, against JPEG, better subsampling | -50.0 % | -50.0 % | 13.00 to 43.00 | 100 % |" in page
     assert "| this codec | -40.0 % | -40.0 % |" in page
     assert "| mean curve, against published twice JPEG | -70.0 % |" in page
@@ -51,6 +52,7 @@ def test_the_page(tmp_path: Path) -> None:
 
 def test_baselines_alone_have_a_page_too() -> None:
     page = "\n".join(lines(result([]), arguments()))
+    assert page.startswith("# Rate and distortion of baselines on 2 images\n")
     assert "This codec" not in page
     assert "by image" not in page
     assert "| JPEG 4:2:0 | 3 | 0.4000 | 32.00 |" in page

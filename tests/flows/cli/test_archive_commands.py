@@ -225,7 +225,7 @@ def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ((), "rd_lambda: expected one or more"),
+        ((), "Missing option '--rd-lambda'"),
         (("--rd-lambda", 5), "rd_lambda: expected a number"),
         ((*LAMBDAS, "--model", "gan"), "model: expected one of"),
     ],

@@ -3,14 +3,17 @@ import re
 from collections.abc import Callable
 
 import pytest
+from typer.main import get_command
 
 from flows.cli import archive_commands, file_commands
+from flows.cli.app import app
 from flows.cli.options import check_length, codec_config
 from inr.config import MODELS, PRESETS, CodecConfig, Contract
 from inr.errors import ConfigError
 from tests.flows.command import invoke
 
 ENCODING = (file_commands.encode, archive_commands.archive, archive_commands.plan)
+COMMANDS = get_command(app).commands
 
 
 @pytest.mark.parametrize("command", ENCODING)
@@ -53,3 +56,21 @@ def test_help_names_every_model_and_preset():
     words = " ".join(re.sub("[│\n]", " ", invoke("archive", "--help").output).split())
     assert f"Model family: {', '.join(MODELS)}." in words
     assert f"may take: {', '.join(PRESETS)}." in words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_all_that_is_said_of_each_option_and_its_default(
+    command: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "500")  # so that each option has one line
+    shown = invoke(command, "--help").output
+    for parameter in COMMANDS[command].params:
+        assert (parameter.help or "") in shown
+        if parameter.default not in (None, False, []):
+            assert f"[default: {parameter.default}]" in shown
+
+
+def test_help_says_of_each_option_whether_it_may_be_given_several_times():
+    several = [option for command in COMMANDS.values() for option in command.params if option.multiple]
+    assert {option.name for option in several} == {"include", "exclude", "rd_lambda", "model", "drop", "keep"}
+    assert all("several times" in option.help or "one or more" in option.help for option in several)

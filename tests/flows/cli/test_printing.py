@@ -11,9 +11,10 @@ from inr import Progress
 from tasks.report.summary import RunSummary
 
 
-def test_a_tables_cells_are_no_markup_and_numbers_stand_at_the_right(capsys: pytest.CaptureFixture[str]):
-    printing.table(("name", "n"), [("[red]a", "1"), ("b", "200")], red=lambda row: row == 0)
+def test_a_table_has_no_markup_and_numbers_stand_at_the_right(capsys: pytest.CaptureFixture[str]):
+    printing.table(("name[a]", "n"), [("[red]a", "1"), ("b", "200")], red=lambda row: row == 0)
     header, first, second = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert header.split() == ["name[a]", "n"]
     assert (first.split(), second.split()) == (["[red]a", "1"], ["b", "200"])
     assert len(header) == len(first) == len(second)
 
