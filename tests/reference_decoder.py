@@ -260,13 +260,13 @@ def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: in
     _must(1 <= spacing <= 4, "spacing")
     _must((n_frequencies - 1) * spacing <= 48, "highest frequency")
     a.end("bytes after the architecture")
-    _must(width * height * ((d - 1) * h * h + channels * h) <= 16 * most, "work")
     sizes = [4 * n_frequencies] + [h] * d + [channels]
     codings = []
     for i in range(d + 1):
         for kind in ("matrix", "phase" if i < d else "offset"):
             codings.append((i, kind, *_mlp_fields(side, kind)))
     side.end("bytes after the tensors")
+    _must(width * height * ((d - 1) * h * h + channels * h + 2**6 * d * h) <= 2**5 * most, "work")
     symbols, steps = [], []
     for i, kind, step, mean, low, high in codings:
         if kind == "matrix":
@@ -367,11 +367,13 @@ def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: in
     _must(gain <= 24, "gain")
     a.end("bytes after the architecture")
     grids, known = _grids(n_levels), _prior(number, gain, n_levels, channels)
-    _must(2**11 * width * height <= most, "work")
     sides = {name: _matrix_fields(side, exponent) for name, (_, exponent) in known.items()}
     reaches = [side.varint() for _ in grids]
     _must(max(reaches) <= 1023, "reach")
     side.end("bytes after the tensors")
+    shapes = [(-(-height // 2**depth), -(-width // 2**depth)) for depth, _, _ in grids]
+    _must(2**11 * width * height <= most, "work")
+    _must(2**5 * sum(reaches[n] * math.prod(shape) for n, shape in enumerate(shapes)) <= most, "work")
     symbols, matrices = {}, {}
     for name, (p, exponent) in known.items():
         k, mean = sides[name]
@@ -382,10 +384,9 @@ def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: in
     latents = [np.zeros((0, 0))] * len(grids)
     for place in sorted(range(len(grids)), key=lambda n: (-grids[n][0], not grids[n][1])):
         depth, _, parents = grids[place]
-        shape = (-(-height // 2**depth), -(-width // 2**depth))
         start = sum(1 + len(others) for _, _, others in grids[:place])
         above = [(latents[n], 2 ** (grids[n][0] - depth)) for n in parents]
-        latents[place] = _grid(coder, shape, reaches[place], matrices, start, above)
+        latents[place] = _grid(coder, shapes[place], reaches[place], matrices, start, above)
     return [*symbols.values(), *latents], lambda: _cnn_pixels(latents[:n_levels], matrices)
 
 
