@@ -199,18 +199,19 @@ def decode(data: bytes) -> tuple[list[np.ndarray], np.ndarray, tuple[bytes, byte
     _check_planes(planes, channels)
     body = _Bytes(data[:-4])
     body.at = 12
-    width, height = body.varint(), body.varint()
+    width = body.varint()
     _must(1 <= width <= 65535, "width")
+    height = body.varint()
     _must(1 <= height <= 65535, "height")
     _must(width * height <= 2**26, "pixels")
     constants = {c: body.u8() for c in range(channels) if planes // 2**c % 2 == 1}
     architecture, tensors, metadata, payload = (body.section() for _ in range(4))
     body.end("bytes after the payload")
     _must(len(payload) % 4 == 0, "payload of whole words")
-    carried = _metadata(metadata)
     coded = [c for c in range(channels) if c not in constants and not (planes >= 2**4 and c in (1, 2))]
+    _must(bool(coded) or architecture + tensors + payload == b"", "sections without a network")
+    carried = _metadata(metadata)
     if not coded:
-        _must(architecture + tensors + payload == b"", "sections without a network")
         return [], _image((height, width, channels), constants), carried
     family = _mlp if data[5] == 1 else _cnn
     coder = _RangeDecoder(payload)
@@ -236,9 +237,11 @@ def _metadata(section: bytes) -> tuple[bytes, bytes, bytes]:
     if not section:
         return b"", b"", b""
     meta = _Bytes(section)
-    n_icc, n_exif, n_xmp = meta.varint(), meta.varint(), meta.varint()
+    n_icc = meta.varint()
     _must(n_icc <= 2**24, "n_icc")
+    n_exif = meta.varint()
     _must(n_exif <= 2**24, "n_exif")
+    n_xmp = meta.varint()
     _must(n_xmp <= 2**24, "n_xmp")
     stream, n = zlib.decompressobj(), n_icc + n_exif + n_xmp
     try:
@@ -253,20 +256,23 @@ def _metadata(section: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _mlp(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int, most: int):
-    h, d, n_frequencies, spacing = a.varint(), a.u8(), a.u8(), a.u8()
+    h = a.varint()
     _must(1 <= h <= 512, "neurons")
+    d = a.u8()
     _must(1 <= d <= 16, "depth")
+    n_frequencies = a.u8()
     _must(1 <= n_frequencies <= 32, "frequencies")
+    spacing = a.u8()
     _must(1 <= spacing <= 4, "spacing")
-    _must((n_frequencies - 1) * spacing <= 48, "highest frequency")
     a.end("bytes after the architecture")
-    _must(width * height * ((d - 1) * h * h + channels * h) <= 16 * most, "work")
+    _must((n_frequencies - 1) * spacing <= 48, "highest frequency")
     sizes = [4 * n_frequencies] + [h] * d + [channels]
     codings = []
     for i in range(d + 1):
         for kind in ("matrix", "phase" if i < d else "offset"):
             codings.append((i, kind, *_mlp_fields(side, kind)))
     side.end("bytes after the tensors")
+    _must(width * height * ((d - 1) * h * h + channels * h + 2**6 * d * h) <= 2**5 * most, "work")
     symbols, steps = [], []
     for i, kind, step, mean, low, high in codings:
         if kind == "matrix":
@@ -361,17 +367,23 @@ def _grids(n_levels: int) -> _Grids:
 
 
 def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: int, height: int, most: int):
-    n_levels, number, gain = a.u8(), a.u8(), a.u8()
+    n_levels = a.u8()
     _must(1 <= n_levels <= 9, "levels")
+    number = a.u8()
     _must(1 <= number <= len(_priors()), "prior")
+    gain = a.u8()
     _must(gain <= 24, "gain")
     a.end("bytes after the architecture")
     grids, known = _grids(n_levels), _prior(number, gain, n_levels, channels)
-    _must(2**11 * width * height <= most, "work")
     sides = {name: _matrix_fields(side, exponent) for name, (_, exponent) in known.items()}
-    reaches = [side.varint() for _ in grids]
-    _must(max(reaches) <= 1023, "reach")
+    reaches = []
+    for _ in grids:
+        reaches.append(side.varint())
+        _must(reaches[-1] <= 1023, "reach")
     side.end("bytes after the tensors")
+    shapes = [(-(-height // 2**depth), -(-width // 2**depth)) for depth, _, _ in grids]
+    _must(2**11 * width * height <= most, "work")
+    _must(2**5 * sum(reaches[n] * math.prod(shape) for n, shape in enumerate(shapes)) <= most, "work")
     symbols, matrices = {}, {}
     for name, (p, exponent) in known.items():
         k, mean = sides[name]
@@ -382,16 +394,16 @@ def _cnn(a: _Bytes, side: _Bytes, coder: _RangeDecoder, channels: int, width: in
     latents = [np.zeros((0, 0))] * len(grids)
     for place in sorted(range(len(grids)), key=lambda n: (-grids[n][0], not grids[n][1])):
         depth, _, parents = grids[place]
-        shape = (-(-height // 2**depth), -(-width // 2**depth))
         start = sum(1 + len(others) for _, _, others in grids[:place])
         above = [(latents[n], 2 ** (grids[n][0] - depth)) for n in parents]
-        latents[place] = _grid(coder, shape, reaches[place], matrices, start, above)
+        latents[place] = _grid(coder, shapes[place], reaches[place], matrices, start, above)
     return [*symbols.values(), *latents], lambda: _cnn_pixels(latents[:n_levels], matrices)
 
 
 def _matrix_fields(side: _Bytes, exponent: int) -> tuple[int, int]:
-    k, mean = side.u8(), side.u8()
+    k = side.u8()
     _must(k <= exponent, "exponent")
+    mean = side.u8()
     _must(mean <= 55, "mean")
     _must(k > 0 or mean == 0, "mean without symbols")
     return k, mean
@@ -405,8 +417,8 @@ def _priors() -> list:
 def _prior(number: int, gain: int, n_levels: int, channels: int) -> _Matrices:
     entry = _priors()[number - 1]
     more = channels - entry["channels"]
-    _must(0 <= more <= 1, "channels of the prior")
     _must(n_levels <= entry["n_levels"], "levels of the prior")
+    _must(0 <= more <= 1, "channels of the prior")
     residuals = [f"residual{n}" for n in range(entry["n_residuals"])]
     filters = ["filters", "upsampling"] if n_levels > 1 else []
     found = {}

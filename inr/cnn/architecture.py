@@ -5,6 +5,7 @@ section 8). The class of codec is that of COOL-CHIC (arXiv 2212.05458) and C3 (a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inr.bitstream import MAX_PIXELS as MAX_PIXELS
@@ -15,6 +16,7 @@ from inr.cnn.prior import N_GAINS, Prior, prior, priors
 from inr.errors import InvalidField
 
 WORK_PER_PIXEL = 1 << 11  # multiply-adds, whatever the networks: those of every prior are fewer
+WORK_PER_REACH = 1 << 5  # of each latent: its table has two masses for each step of its grid's reach
 CONTEXT_MATRICES = ("context0", "parents", "context1", "context2")  # the first in wire order
 
 
@@ -99,6 +101,17 @@ class LatentPyramid:
         synthesis = (wide + channels) * self.n_levels + wide * channels
         synthesis += self.prior.n_residuals * 9 * channels**2
         return round(context / (self.width * self.height) + filtered + doubled) + synthesis
+
+    def work(self, reaches: Sequence[int]) -> int:
+        """What a decoder has to do at most, in multiply-adds as FORMAT.md counts them (section 1).
+
+        Args:
+            reaches: Of the grids, in wire order.
+        """
+        reach_of_all = sum(
+            reach * math.prod(shape) for reach, shape in zip(reaches, self.grid_shapes, strict=True)
+        )
+        return max(WORK_PER_PIXEL * self.width * self.height, WORK_PER_REACH * reach_of_all)
 
     def fields(self) -> dict[str, int]:
         """Every field by name, the prior as its number."""

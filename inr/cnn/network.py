@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inr.bitstream import Container, Reader, varint
-from inr.cnn.architecture import CONTEXT_MATRICES, WORK_PER_PIXEL, LatentPyramid
+from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_REACH, Ints, Latents
 from inr.cnn.context import ContextModel
 from inr.cnn.grids import coding_order
@@ -109,8 +109,8 @@ class CnnNetwork:
             width=container.width,
             height=container.height,
         )
-        check_work(container, WORK_PER_PIXEL * shape.width * shape.height)
         codings, reaches = read_side_information(shape, container.tensors)
+        check_work(container, shape.work(reaches))
         payload = PayloadReader(container.payload)
         matrices = [
             coding.law.read(payload, size)

@@ -17,6 +17,8 @@ MAX_NEURONS = 512
 MAX_DEPTH = 16
 MAX_FREQUENCIES = 32
 MAX_SPACING = 4
+MATRIX_PRODUCT = 1 << 5  # multiply-adds of large matrix products that take the time of one elsewhere
+SINE = 1 << 6  # multiply-adds of large matrix products that take the time of a sine
 TURN_BITS = 16  # phases of Fourier features, in units of 2**-16 turn
 
 # Cycles per half of the longer side, 2**(k/4 - 2) in units of 2**-16, rounded.
@@ -93,6 +95,11 @@ class CoordinateMLP:
     def multiply_adds_per_pixel(self) -> int:
         """Multiply-adds of the matrices that a pixel passes; the first is evaluated per row and column."""
         return (self.depth - 1) * self.n_neurons**2 + self.channels * self.n_neurons
+
+    def work(self, n_pixels: int) -> int:
+        """What a decoder has to do for so many pixels, as FORMAT.md counts it (section 1)."""
+        a_pixel = self.multiply_adds_per_pixel + SINE * self.depth * self.n_neurons
+        return -(-n_pixels * a_pixel // MATRIX_PRODUCT)
 
     def to_bytes(self) -> bytes:
         """The architecture section."""

@@ -16,8 +16,6 @@ from inr.mlp.steps import MAX_QUARTER_LEVELS, N_STEPS
 from inr.mlp.synthesis import synthesize
 from inr.network import Sections, TensorSize, check_work
 
-MATRIX_PRODUCT = 16  # multiply-adds of large matrix products that take the time of one elsewhere
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MlpNetwork:
@@ -50,9 +48,8 @@ class MlpNetwork:
             InvalidField: A field of its sections is out of range, or the payload is not decodable.
         """
         shape = CoordinateMLP.from_bytes(container.architecture, container.channels)
-        n_pixels = container.width * container.height
-        check_work(container, -(-n_pixels * shape.multiply_adds_per_pixel // MATRIX_PRODUCT))
         step_indices, codings = read_side_information(shape, container.tensors)
+        check_work(container, shape.work(container.width * container.height))
         payload = PayloadReader(container.payload)
         symbols = [
             coding.read(payload, spec.shape) for spec, coding in zip(shape.specs, codings, strict=True)

@@ -3,14 +3,27 @@
 import ast
 import inspect
 import json
+import zlib
 from pathlib import Path
 
 import pytest
 
 import inr
 from inr import BitstreamError, decode
+from inr.bitstream import varint
 from tests import reference_decoder
 from tests.inr.conftest import VECTORS
+from tests.vectors.forging.raw import (
+    MATRIX,
+    OFFSET,
+    PHASE,
+    changed,
+    cnn_file,
+    colour_prior,
+    file,
+    mlp_file,
+    n_matrices,
+)
 from tests.vectors.forging.refusals import cases
 from tests.vectors.forging.rules import NO_RULES, OF_PRIORS, RULES, rules_on
 
@@ -42,6 +55,93 @@ def test_both_decoders_refuse_it_for_the_rule_that_it_breaks(name: str) -> None:
     with pytest.raises(reference_decoder.Refused) as refused_too:
         reference_decoder.decode(data)
     assert str(refused_too.value) == INDEX[name]["rule"]
+
+
+# A fault for each thing that is checked, in the order of the page: how the two decoders name it, and what is
+# otherwise in a file with it. Those of the frame come after these and are made of the whole file.
+PARTS = {
+    "mlp": [
+        ("width", "width", {"width": varint(0)}),
+        ("header: expected", "bytes after the payload", {"after": b"\0"}),
+        ("payload: expected whole", "payload of whole words", {"payload": b"\0"}),
+        ("metadata: not a zlib stream", "zlib stream", {"metadata": varint(1) + bytes(2) + b"none"}),
+        ("neurons", "neurons", {"architecture": bytes([0, 1, 1, 1])}),
+        ("step", "step", {"tensors": changed(MATRIX, 0, 128) + PHASE + MATRIX + OFFSET}),
+        (
+            "work",
+            "work",
+            {"architecture": varint(512) + bytes([1, 1, 1]), "width": varint(65535), "height": varint(1023)},
+        ),
+        ("payload: expected the 0", "payload of no symbols", {"payload": bytes(4)}),
+    ],
+    "cnn": [
+        ("height", "height", {"height": varint(0)}),
+        ("header: expected", "bytes after the payload", {"after": b"\0"}),
+        ("payload: expected whole", "payload of whole words", {"payload": b"\0"}),
+        ("metadata: not a zlib stream", "zlib stream", {"metadata": varint(1) + bytes(2) + b"none"}),
+        ("gain", "gain", {"architecture": bytes([1, colour_prior().number, 25])}),
+        ("reach", "reach", {"tensors": bytes(2 * n_matrices(colour_prior())) + varint(1024)}),
+        ("work", "work", {"width": varint(8192), "height": varint(8192)}),
+        ("payload: expected the 0", "payload of no symbols", {"payload": bytes(4)}),
+    ],
+}
+TWO_LEVELS = bytes([2, colour_prior().number, 12])
+FAR = bytes(2 * n_matrices(colour_prior(), 2)) + varint(1024)  # of the first grid; the second has no reach
+# What several fields have to keep to, and fields of one part: faults of both, of which the first is named.
+BOTH = {
+    "width, then height": ("width", "width", mlp_file(width=varint(0), height=b"\x80\0")),
+    "payload's words, then no network": (
+        *("payload: expected whole", "payload of whole words"),
+        file(b"\0", b"", payload=b"\0", planes=1, constants=b"\7"),
+    ),
+    "no network, then metadata": (
+        *("architecture: expected no bytes", "sections without a network"),
+        file(b"\0", b"", metadata=bytes(3), planes=1, constants=b"\7"),
+    ),
+    "length of a profile, then no more": ("ICC length", "n_icc", mlp_file(metadata=varint(2**24 + 1))),
+    "neurons, then no more": ("neurons", "neurons", mlp_file(varint(0))),
+    "end of an architecture, then its highest frequency": (
+        *("architecture: expected 4 bytes", "bytes after the architecture"),
+        mlp_file(bytes([1, 1, 26, 2, 0])),
+    ),
+    "levels, then no more": ("levels", "levels", cnn_file(bytes([0]))),
+    "exponent, then no more": ("context0 exponent", "exponent", cnn_file(tensors=bytes([16]))),
+    "reach, then no more": ("reach", "reach", cnn_file(tensors=FAR, architecture=TWO_LEVELS)),
+}
+
+
+def first_is_named(data: bytes, words: str, rule: str) -> None:
+    with pytest.raises(BitstreamError, match=words):
+        decode(data)
+    with pytest.raises(reference_decoder.Refused) as refused:
+        reference_decoder.decode(data)
+    assert str(refused.value) == rule
+
+
+@pytest.mark.parametrize("family", PARTS)
+@pytest.mark.parametrize("n", range(7))
+def test_of_two_faults_in_neighbouring_parts_both_decoders_name_the_first(family: str, n: int) -> None:
+    (words, rule, first), (_, _, second) = PARTS[family][n : n + 2]
+    make = mlp_file if family == "mlp" else cnn_file
+    first_is_named(make(**(second | first)), words, rule)
+
+
+def test_the_frame_is_checked_from_its_magic_to_its_crc_and_before_all_else() -> None:
+    data = mlp_file(width=varint(0))
+    crc = zlib.crc32(data[:-4]) ^ 1
+    data = data[:-4] + crc.to_bytes(4, "little")
+    faults = [("CRC-32", "crc", data)]
+    faults.append(("file: expected", "file too short", data[:-1]))
+    faults.append(("version", "version", changed(data[:-1], 4, 2)))
+    faults.append(("magic", "magic", changed(changed(data[:-1], 4, 2), 0, 0)))
+    for words, rule, faulty in faults:
+        first_is_named(faulty, words, rule)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_of_two_faults_in_one_part_both_decoders_name_the_first(name: str) -> None:
+    words, rule, data = BOTH[name]
+    first_is_named(data, words, rule)
 
 
 def test_every_rule_of_the_page_has_its_files() -> None:

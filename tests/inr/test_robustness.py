@@ -1,6 +1,7 @@
 """Hostile bytes: a named error or a correct decode, and never much memory."""
 
 import dataclasses
+import itertools
 import random
 import struct
 import subprocess
@@ -12,11 +13,13 @@ import pytest
 
 from inr import BitstreamError, Limits, decode
 from inr.bitstream import MAX_PIXELS, pack, unpack, varint
-from inr.cnn.architecture import WORK_PER_PIXEL
+from inr.cnn.architecture import WORK_PER_PIXEL, LatentPyramid
+from inr.cnn.arithmetic import MAX_REACH
 from inr.cnn.prior import priors
 from tests.inr.conftest import VECTORS
 from tests.inr.networks import adding_nothing, container_of, made_up_mlp, mlp, pyramid
 from tests.vectors.forging.raw import MATRIX, OFFSET, PHASE, mlp_file
+from tests.vectors.forging.weights import reaching
 from tests.vectors.make import FITTED, MADE_UP
 
 PLANES = ("planes_grey", "planes_constant", "cnn_planes_grey_opaque")
@@ -114,7 +117,18 @@ def _deepest_mlp() -> tuple[bytes, bytes]:
     def made(rows: int) -> bytes:
         return mlp_file(varint(512) + bytes([16, 1, 1]), tensors, width=varint(256), height=varint(rows))
 
-    rows = 16 * (2**33 + 2**24 * len(made(128))) // (256 * (15 * 512**2 + 512))
+    rows = 32 * (2**33 + 2**24 * len(made(128))) // (256 * (15 * 512**2 + 512 + 64 * 16 * 512))
+    return made(rows), made(rows + 1)
+
+
+def _widest_mlp() -> tuple[bytes, bytes]:
+    """One layer of as many sines as there may be, whose matrix products are few."""
+
+    def made(rows: int) -> bytes:
+        wide = varint(512) + bytes([1, 1, 1])
+        return mlp_file(wide, channels=4, width=varint(65535), height=varint(rows))
+
+    rows = 32 * (2**33 + 2**24 * len(made(128))) // (65535 * (4 * 512 + 64 * 512))
     return made(rows), made(rows + 1)
 
 
@@ -126,8 +140,27 @@ def _largest_cnn() -> tuple[bytes, bytes]:
     return tuple(pack(dataclasses.replace(container, height=height)) for height in (rows, rows + 1))
 
 
+def _farthest_cnn() -> tuple[bytes, bytes]:
+    """Latents whose tables are as long as they may be."""
+    number = next(known.number for known in priors() if known.channels == 3)
+
+    def shape(rows: int) -> LatentPyramid:
+        return pyramid(number, 256, rows, 9)
+
+    most = 2**33 + 2**24 * len(reaching(shape(900), MAX_REACH))
+    rows = next(n for n in itertools.count(800) if 32 * MAX_REACH * shape(n + 1).n_latents > most)
+    return reaching(shape(rows), MAX_REACH), reaching(shape(rows + 1), MAX_REACH)
+
+
 @pytest.mark.parametrize(
-    ("largest", "named"), [(_largest_mlp, "pixels"), (_deepest_mlp, "work"), (_largest_cnn, "work")]
+    ("largest", "named"),
+    [
+        (_largest_mlp, "pixels"),
+        (_deepest_mlp, "work"),
+        (_widest_mlp, "work"),
+        (_largest_cnn, "work"),
+        (_farthest_cnn, "work"),
+    ],
 )
 def test_a_small_file_cannot_ask_for_much_memory_or_time(
     largest: Callable[[], tuple[bytes, bytes]], named: str
@@ -149,7 +182,7 @@ try:
 except BitstreamError as error:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, seconds, error)
 """
-    warm_up = (VECTORS / ("cnn_rgb.inr" if largest is _largest_cnn else "rgb.inr")).read_bytes()
+    warm_up = (VECTORS / ("cnn_rgb.inr" if largest.__name__.endswith("cnn") else "rgb.inr")).read_bytes()
     done = subprocess.run(
         [sys.executable, "-c", program],
         input="\n".join(data.hex() for data in (warm_up, admitted, too_large)),

@@ -68,6 +68,14 @@ def test_grids_halve_and_sizes_add_up() -> None:
     assert architecture.n_parameters - architecture.n_weights == 45 + 15 + 6 + 2 + 1 + 1
 
 
+def test_work_is_that_of_pixels_or_of_far_reaches_if_that_is_more() -> None:
+    architecture = pyramid(width=9, height=5, n_levels=5)
+    assert architecture.work([0] * 6) == architecture.work([40] * 6) == 2**11 * 45
+    assert architecture.work([0, 1023, 0, 0, 700, 1]) == 2**5 * (15 * 1023 + 700 + 1)
+    large = pyramid(width=2048, height=2048, n_levels=9)
+    assert large.work([40] * 12) == 2**33 < large.work([48] * 12)
+
+
 def test_matrices_have_the_shapes_of_the_page() -> None:
     known = priors()[0]
     w, s = known.context_neurons, known.synthesis_neurons

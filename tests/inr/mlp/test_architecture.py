@@ -33,6 +33,11 @@ def test_architectures_out_of_range_are_refused(data: bytes, field: str) -> None
         CoordinateMLP.from_bytes(data, 3)
 
 
+def test_work_counts_matrix_products_and_sines() -> None:
+    assert mlp(4, 512, 1, 1, 1).work(2**10) == 2**5 * (4 * 512) + 2**11 * 512
+    assert mlp(1, 8, 3, 1, 1).work(1) == 53  # 136 multiply-adds and 24 sines, of 64 each, over 32, upwards
+
+
 def test_pixel_centres_stay_within_the_longer_side() -> None:
     phases = mlp(1, 1, 1, 1, 1).axis_phases(3, 4)  # a quarter cycle per half side
     assert phases.tolist() == [[(-2 * 16384 // 4) % 65536], [0], [2 * 16384 // 4]]

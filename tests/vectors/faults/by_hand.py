@@ -79,7 +79,7 @@ BY_HAND: tuple[tuple[str, str, str], ...] = (
     ("11.4", "    for name in residuals:\n        y = _residual(y, ", "    first = y\n    for name in residuals:\n        y = _residual(first, "),
     ("3", "zlib.decompressobj()", "zlib.decompressobj(zdict=b'ICCEXIFXMP')"),
     ("1", "for c in range(channels) if planes", "for c in reversed(range(channels)) if planes"),
-    ("1", "width, height = body.varint(), body.varint()", "height, width = body.varint(), body.varint()"),
+    ("1", "width = body.varint()\n    _must(1 <= width <= 65535, \"width\")\n    height = body", "height = body.varint()\n    _must(1 <= height <= 65535, \"width\")\n    width = body"),
     ("1", "coder, len(coded), width, height, most)", "coder, channels, width, height, most)"),
     ("1", "image[:, :, 1] = image[:, :, 2] = image[:, :, 0]", "image[:, :, 1] = image[:, :, 0]"),
     ("1", "image[:, :, coded] = pixels()", "image[:, :, : len(coded)] = pixels()"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from inr.bitstream import signed_varint, varint
+from inr.cnn.arithmetic import MAX_REACH
 from inr.cnn.grids import grids_of
 from inr.cnn.levels import level_laws
 from inr.cnn.network import MatrixCoding, context_model, write_side_information
@@ -32,7 +33,7 @@ from tests.vectors.forging.raw import (
     mlp_file,
     n_matrices,
 )
-from tests.vectors.forging.weights import Ints, forged, growing
+from tests.vectors.forging.weights import Ints, forged, growing, reaching
 
 
 def mlp_fields() -> Iterator[Refusal]:
@@ -47,13 +48,15 @@ def mlp_fields() -> Iterator[Refusal]:
     layers = (MATRIX + PHASE) * 17 + MATRIX + OFFSET
     yield "mlp_depth_17", INVALID, "depth", lambda: mlp_file(changed(ONE_NEURON, 1, 17), layers)
     yield "mlp_depth_0", INVALID, "depth", lambda: mlp_file(changed(ONE_NEURON, 1, 0), MATRIX + OFFSET)
-    deep, large = varint(512) + bytes([16, 1, 1]), {"width": varint(300), "height": varint(200)}
+    deep, large = varint(512) + bytes([16, 1, 1]), {"width": varint(300), "height": varint(300)}
     yield (
         "mlp_work",
         TOO_MUCH,
         "work",
         lambda: mlp_file(deep, (MATRIX + PHASE) * 16 + MATRIX + OFFSET, **large),
     )
+    wide, largest = varint(512) + bytes([1, 1, 1]), {"width": varint(65535), "height": varint(1023)}
+    yield "mlp_work_of_sines", TOO_MUCH, "work", lambda: mlp_file(wide, channels=4, **largest)
     for field, name, values in ((2, "frequencies", (0, 33)), (3, "spacing", (0, 5))):
         for value in values:
             yield shape(f"{name}_{value}", name, changed(ONE_NEURON, field, value))
@@ -116,6 +119,8 @@ def cnn_fields() -> Iterator[Refusal]:
 
     large = {"width": varint(8192), "height": varint(8192)}
     yield "cnn_work", TOO_MUCH, "work", lambda: cnn_file(**large)
+    far = pyramid(known.number, 512, 512, 9)
+    yield "cnn_work_of_reaches", TOO_MUCH, "work", lambda: reaching(far, MAX_REACH)
     yield shape("levels_0", "levels", [0, known.number, 12])
     yield shape("levels_10", "levels", [10, known.number, 12])
     last = priors()[-1]

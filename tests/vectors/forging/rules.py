@@ -49,7 +49,9 @@ RULES: dict[tuple[str, str], tuple[str, ...]] = {
     ("1", "constants |"): ("planes_no_constants", "planes_constant_of_the_network"),
     ("1", "A length below 22"): ("length_21", "length_0"),
     ("1", "An image MUST NOT"): ("pixels_8192_8193", "pixels_8065_8321", "planes_pixels"),
-    ("1", "The work of a file MUST NOT"): ("mlp_work", "cnn_work"),
+    ("1", "The work of a file MUST NOT"): (
+        *("mlp_work", "mlp_work_of_sines", "cnn_work", "cnn_work_of_reaches"),
+    ),
     ("3", "`varint n_icc`"): (
         *(
             "metadata_icc_over_2_24",

@@ -4,16 +4,30 @@ A weight is P + symbol · 2^(E − k), so any weight can be told, to within half
 random comes from integers of a seeded generator, so that the same file is made on every machine.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from inr.bitstream import varint
 from inr.cnn.architecture import LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
 from inr.cnn.grids import coding_order
-from inr.cnn.network import CnnNetwork, MatrixCoding, context_model, largest_row_sum, row_sums, weights_of
-from tests.inr.networks import coding_of
+from inr.cnn.levels import laplace_counts, level_laws
+from inr.cnn.network import (
+    CnnNetwork,
+    MatrixCoding,
+    context_model,
+    largest_row_sum,
+    row_sums,
+    weights_of,
+    write_side_information,
+)
+from inr.coding.coder import PayloadWriter, table
+from tests.inr.networks import adding_nothing, coding_of
+from tests.vectors.forging.raw import file
 
 Ints = np.ndarray[Any, Any]
 Told = tuple[Ints, MatrixCoding]  # symbols and how they are coded
@@ -57,6 +71,26 @@ def forged(
 
         levels[place] = context.of_grid(place, levels).walk(*shape.grid_shapes[place], bounded)
     return CnnNetwork(shape=shape, matrices=matrices, codings=codings, levels=levels, reaches=list(reaches))
+
+
+def reaching(shape: LatentPyramid, reach: int) -> bytes:
+    """A file of the prior's networks and of latents that are 0, as these expect, coded with that reach.
+
+    All latents of a grid have one law, so the file is quick to write, whatever its size.
+    """
+    tiny, writer = adding_nothing(replace(shape, width=1, height=1)), PayloadWriter()
+    context, counts = (
+        context_model(tiny.shape, tiny.weights),
+        laplace_counts(reach).reshape(-1, 2 * reach + 1),
+    )
+    for place in coding_order(shape.n_levels):
+        laws, _ = level_laws(context, place, tiny.levels)
+        zeros = np.full(math.prod(shape.grid_shapes[place]), reach, np.int32)
+        writer.all(zeros, table(counts[laws[0]]))
+    tensors = write_side_information(tiny.codings, [reach] * len(shape.grids))
+    size = {"width": varint(shape.width), "height": varint(shape.height)}
+    sections = {"payload": writer.to_bytes(), "family": 2, "channels": shape.channels}
+    return file(shape.to_bytes(), tensors, **sections, **size)
 
 
 def growing(wanted: Mapping[str, Ints], sign: int) -> None:
