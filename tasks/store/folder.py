@@ -128,9 +128,9 @@ class LocalStore:
 
 def _remove_if_abandoned(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # to be written: NFS gives no other one a lock of its own
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-    except (BlockingIOError, FileNotFoundError):  # its writer lives, or just finished
-        return False
+    except (BlockingIOError, FileNotFoundError, PermissionError):
+        return False  # its writer lives, or just finished, or is another user, who will clean up
     return True

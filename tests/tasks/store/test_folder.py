@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -67,6 +68,29 @@ def test_the_temporary_file_of_a_living_writer_is_left_alone(store: LocalStore):
         assert store.clean() == 0
         assert path.exists()
     assert store.clean() == 1
+
+
+def test_what_a_killed_writer_left_on_nfs_is_removed(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    """A kernel makes such a lock one of bytes there, and gives it to files that are open for writing."""
+
+    def lock_of_nfs(file: BinaryIO, operation: int) -> None:
+        mode = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE
+        if operation & fcntl.LOCK_EX and mode == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        fcntl.lockf(file, operation)
+
+    monkeypatch.setattr(local_store.fcntl, "flock", lock_of_nfs)
+    assert store.put("key", b"x")
+    (store.root / ".tmp" / "left").write_bytes(b"half")
+    assert store.clean() == 1
+    assert list((store.root / ".tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everything")
+def test_what_another_user_left_stops_nobody(store: LocalStore):
+    (store.root / ".tmp").mkdir(parents=True)
+    (store.root / ".tmp" / "left").touch(mode=0o444)
+    assert store.clean() == 0
 
 
 def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
