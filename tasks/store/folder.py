@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inr.errors import ConfigError
-from tasks.errors import ObjectTooLarge, StorageUnavailable
-from tasks.store.files import about_a_file, sync_folder, write_through
+from tasks.errors import ObjectTooLarge, StorageError, StorageUnavailable
+from tasks.store.files import NO_LINKS, about_a_file, sync_folder, write_through
 from tasks.store.objects import StoredObject, checked_key, retried
 
 TEMPORARY = ".tmp"
@@ -62,6 +62,11 @@ class LocalStore:
                     os.link(temporary, path)
                 except FileExistsError:
                     return False
+                except OSError as error:
+                    if error.errno not in NO_LINKS:
+                        raise
+                    reason = "a store needs a disk with hard links, which this one refuses"
+                    raise StorageError(f"write {key} to {self.url}: {reason}: {error.strerror}") from error
             sync_folder(path.parent)
         return True
 

@@ -45,6 +45,39 @@ def test_a_file_that_appears_while_another_is_written_is_compared(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def _without_links(*_: Path) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("can_rename", [True, False])
+def test_a_disk_without_hard_links_takes_whole_files_and_replaces_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_rename: bool
+):
+    monkeypatch.setattr(files.os, "link", _without_links)
+    if not can_rename:  # nor renames that replace nothing
+        monkeypatch.setattr(files, "_renamed", lambda *_: False)
+    path = tmp_path / "a" / "out"
+    assert create_file(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert not create_file(path, b"whole")
+    with pytest.raises(StorageError, match="a different file"):
+        create_file(path, b"other")
+    monkeypatch.setattr(Path, "exists", lambda *_: False)  # it appears while another is written
+    with pytest.raises(StorageError, match="a different file"):
+        create_file(path, b"other")
+    assert path.read_bytes() == b"whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_name_that_was_taken_in_vain_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(files.os, "link", _without_links)
+    monkeypatch.setattr(files, "_renamed", lambda *_: False)
+    monkeypatch.setattr(Path, "replace", _without_links)
+    with pytest.raises(StorageError, match="not permitted"):
+        create_file(tmp_path / "out", b"whole")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_pipe_of_the_name_is_not_read(tmp_path: Path):
     os.mkfifo(tmp_path / "out")
     with pytest.raises(StorageError, match="out: a different file is there"):

@@ -70,6 +70,18 @@ def test_the_temporary_file_of_a_living_writer_is_left_alone(store: LocalStore):
     assert store.clean() == 1
 
 
+def test_a_disk_without_hard_links_is_refused_with_the_reason(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    def link(*_: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(local_store.os, "link", link)
+    with pytest.raises(StorageError, match="needs a disk with hard links"):
+        store.put("key", b"x")
+    assert list((store.root / ".tmp").iterdir()) == []
+
+
 def test_what_a_killed_writer_left_on_nfs_is_removed(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
     """A kernel makes such a lock one of bytes there, and gives it to files that are open for writing."""
 
