@@ -144,6 +144,13 @@ def workers_of(pool: str) -> set[str]:
         return {worker.name for worker in client.read_workers_for_work_pool(pool)}
 
 
+def test_an_error_of_a_worker_does_not_repeat_a_password_of_its_server(server: str):
+    address = server.replace("://", "://me:hunter2@")
+    ended = inr_run("worker", "nowhere", PREFECT_API_URL=address)
+    assert "hunter2" not in ended.stdout + ended.stderr
+    assert f"{server.replace('://', '://…@')}, found 'nowhere'" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
