@@ -158,8 +158,11 @@ async def _ended(worker: Worker, seconds: float, number: signal.Signals) -> bool
 
 def _children() -> set[int]:
     """The processes that this one has started: those of its runs, and no others."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for each in lists for pid in each.read_text(encoding="ascii").split()}
+    found = set[int]()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # of a thread that has ended meanwhile
+            found.update(map(int, each.read_text(encoding="ascii").split()))
+    return found
 
 
 def _heeds(pid: int, number: signal.Signals) -> bool:
