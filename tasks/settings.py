@@ -21,6 +21,7 @@ from inr.errors import ConfigError
 Device = Literal["auto", "cpu", "cuda"]
 
 MAX_WORKERS = 64
+MAX_FILE_BYTES = 2**32  # a file is in memory as a whole
 
 
 class RunOptions(BaseModel):
@@ -53,7 +54,7 @@ class RunOptions(BaseModel):
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     batch_images: int = Field(default=64, ge=1, le=100_000)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=MAX_PIXELS)
-    max_file_bytes: int = Field(default=2**29, ge=1)
+    max_file_bytes: int = Field(default=2**29, ge=1, le=MAX_FILE_BYTES)
     runner: Literal["threads", "dask"] = "threads"
     runner_address: str | None = None
     outage_seconds: float = Field(default=3600.0, ge=0, allow_inf_nan=False)

@@ -22,6 +22,7 @@ TRANSIENT = frozenset(
 
 # What a link is refused with where the disk has no hard links, as FAT, exFAT and many shares have none.
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+CHUNK_BYTES = 1 << 20
 AT_FDCWD, RENAME_NOREPLACE = -100, 1  # of Linux
 
 
@@ -96,6 +97,14 @@ def about_a_file(what: str) -> Iterator[None]:
     except OSError as error:
         kind = StorageUnavailable if error.errno in TRANSIENT else StorageError
         raise kind(f"{what}: {error.strerror or error}") from error
+
+
+def read_up_to(file: BinaryIO, max_bytes: int) -> bytes:
+    """The bytes of a file, or more than `max_bytes` of them; memory is taken for those that it has alone."""
+    data = file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)
+    while len(data) <= max_bytes and (chunk := file.read(CHUNK_BYTES)):  # it grows, or tells no size
+        data += chunk
+    return data
 
 
 def write_through(file: BinaryIO, data: bytes) -> None:

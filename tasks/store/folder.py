@@ -15,7 +15,7 @@ from pathlib import Path
 
 from inr.errors import ConfigError
 from tasks.errors import ObjectTooLarge, StorageError, StorageUnavailable
-from tasks.store.files import NO_LINKS, about_a_file, sync_folder, write_through
+from tasks.store.files import NO_LINKS, about_a_file, read_up_to, sync_folder, write_through
 from tasks.store.objects import StoredObject, checked_key, retried
 
 TEMPORARY = ".tmp"
@@ -74,7 +74,7 @@ class LocalStore:
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """See `ObjectStore.get`."""
         with about_a_file(f"read {key} from {self.url}"), self.path(key).open("rb") as file:
-            data = file.read(max_bytes + 1)
+            data = read_up_to(file, max_bytes)
         if len(data) > max_bytes:
             expected = f"expected at most {max_bytes} bytes"
             raise ObjectTooLarge(f"read {key} from {self.url}: {expected}, found more")

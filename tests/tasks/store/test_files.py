@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
 from tasks.store import files
-from tasks.store.files import about_a_file, create_file
+from tasks.store.files import about_a_file, create_file, read_up_to
 
 
 def test_a_file_is_created_with_its_folders_and_a_second_one_is_no_surprise(tmp_path: Path):
@@ -76,6 +76,21 @@ def test_a_name_that_was_taken_in_vain_is_given_back(tmp_path: Path, monkeypatch
     with pytest.raises(StorageError, match="not permitted"):
         create_file(tmp_path / "out", b"whole")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1, 2999, 3000, 1 << 30])
+def test_a_file_is_read_up_to_a_limit_whatever_size_it_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_bytes: int
+):
+    (tmp_path / "a").write_bytes(bytes(3000))
+    monkeypatch.setattr(files, "CHUNK_BYTES", 1000)
+    for told in (3000, 0, 10):  # as of a pipe, or of a file that grows
+        monkeypatch.setattr(
+            files.os, "fstat", lambda _, told=told: os.stat_result([0] * 6 + [told] + [0] * 3)
+        )
+        with (tmp_path / "a").open("rb") as file:
+            data = read_up_to(file, max_bytes)
+        assert min(max_bytes + 1, 3000) <= len(data) <= 3000
 
 
 def test_a_pipe_of_the_name_is_not_read(tmp_path: Path):
