@@ -100,9 +100,9 @@ def list_source(source: str, patterns: Patterns = Patterns()) -> Listing:
 
 def _list_folder(source: str) -> Listing:
     root = local_path(source, PLACES).absolute()
-    if root.is_file():
-        return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
     try:
+        if root.is_file():
+            return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
         os.scandir(root).close()
     except OSError as error:
         raise ConfigError(f"source {printable(str(root))}: {error.strerror}") from error

@@ -29,11 +29,14 @@ class LocalStore:
 
     Raises:
         ConfigError: There is something else than a folder.
+        StorageError: The folders above it may not be searched.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        if self.root.exists() and not self.root.is_dir():
+        with about_a_file(f"open {self.url}"):
+            is_something_else = self.root.exists() and not self.root.is_dir()
+        if is_something_else:
             raise ConfigError(f"store: expected a folder, found a file at {self.url}")
 
     @property

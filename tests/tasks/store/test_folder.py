@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import pytest
 
@@ -123,6 +124,26 @@ def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monk
     failures += [errno.EIO] * objects.ATTEMPTS
     with pytest.raises(StorageUnavailable, match="write other"):
         store.put("other", b"1")
+
+
+def test_a_folder_that_may_not_be_searched_is_an_error_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pathlib.os.stat", closed)
+    with pytest.raises(StorageError, match=r"open .*/closed/store: Permission denied"):
+        LocalStore(tmp_path / "closed" / "store")
+
+
+def closed(path: Path, **_: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_what_is_read_takes_memory_for_itself_and_not_for_its_limit(store: LocalStore):
+    store.put("key", b"1")
+    tracemalloc.start()
+    assert store.get("key", max_bytes=1 << 30) == b"1"
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
 
 
 def test_a_store_whose_path_is_not_text_has_a_uri(tmp_path: Path):
