@@ -5,7 +5,8 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,27 @@ def test_the_device_of_a_job_is_the_callers_error(
     job = dataclasses.replace(kept.job, options=RunOptions(device="cuda"))
     with pytest.raises(ConfigError, match="expected a CUDA device"):
         compress_images([source_image(tmp_path / "b.png")], job)
+
+
+def test_a_group_that_waits_for_the_card_holds_its_images(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Another group of the process may have the card for longer than a fit may be silent."""
+    heard: list[float] = []
+
+    @contextmanager
+    def busy(device: str, *, waits: Callable[[], object]) -> Iterator[None]:
+        for _ in range(2):
+            waits()
+        yield
+
+    def hear(leases: Leases) -> None:
+        heard.append(leases._heard)
+
+    monkeypatch.setattr("tasks.steps.compress.the_device", busy)
+    monkeypatch.setattr(Leases, "hear", hear)
+    compress_images([kept.image], dataclasses.replace(kept.job, store=str(tmp_path / "new")))
+    assert len(heard) >= 2
 
 
 def stored_in(folder: Path, data: bytes, **goal: Any) -> tuple[Kept, dict[str, Any]]:
