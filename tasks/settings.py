@@ -7,7 +7,8 @@ bitstream of this machine consists of, so none is part of a key.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -61,6 +62,14 @@ class RunOptions(BaseModel):
     deployment: str | None = None
     untaken_seconds: float = Field(default=1800.0, ge=0, allow_inf_nan=False)
     begin_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("deployment")
+    @classmethod
+    def _is_a_name_of_one(cls, found: str | None) -> str | None:
+        flow, _, name = (found or "a/b").partition("/")
+        if not flow or not name or "/" in name:
+            raise PydanticCustomError("deployment", "expected FLOW/NAME of one that is deployed")
+        return found
 
     def said(self) -> dict[str, Any]:
         """The values that the caller gave, and none that was left to the host; what is null was not given."""
