@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig
+from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MODELS, PRESETS, CodecConfig, Contract
 from inr.errors import ConfigError
 from tasks.store.outputs import named_file
 
@@ -83,7 +83,10 @@ ExpectAtLeast = Annotated[
     int,
     typer.Option(min=0, help="An error where the source has fewer files: its disk may not be mounted."),
 ]
-MaxRefits = Annotated[int, typer.Option(help="Fits with a smaller λ to meet the contract.")]
+MaxRefits = Annotated[
+    int | None,
+    typer.Option(help=f"Fits with a smaller λ to meet the contract. [{Contract.max_refits}]"),
+]
 
 
 def check_length(preset: str | None, seconds_per_image: float | None, hours: float | None = None) -> None:
@@ -126,3 +129,16 @@ def codec_config(
         seed=seed,
         hidden=hidden,
     )
+
+
+def contract(min_psnr: float | None, max_refits: int | None) -> Contract | None:
+    """The contract that the options of a command ask for, if they do.
+
+    Raises:
+        ConfigError: There are refits without a quality to reach, or an option is out of its range.
+    """
+    if min_psnr is None:
+        if max_refits is not None:
+            raise ConfigError("--max-refits: expected --min-psnr beside it, found none")
+        return None
+    return Contract(min_psnr) if max_refits is None else Contract(min_psnr, max_refits)
