@@ -24,7 +24,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.engine.interrupts import TO_HAND_BACK
 from inr.errors import ConfigError
-from tasks.wording import counted
+from tasks.wording import counted, without_secrets
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEARTBEAT_SECONDS = "30"
@@ -84,7 +84,8 @@ def work(
 
 def _check_pool(pool: str) -> None:
     """Refuse the name of no pool, for which a worker would wait; a server that is away is waited for."""
-    if not PREFECT_API_URL.value():
+    server = PREFECT_API_URL.value()
+    if not server:
         raise ConfigError("PREFECT_API_URL: expected the address of a server, found none")
     with suppress(httpx.HTTPError, RuntimeError), get_client(sync_client=True) as client:
         try:
@@ -92,7 +93,7 @@ def _check_pool(pool: str) -> None:
         except ObjectNotFound as error:
             there_are = ", ".join(sorted(found.name for found in client.read_work_pools())) or "none"
             raise ConfigError(
-                f"pool: expected the name of a work pool of {PREFECT_API_URL.value()}, found {pool!r}; "
+                f"pool: expected the name of a work pool of {without_secrets(server)}, found {pool!r}; "
                 f"there are {there_are}"
             ) from error
 
@@ -157,8 +158,11 @@ async def _ended(worker: Worker, seconds: float, number: signal.Signals) -> bool
 
 def _children() -> set[int]:
     """The processes that this one has started: those of its runs, and no others."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for each in lists for pid in each.read_text(encoding="ascii").split()}
+    found = set[int]()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # of a thread that has ended meanwhile
+            found.update(map(int, each.read_text(encoding="ascii").split()))
+    return found
 
 
 def _heeds(pid: int, number: signal.Signals) -> bool:

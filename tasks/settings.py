@@ -7,7 +7,8 @@ bitstream of this machine consists of, so none is part of a key.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +22,7 @@ from inr.errors import ConfigError
 Device = Literal["auto", "cpu", "cuda"]
 
 MAX_WORKERS = 64
+MAX_FILE_BYTES = 2**32  # a file is in memory as a whole
 
 
 class RunOptions(BaseModel):
@@ -54,13 +56,21 @@ class RunOptions(BaseModel):
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     batch_images: int = Field(default=64, ge=1, le=100_000)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=MAX_PIXELS)
-    max_file_bytes: int = Field(default=2**29, ge=1)
+    max_file_bytes: int = Field(default=2**29, ge=1, le=MAX_FILE_BYTES)
     runner: Literal["threads", "dask"] = "threads"
     runner_address: str | None = None
     outage_seconds: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
     deployment: str | None = None
     untaken_seconds: float = Field(default=1800.0, ge=0, allow_inf_nan=False)
     begin_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("deployment")
+    @classmethod
+    def _is_a_name_of_one(cls, found: str | None) -> str | None:
+        flow, _, name = (found or "a/b").partition("/")
+        if not flow or not name or "/" in name:
+            raise PydanticCustomError("deployment", "expected FLOW/NAME of one that is deployed")
+        return found
 
     def said(self) -> dict[str, Any]:
         """The values that the caller gave, and none that was left to the host; what is null was not given."""

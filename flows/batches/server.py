@@ -50,8 +50,9 @@ def submitted(deployment: str, parameters: dict[str, Any], key: str) -> UUID:
     with get_client(sync_client=True) as client:
         try:
             found = client.read_deployment_by_name(deployment)
-        except ObjectNotFound as error:
-            raise ConfigError(f"deployment: expected the name of one, found {deployment!r}") from error
+        except (ObjectNotFound, ValueError) as error:  # it has no slash
+            expected = "expected FLOW/NAME of one that is deployed"
+            raise ConfigError(f"deployment: {expected}, found {deployment!r}") from error
         stands_for_it = None
         if parent is not None and parent.flow_run is not None:
             task = Task(lambda: None, name=name)

@@ -36,10 +36,11 @@ from flows.cli.options import (
     Workers,
     check_length,
     codec_config,
+    contract,
 )
 from flows.cli.running import concluded, in_unicode, location, named_store, places, started
 from flows.engine.handing import Purpose, handing
-from inr.config import MODELS, Contract
+from inr.config import MODELS
 from tasks.originals.patterns import Patterns
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def archive(
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
-    max_refits: MaxRefits = Contract.max_refits,
+    max_refits: MaxRefits = None,
     seed: Seed = DEFAULTS.seed,
     hidden: Hidden = DEFAULTS.hidden,
     device: Device = None,
@@ -93,8 +94,7 @@ def archive(
         deployment=deployment,
         store=None if store is None else location(store),
     )
-    contract = None if min_psnr is None else Contract(min_psnr, max_refits)
-    recipe = Recipe(config, contract, None, seconds_per_image, hours is not None)
+    recipe = Recipe(config, contract(min_psnr, max_refits), None, seconds_per_image, hours is not None)
     patterns = Patterns(tuple(map(in_unicode, include)), tuple(map(in_unicode, exclude)))
     where = location(source), named_store(settings)
     wanted = _Wanted(*where, recipe, settings.options(), hours, patterns, retry_bad, expect_at_least)
@@ -115,7 +115,7 @@ def plan(
     target_psnr: TargetPsnr = None,
     target_bpp: TargetBpp = None,
     min_psnr: MinPsnr = None,
-    max_refits: MaxRefits = Contract.max_refits,
+    max_refits: MaxRefits = None,
     seed: Seed = DEFAULTS.seed,
     hidden: Hidden = DEFAULTS.hidden,
     device: Device = None,

@@ -17,6 +17,7 @@ from tasks.errors import (
     StorageError,
     UnsupportedImage,
 )
+from tasks.originals.names import printable
 
 OK = 0
 IMAGES_FAILED = 1
@@ -52,7 +53,8 @@ EXPLAINED = (
 def errors_in_one_line(*, as_json: bool) -> Iterator[None]:
     """End the command with a line and an exit code where the body raises a named error or is interrupted.
 
-    So it is where standard output takes no more: all other work with files names its errors.
+    So it is where standard output takes no more, and where a name leads through a folder that may not be
+    searched: all other work with files names its errors.
 
     Args:
         as_json: Print the error as a JSON object too, on standard output.
@@ -62,12 +64,11 @@ def errors_in_one_line(*, as_json: bool) -> Iterator[None]:
         if sys.stdout is not None:
             sys.stdout.flush()
     except InrError as error:
-        kind = type(error).__name__
-        if as_json:
-            typer.echo(json.dumps({"error": {"type": kind, "message": str(error)}}))
-        typer.echo(f"inr: {kind}: {error}", err=True)
-        raise typer.Exit(exit_code(error)) from error
+        raise _told(error, as_json=as_json) from error
     except OSError as error:
+        if isinstance(error, PermissionError) and isinstance(error.filename, str):
+            refused = StorageError(f"{printable(error.filename)}: {error.strerror}")
+            raise _told(refused, as_json=as_json) from error
         if error.filename is not None or isinstance(
             error, BrokenPipeError
         ):  # Typer ends quietly for a reader
@@ -80,6 +81,15 @@ def errors_in_one_line(*, as_json: bool) -> Iterator[None]:
     except KeyboardInterrupt as error:
         typer.echo("inr: interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from error
+
+
+def _told(error: InrError, *, as_json: bool) -> typer.Exit:
+    """Say an error in a line; returns the end of the command."""
+    kind = type(error).__name__
+    if as_json:
+        typer.echo(json.dumps({"error": {"type": kind, "message": str(error)}}))
+    typer.echo(f"inr: {kind}: {error}", err=True)
+    return typer.Exit(exit_code(error))
 
 
 def exit_code(error: InrError) -> int:

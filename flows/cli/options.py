@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MAX_REFITS, MODELS, PRESETS, CodecConfig
+from inr.config import DEFAULT_RD_LAMBDA, HIDDEN, MAX_REFITS, MODELS, PRESETS, CodecConfig, Contract
 from inr.errors import ConfigError
 from tasks.store.outputs import named_file
 
@@ -101,8 +101,11 @@ ExpectAtLeast = Annotated[
     typer.Option(min=0, help="An error where the source has fewer files: its disk may not be mounted."),
 ]
 MaxRefits = Annotated[
-    int,
-    typer.Option(help=f"Most fits with a smaller λ that may be made to meet --min-psnr, 0 to {MAX_REFITS}."),
+    int | None,
+    typer.Option(
+        help=f"Most fits with a smaller λ that may be made to meet --min-psnr, 0 to {MAX_REFITS}. "
+        f"[{Contract.max_refits}]"
+    ),
 ]
 
 
@@ -146,3 +149,16 @@ def codec_config(
         seed=seed,
         hidden=hidden,
     )
+
+
+def contract(min_psnr: float | None, max_refits: int | None) -> Contract | None:
+    """The contract that the options of a command ask for, if they do.
+
+    Raises:
+        ConfigError: There are refits without a quality to reach, or an option is out of its range.
+    """
+    if min_psnr is None:
+        if max_refits is not None:
+            raise ConfigError("--max-refits: expected --min-psnr beside it, found none")
+        return None
+    return Contract(min_psnr) if max_refits is None else Contract(min_psnr, max_refits)

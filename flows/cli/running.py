@@ -22,6 +22,7 @@ from flows.engine.interrupts import heeding_interrupts
 from inr.errors import ConfigError
 from tasks.errors import ImagesFailed, Summary
 from tasks.store.outputs import is_standard_output
+from tasks.wording import without_secrets
 
 if TYPE_CHECKING:
     from tasks.report.summary import RunSummary
@@ -213,7 +214,7 @@ def places(summary: "RunSummary") -> dict[str, str]:
     from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL  # the run has loaded it
 
     if PREFECT_API_URL.value():
-        found["Prefect UI"] = f"{PREFECT_UI_URL.value()}/{page}"
+        found["Prefect UI"] = f"{without_secrets(PREFECT_UI_URL.value() or '')}/{page}"
     else:
         home = shlex.quote(os.environ.get("PREFECT_HOME", ""))
         command = f"PREFECT_HOME={home} {Path(sys.executable).with_name('prefect')}"

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from tasks.errors import ServerNotStarted
+from tasks.wording import without_secrets
 
 QUIET = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s is short on a busy machine
@@ -81,7 +82,8 @@ def prepare_prefect() -> None:
         with redirect_stderr(io.StringIO()):  # it says there in many lines what the error says in one
             import prefect.main  # noqa: F401
     except Exception as error:  # a setting of Prefect's, a package: whatever it is, no run can start
-        raise ServerNotStarted(f"Prefect cannot be loaded: {' '.join(str(error).split())}") from error
+        reason = " ".join(without_secrets(str(error)).split())
+        raise ServerNotStarted(f"Prefect cannot be loaded: {reason}") from error
 
 
 def quiet_prefect() -> None:
@@ -143,10 +145,10 @@ def _check_named(url: str) -> None:
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
 
-    said = f"Prefect's server at PREFECT_API_URL, {url}, "
+    said = f"Prefect's server at PREFECT_API_URL, {without_secrets(url)}, "
     with get_client(sync_client=True) as client:
         if error := client.api_healthcheck():
-            reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
+            reason = " ".join(without_secrets(str(error)).split())[:MAX_REASON] or type(error).__name__
             raise ServerNotStarted(f"{said}does not answer: {reason}")
         try:
             client.hello()  # its health it tells anybody

@@ -3,8 +3,9 @@
 The rule for what is an original: a file whose suffix is one of `SUFFIXES`, in any case, at any depth,
 in any state; a file that cannot be read is listed, and becomes a row that says so. Left out are
 names that begin with a dot, and every other suffix, which is counted. Links to files are followed,
-links to folders are not, so there are no loops. In S3 the same holds for the parts of a key, and keys
-that end in a slash are folders. Of the originals, patterns may choose some (`tasks.originals.patterns`).
+links to folders are not, so there are no loops; these are counted, too. In S3 the same holds for the parts
+of a key, and keys that end in a slash are folders. Of the originals, patterns may choose some
+(`tasks.originals.patterns`).
 """
 
 import os
@@ -25,13 +26,22 @@ SUFFIXES = frozenset(
     }
 )
 
+FILE, CLOSED_FOLDER, LINKED_FOLDER = "file", "closed folder", "link to a folder"
+
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file found: its URI, exact for any name, and its path below the source, fit to be shown."""
+    """A file found.
+
+    Attributes:
+        uri: Its URI, exact for any name.
+        path: Its path below the source, fit to be shown.
+        is_closed: It is a folder that cannot be listed.
+    """
 
     uri: str
     path: str
+    is_closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Listing:
 
     Attributes:
         files: The originals that are taken.
-        left_out: How many files are left out since they are no originals, by suffix.
+        left_out: How many files are left out since they are no originals, by suffix, and links to folders.
         n_excluded: How many originals the patterns leave out.
     """
 
@@ -80,26 +90,34 @@ def list_source(source: str, patterns: Patterns = Patterns()) -> Listing:
         StorageError: The bucket cannot be listed.
     """
     listing = _list_s3(source) if source.startswith(S3_SCHEME) else _list_folder(source)
-    taken = tuple(file for file in listing.files if patterns.takes(os.fsdecode(raw_name(file.path))))
+    taken = tuple(
+        file
+        for file in listing.files
+        if patterns.takes(os.fsdecode(raw_name(file.path)), is_closed=file.is_closed)
+    )
     return Listing(taken, listing.left_out, len(listing.files) - len(taken))
 
 
 def _list_folder(source: str) -> Listing:
     root = local_path(source, PLACES).absolute()
-    if root.is_file():
-        return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
     try:
+        if root.is_file():
+            return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
         os.scandir(root).close()
     except OSError as error:
         raise ConfigError(f"source {printable(str(root))}: {error.strerror}") from error
     files: list[SourceFile] = []
     left_out: Counter[str] = Counter()
-    for path in _walk(root):
-        if path.suffix.lower() in SUFFIXES or path.is_dir():  # a folder only if it cannot be listed
-            files.append(SourceFile(path.as_uri(), _local_name(path, root)))
+    for path, kind in _walk(root):
+        if kind == LINKED_FOLDER:
+            left_out[LINKED_FOLDER] += 1
+        elif kind == CLOSED_FOLDER or path.suffix.lower() in SUFFIXES:
+            files.append(SourceFile(path.as_uri(), _local_name(path, root), kind == CLOSED_FOLDER))
         else:
             left_out[printable(path.suffix.lower()) or "no suffix"] += 1
-    return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))
+    if left_out[LINKED_FOLDER] > 1:
+        left_out["links to folders"] = left_out.pop(LINKED_FOLDER)
+    return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted((+left_out).items())))
 
 
 def _local_name(path: Path, root: Path) -> str:
@@ -128,20 +146,22 @@ def _list_s3(source: str) -> Listing:
     return Listing(tuple(sorted(files, key=lambda file: file.path)), dict(sorted(left_out.items())))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files at any depth, and the folders below that cannot be listed."""
+def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+    """What is no folder at any depth, and the folders that cannot be listed; and the kind of each."""
     try:
         entries = list(os.scandir(folder))
+    except FileNotFoundError:  # removed since the folder above was read
+        return
     except OSError:
-        yield folder
+        yield folder, CLOSED_FOLDER
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))
-        elif not _is_linked_folder(entry):
-            yield Path(entry.path)
+        else:
+            yield Path(entry.path), LINKED_FOLDER if _is_linked_folder(entry) else FILE
 
 
 def _is_linked_folder(entry: os.DirEntry[str]) -> bool:

@@ -63,6 +63,8 @@ READERS: dict[str, Reader] = {
     **{"PNG": png, "JPEG": jpeg, "MPO": jpeg, "WEBP": webp},
     **{"TIFF": tiff, "BMP": bmp, "GIF": gif, "PPM": ppm, jxl.FORMAT: jxl},
 }
+# Of memory, a pixel. Decoders take up to 17; where less than this is left, they may have had too little.
+DECODER_BYTES = 32
 TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -176,15 +178,18 @@ def picture_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
 
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """An image whose header is fine; whatever is raised inside is `UnsupportedImage`."""
+    """An image whose header is fine; whatever is raised inside of its fault is `UnsupportedImage`."""
     if not data:
         raise UnsupportedImage("expected an image, found a file of 0 bytes")
+    size = (0, 0)
     try:
+        size = webp.canvas(data) if data[8:12] == b"WEBP" else size
         with _open(data) as image:
+            size = image.size
             READERS[str(image.format)].check(image, data)
             _refuse(image, max_pixels)
             yield image
-    except UnsupportedImage:
+    except (UnsupportedImage, ImportError):  # a library that cannot be loaded is no fault of the picture
         raise
     except UnidentifiedImageError as error:
         raise UnsupportedImage(_what_it_is(data)) from error
@@ -192,8 +197,17 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise TooManyPixels(f"expected at most {max_pixels} pixels: {error}") from error
     except MemoryError as error:
         raise MemoryTooSmall("does not fit into memory") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes, or without memory
+        _check_memory(min(size[0] * size[1], max_pixels), error)
         raise UnsupportedImage(f"damaged: {type(error).__name__}: {error}") from error
+
+
+def _check_memory(n_pixels: int, error: Exception) -> None:
+    """Raise if a decoder may have failed for want of memory, which none of them says in words of its own."""
+    try:
+        np.empty(n_pixels * DECODER_BYTES, dtype=np.uint8)
+    except MemoryError:
+        raise MemoryTooSmall(f"does not fit into memory: {error}") from error
 
 
 def _what_it_is(data: bytes) -> str:

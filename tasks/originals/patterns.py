@@ -38,10 +38,17 @@ class Patterns:
                         f"found {pattern!r}"
                     )
 
-    def takes(self, path: str) -> bool:
-        """Whether a file is taken; `path` is its path below the source, as the system has it."""
-        names = path.split("/")
-        return (not self.include or _is_one_of(self.include, names)) and not _is_one_of(self.exclude, names)
+    def takes(self, path: str, *, is_closed: bool = False) -> bool:
+        """Whether a file is taken.
+
+        Args:
+            path: Its path below the source, as the system has it.
+            is_closed: It is a folder that cannot be listed. Some file below may be one to include, so it is
+                taken unless all that is below is to be excluded.
+        """
+        names = [*path.split("/"), *([""] if is_closed else [])]
+        is_included = is_closed or not self.include or _is_one_of(self.include, names)
+        return is_included and not _is_one_of(self.exclude, names)
 
 
 def _is_one_of(patterns: Sequence[str], names: Sequence[str]) -> bool:

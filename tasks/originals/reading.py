@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from tasks.errors import ObjectMissing, ObjectTooLarge, SourceError, StorageError, UnsuitableFile
 from tasks.originals.names import printable
+from tasks.store.files import read_up_to
 from tasks.store.locations import S3_SCHEME, local_path
 from tasks.store.outputs import STANDARD
 
@@ -29,8 +30,8 @@ def read_source(uri: str, *, max_bytes: int) -> bytes:
 
         with _about_a_source():
             return s3.read_url(uri, max_bytes=max_bytes)
-    with _opened(uri, max_bytes) as (file, _):
-        data = file.read(max_bytes + 1)
+    with _opened(uri, max_bytes) as file:
+        data = read_up_to(file, max_bytes)
     if len(data) > max_bytes:
         raise SourceError(f"expected at most {max_bytes} bytes, found a file that grows")
     return data
@@ -77,7 +78,7 @@ def digest_source(uri: str, *, max_bytes: int) -> tuple[str, int]:
         with _about_a_source():
             return s3.digest_url(uri, max_bytes=max_bytes)
     digest, n_bytes = hashlib.sha256(), 0
-    with _opened(uri, max_bytes) as (file, _):
+    with _opened(uri, max_bytes) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
             n_bytes += len(chunk)
@@ -94,7 +95,7 @@ def _about_a_source() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(uri: str, max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
+def _opened(uri: str, max_bytes: int) -> Iterator[BinaryIO]:
     """Open a regular file within the limit. Non-blocking, or a named pipe would hold us forever."""
     try:
         descriptor = os.open(local_path(uri), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -104,7 +105,7 @@ def _opened(uri: str, max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
                 raise UnsuitableFile("expected a regular file, found something else")
             if status.st_size > max_bytes:
                 raise UnsuitableFile(f"expected at most {max_bytes} bytes, found {status.st_size}")
-            yield file, status.st_size
+            yield file
     except OSError as error:
         reason = "a folder that cannot be listed" if error.errno == errno.EISDIR else error.strerror
         kind = UnsuitableFile if error.errno in LEADS_NOWHERE else SourceError

@@ -1,5 +1,6 @@
 """The pace of fits, and the steps that fit into a time. As light as what says how long a plan takes."""
 
+import math
 from dataclasses import dataclass
 
 from tasks.catalogue.recipe import Recipe
@@ -65,7 +66,9 @@ def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: float = 1) 
         return min(n_steps, bounds.most)
     needed = rest + n_fits * bounds.least * pace.step_seconds
     fits = f"{n_fits:g} fits" if n_fits > 1 else "a fit"
+    more = math.ceil(10 * (needed - seconds)) / 10
     raise BudgetTooSmall(
-        f"expected at least {needed:.1f} s, for {fits} of {bounds.least} steps of {pace.step_seconds:.3g} s "
-        f"and {rest:.1f} s of other work, found {max(0.0, seconds):.1f} s left, for {max(0, n_steps)} steps"
+        f"the time is too short: {seconds:.1f} s are left of it after the start and the timing of first "
+        f"steps, and {needed:.1f} s are needed, for {fits} of {bounds.least} steps of "
+        f"{pace.step_seconds:.3g} s and {rest:.1f} s of other work; give at least {more:.1f} s more"
     )

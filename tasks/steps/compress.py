@@ -72,7 +72,7 @@ def compress_images(
         begun = [_begin(store, leases, each, job) for each in planned]
         opened = [each for each in begun if isinstance(each, _Opened)]
         fitted = [each for each in opened if each.takes_fit]
-        made = iter(_encode(fitted, job, _heard(leases, report)))
+        made = iter(_encode(fitted, job, leases, report))
         of_one = job if job.seconds is None else dataclasses.replace(job, seconds=job.seconds / len(images))
         return [
             _finish(store, each, next(made) if each.takes_fit else _Made(None, 0.0, 0.0, None), of_one)
@@ -161,12 +161,12 @@ def _archived(store: ObjectStore, image: str, archive: str) -> Archived | None:
     return lookup.archived_among(store, archive, [image]).get(image)
 
 
-def _encode(opened: Sequence[_Opened], job: ArchiveJob, report: Report) -> list[_Made]:
+def _encode(opened: Sequence[_Opened], job: ArchiveJob, leases: Leases, report: Report | None) -> list[_Made]:
     """Encode pictures. They share the time that no fit takes; waiting for the card is no time of theirs."""
     if not opened:
         return []
-    with the_device(job.options.device):
-        return _encode_now(opened, job, report)
+    with the_device(job.options.device, waits=leases.hear):
+        return _encode_now(opened, job, _heard(leases, report))
 
 
 def _encode_now(opened: Sequence[_Opened], job: ArchiveJob, report: Report) -> list[_Made]:

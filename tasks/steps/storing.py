@@ -66,16 +66,17 @@ def taken_over(stored: Stored, planned: Planned) -> Stored:
 @contextmanager
 def _kept(store: ObjectStore, claim: Claim, data: bytes) -> Iterator[None]:
     """Keep claim and file on this host while the body stores them; where it does not, they stay."""
-    place, key = _place(store), claim.stored.file.key
-    if place is None:
-        yield
-        return
+    key = claim.stored.file.key
     try:
-        place.delete(key)
-        claims.write_claim(place, claim)
-        place.put(key, data)
+        place = _place(store)
+        if place is not None:
+            place.delete(key)
+            claims.write_claim(place, claim)
+            place.put(key, data)
     except StorageError as error:
         log.warning("a file is not kept on this host while it is stored: %s", error)
+        place = None
+    if place is None:
         yield
         return
     try:
@@ -92,10 +93,13 @@ def carry(store: ObjectStore) -> int:
     Raises:
         StorageError: The store does not take them; they stay where they are.
     """
-    place = _place(store)
-    if place is None:
+    try:
+        place = _place(store)
+        kept = place.objects(claims.FOLDER) if place else []
+    except StorageError as error:  # the home of another user, who has kept what there is
+        log.warning("it is not known what this host has kept: %s", error)
         return 0
-    return sum(_carried(place, store, found.key) for found in place.objects(claims.FOLDER))
+    return sum(_carried(place, store, found.key) for found in kept) if place else 0
 
 
 def _carried(place: LocalStore, store: ObjectStore, key: str) -> bool:
@@ -132,5 +136,5 @@ def _place(store: ObjectStore) -> LocalStore | None:
     """The folder of this host for what a store in S3 has not yet; None for a store in a folder."""
     if not store.url.startswith(S3_SCHEME):
         return None
-    states = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    return LocalStore(states / "inr" / "kept" / hashlib.sha256(store.url.encode()).hexdigest()[:16])
+    states = os.path.expanduser(os.environ.get("XDG_STATE_HOME") or "~/.local/state")  # noqa: PTH111
+    return LocalStore(Path(states) / "inr" / "kept" / hashlib.sha256(store.url.encode()).hexdigest()[:16])

@@ -6,11 +6,14 @@ holds for the thread that sets it, that of BLAS for the whole process.
 
 import sys
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
 from tasks.settings import Device
+
+SECONDS_BETWEEN_WORDS = 60.0  # of one who waits for the card
 
 _card = threading.Lock()
 
@@ -30,14 +33,28 @@ def use_threads(n_threads: int, *, with_torch: bool = False) -> None:
         torch.set_num_threads(n_threads)
 
 
-def the_device(device: Device) -> AbstractContextManager[object]:
+@contextmanager
+def the_device(device: Device, *, waits: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Wait until the card is free where fits are made on one, and have it for oneself while the body runs.
 
     Two fits on one card would take as long as one after the other, and the memory of both.
+
+    Args:
+        device: Device of the fits.
+        waits: Called every `SECONDS_BETWEEN_WORDS` while it waits.
 
     Raises:
         ConfigError: CUDA was asked for and there is none.
     """
     from inr.encoder import resolve_device  # loads torch
 
-    return _card if resolve_device(device) == "cuda" else nullcontext()
+    if resolve_device(device) != "cuda":
+        yield
+        return
+    while not _card.acquire(timeout=SECONDS_BETWEEN_WORDS):
+        waits()
+    try:
+        waits()
+        yield
+    finally:
+        _card.release()

@@ -11,7 +11,7 @@ import inr
 from inr import BitstreamError, Decoded, Metadata
 from inr.metrics import ms_ssim, psnr_db, visible_pixels
 from tasks.catalogue.records import Archived, Stored, Verification, now
-from tasks.errors import ObjectMissing, UnsupportedImage, VerificationMismatch
+from tasks.errors import MemoryTooSmall, ObjectMissing, UnsupportedImage, VerificationMismatch
 from tasks.originals.lossless import decode_lossless, same_metadata
 from tasks.originals.opening import Picture, open_original
 from tasks.plan import claims
@@ -109,6 +109,8 @@ def _decoded(data: bytes, stored: Stored) -> tuple[Decoded, float]:
             decoded = decode_lossless(data, max_pixels=n_pixels, channels=facts.channels)
         else:
             decoded = inr.decode(data)
+    except MemoryTooSmall:  # says nothing about the file
+        raise
     except (BitstreamError, UnsupportedImage) as error:
         raise VerificationMismatch(f"{stored.file.key}: {type(error).__name__}: {error}") from error
     return decoded, time.perf_counter() - started

@@ -5,6 +5,7 @@ of one, and a writer that is killed leaves nothing under the name.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import stat
@@ -19,6 +20,11 @@ TRANSIENT = frozenset(
     {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
 )
 
+# What a link is refused with where the disk has no hard links, as FAT, exFAT and many shares have none.
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+CHUNK_BYTES = 1 << 20
+AT_FDCWD, RENAME_NOREPLACE = -100, 1  # of Linux
+
 
 def create_file(path: Path, data: bytes) -> bool:
     """Write a file that appears whole, and the folders above it; False if that very file is there already.
@@ -31,7 +37,7 @@ def create_file(path: Path, data: bytes) -> bool:
         try:
             if not path.exists():
                 with beside(path, data) as temporary:
-                    os.link(temporary, path)
+                    _name(temporary, path)
                 sync_folder(path.parent)
                 return True
         except FileExistsError:  # made between the two lines
@@ -41,6 +47,40 @@ def create_file(path: Path, data: bytes) -> bool:
             reason = "a different file is there"
             raise StorageError(f"write {path}: {reason}") from FileExistsError(errno.EEXIST, reason)
     return False
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """Give a whole file a name that nothing has; raises `FileExistsError` where something has it."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if not _renamed(temporary, path):
+            _take(temporary, path)
+
+
+def _renamed(temporary: Path, path: Path) -> bool:
+    """Rename a file to a name that nothing has; False where the system or the disk cannot do that."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(temporary), os.fsencode(path)
+    if rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_NOREPLACE) == 0:
+        return True
+    if (code := ctypes.get_errno()) in {errno.EINVAL, *NO_LINKS}:
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def _take(temporary: Path, path: Path) -> None:
+    """Take a name with an empty file, and put the whole one in its place; killed between, it stays empty."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        temporary.replace(path)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
@@ -57,6 +97,14 @@ def about_a_file(what: str) -> Iterator[None]:
     except OSError as error:
         kind = StorageUnavailable if error.errno in TRANSIENT else StorageError
         raise kind(f"{what}: {error.strerror or error}") from error
+
+
+def read_up_to(file: BinaryIO, max_bytes: int) -> bytes:
+    """The bytes of a file, or more than `max_bytes` of them; memory is taken for those that it has alone."""
+    data = file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)
+    while len(data) <= max_bytes and (chunk := file.read(CHUNK_BYTES)):  # it grows, or tells no size
+        data += chunk
+    return data
 
 
 def write_through(file: BinaryIO, data: bytes) -> None:

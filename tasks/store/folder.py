@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inr.errors import ConfigError
-from tasks.errors import ObjectTooLarge, StorageUnavailable
-from tasks.store.files import about_a_file, sync_folder, write_through
+from tasks.errors import ObjectTooLarge, StorageError, StorageUnavailable
+from tasks.store.files import NO_LINKS, about_a_file, read_up_to, sync_folder, write_through
 from tasks.store.objects import StoredObject, checked_key, retried
 
 TEMPORARY = ".tmp"
@@ -29,11 +29,14 @@ class LocalStore:
 
     Raises:
         ConfigError: There is something else than a folder.
+        StorageError: The folders above it may not be searched.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        if self.root.exists() and not self.root.is_dir():
+        with about_a_file(f"open {self.url}"):
+            is_something_else = self.root.exists() and not self.root.is_dir()
+        if is_something_else:
             raise ConfigError(f"store: expected a folder, found a file at {self.url}")
 
     @property
@@ -62,6 +65,11 @@ class LocalStore:
                     os.link(temporary, path)
                 except FileExistsError:
                     return False
+                except OSError as error:
+                    if error.errno not in NO_LINKS:
+                        raise
+                    reason = "a store needs a disk with hard links, which this one refuses"
+                    raise StorageError(f"write {key} to {self.url}: {reason}: {error.strerror}") from error
             sync_folder(path.parent)
         return True
 
@@ -69,7 +77,7 @@ class LocalStore:
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """See `ObjectStore.get`."""
         with about_a_file(f"read {key} from {self.url}"), self.path(key).open("rb") as file:
-            data = file.read(max_bytes + 1)
+            data = read_up_to(file, max_bytes)
         if len(data) > max_bytes:
             expected = f"expected at most {max_bytes} bytes"
             raise ObjectTooLarge(f"read {key} from {self.url}: {expected}, found more")
@@ -128,9 +136,9 @@ class LocalStore:
 
 def _remove_if_abandoned(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # to be written: NFS gives no other one a lock of its own
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-    except (BlockingIOError, FileNotFoundError):  # its writer lives, or just finished
-        return False
+    except (BlockingIOError, FileNotFoundError, PermissionError):
+        return False  # its writer lives, or just finished, or is another user, who will clean up
     return True

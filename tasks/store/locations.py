@@ -3,11 +3,12 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from inr.errors import ConfigError
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
+from tasks.wording import without_secrets
 
 S3_SCHEME = "s3://"
 FOLDERS = "a path or a file:// URI"
@@ -35,10 +36,15 @@ def local_path(url: str, expected: str = FOLDERS) -> Path:
         expected: What is taken in its place, for the error: `PLACES` where that may be in S3.
 
     Raises:
-        ConfigError: It is empty, or a URI with another scheme; what may be a secret in it is not repeated.
+        ConfigError: It is empty, or a URI with another scheme, or one of another host or of more than a path;
+            what may be a secret in it is not repeated.
     """
     if url.startswith("file://"):
-        return Path(os.fsdecode(unquote_to_bytes(urlsplit(url).path)))
+        host, slash, path = url.removeprefix("file://").partition("/")
+        if host not in ("", "localhost") or not slash or set(path) & set("?#"):
+            found = f"found {without_secrets(url)!r}"
+            raise ConfigError(f"location: expected file:///folder, with ? and # as %3F and %23, {found}")
+        return Path(os.fsdecode(unquote_to_bytes(f"/{path}")))
     if not url or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
         found = f"{url.partition('://')[0]}://…" if "@" in url or "?" in url else repr(url)
         is_address = expected == PLACES and url.startswith(("http://", "https://"))

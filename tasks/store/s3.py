@@ -24,6 +24,7 @@ from tasks.errors import ObjectTooLarge, StorageUnavailable
 from tasks.settings import S3Options, load_settings
 from tasks.store.objects import StoredObject, checked_key, retried
 from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, about_s3, client, code_of
+from tasks.wording import without_secrets
 
 CHUNK_BYTES = 1 << 20
 
@@ -52,13 +53,17 @@ def parse_url(url: str) -> Location:
     Raises:
         ConfigError: It is not of that form. The URL is not repeated where it carries credentials.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # one bracket of those that an address of IPv6 has
+        found = f"found {without_secrets(url)!r}"
+        raise ConfigError(f"location: expected s3://bucket/prefix, {found}") from error
     if "@" in parts.netloc or ":" in parts.netloc:
         raise ConfigError(
             "location: expected s3://bucket/prefix, found credentials or a port before the path"
         )
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(f"location: expected s3://bucket/prefix, found {url!r}")
+        raise ConfigError(f"location: expected s3://bucket/prefix, found {without_secrets(url)!r}")
     return Location(parts.netloc, unquote(parts.path[1:]).rstrip("/"))
 
 
@@ -159,7 +164,9 @@ def list_keys(location: Location) -> list[StoredObject]:
 
 @retried
 def exists(location: Location) -> bool:
-    """Return whether there is an object of just this key."""
+    """Return whether there is an object of just this key; none is of the empty one, which is the bucket."""
+    if not location.prefix:
+        return False
     with about_s3(f"look for {location.url}"):
         try:
             client().head_object(Bucket=location.bucket, Key=location.prefix)

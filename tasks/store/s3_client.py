@@ -26,6 +26,7 @@ from botocore.exceptions import (
 
 from inr.errors import ConfigError
 from tasks.errors import ChecksumFailed, ObjectMissing, StorageError, StorageUnavailable
+from tasks.wording import without_secrets
 
 CONNECT_TIMEOUT_SECONDS = 10  # also that of sending a piece of a body
 READ_TIMEOUT_SECONDS = 20  # of silence
@@ -69,7 +70,7 @@ def client() -> Any:
             ),
         )
     except (BotoCoreError, ValueError) as error:  # a profile that is not there, an endpoint that is no URL
-        raise ConfigError(f"S3: {error}") from error
+        raise ConfigError(f"S3: {_told(error)}") from error
 
 
 @contextlib.contextmanager
@@ -84,17 +85,24 @@ def about_s3(what: str) -> Iterator[None]:
     except ClientError as error:
         raise _error_of(what, error) from error
     except (FlexibleChecksumError, ChecksumError) as error:
-        raise ChecksumFailed(f"{what}: what came is not what was stored: {error}") from error
+        raise ChecksumFailed(f"{what}: what came is not what was stored: {_told(error)}") from error
     except SSLError as error:
-        raise StorageError(f"{what}: {error}") from error
+        raise StorageError(f"{what}: {_told(error)}") from error
     except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
-        raise StorageUnavailable(f"{what}: {error}") from error
+        raise StorageUnavailable(f"{what}: {_told(error)}") from error
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise StorageError(f"{what}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
+        raise StorageError(
+            f"{what}: {_told(error)}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
     except BotoCoreError as error:
-        raise StorageError(f"{what}: {error}") from error
+        raise StorageError(f"{what}: {_told(error)}") from error
     except StorageError as error:
         raise type(error)(f"{what}: {error}") from error
+
+
+def _told(error: Exception) -> str:
+    """What an error of boto3 says; in AWS_ENDPOINT_URL, which it repeats, there may be a password."""
+    return without_secrets(str(error))
 
 
 def code_of(error: ClientError) -> str:

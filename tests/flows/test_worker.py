@@ -6,6 +6,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from prefect.deployments import run_deployment
 
 from benchmarks.processes import below
 from flows.cli import exits
+from flows.worker import _children
 from tests.flows import waiting
 from tests.flows.command import INR, ROOT, inr_run
 
@@ -142,6 +144,34 @@ def test_an_idle_worker_ends_at_once_and_is_no_worker_of_its_pool_any_more(pool:
 def workers_of(pool: str) -> set[str]:
     with get_client(sync_client=True) as client:
         return {worker.name for worker in client.read_workers_for_work_pool(pool)}
+
+
+def test_an_error_of_a_worker_does_not_repeat_a_password_of_its_server(server: str):
+    address = server.replace("://", "://me:hunter2@")
+    ended = inr_run("worker", "nowhere", PREFECT_API_URL=address)
+    assert "hunter2" not in ended.stdout + ended.stderr
+    assert f"{server.replace('://', '://…@')}, found 'nowhere'" in ended.stderr
+
+
+def test_children_are_told_while_threads_come_and_go():
+    def threads() -> None:
+        while not over.is_set():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+
+    over = threading.Event()
+    others = [threading.Thread(target=threads) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            assert all(child.pid in _children() for _ in range(200))
+        finally:
+            over.set()
+            child.kill()
+    for thread in others:
+        thread.join()
 
 
 @pytest.mark.parametrize(

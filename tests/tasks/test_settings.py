@@ -36,10 +36,13 @@ def test_caller_before_environment_before_env_file_before_toml(monkeypatch: pyte
         ({"deadline_seconds": 0}, "deadline_seconds"),
         ({"deadline_seconds": float("inf")}, "deadline_seconds"),
         ({"max_pixels": 2**26 + 1}, "max_pixels"),
+        ({"deployment": "foo"}, "^deployment: expected FLOW/NAME of one that is deployed"),
+        ({"deployment": "/foo"}, "deployment"),
+        ({"max_file_bytes": 2**32 + 1}, "max_file_bytes"),
     ],
 )
 def test_a_value_out_of_range_is_named(given: dict[str, object], where: str):
-    with pytest.raises(ConfigError, match=f"{where}: .*found"):
+    with pytest.raises(ConfigError, match=f"{where}.*, found"):
         load_settings(**given)
 
 

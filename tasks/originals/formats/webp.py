@@ -19,6 +19,20 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + length + length % 2
 
 
+def canvas(data: bytes) -> tuple[int, int]:
+    """Width and height by the header, where Pillow does not open the file; 0 and 0 if that does not tell."""
+    name, body = next(chunks(data), (b"", b""))
+    start = {b"VP8X": 4, b"VP8 ": 6, b"VP8L": 1}.get(name)
+    if start is None or len(body) < start + 6:
+        return 0, 0
+    sides = int.from_bytes(body[start : start + 6], "little")
+    if name == b"VP8X":
+        return (sides & 0xFFFFFF) + 1, (sides >> 24) + 1
+    if name == b"VP8L":
+        return (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
+    return sides & 0x3FFF, sides >> 16 & 0x3FFF
+
+
 def check(image: Image.Image, data: bytes) -> None:
     """Refuse nothing: WebP has 8 bits a sample, and Pillow reads it by its own library."""
 

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -9,6 +10,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, StateType
 
 from flows.batches.server import states_of, submitted
+from inr.errors import ConfigError
 from tests.flows.batches.conftest import parameters_of
 
 
@@ -21,6 +23,12 @@ def test_states_of_runs_are_read_from_the_server(unattended: str):
         assert states_of([run_id])[run_id].is_cancelled()
         client.delete_flow_run(run_id)
     assert states_of([run_id]) == {}
+
+
+@pytest.mark.parametrize("name", ["foo", "foo/bar"])
+def test_the_name_of_no_deployment_is_refused(server: str, name: str):
+    with pytest.raises(ConfigError, match=f"expected FLOW/NAME of one that is deployed, found '{name}'"):
+        submitted(name, parameters_of(0), "key")
 
 
 def test_a_batch_that_waits_has_its_name_and_its_tags_and_is_never_late(unattended: str):

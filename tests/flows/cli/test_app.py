@@ -84,6 +84,8 @@ def test_every_command_explains_its_exit_codes(command: str):
         (["archive", "{photo}", "{photo}"], 2, "expected a folder"),
         (["archive", "{photo}", "{out}", "--min-psnr", "5"], 2, "min_psnr: expected a number from 10"),
         (["archive", "{photo}", "{out}", "--min-psnr", "30", "--max-refits", "99"], 2, "max_refits"),
+        (["archive", "{photo}", "{out}", "--max-refits", "-1"], 2, "--max-refits: expected --min-psnr"),
+        (["archive", "{photo}", "{out}", "--deployment", "foo"], 2, "one that is deployed, found 'foo'"),
         (["archive", "{photo}", "ftp://host/x"], 2, "location: expected a path"),
         (["archive", "{photo}", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),
         (["verify", "s3://name:secret@bucket/x"], 2, "found credentials or a port"),

@@ -219,7 +219,7 @@ def test_archive_takes_its_store_from_the_environment_and_brings_its_own_server(
 def test_a_deployment_that_is_not_there_is_the_callers_error(photos: Path, store: LocalStore):
     result = invoke("archive", photos, store.url, *ON_A_CPU, "--deployment", "no/where")
     assert result.exit_code == exits.USAGE
-    assert "deployment: expected the name of one, found 'no/where'" in result.stderr
+    assert "deployment: expected FLOW/NAME of one that is deployed, found 'no/where'" in result.stderr
 
 
 @pytest.mark.parametrize(

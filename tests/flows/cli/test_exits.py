@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from flows.cli import exits
 from inr import errors
 from tasks.errors import CatalogueError, ImagesFailed, ObjectMissing, SourceError, UnsupportedImage
 from tasks.report.summary import RunSummary
-from tests.flows.command import INR, ROOT
+from tests.flows.command import INR, ROOT, inr_run
 from tests.inr.conftest import VECTORS
 from tests.tasks.store.test_outputs import FULL, device
 
@@ -47,6 +48,33 @@ def ended(raised: BaseException, *, as_json: bool = False) -> int:
 def test_an_expected_error_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]):
     assert ended(SourceError("a.png: gone")) == exits.IMAGE
     assert capsys.readouterr() == ("", "inr: SourceError: a.png: gone\n")
+
+
+def test_a_folder_that_may_not_be_searched_is_one_line(capsys: pytest.CaptureFixture[str]):
+    error = PermissionError(errno.EACCES, "Permission denied", "/closed/new\nline")
+    assert ended(error) == exits.STORAGE
+    assert capsys.readouterr() == ("", "inr: StorageError: /closed/new\\nline: Permission denied\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root searches every folder")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("archive", "photos", "closed/a/store"),
+        ("archive", "closed/a/photos", "store"),
+        ("query", "closed/a/store", "select 1"),
+        ("encode", "photos/a.png", "-o", "closed/a/b/x.inr"),
+        ("decode", "closed/a/x.inr", "-o", "x.png"),
+    ],
+)
+def test_every_location_may_lie_in_such_a_folder(tmp_path: Path, words: tuple[str, ...]):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").touch()
+    (tmp_path / "closed").mkdir(mode=0o600)
+    done = inr_run(*(tmp_path / word if "/" in word or word == "store" else word for word in words))
+    assert done.returncode in (exits.USAGE, exits.IMAGE, exits.STORAGE)
+    assert done.stderr.count("\n") == 1
+    assert "Permission denied" in done.stderr
 
 
 def test_with_json_it_is_an_object_on_standard_output_too(capsys: pytest.CaptureFixture[str]):

@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from flows.cli import archive_commands, file_commands
 from flows.cli.app import app
-from flows.cli.options import check_length, codec_config
+from flows.cli.options import check_length, codec_config, contract
 from inr.config import MODELS, PRESETS, CodecConfig, Contract
 from inr.errors import ConfigError
 from tests.flows.command import invoke
@@ -21,7 +21,7 @@ def test_options_that_are_not_given_are_the_defaults_of_the_codec(command: Calla
     defaults = {name: found.default for name, found in inspect.signature(command).parameters.items()}
     names = ("model", "preset", "rd_lambda", "target_psnr", "target_bpp", "seed", "hidden")
     assert codec_config(*(defaults[name] for name in names)) == CodecConfig()
-    assert defaults.get("max_refits", Contract(30).max_refits) == Contract(30).max_refits
+    assert contract(30, defaults.get("max_refits")) == Contract(30)
 
 
 def test_options_become_the_config_that_they_name():
@@ -31,6 +31,16 @@ def test_options_become_the_config_that_they_name():
         codec_config("mlp", "draft", 0.1, 30, None, 0, "ignore")
     with pytest.raises(ConfigError, match="hidden: expected one of ignore, keep, found 'show'"):
         codec_config("mlp", "draft", None, None, None, 0, "show")
+
+
+def test_refits_belong_to_a_contract():
+    assert contract(None, None) is None
+    assert contract(30, 0) == Contract(30, 0)
+    for found in (-1, 0, 3):
+        with pytest.raises(ConfigError, match="--max-refits: expected --min-psnr beside it"):
+            contract(None, found)
+    with pytest.raises(ConfigError, match="max_refits: expected 0 to"):
+        contract(30, -1)
 
 
 def test_one_option_alone_says_how_long_a_fit_is():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import typer
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
 from flows.cli import exits
 from flows.cli.running import (
@@ -114,6 +115,12 @@ def test_places_are_those_of_what_is_there():
     found = places(summary_of())
     assert found["report"] == "/store/reports/run-id.html"
     assert found["Prefect UI"].endswith("runs/flow-run/run-id")
+
+
+def test_the_place_of_a_run_in_the_ui_tells_no_password():
+    address = "http://me:hunter2@host/api"
+    with temporary_settings({PREFECT_API_URL: address, PREFECT_UI_URL: "http://me:hunter2@host"}):
+        assert places(summary_of())["Prefect UI"] == "http://…@host/runs/flow-run/run-id"
 
 
 def test_starting_is_as_light_as_the_command_line():

@@ -98,6 +98,16 @@ def test_what_keeps_the_server_from_starting_is_said_in_a_line_within_seconds(
     assert reason.format(folder=tmp_path) in result.stderr
 
 
+def test_a_password_in_the_address_of_a_server_is_not_repeated(tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(file_of(image(1, 1)))
+    address = "http://me:hunter2@127.0.0.1:9/api"
+    result = inr_run("archive", tmp_path / "photos", tmp_path / "store", "--json", PREFECT_API_URL=address)
+    assert result.returncode == exits.STORAGE, result.stderr
+    assert "PREFECT_API_URL, http://…@127.0.0.1:9/api, does not answer" in result.stderr
+    assert "hunter2" not in result.stdout + result.stderr
+
+
 def test_a_server_that_wants_credentials_is_used_with_them_and_refuses_without_in_a_line(
     tmp_path: Path, home: Path
 ):

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import uuid
@@ -71,6 +72,9 @@ def test_link_loops_end_and_links_to_files_are_followed(tmp_path: Path):
     (tmp_path / "up.png").symlink_to(tmp_path)
     files = {file.path: file.uri for file in list_source(str(tmp_path)).files}
     assert sorted(files) == ["broken.png", "link.png", "real.png", "self.png"]
+    assert list_source(str(tmp_path)).left_out == {"links to folders": 2}
+    (tmp_path / "up").unlink()
+    assert list_source(str(tmp_path)).left_out == {"link to a folder": 1}
     assert read_source(files["link.png"], max_bytes=1) == b"x"
     for name in ("broken.png", "self.png"):
         with pytest.raises(SourceError, match="cannot be read"):
@@ -86,6 +90,30 @@ def test_any_name_can_be_listed_shown_and_read(tmp_path: Path):
     assert all(file.uri.isascii() and file.path.isprintable() and file.path.encode() for file in files)
     assert {r"a\nb.png", r"\xff\xfe.png", "späte Föhre 100%.png"} < {file.path for file in files}
     assert sorted(raw_name(file.path) for file in files) == sorted(names)
+
+
+def test_a_folder_that_may_not_be_read_is_left_out_by_exclude_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "a.png").touch()
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(folder: Path) -> object:
+        if folder.name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scan(folder)
+
+    monkeypatch.setattr("tasks.originals.listing.os.scandir", refusing)
+    for pattern in ("*.png", "open/", "2019/**"):
+        listing = list_source(str(tmp_path), Patterns(include=(pattern,)))
+        assert "closed" in [file.path for file in listing.files]
+    for pattern in ("closed", "closed/", "closed/**", "*"):
+        listing = list_source(str(tmp_path), Patterns(exclude=(pattern,)))
+        assert "closed" not in [file.path for file in listing.files]
+    listing = list_source(str(tmp_path), Patterns(exclude=("*.png", "closed/x")))
+    assert [file.path for file in listing.files] == ["closed"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -1,6 +1,9 @@
 import hashlib
 import io
 import re
+import subprocess
+import sys
+import textwrap
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -323,6 +326,39 @@ def test_damaged_files_open_or_are_refused(seed: bytes, data: st.DataObject):
         return
     assert picture.pixels.dtype == np.uint8
     assert picture.pixels.size <= 4 * MAX_PIXELS
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "WEBP without loss", "JXL"])
+def test_a_picture_for_which_there_is_no_memory_is_not_taken_for_damaged(tmp_path: Path, format_: str):
+    """Decoders say then what they say of damaged files: that of libjxl, for example, had an error."""
+    large = Image.fromarray(np.tile(np.asarray(photograph(50, 50)), (30, 30, 1)))
+    name, _, lossless = format_.partition(" ")
+    options = {"lossless": True} if lossless else {}
+    data = encoded(np.asarray(large)) if name == "JXL" else file_of(large, name, **options)
+    (tmp_path / "photo").write_bytes(data)
+    code = f"""
+        import resource
+        from pathlib import Path
+        from tasks.originals.opening import open_picture
+
+        data = Path({str(tmp_path / "photo")!r}).read_bytes()
+        n_pixels = 1500 * 1500
+        open_picture(data, max_pixels=n_pixels)  # loads the libraries
+        for bytes_a_pixel in range(1, 40, 3):
+            taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (taken + bytes_a_pixel * n_pixels, -1))
+            try:
+                open_picture(data, max_pixels=n_pixels)
+                print("opened")
+            except Exception as error:
+                print(type(error).__name__)
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == {"MemoryTooSmall", "opened"}
 
 
 def test_the_size_is_in_the_header_alone():

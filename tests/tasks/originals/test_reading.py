@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import os
 import threading
+import tracemalloc
 import uuid
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_a_file_is_read_whole_up_to_its_limit(tmp_path: Path):
     for read in (read_source, digest_source):
         with pytest.raises(SourceError, match="expected at most 4 bytes, found 5"):
             read(path.as_uri(), max_bytes=4)
+
+
+def test_a_file_takes_memory_for_itself_and_not_for_the_limit(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"12345")
+    tracemalloc.start()
+    assert read_source((tmp_path / "a.png").as_uri(), max_bytes=1 << 30) == b"12345"
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
 
 
 def test_an_empty_file_has_a_digest_too(tmp_path: Path):

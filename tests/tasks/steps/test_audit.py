@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -174,6 +175,15 @@ def test_a_finding_names_the_photograph_before_its_key(message: str, reason: str
         run_id="run", checked_at=now(), key="k.inr", status=AuditStatus.DAMAGED, error_message=message
     )
     assert Finding(row, "2019/a.jpg").describe() == f"damaged: 2019/a.jpg: {reason} (k.inr)"
+
+
+def test_an_orphan_whose_name_is_no_text_is_recorded(store: LocalStore):
+    (store.root / "bitstreams").mkdir(parents=True)
+    (store.root / "bitstreams" / os.fsdecode(b"caf\xe9.txt")).touch()
+    rows = [orphan_row("run", key) for key in plan_audit(store).orphans]
+    append_audits(store, rows)
+    assert [row.key for row in rows] == [r"bitstreams/caf\xe9.txt"]
+    assert rows[0].key in lookup.last_audits(store)
 
 
 def test_an_orphan_has_only_a_key():

@@ -132,3 +132,16 @@ def test_where_this_host_can_keep_nothing_the_store_is_tried_all_the_same(
     monkeypatch.setattr(storing.log, "propagate", True)
     assert store_claimed(store, CLAIM, DATA) == CLAIM.stored
     assert "a file is not kept on this host while it is stored: write: No space left" in caplog.text
+
+
+def test_the_home_of_another_user_stops_nothing(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def closed(self: LocalStore, root: Path) -> None:
+        raise StorageError(f"open {root}: Permission denied")
+
+    monkeypatch.setattr(storing.LocalStore, "__init__", closed)
+    monkeypatch.setattr(storing.log, "propagate", True)
+    assert carry(store) == 0
+    assert "it is not known what this host has kept: open " in caplog.text
+    assert store_claimed(store, CLAIM, DATA) == CLAIM.stored

@@ -58,6 +58,21 @@ def test_fits_on_a_card_wait_for_one_another_and_fits_on_cpus_do_not(monkeypatch
         pass
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with the_device("auto"):
-        assert the_device("cuda") is threads._card
         assert threads._card.locked()
+    assert not threads._card.locked()
+
+
+def test_who_waits_for_the_card_says_so_time_and_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(threads, "SECONDS_BETWEEN_WORDS", 0.01)
+    words: list[bool] = []
+
+    def said() -> None:
+        words.append(threads._card.locked())
+        if len(words) == 3:
+            threads._card.release()
+
+    threads._card.acquire()
+    with the_device("cuda", waits=said):
+        assert len(words) >= 4  # the last one as it begins
     assert not threads._card.locked()

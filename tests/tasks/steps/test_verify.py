@@ -19,7 +19,7 @@ from tasks.catalogue.keys import object_key
 from tasks.catalogue.recipe import Recipe, Setting
 from tasks.catalogue.records import PictureFacts, Planned, Stored
 from tasks.catalogue.rows import row_of
-from tasks.errors import SourceError, VerificationMismatch
+from tasks.errors import MemoryTooSmall, SourceError, VerificationMismatch
 from tasks.originals.listing import SourceImage
 from tasks.originals.lossless import lossless_suffix
 from tasks.originals.opening import Picture, open_original, open_picture, read_header
@@ -258,3 +258,15 @@ def test_a_damaged_lossless_object_is_found(lossless: Kept, damage: str):
     with pytest.raises(VerificationMismatch):
         verify_image(with_file(lossless.stored, bitstream_digest=digest, n_bytes=len(other)), lossless.job)
     assert lossless.store.objects("bitstreams") == []
+
+
+def test_a_lossless_object_for_which_there_is_no_memory_is_not_damaged(
+    lossless: Kept, monkeypatch: pytest.MonkeyPatch
+):
+    def without_memory(*_: object, **__: object) -> None:
+        raise MemoryTooSmall("does not fit into memory")
+
+    monkeypatch.setattr("tasks.originals.lossless.open_picture", without_memory)
+    with pytest.raises(MemoryTooSmall):
+        verify_image(lossless.stored, lossless.job)
+    assert lossless.path.exists()

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
 import pytest
 
@@ -69,6 +71,41 @@ def test_the_temporary_file_of_a_living_writer_is_left_alone(store: LocalStore):
     assert store.clean() == 1
 
 
+def test_a_disk_without_hard_links_is_refused_with_the_reason(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    def link(*_: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(local_store.os, "link", link)
+    with pytest.raises(StorageError, match="needs a disk with hard links"):
+        store.put("key", b"x")
+    assert list((store.root / ".tmp").iterdir()) == []
+
+
+def test_what_a_killed_writer_left_on_nfs_is_removed(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    """A kernel makes such a lock one of bytes there, and gives it to files that are open for writing."""
+
+    def lock_of_nfs(file: BinaryIO, operation: int) -> None:
+        mode = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE
+        if operation & fcntl.LOCK_EX and mode == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        fcntl.lockf(file, operation)
+
+    monkeypatch.setattr(local_store.fcntl, "flock", lock_of_nfs)
+    assert store.put("key", b"x")
+    (store.root / ".tmp" / "left").write_bytes(b"half")
+    assert store.clean() == 1
+    assert list((store.root / ".tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everything")
+def test_what_another_user_left_stops_nobody(store: LocalStore):
+    (store.root / ".tmp").mkdir(parents=True)
+    (store.root / ".tmp" / "left").touch(mode=0o444)
+    assert store.clean() == 0
+
+
 def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(objects, "FIRST_PAUSE_SECONDS", 0.0)
     link, failures = os.link, [errno.EIO, errno.ESTALE, errno.ENOSPC]
@@ -87,6 +124,26 @@ def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monk
     failures += [errno.EIO] * objects.ATTEMPTS
     with pytest.raises(StorageUnavailable, match="write other"):
         store.put("other", b"1")
+
+
+def test_a_folder_that_may_not_be_searched_is_an_error_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pathlib.os.stat", closed)
+    with pytest.raises(StorageError, match=r"open .*/closed/store: Permission denied"):
+        LocalStore(tmp_path / "closed" / "store")
+
+
+def closed(path: Path, **_: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_what_is_read_takes_memory_for_itself_and_not_for_its_limit(store: LocalStore):
+    store.put("key", b"1")
+    tracemalloc.start()
+    assert store.get("key", max_bytes=1 << 30) == b"1"
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
 
 
 def test_a_store_whose_path_is_not_text_has_a_uri(tmp_path: Path):

@@ -10,6 +10,15 @@ from tasks.store.folder import LocalStore
 from tasks.store.locations import local_path, open_store
 from tasks.store.s3 import S3Store
 
+OTHER_FILES = (
+    "file://mnt/archive",
+    "file://me:hunter2@host/a",
+    "file:///a?b",
+    "file:///a#b",
+    "file://",
+    "file://[a/b",
+)
+
 
 def test_a_store_opens_from_path_and_uri_but_not_from_a_file(tmp_path: Path):
     assert open_store(str(tmp_path)).url == str(tmp_path)
@@ -19,10 +28,14 @@ def test_a_store_opens_from_path_and_uri_but_not_from_a_file(tmp_path: Path):
         open_store(str(tmp_path / "file"))
 
 
-@pytest.mark.parametrize("url", ["https://host/x", "", "ftp://host", "s3:///prefix", "s3://bucket/a?b=c"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://host/x", "", "ftp://host", "s3:///prefix", "s3://bucket/a?b=c", "s3://[b/a", *OTHER_FILES],
+)
 def test_other_urls_are_refused(url: str):
-    with pytest.raises(ConfigError, match="location"):
+    with pytest.raises(ConfigError, match="location") as caught:
         open_store(url)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("place", [open_store, list_source])
@@ -50,3 +63,4 @@ def test_a_uri_names_the_path_that_it_was_made_of():
     for name in ("/a b/ä 100%?#", os.fsdecode(b"/\xff\xfe"), "/plain"):
         assert local_path(Path(name).as_uri()) == Path(name)
     assert local_path("relative/path") == Path("relative/path")
+    assert local_path("file://localhost/a") == Path("/a")

@@ -51,6 +51,15 @@ def test_a_url_with_credentials_is_refused_and_not_repeated():
     with pytest.raises(ConfigError, match="credentials") as caught:
         S3Store("s3://name:hunter2@bucket/prefix")
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError, match="found 's3://…@bucket/x'") as caught:
+        S3Store("s3:///KEY:hunter2@bucket/x")
+
+
+def test_an_empty_bucket_is_no_object(s3_access: Access):
+    client = s3_client.client()
+    client.create_bucket(Bucket=(bucket := uuid.uuid4().hex))
+    assert not s3.exists(parse_url(f"s3://{bucket}"))
+    client.delete_bucket(Bucket=bucket)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The names of S3's errors, made as botocore makes them; `test_s3` has a real server give some of them."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,15 @@ def test_the_message_says_what_to_look_at_and_else_what_the_server_said():
 )
 def test_errors_of_the_library_have_names_too(error: Exception, kind: type[StorageError]):
     assert type(named(error)) is kind
+
+
+@pytest.mark.parametrize(
+    "kind", [EndpointConnectionError, ReadTimeoutError, partial(SSLError, error="expired")]
+)
+def test_no_error_repeats_a_password_of_the_address(kind: Callable[..., Exception]):
+    message = str(named(kind(endpoint_url="http://me:hunter2@host/bucket?prefix=x")))
+    assert "http://…@host/bucket?…" in message
+    assert "hunter2" not in message
 
 
 def test_missing_credentials_say_what_to_set():

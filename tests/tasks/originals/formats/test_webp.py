@@ -1,6 +1,9 @@
 import struct
+from typing import Any
 
-from tasks.originals.formats.webp import chunks
+import pytest
+
+from tasks.originals.formats.webp import canvas, chunks
 from tasks.originals.opening import open_picture
 from tests.tasks.pictures import file_of, phone_exif, photograph
 
@@ -17,6 +20,13 @@ def riff(*parts: tuple[bytes, bytes]) -> bytes:
 def test_chunks_of_odd_size_are_told_apart():
     parts = [(b"VP8X", bytes(10)), (b"odd ", b"123"), (b"EXIF", b"")]
     assert list(chunks(riff(*parts) + b"more")) == parts
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"lossless": True, **PARTS}])
+def test_the_size_is_in_the_first_chunk(options: dict[str, Any]):
+    data = file_of(photograph(12, 16), "WEBP", **options)
+    assert canvas(data) == (16, 12)
+    assert canvas(data[:24]) == canvas(data[:12]) == (0, 0)
 
 
 def test_the_three_blocks_are_kept_whatever_the_header_announces():
