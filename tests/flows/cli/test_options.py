@@ -39,7 +39,7 @@ def test_refits_belong_to_a_contract():
     for found in (-1, 0, 3):
         with pytest.raises(ConfigError, match="--max-refits: expected --min-psnr beside it"):
             contract(None, found)
-    with pytest.raises(ConfigError, match="max_refits: expected 0 to"):
+    with pytest.raises(ConfigError, match="max_refits: expected a whole number from 0 to"):
         contract(30, -1)
 
 
