@@ -4,7 +4,7 @@ Of several rows of an image under a config the latest one counts, as CATALOGUE.m
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -15,13 +15,15 @@ from tasks.catalogue.audits import LOST, AuditRow
 from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import IMAGES, list_parts, read_audits, read_images
 from tasks.catalogue.records import BAD_FILES, BAD_IMAGES, Archived, Status
-from tasks.catalogue.rows import archived_of, audit_of
+from tasks.catalogue.rows import archived_of, audit_of, image_of
+from tasks.catalogue.versions import Place, holders
+from tasks.originals.listing import SourceImage
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
 
 _KNOWN_COLUMNS = (
-    *("image_digest", "archive_digest", "source_uri", "recorded_at", "status", "key", "n_bytes"),
-    *("error_type", "error_message"),
+    *("image_digest", "archive_digest", "source_uri", "source_path", "also_at", "source_n_bytes"),
+    *("recorded_at", "verified_at", "status", "key", "n_bytes", "error_type", "error_message"),
 )
 LISTED_ALONE = 8  # objects that are looked for one by one; for more the whole archive is listed, in order
 
@@ -90,11 +92,15 @@ class Known:
             those that an audit later found damaged or missing.
         bad_images: Image digest → the failure of each image that failed by its own fault.
         bad_files: URI → the failure of each file that could not be read by its own fault.
+        named: Image digest → each image that has a row as archived, lost or not, as that row names it.
+        held: The digest of the image that each place holds, by the rows under all configs.
     """
 
     archived: dict[str, tuple[str, int]]
     bad_images: dict[str, Bad]
     bad_files: dict[str, Bad]
+    named: dict[str, SourceImage] = field(default_factory=dict)
+    held: dict[Place, str] = field(default_factory=dict)
 
 
 def known(store: ObjectStore, archive_digest: str) -> Known:
@@ -103,14 +109,17 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
     Raises:
         CatalogueError, StorageError: The catalogue cannot be read.
     """
-    table = read_images(store, _KNOWN_COLUMNS)
-    rows = latest(table.filter(pc.equal(table["archive_digest"], archive_digest)).to_pylist())
+    rows = latest(read_images(store, _KNOWN_COLUMNS).to_pylist())
     audits = last_audits(store) if rows else {}
-    found = Known({}, {}, {})
+    images = ((row["recorded_at"], image_of(row)) for row in rows if row["status"] == Status.ARCHIVED)
+    found = Known({}, {}, {}, {}, holders(images))
     for row in rows:
         digest, error = row["image_digest"], row["error_type"]
+        if row["archive_digest"] != archive_digest:
+            continue
         if row["status"] == Status.ARCHIVED:
-            if not is_lost(audits.get(row["key"]), row["recorded_at"]):
+            found.named[digest] = image_of(row)
+            if not is_lost(audits.get(row["key"]), row["verified_at"]):
                 found.archived[digest] = (row["key"], row["n_bytes"])
         elif error in (BAD_FILES if digest is None else BAD_IMAGES):
             place = found.bad_files if digest is None else found.bad_images
@@ -119,9 +128,12 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
     return found
 
 
-def is_lost(audit: AuditRow | None, recorded_at: datetime) -> bool:
-    """True if the last audit of an object, which may be none, found it lost after a row that names it."""
-    return audit is not None and audit.status in LOST and audit.checked_at > recorded_at
+def is_lost(audit: AuditRow | None, verified_at: datetime) -> bool:
+    """True if the last audit of an object, which may be none, found it lost after it was verified.
+
+    The time of its row says less: a row is written again where an image is found under another name.
+    """
+    return audit is not None and audit.status in LOST and audit.checked_at > verified_at
 
 
 def archived_among(store: ObjectStore, archive_digest: str, images: Collection[str]) -> dict[str, Archived]:
@@ -142,7 +154,7 @@ def archived_among(store: ObjectStore, archive_digest: str, images: Collection[s
     )
     rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == Status.ARCHIVED]
     audits = last_audits(store) if rows else {}
-    kept = [row for row in rows if not is_lost(audits.get(row["key"]), row["recorded_at"])]
+    kept = [row for row in rows if not is_lost(audits.get(row["key"]), row["verified_at"])]
     sizes = _sizes(store, [row["key"] for row in kept])
     return {row["image_digest"]: archived_of(row) for row in kept if sizes.get(row["key"]) == row["n_bytes"]}
 

@@ -169,10 +169,10 @@ def plan_audit(
 
 def _read_at(row: Row, audit: AuditRow | None) -> datetime:
     """The time at which an object was last read and found intact; what is lost is to be read again first."""
-    recorded_at: datetime = row["recorded_at"]
-    if lookup.is_lost(audit, recorded_at):
+    verified_at: datetime = row["verified_at"]
+    if lookup.is_lost(audit, verified_at):
         return datetime.min.replace(tzinfo=UTC)
-    return recorded_at if audit is None else max(recorded_at, audit.checked_at)
+    return verified_at if audit is None else max(verified_at, audit.checked_at)
 
 
 def orphan_row(run_id: str, key: str) -> AuditRow:

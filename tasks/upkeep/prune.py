@@ -149,7 +149,7 @@ def plan_prune(
     there, audits = {found.key: found.n_bytes for found in stored}, lookup.last_audits(store)
 
     def is_there(row: Row) -> bool:
-        is_lost = lookup.is_lost(audits.get(row["key"]), row["recorded_at"])
+        is_lost = lookup.is_lost(audits.get(row["key"]), row["verified_at"])
         return there.get(row["key"]) == row["n_bytes"] and not is_lost
 
     theirs = given_up(latest, chosen(settings, drop, keep), is_there, even_last=even_last)

@@ -77,6 +77,16 @@ def test_the_latest_row_counts_whatever_the_order_of_parts(store: LocalStore):
     assert known(store, "another config").archived == {}
 
 
+def test_images_are_named_as_their_rows_have_them_and_places_are_held_whatever_the_config(store: LocalStore):
+    first = archived("a", also_at=["b"])
+    later = first.recorded_at + timedelta(seconds=1)
+    append(store, [first, archived("b", archive_digest="f" * 64, recorded_at=later)])
+    found = known(store, ARCHIVE)
+    assert found.named == {digest("a"): first.origin.image}
+    places = ("file:///photos/", "a"), ("file:///photos/", "b")
+    assert found.held == dict(zip(places, (digest("a"), digest("b")), strict=True))
+
+
 def test_an_empty_store_has_nothing_archived(store: LocalStore):
     assert known(store, ARCHIVE).archived == {}
     assert find(store, digest("a.png"), ARCHIVE) is None
@@ -151,7 +161,10 @@ def test_what_an_audit_found_lost_is_archived_no_more(store: LocalStore, status:
     append(store, [image])
     append_audits(store, [audit(image.stored.file.key, status, 1.0)])
     assert (digest("a") in known(store, ARCHIVE).archived) is counts
-    append(store, [changed(image, recorded_at=now() + timedelta(seconds=2))])
+    later = now() + timedelta(seconds=2)
+    append(store, [changed(image, recorded_at=later)])  # as where it was renamed, which verifies nothing
+    assert (digest("a") in known(store, ARCHIVE).archived) is counts
+    append(store, [changed(image, recorded_at=later + timedelta(seconds=1), verified_at=later)])
     assert digest("a") in known(store, ARCHIVE).archived
 
 

@@ -63,7 +63,8 @@ def test_a_wrong_predicate_is_the_callers_error(store: LocalStore, where: str):
 
 def at(minute: int, name: str, content: str, **columns: object) -> Archived:
     later = now() + timedelta(minutes=minute)
-    return archived(name, **{"image_digest": digest(content), "recorded_at": later, **columns})
+    given = {"image_digest": digest(content), "recorded_at": later, "verified_at": later}
+    return archived(name, **{**given, **columns})
 
 
 def planned(store: LocalStore, suffix: str = ".png", where: str = "true", **words: bool) -> set[str]:
