@@ -1,9 +1,10 @@
 """Answers from the catalogue that take no SQL: the latest rows, what is archived, the record of one image.
 
-Of several rows of an image under a config the latest one counts, as CATALOGUE.md has it.
+Of several rows of an image under a config the latest one counts, as CATALOGUE.md has it. A failure takes
+nothing from an image that is archived, as where another run had archived it meanwhile.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -54,16 +55,26 @@ def last_audits(store: ObjectStore) -> dict[str, AuditRow]:
     return newest
 
 
-def latest(rows: Iterable[Row]) -> list[Row]:
-    """The latest row of each (image, archive digest), less what was given up.
+def latest(rows: Iterable[Row], audits: Mapping[str, AuditRow]) -> list[Row]:
+    """The row that counts of each (image, archive digest), less what was given up.
 
+    It is the latest one, but for failures after a row as archived whose object no audit has found lost.
     Files without a digest stand for themselves.
+
+    Args:
+        rows: The rows.
+        audits: The latest audit of each key.
     """
     newest: dict[tuple[str, str], Row] = {}
+    last_file: dict[tuple[str, str], Row] = {}  # the latest row that says whether there is one
     for row in rows:
         image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
         name = (image, row["archive_digest"])
-        if name not in newest or row["recorded_at"] >= newest[name]["recorded_at"]:
+        for found in (newest,) if row["status"] == Status.FAILED else (newest, last_file):
+            if name not in found or row["recorded_at"] >= found[name]["recorded_at"]:
+                found[name] = row
+    for name, row in last_file.items():
+        if row["status"] == Status.ARCHIVED and not is_lost(audits.get(row["key"]), row["verified_at"]):
             newest[name] = row
     return [row for row in newest.values() if row["status"] != Status.DROPPED]
 
@@ -109,8 +120,9 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
     Raises:
         CatalogueError, StorageError: The catalogue cannot be read.
     """
-    rows = latest(read_images(store, _KNOWN_COLUMNS).to_pylist())
-    audits = last_audits(store) if rows else {}
+    table = read_images(store, _KNOWN_COLUMNS)
+    audits = last_audits(store) if len(table) else {}
+    rows = latest(table.to_pylist(), audits)
     images = ((row["recorded_at"], image_of(row)) for row in rows if row["status"] == Status.ARCHIVED)
     found = Known({}, {}, {}, {}, holders(images))
     for row in rows:
@@ -152,9 +164,10 @@ def archived_among(store: ObjectStore, archive_digest: str, images: Collection[s
         pc.equal(table["archive_digest"], archive_digest),
         pc.is_in(table["image_digest"], pa.array(list(images), pa.string())),
     )
-    rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == Status.ARCHIVED]
+    rows = table.filter(same).to_pylist()
     audits = last_audits(store) if rows else {}
-    kept = [row for row in rows if not is_lost(audits.get(row["key"]), row["verified_at"])]
+    found = [row for row in latest(rows, audits) if row["status"] == Status.ARCHIVED]
+    kept = [row for row in found if not is_lost(audits.get(row["key"]), row["verified_at"])]
     sizes = _sizes(store, [row["key"] for row in kept])
     return {row["image_digest"]: archived_of(row) for row in kept if sizes.get(row["key"]) == row["n_bytes"]}
 
@@ -167,11 +180,12 @@ def _sizes(store: ObjectStore, keys: Sequence[str]) -> dict[str, int]:
 
 
 def find(store: ObjectStore, image_digest: str, archive_digest: str) -> Archived | None:
-    """The record of an image under a config if its latest row has status ``archived``, else None."""
+    """The record of an image under a config if the row that counts has status ``archived``, else None."""
     table = read_images(store)
     same = pc.and_(
         pc.equal(table["image_digest"], image_digest),
         pc.equal(table["archive_digest"], archive_digest),
     )
-    rows = [row for row in latest(table.filter(same).to_pylist()) if row["status"] == Status.ARCHIVED]
-    return archived_of(rows[0]) if rows else None
+    rows = table.filter(same).to_pylist()
+    found = latest(rows, last_audits(store) if rows else {})
+    return next((archived_of(row) for row in found if row["status"] == Status.ARCHIVED), None)

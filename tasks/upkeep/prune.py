@@ -144,16 +144,19 @@ def plan_prune(
     stored, before = store.objects(FOLDER), now() - timedelta(days=days)
     journal = store.objects(claims.FOLDER)
     rows = parts.read_images(store).to_pylist()
-    latest = lookup.latest(rows)
-    settings = settings_in_use(latest)
     there, audits = {found.key: found.n_bytes for found in stored}, lookup.last_audits(store)
+    latest, named = lookup.latest(rows, audits), _named(rows)
+    settings = settings_in_use(latest)
 
     def is_there(row: Row) -> bool:
         is_lost = lookup.is_lost(audits.get(row["key"]), row["verified_at"])
         return there.get(row["key"]) == row["n_bytes"] and not is_lost
 
-    theirs = given_up(latest, chosen(settings, drop, keep), is_there, even_last=even_last)
-    named = {**_named(rows), **dict.fromkeys(map(_name, theirs.rows))}
+    def has_file(row: Row) -> bool:
+        return row["status"] == Status.ARCHIVED or named.get(_name(row)) in there
+
+    theirs = given_up(latest, chosen(settings, drop, keep), is_there, has_file, even_last=even_last)
+    named |= dict.fromkeys(map(_name, theirs.rows))
     used = _used(journal, before)
     found: dict[Kind, Sequence[StoredObject]] = {**_files(stored, named, used, before)}
     found[Kind.CLAIM] = [
