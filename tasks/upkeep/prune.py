@@ -2,8 +2,9 @@
 
 That is files of settings that are given up, orphans, what killed runs have left, and parts of the catalogue
 that a compacted one replaces. What a run that is not over is about to name stays: it holds a lease or has a
-claim, and a claim, like a file without one, is left alone until it is some days old. While a file is removed
-its image is held by a lease, as if it was being fitted, so no run can take the file over meanwhile.
+claim, and a claim, like a file without one, is left alone until it is some days old, before which a run that
+lives marks it anew. While a file is removed its image is held by a lease, as if it was being fitted, so no
+run can take the file over meanwhile.
 
 The catalogue is changed first: an image that is given up has a row that says so from then on, and its file is
 one that no row names. So this may be killed at any moment, and the next one goes on.

@@ -133,6 +133,7 @@ def test_what_killed_runs_have_left_is_removed_when_it_is_old(
     for folder in (long_ago, new_folder("run")):
         write_batches(store, folder, [])
         store.put(f"{folder}/000000.images.json", b"{}")
+    age(store, *keys(store, long_ago))
     (store.root / ".tmp").mkdir(exist_ok=True)
     (store.root / ".tmp" / "left").write_bytes(b"half")
     plan = plan_prune(store)
