@@ -17,7 +17,7 @@ from tasks.catalogue.columns import Row
 from tasks.catalogue.parts import IMAGES, list_parts, read_audits, read_images
 from tasks.catalogue.records import BAD_FILES, BAD_IMAGES, Archived, Status
 from tasks.catalogue.rows import archived_of, audit_of, image_of
-from tasks.catalogue.versions import Place, holders
+from tasks.catalogue.versions import Place, holders, uris_of
 from tasks.originals.listing import SourceImage
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
@@ -104,7 +104,8 @@ class Known:
         bad_images: Image digest → the failure of each image that failed by its own fault.
         bad_files: URI → the failure of each file that could not be read by its own fault.
         named: Image digest → each image that has a row as archived, lost or not, as that row names it.
-        held: The digest of the image that each place holds, by the rows under all configs.
+        held: The digest of the image that a place holds, by the rows under all configs, for each place that
+            several images may claim.
     """
 
     archived: dict[str, tuple[str, int]]
@@ -122,13 +123,9 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
     """
     table = read_images(store, _KNOWN_COLUMNS)
     audits = last_audits(store) if len(table) else {}
-    rows = latest(table.to_pylist(), audits)
-    images = ((row["recorded_at"], image_of(row)) for row in rows if row["status"] == Status.ARCHIVED)
-    found = Known({}, {}, {}, {}, holders(images))
-    for row in rows:
+    found = Known({}, {}, {}, {}, _held(table, audits))
+    for row in latest(table.filter(pc.equal(table["archive_digest"], archive_digest)).to_pylist(), audits):
         digest, error = row["image_digest"], row["error_type"]
-        if row["archive_digest"] != archive_digest:
-            continue
         if row["status"] == Status.ARCHIVED:
             found.named[digest] = image_of(row)
             if not is_lost(audits.get(row["key"]), row["verified_at"]):
@@ -138,6 +135,22 @@ def known(store: ObjectStore, archive_digest: str) -> Known:
             bad = Bad(error, row["error_message"], row["recorded_at"])
             place[row["source_uri"] if digest is None else digest] = bad
     return found
+
+
+def _held(table: pa.Table, audits: Mapping[str, AuditRow]) -> dict[Place, str]:
+    """The image that a place holds, of those images that share a name with another one or have several.
+
+    They are few as a rule, and are looked for by Arrow, since rows may be a million.
+    """
+    archived = table.filter(pc.equal(table["status"], Status.ARCHIVED.value))
+    images = archived.group_by("source_uri").aggregate([("image_digest", "count_distinct")])
+    contested = images.filter(pc.greater(images["image_digest_count_distinct"], 1))["source_uri"].to_pylist()
+    has_copies = pc.greater(pc.list_value_length(archived["also_at"]), 0)
+    copies = {uri for row in archived.filter(has_copies).to_pylist() for uri in uris_of(image_of(row))}
+    uris = pa.array([*contested, *copies], pa.string())
+    digests = archived.filter(pc.is_in(archived["source_uri"], uris))["image_digest"]
+    rows = latest(table.filter(pc.is_in(table["image_digest"], pc.unique(digests))).to_pylist(), audits)
+    return holders((row["recorded_at"], image_of(row)) for row in rows if row["status"] == Status.ARCHIVED)
 
 
 def is_lost(audit: AuditRow | None, verified_at: datetime) -> bool:

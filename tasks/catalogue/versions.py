@@ -29,6 +29,11 @@ def places_of(image: SourceImage) -> list[Place]:
     return [(source, name) for name in (image.path, *image.also_at)]
 
 
+def uris_of(image: SourceImage) -> list[str]:
+    """The URI of each of these places, in the same order."""
+    return [f"{source}{quote_from_bytes(raw_name(name))}" for source, name in places_of(image)]
+
+
 def holders(found: Iterable[tuple[datetime, SourceImage]]) -> dict[Place, str]:
     """The digest of the image that was found last at each place, of images and the times of their rows."""
     by_time = sorted(found, key=lambda entry: entry[0])
@@ -43,13 +48,15 @@ def named_today(
     Args:
         image: The image as the run has found it.
         before: The same as its latest row names it.
-        held: The image that each place holds, by the rows of all images.
+        held: The image that each place holds, by the rows of all images; a place that is not in it holds the
+            image that is found there.
         is_looked_at: Whether the run would have found a file of a name below its source.
     """
     if _source_of(image) != _source_of(before):
         return image
     left = [place for place in places_of(before) if place not in places_of(image)]
-    kept = (name for place in left if held[place] == image.digest and not is_looked_at(name := place[1]))
+    ours = (place[1] for place in left if held.get(place, image.digest) == image.digest)
+    kept = (name for name in ours if not is_looked_at(name))
     return dataclasses.replace(image, also_at=(*image.also_at, *kept))
 
 
@@ -59,7 +66,7 @@ def has_its_names(image: SourceImage, before: SourceImage, held: Mapping[Place, 
     Arguments as those of `named_today`, whose result the image is.
     """
     ours, theirs = places_of(image), places_of(before)
-    are_held = [held.get(place) == image.digest for place in theirs]
+    are_held = [held.get(place, image.digest) == image.digest for place in theirs]
     if _source_of(image) != _source_of(before):
         return any(are_held)
     return set(ours) == set(theirs) and all(are_held)

@@ -95,6 +95,25 @@ def test_images_are_named_as_their_rows_have_them_and_places_are_held_whatever_t
     assert found.held == dict(zip(places, (digest("a"), digest("b")), strict=True))
 
 
+def test_places_that_several_images_claim_are_held_by_the_latest_row_of_each(store: LocalStore):
+    """Their earlier rows name them elsewhere, and so do the rows of images that nobody contests."""
+    first, edit, alone = (
+        archived("a"),
+        archived("b", source_path="a", source_uri="file:///photos/a"),
+        archived("c"),
+    )
+    copies = archived("d", also_at=["c", "e"], recorded_at=now() + timedelta(seconds=5))
+    renamed = archived(
+        "a", source_path="z", source_uri="file:///photos/z", recorded_at=now() + timedelta(seconds=9)
+    )
+    append(store, [first, edit, alone, copies, archived("f")])
+    append(store, [renamed])
+    assert known(store, ARCHIVE).held == {
+        ("file:///photos/", name): digest(content)
+        for name, content in (("z", "a"), ("a", "b"), ("c", "d"), ("d", "d"), ("e", "d"))
+    }
+
+
 def test_an_empty_store_has_nothing_archived(store: LocalStore):
     assert known(store, ARCHIVE).archived == {}
     assert find(store, digest("a.png"), ARCHIVE) is None

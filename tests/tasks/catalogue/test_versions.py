@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.catalogue.records import Archived, now
-from tasks.catalogue.versions import has_its_names, holders, latest_versions, named_today, names_of
+from tasks.catalogue.versions import has_its_names, holders, latest_versions, named_today, names_of, uris_of
 from tasks.originals.listing import SourceImage
 from tests.tasks.rows import archived
 
@@ -75,6 +75,7 @@ def test_a_copy_that_was_changed_later_is_left_out_and_the_rest_stays():
 def test_a_name_is_known_by_its_uri_whatever_its_characters():
     uri = "file:///photos/3%E2%80%AFPM%FF%5C.png"
     first, second = (version(number, source_uri=uri, source_path=r"3\u202fPM\xff\\.png") for number in (1, 2))
+    assert uris_of(first.origin.image) == [uri]
     elsewhere = version(3, source_uri="file:///photos/b.png", source_path="b.png", also_at=[first.path])
     assert latest_versions([first, second, elsewhere]) == [elsewhere]
 
