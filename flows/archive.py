@@ -48,6 +48,7 @@ from tasks.report.markdown import markdown_cell, store_report
 from tasks.report.pairs import Pair
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
+from tasks.steps.commit import rename
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.storing import carry
 from tasks.store.locations import open_store
@@ -130,6 +131,7 @@ def _archived(run: Run, purpose: Purpose, target: ObjectStore, recipe: Recipe, h
     job = new_job(run, target.url, recipe)
     plan = taken(purpose) or purpose.plan(target, job.options, with_sizes=recipe.in_hours)
     get_run_logger().info(plan.describe())
+    rename(target, purpose.archive_digest, plan.renamed)
     told = RunSummary.of(plan, purpose.source, target.url, recipe, run.run_id)
     failed = _archive_plan(run, target, plan, job, told, hours)
     summary = _by_the_catalogue(target, plan, job, told, failed)

@@ -45,7 +45,7 @@ def restore(
         format: Format of the files.
         options: The way of working; what they do not say, the settings of the environment do.
         all_versions: Every version of a photograph that is selected, and not only the latest.
-        best: Of the latest content under several settings the highest PSNR, and not what was archived last.
+        best: Of the latest content under several settings the highest PSNR, and not what was verified last.
 
     Returns:
         The `RestoreSummary`, where every image was restored.

@@ -70,11 +70,15 @@ def judge(place: Place, *, never: frozenset[str] = frozenset()) -> Verdict:
 
 
 def latest_rows(stored: Files) -> list[dict[str, Any]]:
-    """The latest row of each image under each setting; parts that cannot be read have none."""
+    """The latest row of each image under each setting; parts that cannot be read have none.
+
+    A failure counts only where no row has the image as archived; whether its file is there is seen elsewhere.
+    """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in all_rows(stored):
         name = (row["image_digest"] or row["source_uri"], row["archive_digest"])
-        if name not in newest or row["recorded_at"] >= newest[name]["recorded_at"]:
+        order = row["status"] != "failed", row["recorded_at"]
+        if name not in newest or order >= (newest[name]["status"] != "failed", newest[name]["recorded_at"]):
             newest[name] = row
     return list(newest.values())
 

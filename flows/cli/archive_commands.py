@@ -266,6 +266,9 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
 
     target, purpose, plan = _planned(wanted, with_sizes=wanted.recipe.in_hours)
     if plan.n_to_do == 0:
+        from tasks.steps.commit import rename
+
+        rename(target, purpose.archive_digest, plan.renamed)
         return RunSummary.of(plan, wanted.source, target.url, wanted.recipe)
 
     def in_a_flow() -> Any:

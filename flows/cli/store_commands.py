@@ -112,7 +112,7 @@ def restore(
     ] = False,
     best: Annotated[
         bool,
-        typer.Option("--best", help="Of several settings the highest PSNR, not what was archived last."),
+        typer.Option("--best", help="Of several settings the highest PSNR, not what was verified last."),
     ] = False,
     workers: Workers = None,
     runner: Runner = None,

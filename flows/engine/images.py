@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import takewhile
 
 from prefect import get_run_logger
@@ -26,7 +25,8 @@ from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, Failed, Listed, Outcome, Planned, Stored
 from tasks.errors import FittedElsewhere
 from tasks.originals.listing import SourceFile, SourceImage
-from tasks.plan.leases import is_held
+from tasks.plan.claims import mark_taken
+from tasks.plan.leases import is_held, signs_of_life
 from tasks.report.summary import RunSummary, in_a_line
 from tasks.settings import RunOptions
 from tasks.steps.deadlines import cancel, go_on
@@ -72,7 +72,7 @@ def archive_all(
         run.watched(summary) as show,
         run.engine() as engine,
         _cancelled_if_cut_short(run.run_id),
-        in_parts(run.options.batch_images, partial(commit, summary.store)) as record,
+        _recorded(run.options.batch_images, summary.store) as record,
     ):
         waiting: list[_Image] = []
         images: Iterable[_Image] = (_Image(image, job, planned(image, job)) for image, job in work)
@@ -95,6 +95,32 @@ def archive_all(
             if not waiting:
                 return ended
             images, waiting = _free_again(open_store(summary.store), waiting)
+
+
+@contextmanager
+def _recorded(size: int, store: str) -> Iterator[Callable[[Outcome], None]]:
+    """Commit rows in parts; the claims of images whose rows wait for their part are marked as needed.
+
+    A part of slow fits may take longer than the days after which claims count as those of a run that is gone.
+    """
+    waiting = list[Outcome]()
+
+    def write(part: Sequence[Outcome]) -> None:
+        del waiting[: len(part)]  # before their claims go
+        commit(store, part)
+
+    def mark() -> None:
+        target = open_store(store)
+        for outcome in waiting.copy():
+            if isinstance(outcome, Archived) and any(each is outcome for each in waiting):
+                mark_taken(target, outcome.origin.image.digest, outcome.origin.setting.archive_digest)
+
+    def add(outcome: Outcome) -> None:
+        waiting.append(outcome)
+        record(outcome)
+
+    with signs_of_life(mark), in_parts(size, write) as record:
+        yield add
 
 
 def _free_again(store: ObjectStore, waiting: Sequence["_Image"]) -> tuple[list["_Image"], list["_Image"]]:

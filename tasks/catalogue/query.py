@@ -1,6 +1,6 @@
 """SQL over a catalogue. The only importer of duckdb.
 
-Four tables: ``images``, the latest row of each image under each config, unless it was given up;
+Four tables: ``images``, the row that counts of each image under each config, unless it was given up;
 ``all_images``, every row; ``history``; ``audits``. Times are UTC, without a zone, since DuckDB leaves
 zones to an extension. Parts are fetched through the store, so a folder and S3 are alike, and unpacked as
 far as a query asks: memory holds the compressed parts and what the query keeps. Nothing outside can be
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from inr.errors import ConfigError
 from tasks.catalogue import parts
+from tasks.catalogue.audits import LOST
 from tasks.errors import CatalogueError
 from tasks.store.objects import ObjectStore
 
@@ -24,10 +25,23 @@ if TYPE_CHECKING:
     import duckdb
 
 # Selects the rows that `lookup.latest` selects.
-_LATEST = """
-create view images as select * from all_images qualify
-row_number() over (
-    partition by coalesce(image_digest, source_uri), archive_digest order by recorded_at desc
+_LATEST = f"""
+create view images as
+with audited as (
+    select key, checked_at, status from audits
+    qualify row_number() over (partition by key order by checked_at desc) = 1
+), found as (
+    select all_images.*, lost.checked_at as lost_at,
+        max(recorded_at) filter (where all_images.status <> 'failed') over (
+            partition by coalesce(image_digest, source_uri), archive_digest
+        ) as last_file_at
+    from all_images left join audited as lost
+        on lost.key = all_images.key and lost.status in ({", ".join(f"'{status}'" for status in LOST)})
+)
+select * exclude (lost_at, last_file_at) from found qualify row_number() over (
+    partition by coalesce(image_digest, source_uri), archive_digest
+    order by status = 'archived' and recorded_at = last_file_at
+        and coalesce(lost_at <= verified_at, lost_at is null) desc, recorded_at desc
 ) = 1 and status <> 'dropped'
 """
 

@@ -130,16 +130,24 @@ def archived_of(row: Row) -> Archived:
     return Archived(stored, verification, _time(row, "recorded_at"))
 
 
-def _planned_of(row: Row) -> Planned:
-    image = SourceImage(
+def image_of(row: Row) -> SourceImage:
+    """The original of an archived image, as its row names it.
+
+    Raises:
+        CatalogueError: The row lacks a value that every such row has.
+    """
+    return SourceImage(
         digest=required(row, "image_digest"),
         uri=required(row, "source_uri"),
         path=required(row, "source_path"),
         n_bytes=required(row, "source_n_bytes"),
         also_at=tuple(required(row, "also_at")),
     )
+
+
+def _planned_of(row: Row) -> Planned:
     setting = _part(Setting, row, model=_model_asked_for(row))
-    return Planned(required(row, "run_id"), image, setting, _part(Maker, row))
+    return Planned(required(row, "run_id"), image_of(row), setting, _part(Maker, row))
 
 
 def _model_asked_for(row: Row) -> str:

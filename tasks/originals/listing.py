@@ -11,7 +11,7 @@ of a key, and keys that end in a slash are folders. Of the originals, patterns m
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from inr.errors import ConfigError
@@ -71,11 +71,13 @@ class Listing:
         files: The originals that are taken.
         left_out: How many files are left out since they are no originals, by suffix, and links to folders.
         n_excluded: How many originals the patterns leave out.
+        is_one_file: Whether the source is a file, and not the folder that it lies in.
     """
 
     files: tuple[SourceFile, ...]
     left_out: dict[str, int]
     n_excluded: int = 0
+    is_one_file: bool = False
 
 
 def list_source(source: str, patterns: Patterns = Patterns()) -> Listing:
@@ -95,7 +97,7 @@ def list_source(source: str, patterns: Patterns = Patterns()) -> Listing:
         for file in listing.files
         if patterns.takes(os.fsdecode(raw_name(file.path)), is_closed=file.is_closed)
     )
-    return Listing(taken, listing.left_out, len(listing.files) - len(taken))
+    return replace(listing, files=taken, n_excluded=len(listing.files) - len(taken))
 
 
 def _list_folder(source: str) -> Listing:
@@ -130,7 +132,8 @@ def _list_s3(source: str) -> Listing:
     root = s3.parse_url(source)
     found = {each.key[len(root.key("")) :]: each.key for each in s3.list_keys(root)}
     if not found and s3.exists(root):
-        return Listing((SourceFile(root.url, escaped(PurePosixPath(root.prefix).name.encode())),), {})
+        file = SourceFile(root.url, escaped(PurePosixPath(root.prefix).name.encode()))
+        return Listing((file,), {}, is_one_file=True)
     if not found:
         raise ConfigError(f"source {source}: there is nothing there")
     files: list[SourceFile] = []

@@ -3,17 +3,19 @@
 Both go through the store, which every worker reaches anyway, and not through parameters of a run:
 those are bounded, and Prefect keeps them. A folder ``runs/<day>-<run id>-<attempt>`` lasts as long as one
 attempt of a run: a run of Prefect that is tried again keeps its id, and what is to do is another thing then.
-The folder of an attempt that was killed is removed by a later run, after `KEPT_DAYS`. One that ends by an
-error removes its own: on a full disk each of them would take the room that was made for the next.
+The folder of an attempt that was killed is removed by a later run, `KEPT_DAYS` after its last sign of life.
+One that ends by an error removes its own: on a full disk each of them would take the room that was made for
+the next.
 """
 
 import json
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,11 +23,13 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.catalogue.records import Outcome, Planned, now
 from tasks.errors import CatalogueError, ObjectMissing, StorageError, StorageUnavailable
 from tasks.originals.listing import SourceImage
+from tasks.plan.leases import signs_of_life
 from tasks.store.objects import ObjectStore, StoredObject, patient
 from tasks.wording import counted
 
 FOLDER = "runs"
 KEPT_DAYS = 7
+ALIVE = ".alive"  # of a sign that the run goes on
 MAX_BYTES = 1 << 28
 
 Content = TypeVar("Content")
@@ -75,7 +79,8 @@ def kept_batches(store: ObjectStore, folder: str, batches: Sequence[Batch]) -> I
     """
     try:
         write_batches(store, folder, batches)
-        yield
+        with signs_of_life(partial(_sign, store, folder)):
+            yield
     except StorageUnavailable:
         raise
     except Exception:
@@ -145,16 +150,31 @@ def forget_batches(store: ObjectStore, folder: str) -> None:
 
 
 def forget_old_batches(store: ObjectStore) -> None:
-    """Remove the batches left by runs that began more than `KEPT_DAYS` days ago."""
+    """Remove the batches left by runs whose last sign of life is more than `KEPT_DAYS` days old."""
     for found in old_batches(store, KEPT_DAYS):
         store.delete(found.key)
 
 
 def old_batches(store: ObjectStore, days: float) -> list[StoredObject]:
-    """The batches left by runs that began more than so many days ago."""
-    before = f"{now() - timedelta(days=days):%Y%m%d}"
-    days_of = ((found, found.key.split("/")[1][:8]) for found in store.objects(FOLDER))
-    return [found for found, day in days_of if _is_day(day) and day < before]
+    """The batches left by runs that began, and last showed a sign of life, more than so many days ago."""
+    before, folders = now() - timedelta(days=days), defaultdict[str, list[StoredObject]](list)
+    for found in store.objects(FOLDER):
+        folders[found.key.split("/")[1]].append(found)
+    return [
+        found
+        for name, objects in folders.items()
+        if _is_day(name[:8]) and name[:8] < f"{before:%Y%m%d}"
+        if max(each.stored_at for each in objects) < before
+        for found in objects
+    ]
+
+
+def _sign(store: ObjectStore, folder: str) -> None:
+    """Show that the run of a folder goes on; a sign takes the place of the one before it."""
+    earlier = [found.key for found in store.objects(folder) if found.key.endswith(ALIVE)]
+    store.put(f"{folder}/{uuid.uuid4().hex}{ALIVE}", b"{}")
+    for key in earlier:
+        store.delete(key)
 
 
 def _is_day(text: str) -> bool:

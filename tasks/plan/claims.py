@@ -23,7 +23,7 @@ from tasks.store.seal import BLANK, is_intact, sealed
 
 FOLDER = "journal"
 SUFFIX = ".json"
-TAKEN = ".taken"  # of a mark that a run has taken a claim over, which may be an old one
+TAKEN = ".taken"  # of a mark that a run needs a claim, which may be an old one
 MAX_CLAIM_BYTES = 1 << 24
 
 
@@ -76,7 +76,10 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
 
 
 def mark_taken(store: ObjectStore, image_digest: str, archive_digest: str) -> None:
-    """Say that a run that goes on has taken over a claim for an image; gone with it, or the next mark."""
+    """Say that a run that goes on has taken over a claim for an image, or still needs it.
+
+    The mark is gone with the claim, or the next mark.
+    """
     folder = folder_of(image_digest, archive_digest)
     earlier = [found.key for found in store.objects(folder) if found.key.endswith(TAKEN)]
     store.put(f"{folder}/{uuid.uuid4().hex}{TAKEN}", b"{}")

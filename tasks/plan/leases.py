@@ -6,13 +6,17 @@ images until its slots are over, or until a run on the same host sees that its p
 work on its images has said nothing for `QUIET_SECONDS` hangs, and renews no slot: nobody waits longer.
 Two runs that fit one image nevertheless, as where clocks differ by a slot, do no harm: the first to store its
 file wins.
+
+What a run leaves in the store for longer than an image takes, its batches and the claims of images whose rows
+wait for their part, is younger than `SIGN_SECONDS` as long as the run lives, by `signs_of_life`.
 """
 
 import json
 import os
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -22,6 +26,7 @@ from tasks.store.objects import ObjectStore, patient
 
 SLOT_SECONDS = 120.0
 QUIET_SECONDS = 3600.0  # between two words of a fit: the largest images have minutes between their reports
+SIGN_SECONDS = 6 * 3600.0  # days pass before what shows no sign of life is taken to be of a run that is gone
 SUFFIX = ".fit"
 MAX_BYTES = 1 << 12
 
@@ -104,6 +109,25 @@ class Leases:
     def _release(self, folder: str, slots: list[int]) -> None:
         for slot in slots:
             self._store.delete(_key(folder, slot))
+
+
+@contextmanager
+def signs_of_life(give: Callable[[], object]) -> Iterator[None]:
+    """While the body runs, give a sign of life every `SIGN_SECONDS`; a store may take none."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(SIGN_SECONDS):
+            with suppress(StorageError), patient(0):
+                give()
+
+    thread = threading.Thread(target=go_on, name="signs of life", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(1.0)  # a store that hangs is not waited for: one sign too many means nothing
 
 
 def is_held(store: ObjectStore, image_digest: str, archive_digest: str) -> bool:

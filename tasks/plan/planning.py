@@ -5,20 +5,25 @@ the object that the record names is there with the recorded size; so an object t
 again. A failed image is tried again, unless it failed by its own fault: the same bytes would fail under
 the same version of this package in the same way. Such files are known to be bad, and are named and left
 alone. A file that cannot be read is looked at each time, and known if its error is that of its latest row.
+An archived image that was renamed, copied or put back is to have its row once more, under its names of today;
+else a restore would leave it out where another image has its old name.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from inr.errors import ConfigError
 from tasks.catalogue import lookup
 from tasks.catalogue.lookup import Bad, Known
 from tasks.catalogue.records import MAX_MESSAGE
+from tasks.catalogue.versions import has_its_names, named_today
 from tasks.errors import SourceError, TooManyPixels, UnsupportedImage
-from tasks.originals.listing import SourceFile, SourceImage, list_source
-from tasks.originals.names import printable
+from tasks.originals.listing import Listing, SourceFile, SourceImage, list_source
+from tasks.originals.names import printable, raw_name
 from tasks.originals.opening import read_header
 from tasks.originals.patterns import Patterns
 from tasks.originals.reading import digest_source
@@ -69,6 +74,7 @@ class Plan:
         n_excluded: Files left out by patterns.
         sizes: Digest → width and height of each image by its header, or why it will be refused; empty
             unless they were asked for.
+        renamed: Those that are archived already, and whose rows do not have the names that they have now.
     """
 
     images: tuple[SourceImage, ...]
@@ -79,6 +85,7 @@ class Plan:
     known_bad: tuple[KnownBad, ...] = ()
     n_excluded: int = 0
     sizes: dict[str, tuple[int, int] | UnsupportedImage] = field(default_factory=dict)
+    renamed: tuple[SourceImage, ...] = ()
 
     @property
     def n_pixels(self) -> dict[str, int]:
@@ -90,12 +97,13 @@ class Plan:
 
     @property
     def n_to_do(self) -> int:
-        """Rows that a run of this plan will write."""
+        """Rows that a run of this plan will write, but for those of images that are archived already."""
         return len(self.images) + len(self.unreadable)
 
     def describe(self) -> str:
         """One line for people."""
-        parts = [f"{len(self.images)} to archive", f"{self.n_archived} archived already"]
+        renamed = f", {len(self.renamed)} of them renamed" if self.renamed else ""
+        parts = [f"{len(self.images)} to archive", f"{self.n_archived} archived already{renamed}"]
         if self.n_duplicates:
             parts.append(counted(self.n_duplicates, "duplicate"))
         if self.unreadable:
@@ -145,34 +153,66 @@ def make_plan(
             f"source {printable(source)}: expected at least {least}, found {len(listing.files)}; "
             "is the name right, and is it mounted?"
         )
+    contents, unreadable, sizes = _contents(listing.files, options, with_sizes)
+    n_files = len(listing.files) - len(unreadable)
+    known = lookup.known(store, archive_digest) if listing.files else Known({}, {}, {})
+    done = archived_of(store, known)
+    bad = {} if retry_bad else _bad(contents.values(), unreadable, known, sizes, options)
+    is_looked_at = _looked_at(listing, patterns, unreadable)
+    images = [
+        named_today(image, known.named[digest], known.held, is_looked_at) if digest in known.named else image
+        for digest, image in contents.items()
+    ]
+    before = [image for image in images if image.digest in done]
+    return Plan(
+        images=tuple(image for image in images if image.digest not in {*done, *bad}),
+        unreadable=tuple((file, error) for file, error in unreadable if file.uri not in bad),
+        n_archived=len(before),
+        n_duplicates=n_files - len(contents),
+        left_out=listing.left_out,
+        known_bad=tuple(sorted(bad.values(), key=lambda found: found.path)),
+        n_excluded=listing.n_excluded,
+        sizes=sizes,
+        renamed=tuple(i for i in before if not has_its_names(i, known.named[i.digest], known.held)),
+    )
+
+
+def _contents(
+    files: Sequence[SourceFile], options: RunOptions, with_sizes: bool
+) -> tuple[
+    dict[str, SourceImage],
+    list[tuple[SourceFile, SourceError]],
+    dict[str, tuple[int, int] | UnsupportedImage],
+]:
+    """Each content by its digest, the files that cannot be read, and the sizes if they are wanted."""
     contents: dict[str, SourceImage] = {}
-    sizes: dict[str, tuple[int, int] | UnsupportedImage] = {}
     unreadable: list[tuple[SourceFile, SourceError]] = []
-    n_files = 0
-    for file, found in _read_all(listing.files, options, with_sizes):
+    sizes: dict[str, tuple[int, int] | UnsupportedImage] = {}
+    for file, found in _read_all(files, options, with_sizes):
         if isinstance(found, SourceError):
             unreadable.append((file, found))
             continue
-        n_files += 1
         if first := contents.get(found.digest):
             contents[found.digest] = replace(first, also_at=(*first.also_at, file.path))
         else:
             contents[found.digest] = SourceImage(found.digest, file.uri, file.path, found.n_bytes)
         if found.size is not None:
             sizes[found.digest] = found.size
-    known = lookup.known(store, archive_digest) if listing.files else Known({}, {}, {})
-    done = archived_of(store, known)
-    bad = {} if retry_bad else _bad(contents.values(), unreadable, known, sizes, options)
-    return Plan(
-        images=tuple(image for digest, image in contents.items() if digest not in {*done, *bad}),
-        unreadable=tuple((file, error) for file, error in unreadable if file.uri not in bad),
-        n_archived=sum(digest in done for digest in contents),
-        n_duplicates=n_files - len(contents),
-        left_out=listing.left_out,
-        known_bad=tuple(sorted(bad.values(), key=lambda found: found.path)),
-        n_excluded=listing.n_excluded,
-        sizes=sizes,
-    )
+    return contents, unreadable, sizes
+
+
+def _looked_at(
+    listing: Listing, patterns: Patterns, unreadable: Iterable[tuple[SourceFile, SourceError]]
+) -> Callable[[str], bool]:
+    """Tells of the path of a file below the source whether it would have been found if it was there."""
+    unread = {file.path for file, _ in unreadable}  # folders among them, and what is below is not known
+
+    def is_looked_at(path: str) -> bool:
+        if listing.is_one_file or not patterns.takes(os.fsdecode(raw_name(path))):
+            return False
+        return unread.isdisjoint((path, *map(str, PurePosixPath(path).parents)))
+
+    return is_looked_at
 
 
 def _bad(

@@ -1,7 +1,7 @@
 """The plan of a restore: which archived images, and the path of each of their files.
 
 Of several versions of a photograph the latest counts, unless all are asked for; of one content under several
-settings the one archived last, or the best, and one that was found lost only where there is no other. A file
+settings the one verified last, or the best, and one that was found lost only where there is no other. A file
 has the name of its original. Where several would have the same, or one's file is another's folder, one of
 them has it, and the others are left without: they get another name as they are written.
 """
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from inr.errors import ConfigError
-from tasks.catalogue.audits import LOST
-from tasks.catalogue.lookup import last_audits
+from tasks.catalogue.lookup import is_lost, last_audits
 from tasks.catalogue.query import query
 from tasks.catalogue.records import Archived, Status
 from tasks.catalogue.rows import archived_of
@@ -68,7 +67,7 @@ def plan_restore(
         suffix: Suffix of the files, with its dot.
         all_versions: Whether to take every version of a photograph that is selected, not only the latest.
         best: Whether to take, of the latest content under several settings, the highest PSNR and not what
-            was archived last.
+            was verified last.
 
     Raises:
         ConfigError: The predicate is wrong; or all versions are asked for, and the best of them.
@@ -87,10 +86,10 @@ def plan_restore(
 
 
 def _lost(store: ObjectStore, records: Sequence[Archived]) -> set[str]:
-    """Keys of the files of images that an audit has found damaged or missing since they were archived."""
-    found = {key: audit.checked_at for key, audit in last_audits(store).items() if audit.status in LOST}
-    keys = ((record.stored.file.key, record.recorded_at) for record in records)
-    return {key for key, recorded_at in keys if key in found and found[key] > recorded_at}
+    """Keys of the files of images that an audit has found damaged or missing since they were verified."""
+    audits = last_audits(store)
+    found = ((record.stored.file.key, record.verification.verified_at) for record in records)
+    return {key for key, verified_at in found if is_lost(audits.get(key), verified_at)}
 
 
 def select(store: ObjectStore, where: str) -> list[Archived]:

@@ -35,6 +35,7 @@ class RunSummary:
         plan: The plan, for people.
         n_planned: Rows that the run will write.
         n_before: Images that were archived already.
+        n_renamed: Those of them that were found under other names than those of their rows.
         n_excluded: Originals that were left out by include and exclude.
         n_archived: Images archived and verified by this run.
         n_failed: Rows with status ``failed``.
@@ -60,6 +61,7 @@ class RunSummary:
     plan: str
     n_planned: int = 0
     n_before: int = 0
+    n_renamed: int = 0
     n_excluded: int = 0
     n_archived: int = 0
     n_failed: int = 0
@@ -88,6 +90,7 @@ class RunSummary:
             plan=plan.describe(),
             n_planned=plan.n_to_do,
             n_before=plan.n_archived,
+            n_renamed=len(plan.renamed),
             n_excluded=plan.n_excluded,
             n_known_bad=len(plan.known_bad),
             known_bad=[(bad.path, bad.describe()) for bad in plan.known_bad[:KEPT_ROWS]],
@@ -126,6 +129,7 @@ class RunSummary:
         found = RunSummary(self.run_id, self.source, self.store, self.config, self.plan)
         found.n_planned, found.n_before, found.n_excluded = self.n_planned, self.n_before, self.n_excluded
         found.n_known_bad, found.known_bad = self.n_known_bad, self.known_bad
+        found.n_renamed = self.n_renamed
         found.wall_seconds = self.wall_seconds
         for outcome in archived.values():
             found.add(outcome)
@@ -173,7 +177,7 @@ class RunSummary:
         if self.n_planned == 0:
             return f"nothing to do: {self._there_are()}{known}"
         done = f"{self.n_archived} of {counted(self.n_planned, 'image')} archived and verified"
-        before = f", {self.n_before} archived before" if self.n_before else ""
+        before = f", {self.n_before} archived before{self._renamed()}" if self.n_before else ""
         lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
         failed = f", {self.n_failed} failed" if self.n_failed else ""
         return f"{done}{lossless}{before}{failed}{self._own_fault()}{known}"
@@ -185,10 +189,14 @@ class RunSummary:
         whose = f"by {'its' if self.n_bad == 1 else 'their'} own fault"
         return f" {whose}" if self.n_bad == self.n_failed else f", {self.n_bad} of them {whose}"
 
+    def _renamed(self) -> str:
+        """How many of the images that were archived before have other names now, as the rest of a clause."""
+        return f", {self.n_renamed} of them renamed" if self.n_renamed else ""
+
     def _there_are(self) -> str:
         """The images of a source of which none is to do, as a clause."""
         if self.n_before:
-            return f"{counted(self.n_before, 'image')} archived already"
+            return f"{counted(self.n_before, 'image')} archived already{self._renamed()}"
         if self.n_excluded and not self.n_known_bad:
             return f"include and exclude leave out {counted(self.n_excluded, 'original')}, and take none"
         return f"the source has no {'other ' if self.n_known_bad else ''}image"

@@ -180,7 +180,7 @@ def rd_points(
 def _archived_rows(store: ObjectStore, digests: set[str]) -> dict[str, dict[str, Row]]:
     """Archive digest → image digest → row of a bitstream."""
     found: dict[str, dict[str, Row]] = {}
-    for row in lookup.latest(read_images(store).to_pylist()):
+    for row in lookup.latest(read_images(store).to_pylist(), lookup.last_audits(store)):
         is_bitstream = row["status"] == Status.ARCHIVED and row["model"] != LOSSLESS
         if is_bitstream and row["image_digest"] in digests:
             found.setdefault(row["archive_digest"], {})[row["image_digest"]] = row

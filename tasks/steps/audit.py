@@ -155,10 +155,10 @@ def plan_audit(
     # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
     stored = [found.key for found in store.objects(FOLDER)]
     in_flight = claims.claimed_keys(store)
-    rows = [row for row in lookup.latest(read_images(store).to_pylist()) if row["status"] == Status.ARCHIVED]
+    found, audits = read_images(store).to_pylist(), lookup.last_audits(store)
+    rows = [row for row in lookup.latest(found, audits) if row["status"] == Status.ARCHIVED]
     known = {row["key"] for row in rows}
     orphans = tuple(key for key in stored if key not in known and key not in in_flight)
-    audits = lookup.last_audits(store)
     read_at = {row["key"]: _read_at(row, audits.get(row["key"])) for row in rows}
     if unread_days is not None:
         before = now() - timedelta(days=unread_days)
@@ -171,10 +171,10 @@ def plan_audit(
 
 def _read_at(row: Row, audit: AuditRow | None) -> datetime:
     """The time at which an object was last read and found intact; what is lost is to be read again first."""
-    recorded_at: datetime = row["recorded_at"]
-    if lookup.is_lost(audit, recorded_at):
+    verified_at: datetime = row["verified_at"]
+    if lookup.is_lost(audit, verified_at):
         return datetime.min.replace(tzinfo=UTC)
-    return recorded_at if audit is None else max(recorded_at, audit.checked_at)
+    return verified_at if audit is None else max(verified_at, audit.checked_at)
 
 
 def orphan_row(run_id: str, key: str) -> AuditRow:

@@ -2,16 +2,21 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from inr import Progress
+from tasks.catalogue import lookup
 from tasks.catalogue.audits import AuditRow
 from tasks.catalogue.columns import HISTORY_COLUMNS, Row
 from tasks.catalogue.parts import AUDITS, HISTORY, IMAGES, new_part_name, write_rows
-from tasks.catalogue.records import Archived, Outcome, Planned
+from tasks.catalogue.records import Archived, Outcome, Planned, now
 from tasks.catalogue.rows import audit_row, row_of
+from tasks.originals.listing import SourceImage
 from tasks.plan import claims
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore
+
+ROWS_OF_PART = 10_000  # of rows that are written once more
 
 
 def record_batch(store_url: str, outcomes: Sequence[Outcome]) -> None:
@@ -21,6 +26,26 @@ def record_batch(store_url: str, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Archived):
             claims.forget(store, outcome.origin)
+
+
+def rename(store: ObjectStore, archive_digest: str, images: Sequence[SourceImage]) -> None:
+    """Write the rows of archived images once more, under the names that these have now; the files stay.
+
+    All else stays as it was, the time of verification too, after which audits count.
+    """
+    if not images:
+        return
+    records = lookup.archived_among(store, archive_digest, {image.digest for image in images})
+    rows = [row_of(_named(records[each.digest], each)) for each in images if each.digest in records]
+    for start in range(0, len(rows), ROWS_OF_PART):
+        write_rows(store, IMAGES, new_part_name(), rows[start : start + ROWS_OF_PART])
+
+
+def _named(record: Archived, image: SourceImage) -> Archived:
+    """A record under other names, later than it was in any case."""
+    later = max(now(), record.recorded_at + timedelta(microseconds=1))
+    planned = dataclasses.replace(record.origin, image=image)
+    return Archived(dataclasses.replace(record.stored, planned=planned), record.verification, later)
 
 
 def append(store: ObjectStore, outcomes: Sequence[Outcome]) -> None:

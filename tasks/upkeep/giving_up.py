@@ -104,7 +104,12 @@ class GivenUp:
 
 
 def given_up(
-    rows: Sequence[Row], settings: Collection[str], is_there: Callable[[Row], bool], *, even_last: bool
+    rows: Sequence[Row],
+    settings: Collection[str],
+    is_there: Callable[[Row], bool],
+    has_file: Callable[[Row], bool],
+    *,
+    even_last: bool,
 ) -> GivenUp:
     """What giving up some settings takes.
 
@@ -112,6 +117,8 @@ def given_up(
         rows: The latest rows of an archive.
         settings: Digests of the settings to give up.
         is_there: Tells of the row of an archived image whether its object can be relied on.
+        has_file: Tells of a row whether it may stand for a file: a failure does where an earlier row names
+            one that is there, which may be whole.
         even_last: True to give up images, too, that no other setting has.
     """
     elsewhere = {
@@ -120,9 +127,5 @@ def given_up(
         if row["archive_digest"] not in settings and row["status"] == Status.ARCHIVED and is_there(row)
     }
     theirs = [row for row in rows if row["archive_digest"] in settings]
-    found = [
-        row
-        for row in theirs
-        if even_last or row["status"] != Status.ARCHIVED or row["image_digest"] in elsewhere
-    ]
+    found = [row for row in theirs if even_last or not has_file(row) or row["image_digest"] in elsewhere]
     return GivenUp(tuple(found), len(theirs) - len(found))

@@ -2,8 +2,9 @@
 
 That is files of settings that are given up, orphans, what killed runs have left, and parts of the catalogue
 that a compacted one replaces. What a run that is not over is about to name stays: it holds a lease or has a
-claim, and a claim, like a file without one, is left alone until it is some days old. While a file is removed
-its image is held by a lease, as if it was being fitted, so no run can take the file over meanwhile.
+claim, and a claim, like a file without one, is left alone until it is some days old, before which a run that
+lives marks it anew. While a file is removed its image is held by a lease, as if it was being fitted, so no
+run can take the file over meanwhile.
 
 The catalogue is changed first: an image that is given up has a row that says so from then on, and its file is
 one that no row names. So this may be killed at any moment, and the next one goes on.
@@ -144,16 +145,19 @@ def plan_prune(
     stored, before = store.objects(FOLDER), now() - timedelta(days=days)
     journal = store.objects(claims.FOLDER)
     rows = parts.read_images(store).to_pylist()
-    latest = lookup.latest(rows)
-    settings = settings_in_use(latest)
     there, audits = {found.key: found.n_bytes for found in stored}, lookup.last_audits(store)
+    latest, named = lookup.latest(rows, audits), _named(rows)
+    settings = settings_in_use(latest)
 
     def is_there(row: Row) -> bool:
-        is_lost = lookup.is_lost(audits.get(row["key"]), row["recorded_at"])
+        is_lost = lookup.is_lost(audits.get(row["key"]), row["verified_at"])
         return there.get(row["key"]) == row["n_bytes"] and not is_lost
 
-    theirs = given_up(latest, chosen(settings, drop, keep), is_there, even_last=even_last)
-    named = {**_named(rows), **dict.fromkeys(map(_name, theirs.rows))}
+    def has_file(row: Row) -> bool:
+        return row["status"] == Status.ARCHIVED or named.get(_name(row)) in there
+
+    theirs = given_up(latest, chosen(settings, drop, keep), is_there, has_file, even_last=even_last)
+    named |= dict.fromkeys(map(_name, theirs.rows))
     used = _used(journal, before)
     found: dict[Kind, Sequence[StoredObject]] = {**_files(stored, named, used, before)}
     found[Kind.CLAIM] = [

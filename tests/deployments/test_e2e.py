@@ -36,7 +36,7 @@ def test_the_nightly_archive_is_done_by_the_workers(environment: dict[str, str],
     given = ("--param", f"config={config}", "--param", f"options={options}")
     prefect(environment, "deployment", "run", "archive/nightly", "--watch", *given)
     store = LocalStore(place / "store")
-    rows = lookup.latest(parts.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist(), {})
     assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
     assert store.objects("runs") == store.objects("journal") == []
     batches = runs(environment, "archive-batch")

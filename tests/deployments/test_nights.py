@@ -95,7 +95,7 @@ def test_a_worker_whose_gpu_is_not_there_fits_nothing(
     assert line in log_of(environment, run_id)
     [page] = artifacts(environment, run_id, "archive-summary")
     assert line in page
-    rows = lookup.latest(parts.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist(), {})
     assert [(row["status"], row["error_type"]) for row in rows] == [("failed", "BatchLost")] * 2
     assert store.objects("bitstreams") == store.objects("journal") == []
 

@@ -63,7 +63,7 @@ def begun(environment: dict[str, str], photos: Path, store: ObjectStore, **optio
 
 def n_archived(store: ObjectStore) -> int:
     """Images whose latest row says that they are archived."""
-    rows = lookup.latest(parts.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist(), {})
     return sum(row["status"] == "archived" for row in rows)
 
 

@@ -143,7 +143,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def rows_of(store: Path) -> dict[str, parts.Row]:
     """The latest row of every image, by path."""
-    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
+    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist(), {})
     return {row["source_path"]: row for row in rows}
 
 

@@ -436,7 +436,7 @@ def test_from_s3_into_s3(s3_access: Access):
         found = (summary.n_archived, summary.n_bad, summary.n_known_bad, summary.n_before)
         assert found == ((0, 0, 1, 2) if n_before else (2, 1, 0, 0))
     store = open_store(f"{place}/store")
-    rows = lookup.latest(parts.read_images(store).to_pylist())
+    rows = lookup.latest(parts.read_images(store).to_pylist(), {})
     assert {row["source_path"]: row["status"] for row in rows} == {
         **dict.fromkeys(["a/grey.png", "rgb.png"], "archived"),
         "empty.png": "failed",

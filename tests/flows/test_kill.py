@@ -55,7 +55,7 @@ def finish(source: Path, store: Path) -> None:
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
     assert found["n_before"] + found["n_archived"] == N_IMAGES
-    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
+    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist(), {})
     assert [row["status"] for row in rows] == ["archived"] * N_IMAGES
     history = parts.read_history(LocalStore(store)).to_pylist()
     assert {point["image_digest"] for point in history} == {row["image_digest"] for row in rows}
@@ -125,7 +125,7 @@ def test_in_a_terminal_an_archive_ends_at_once_with_one_line_and_keeps_what_was_
     [server] = servers_below(terminal.pid)
     time.sleep(3)
     check_end(terminal.end(how), how)
-    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist())
+    rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist(), {})
     assert [(row["source_path"], row["status"]) for row in rows] == [("0.png", "archived")]
     until = time.monotonic() + 30
     while is_server(server):

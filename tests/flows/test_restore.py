@@ -34,7 +34,7 @@ from tests.tasks.pictures import file_of, photograph
 
 
 def stored(archive: Archived) -> dict[str, parts.Row]:
-    rows = lookup.latest(parts.read_images(LocalStore(archive.store)).to_pylist())
+    rows = lookup.latest(parts.read_images(LocalStore(archive.store)).to_pylist(), {})
     return {row["source_path"]: row for row in rows if row["status"] == "archived"}
 
 

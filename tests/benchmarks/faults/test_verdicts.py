@@ -1,5 +1,6 @@
 """The verdicts on faults must be able to be bad: each kind of loss is made, and has to be found."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,18 @@ def test_an_image_without_a_row_is_lost_unless_it_need_not_be_archived(place: Pl
     assert judge(place, never=frozenset({"new.png"})).nothing_lost
 
 
-def test_an_image_whose_latest_row_is_a_failure_is_lost(place: Place):
-    row = lookup.latest(parts.read_images(LocalStore(place.vault)).to_pylist())[0]
-    append(LocalStore(place.vault), [Failed.of(archived_of(row).stored, OSError("no"))])
-    assert len(judge(place).lost) == 1
+def test_an_image_whose_only_rows_are_failures_is_lost(place: Place):
+    row = lookup.latest(parts.read_images(LocalStore(place.vault)).to_pylist(), {})[0]
+    stored = archived_of(row).stored
+    append(LocalStore(place.vault), [Failed.of(stored, OSError("no"))])
+    assert judge(place).nothing_lost
+    (place.photos / "new.png").write_bytes(file_of(image(1, 7)))
+    place.remember()
+    new = dataclasses.replace(stored.planned.image, digest=place.digests["new.png"])
+    append(
+        LocalStore(place.vault), [Failed.of(dataclasses.replace(stored.planned, image=new), OSError("no"))]
+    )
+    assert judge(place).lost == ("new.png",)
 
 
 def test_an_original_that_changed_or_went_is_found(place: Place):

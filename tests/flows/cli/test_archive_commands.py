@@ -7,6 +7,7 @@ from flows.archive import archive
 from flows.cli import exits
 from inr.errors import ConfigError
 from tasks.catalogue.records import now
+from tasks.originals.opening import open_picture
 from tasks.originals.patterns import Patterns
 from tasks.plan import planning
 from tasks.plan.machine import Machine, PaceAt
@@ -125,6 +126,31 @@ def test_a_bad_file_is_told_the_first_time_and_listed_from_then_on(tmp_path: Pat
     assert json.loads(invoke("plan", *words, "--retry-bad", "--json").stdout)["n_images"] == 1
     refused = invoke("archive", photos, store, "--exclude", "/raw")
     assert (refused.exit_code, "exclude: expected a pattern" in refused.output) == (exits.USAGE, True)
+
+
+def test_a_photograph_that_was_renamed_comes_back_under_its_name(tmp_path: Path):
+    photos, store = one_pixel(tmp_path, "a.png"), tmp_path / "store"
+    words = (photos, store, *ON_A_CPU)
+    assert invoke("archive", *words).exit_code == exits.OK
+    (photos / "a.png").rename(photos / "original.png")
+    (photos / "a.png").write_bytes(file_of(image(1, 1, 2)))
+    before = sorted(store.rglob("*"))
+    planned = invoke("plan", *words)
+    assert "plan: 1 to archive; 1 archived already, 1 of them renamed" in planned.output
+    assert sorted(store.rglob("*")) == before
+    done = invoke("archive", *words)
+    assert "1 archived before, 1 of them renamed" in done.output
+    (photos / "original.png").rename(photos / "b.png")
+    done = invoke("archive", *words)  # now without a run
+    assert "nothing to do: 2 images archived already, 1 of them renamed" in done.output
+    assert json.loads(invoke("archive", *words, "--json").stdout)["n_renamed"] == 0
+    originals = {path.name: pixels_of(path) for path in photos.iterdir()}
+    assert invoke("restore", store, tmp_path / "back").exit_code == exits.OK
+    assert {path.name: pixels_of(path) for path in (tmp_path / "back").iterdir()} == originals
+
+
+def pixels_of(path: Path) -> list[object]:
+    return open_picture(path.read_bytes(), max_pixels=1).pixels.tolist()
 
 
 def test_archive_with_nothing_to_do_says_so_without_a_run(archived: Archived):

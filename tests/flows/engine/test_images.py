@@ -1,6 +1,7 @@
 """Images on their way through a run, beyond what the tests of the flows see."""
 
 import errno
+import os
 import platform
 import shutil
 import threading
@@ -25,20 +26,24 @@ from tasks.catalogue.records import Archived, Stored, now
 from tasks.catalogue.rows import row_of
 from tasks.errors import BatchLost, SourceError, StorageUnavailable
 from tasks.originals.listing import SourceFile
+from tasks.plan import leases
+from tasks.plan.claims import Claim, write_claim
 from tasks.plan.leases import Leases
 from tasks.plan.planning import make_plan
 from tasks.report.summary import RunSummary
 from tasks.settings import RunOptions
-from tasks.steps.commit import append_audits, record_batch
+from tasks.steps.commit import append, append_audits, record_batch
 from tasks.steps.compact import plan_compaction
 from tasks.steps.compress import compress_images
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import verify_image
 from tasks.store import objects
 from tasks.store.folder import LocalStore
+from tasks.upkeep.prune import plan_prune, prune
 from tests.flows.conftest import DRAFT, OPTIONS
 from tests.tasks.pictures import file_of, image
-from tests.tasks.rows import failed, source_image
+from tests.tasks.rows import archived_from, failed, source_image
+from tests.tasks.rows import planned as planned_image
 
 USUAL = CodecConfig(model="mlp")
 
@@ -100,6 +105,31 @@ def test_rows_come_back_are_counted_and_committed_in_parts(
     assert parts == [3, 1]
     assert summary.n_archived == 4
     assert summary.wall_seconds > 0
+
+
+def test_the_file_of_an_image_whose_row_waits_for_its_part_stays_however_long_that_takes(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(leases, "SIGN_SECONDS", 0.05)
+    monkeypatch.setattr(images, "commit", record_batch)  # which is a task, in a run
+    append(store, [archived_from(planned_image("another"))])
+    waits = archived_from(planned_image("a.png"))
+    write_claim(store, Claim(waits.stored, ()))
+    store.put(waits.stored.file.key, b"bitstream")
+    with images._recorded(2, store.url) as record:
+        for found in [*store.objects("journal"), *store.objects("bitstreams")]:
+            os.utime(store.path(found.key), (time.time() - 8 * 86_400,) * 2)
+        assert any(plan_prune(store).objects.values())
+        record(waits)
+        ends_at = time.monotonic() + 60
+        while any(plan_prune(store).objects.values()):
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        prune(store, plan_prune(store))
+        record(failed("b.png"))
+        time.sleep(0.2)
+    assert store.objects("journal") == []
+    assert [found.key for found in store.objects("bitstreams")] == [waits.stored.file.key]
 
 
 def test_images_are_fitted_together_as_many_as_the_options_say(

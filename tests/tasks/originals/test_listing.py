@@ -56,6 +56,7 @@ def test_one_file_can_be_a_source_whatever_its_suffix(tmp_path: Path):
     listing = list_source(str(tmp_path / "photo"))
     assert [file.path for file in listing.files] == ["photo"]
     assert read_source(listing.files[0].uri, max_bytes=1) == b"x"
+    assert (listing.is_one_file, list_source(str(tmp_path)).is_one_file) == (True, False)
 
 
 def test_a_source_that_is_not_there_is_a_config_error(tmp_path: Path):

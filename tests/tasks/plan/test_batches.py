@@ -1,5 +1,8 @@
 import json
 import math
+import os
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 
 from tasks.catalogue.records import LOSSLESS, Failed, Outcome, now
 from tasks.errors import CatalogueError, ObjectMissing, StorageError, StorageUnavailable
-from tasks.plan import batches
+from tasks.plan import batches, leases
 from tasks.plan.batches import (
     KEPT_DAYS,
     batches_of,
@@ -15,6 +18,7 @@ from tasks.plan.batches import (
     forget_old_batches,
     kept_batches,
     new_folder,
+    old_batches,
     read_batch,
     read_outcome,
     write_batches,
@@ -150,18 +154,71 @@ def test_batches_that_are_half_written_are_removed(store: LocalStore):
     assert [found for found in store.objects("runs") if found.key.endswith(".json")] == []
 
 
+def begun_before(store: LocalStore, days: float, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder of a run that began so many days ago, as it was then."""
+    with monkeypatch.context() as then:
+        then.setattr(batches, "now", lambda: now() - timedelta(days=days))
+        folder = new_folder(f"run-{days}")
+    write_batches(store, folder, batches_of(IMAGES, {}, 2))
+    age(store, folder, days)
+    return folder
+
+
+def age(store: LocalStore, folder: str, days: float) -> None:
+    for found in store.objects(folder):
+        os.utime(store.path(found.key), (time.time() - days * 86_400 - 60,) * 2)
+
+
+def test_a_run_that_lives_keeps_its_batches_however_long_it_takes(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    folder = begun_before(store, 30, monkeypatch)
+    write_outcome(store, folder, 0, OUTCOMES)  # a batch ended, on whatever host
+    forget_old_batches(store)
+    assert read_batch(store, folder, 2).images == IMAGES[4:]
+    age(store, folder, KEPT_DAYS)
+    forget_old_batches(store)
+    assert store.objects(folder) == []
+
+
+def test_batches_that_are_kept_show_a_sign_of_life(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leases, "SIGN_SECONDS", 0.05)
+    with monkeypatch.context() as then:
+        then.setattr(batches, "now", lambda: now() - timedelta(days=30))
+        folder = new_folder("run")
+    with kept_batches(store, folder, batches_of(IMAGES, {}, 2)):
+        for _ in range(2):
+            age(store, folder, 30)
+            until(lambda: old_batches(store, KEPT_DAYS) == [])
+        forget_old_batches(store)
+        assert read_batch(store, folder, 2).images == IMAGES[4:]
+        assert len(signs(store, folder)) <= 2  # the latest, and one that is about to go
+    assert store.objects(folder) == []
+
+
+def signs(store: LocalStore, folder: str) -> list[str]:
+    return [found.key for found in store.objects(folder) if found.key.endswith(batches.ALIVE)]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, which it does in a moment."""
+    ends_at = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
 def test_what_killed_runs_kept_goes_after_some_days(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
-    today = now()
-    for days in (0, KEPT_DAYS, KEPT_DAYS + 1):
-        monkeypatch.setattr(batches, "now", lambda days=days: today - timedelta(days=days))
-        write_batches(store, new_folder(f"run-{days}"), batches_of(IMAGES, {}, 9))
+    for days in (0, KEPT_DAYS - 1, KEPT_DAYS + 1):
+        begun_before(store, days, monkeypatch)
     store.put("runs/by-hand/000000.images.json", b"[]")
     store.put("runs/00000000-zeros/000000.images.json", b"[]")
-    monkeypatch.setattr(batches, "now", lambda: today)
+    age(store, "runs/by-hand", 30)
+    age(store, "runs/00000000-zeros", 30)
     forget_old_batches(store)
     left = {found.key.split("/")[1] for found in store.objects("runs")}
     runs = {name.rpartition("-")[0].partition("-")[2] for name in left - {"by-hand", "00000000-zeros"}}
-    assert runs == {"run-0", f"run-{KEPT_DAYS}"}
+    assert runs == {"run-0", f"run-{KEPT_DAYS - 1}"}
     assert len(left) == 4
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -203,3 +204,22 @@ def test_the_images_that_are_held_are_listed(store: ObjectStore, monkeypatch: py
         for later, found in ((2, {IMAGE}), (4, set())):
             monkeypatch.setattr(leases.time, "time", lambda later=later: now + later * leases.SLOT_SECONDS)
             assert held_images(store, ARCHIVE) == found
+
+
+def test_signs_of_life_are_given_while_the_work_goes_on_whatever_a_store_says(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(leases, "SIGN_SECONDS", 0.01)
+    given, third = list[float](), threading.Event()
+
+    def give() -> None:
+        given.append(time.monotonic())
+        if len(given) == 3:
+            third.set()
+        raise StorageError("full")
+
+    with leases.signs_of_life(give):
+        assert third.wait(60)
+    n_given = len(given)
+    time.sleep(0.05)
+    assert len(given) == n_given

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -9,13 +10,15 @@ from inr.errors import ConfigError
 from tasks.catalogue.keys import BITSTREAM_SUFFIX, object_key
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Failed, Listed, Planned
+from tasks.catalogue.versions import names_of
 from tasks.errors import BatchLost, MemoryTooSmall, StorageError, TooManyPixels, UnsupportedImage
 from tasks.originals.listing import SourceImage
 from tasks.originals.patterns import Patterns
 from tasks.plan import planning as plan_module
 from tasks.plan.planning import KnownBad, Plan, make_plan
+from tasks.plan.restoring import plan_restore
 from tasks.settings import RunOptions
-from tasks.steps.commit import append
+from tasks.steps.commit import append, rename
 from tasks.store.folder import LocalStore
 from tests.opens import counting_opens
 from tests.tasks import pictures
@@ -60,6 +63,128 @@ def test_what_is_archived_is_not_planned(photos: Path, store: LocalStore):
     assert plan_of(photos, store).n_archived == 1
     commit(store, second)
     assert plan_of(photos, store).n_to_do == 0
+
+
+def run(source: Path, store: LocalStore, *include: str) -> Plan:
+    """Archive what there is, as a run does, without fits."""
+    options, patterns = RunOptions(max_file_bytes=1000), Patterns(include)
+    plan = make_plan(str(source), store, ARCHIVE, options, patterns=patterns)
+    rename(store, ARCHIVE, plan.renamed)
+    for image in plan.images:
+        commit(store, image)
+    again = make_plan(str(source), store, ARCHIVE, options, patterns=patterns)
+    assert (again.images, again.renamed) == ((), ())  # one run is enough
+    return plan
+
+
+def restorable(store: LocalStore) -> dict[str, str]:
+    """Each name that a restore gives → the beginning of its content's digest."""
+    wanted = plan_restore(store, "true", ".png")
+    return {name: each.record.origin.image.digest for each in wanted for name in names_of(each.record)}
+
+
+def there(photos: Path) -> dict[str, str]:
+    """Each name of a source → the digest of its content."""
+    files = (path for path in photos.rglob("*.png") if path.is_file())
+    return {
+        path.relative_to(photos).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
+
+
+def test_a_renamed_image_comes_back_beside_the_one_that_has_its_old_name(photos: Path, store: LocalStore):
+    run(photos, store)
+    (photos / "b.png").rename(photos / "original.png")
+    (photos / "b.png").write_bytes(b"edited")
+    plan = run(photos, store)
+    assert [image.path for image in plan.renamed] == ["original.png"]
+    assert plan.describe().startswith("1 to archive; 2 archived already, 1 of them renamed; ")
+    assert restorable(store) == there(photos)
+
+
+def test_images_that_change_their_names_are_copied_or_lose_copies_have_todays_names(
+    photos: Path, store: LocalStore
+):
+    run(photos, store)
+    (photos / "new").mkdir()
+    (photos / "a.png").rename(photos / "z.png")
+    (photos / "b.png").rename(photos / "a.png")
+    (photos / "c.png").rename(photos / "b.png")
+    (photos / "new" / "copy.png").write_bytes(b"1")
+    assert len(run(photos, store).renamed) == 2
+    assert restorable(store) == there(photos)
+    (photos / "z.png").unlink()
+    assert len(run(photos, store).renamed) == 1
+    assert restorable(store) == there(photos)
+
+
+def test_an_image_that_is_put_back_in_place_of_its_edit_comes_back(photos: Path, store: LocalStore):
+    run(photos, store)
+    (photos / "b.png").write_bytes(b"edited")
+    run(photos, store)
+    (photos / "b.png").write_bytes(b"2")
+    assert [image.path for image in run(photos, store).renamed] == ["b.png"]
+    assert restorable(store) == there(photos)
+
+
+def test_a_run_over_a_part_forgets_no_name_that_it_did_not_look_at(photos: Path, store: LocalStore):
+    run(photos, store)
+    (photos / "new").mkdir()
+    (photos / "new" / "x.png").write_bytes(b"1")
+    (photos / "a.png").unlink()
+    assert [image.path for image in run(photos, store, "new/").renamed] == ["new/x.png"]
+    assert restorable(store).keys() == {"a.png", "b.png", "c.png", "new/x.png"}  # as far as it knows
+    (photos / "y.png").write_bytes(b"1")
+    run(photos / "y.png", store)
+    assert restorable(store).keys() == {"a.png", "b.png", "c.png", "new/x.png", "y.png"}
+    run(photos, store)
+    assert restorable(store) == there(photos)
+    (photos / "c.png").write_bytes(b"another")
+    run(photos, store, "c.png")
+    (photos / "new" / "x.png").rename(photos / "new" / "z.png")
+    run(photos, store, "new/")
+    assert restorable(store) == there(photos)  # what another image has by now is nobody else's name
+    assert run(photos, store).renamed == ()
+
+
+def test_names_below_a_folder_that_cannot_be_listed_are_kept(
+    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    (photos / "deep").mkdir()
+    (photos / "deep" / "d.png").write_bytes(b"1")
+    run(photos, store)
+    scan = os.scandir
+
+    def scanning(place: object) -> object:
+        if str(place).endswith("deep"):
+            raise PermissionError(13, "Permission denied")
+        return scan(place)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", scanning)
+    (photos / "c.png").rename(photos / "e.png")
+    run(photos, store)
+    assert restorable(store).keys() == {"a.png", "b.png", "deep/d.png", "e.png"}
+
+
+def test_an_image_that_is_made_again_keeps_the_names_that_the_run_did_not_look_at(
+    photos: Path, store: LocalStore
+):
+    run(photos, store)
+    store.path(object_key(hashlib.sha256(b"1").hexdigest(), ARCHIVE, BITSTREAM_SUFFIX)).unlink()
+    assert [image.path for image in run(photos, store, "a.png").images] == ["a.png"]
+    assert restorable(store) == there(photos)
+
+
+def test_two_sources_of_the_same_images_do_not_take_turns(photos: Path, store: LocalStore):
+    other = photos.parent / "other"
+    other.mkdir()
+    (other / "x.png").write_bytes(b"2")
+    run(photos, store)
+    assert run(other, store).renamed == run(photos, store).renamed == ()
+    (photos / "b.png").write_bytes(b"edited")  # now the other source alone has it
+    run(photos, store)
+    assert [image.path for image in run(other, store).renamed] == ["x.png"]
+    assert restorable(store) == {**there(photos), **there(other)}
+    assert run(other, store).renamed == run(photos, store).renamed == ()
 
 
 def test_another_config_is_another_archive(photos: Path, store: LocalStore):

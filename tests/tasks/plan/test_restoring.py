@@ -47,10 +47,13 @@ def test_only_archived_images_are_selected_as_they_were_recorded(store: LocalSto
     assert select(store, "true) or (true") == records[::-1]  # whatever is asked, failures are not
 
 
-def test_an_image_that_failed_later_is_not_selected(store: LocalStore):
+def test_an_image_that_failed_later_is_selected_unless_its_file_was_found_lost(store: LocalStore):
     record = archived("a.png")
     later = record.recorded_at + timedelta(seconds=1)
     append(store, [record, dataclasses.replace(failed("a.png"), recorded_at=later)])
+    assert select(store, "true") == [record]
+    key = record.stored.file.key
+    append_audits(store, [AuditRow(run_id="run", checked_at=later, key=key, status=AuditStatus.MISSING)])
     assert select(store, "true") == []
 
 
@@ -63,7 +66,8 @@ def test_a_wrong_predicate_is_the_callers_error(store: LocalStore, where: str):
 
 def at(minute: int, name: str, content: str, **columns: object) -> Archived:
     later = now() + timedelta(minutes=minute)
-    return archived(name, **{"image_digest": digest(content), "recorded_at": later, **columns})
+    given = {"image_digest": digest(content), "recorded_at": later, "verified_at": later}
+    return archived(name, **{**given, **columns})
 
 
 def planned(store: LocalStore, suffix: str = ".png", where: str = "true", **words: bool) -> set[str]:

@@ -47,6 +47,17 @@ def test_what_is_stored_without_loss_is_told():
     assert list(table_row(summary.records()[0]).values())[2:4] == ["lossless", ""]
 
 
+def test_images_that_were_renamed_are_told():
+    summary = dataclasses.replace(summary_of(1), n_before=3, n_renamed=2)
+    summary.add(archived("a"))
+    told = "1 of 1 image archived and verified, 3 archived before, 2 of them renamed"
+    assert summary.headline() == told
+    assert summary.recounted({digest("a"): archived("a")}, 0).headline() == told
+    nothing = dataclasses.replace(summary_of(0), n_before=3, n_renamed=2)
+    assert nothing.headline() == "nothing to do: 3 images archived already, 2 of them renamed"
+    assert as_values(nothing)["n_renamed"] == 2
+
+
 def test_failures_come_first_and_rows_are_bounded(monkeypatch):
     monkeypatch.setattr(report, "KEPT_ROWS", 2)
     summary = summary_of(6)

@@ -148,7 +148,7 @@ def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: L
         row = dataclasses.replace(audited(store, record), status=AuditStatus(status), checked_at=now())
         append_audits(store, [row])
         assert (digest in lookup.known(store, ARCHIVE).archived) == counts
-    append(store, [changed(record, recorded_at=now())])
+    append(store, [changed(record, recorded_at=now(), verified_at=now())])
     assert digest in lookup.known(store, ARCHIVE).archived
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.lookup import find, last_audits
 from tasks.catalogue.parts import HISTORY_SCHEMA, IMAGES, read_history, read_images
 from tasks.catalogue.records import Failed, now
+from tasks.catalogue.rows import row_of
 from tasks.plan.claims import Claim, read_claim, write_claim
-from tasks.steps.commit import append, append_audits, record_batch
+from tasks.steps import commit
+from tasks.steps.commit import append, append_audits, record_batch, rename
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest, failed, listed, planned, stored_of
 
@@ -63,6 +66,36 @@ def test_claims_of_what_is_archived_go_and_those_of_failures_stay(store: LocalSt
     assert read_claim(store, digest("a"), ARCHIVE, done.stored.file.bitstream_digest) is None
     assert read_claim(store, digest("b"), ARCHIVE, again.file.bitstream_digest) is not None
     assert len(read_history(store)) == 1
+
+
+def test_a_row_under_other_names_says_all_else_as_it_was(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(commit, "ROWS_OF_PART", 1)
+    ahead = now() + timedelta(hours=1)  # by the clock of the host that wrote the row
+    records = [archived("a", recorded_at=ahead), archived("b"), archived("gone"), archived("lost")]
+    append(store, records)
+    for record in records:
+        if record.path != "gone":
+            store.put(record.stored.file.key, b"bitstream")
+    key, at = records[3].stored.file.key, now()
+    append_audits(store, [AuditRow(run_id="run", checked_at=at, key=key, status=AuditStatus.DAMAGED)])
+    n_parts = len(store.objects(IMAGES))
+    rename(store, ARCHIVE, ())
+    assert len(store.objects(IMAGES)) == n_parts
+    images = [
+        dataclasses.replace(each.origin.image, path=f"new/{each.path}", also_at=("c",)) for each in records
+    ]
+    rename(store, ARCHIVE, images)
+    for record, image in zip(records[:2], images[:2], strict=True):
+        found = find(store, image.digest, ARCHIVE)
+        assert found is not None
+        assert found.recorded_at > record.recorded_at
+        assert found.origin.image == image
+        assert row_of(found) == {
+            **row_of(record),
+            **{"source_path": image.path, "also_at": ["c"], "recorded_at": found.recorded_at},
+        }
+    assert len(read_images(store)) == 6  # nothing is said of files that are not there, or lost
+    assert len(store.objects(IMAGES)) == n_parts + 2
 
 
 def test_audits_come_back_as_they_were_written(store: LocalStore):

@@ -58,11 +58,15 @@ def test_an_image_is_given_up_where_another_setting_has_it_or_all_the_same(even_
     theirs = [*rows_of("both", "alone", "lost elsewhere"), failure]
     others = rows_of("both", "lost elsewhere", "other", recipe=OTHER)
     lost = others[1]
-    found = given_up([*theirs, *others], {ARCHIVE}, lambda row: row is not lost, even_last=even_last)
+    words = (lambda row: row is not lost, lambda row: row is not failure)
+    found = given_up([*theirs, *others], {ARCHIVE}, *words, even_last=even_last)
     names = [row["source_path"] for row in found.rows]
     kept = [] if even_last else ["alone", "lost elsewhere"]
     assert names == [row["source_path"] for row in theirs if row["source_path"] not in kept]
     assert found.n_last == len(kept)
     assert {row["archive_digest"] for row in found.rows} == {ARCHIVE}
-    whole = given_up([*theirs, *others], {ARCHIVE, OTHER.archive_digest()}, bool, even_last=False)
+    both = {ARCHIVE, OTHER.archive_digest()}
+    whole = given_up([*theirs, *others], both, bool, lambda row: row is not failure, even_last=False)
     assert [row["source_path"] for row in whole.rows] == ["bad"]  # two settings given up save no image
+    kept = given_up([failure], {ARCHIVE}, bool, lambda row: True, even_last=False)
+    assert (kept.rows, kept.n_last) == ((), 1)  # a failure after a file that is there

@@ -11,6 +11,7 @@ import pytest
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue import lookup, parts
+from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.query import query
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, now
@@ -20,7 +21,7 @@ from tasks.plan.batches import new_folder, write_batches
 from tasks.plan.claims import Claim, write_claim
 from tasks.plan.leases import Leases
 from tasks.plan.restoring import select
-from tasks.steps.commit import append
+from tasks.steps.commit import append, append_audits
 from tasks.steps.compact import compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
@@ -98,6 +99,22 @@ def test_a_file_stays_whose_last_row_is_a_failure(store: LocalStore):
     assert keys(store) == {image.stored.file.key}
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_the_last_file_of_an_image_that_failed_later_is_not_given_up(store: LocalStore, is_lost: bool):
+    """Another run failed on it; or a disk was away as it was audited, and it could not be made again."""
+    put(store, "kept", recipe=OTHER)
+    [image] = put(store, "a.png")
+    if is_lost:
+        key = image.stored.file.key
+        append_audits(store, [AuditRow(run_id="run", checked_at=now(), key=key, status=AuditStatus.MISSING)])
+    append(store, [failed("a.png")])
+    done = prune(store, plan_prune(store, drop=[ARCHIVE], days=0))
+    assert (done.n_given_up, done.n_last) == (0, 1)
+    assert image.stored.file.key in keys(store)
+    prune(store, plan_prune(store, drop=[ARCHIVE], even_last=True, days=0))
+    assert image.stored.file.key not in keys(store)
+
+
 def test_what_killed_runs_have_left_is_removed_when_it_is_old(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ):
@@ -116,6 +133,7 @@ def test_what_killed_runs_have_left_is_removed_when_it_is_old(
     for folder in (long_ago, new_folder("run")):
         write_batches(store, folder, [])
         store.put(f"{folder}/000000.images.json", b"{}")
+    age(store, *keys(store, long_ago))
     (store.root / ".tmp").mkdir(exist_ok=True)
     (store.root / ".tmp" / "left").write_bytes(b"half")
     plan = plan_prune(store)
