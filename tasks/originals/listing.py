@@ -104,7 +104,9 @@ def _list_folder(source: str) -> Listing:
     root = local_path(source, PLACES).absolute()
     try:
         if root.is_file():
-            return Listing((SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {})
+            return Listing(
+                (SourceFile(root.as_uri(), escaped(os.fsencode(root.name))),), {}, is_one_file=True
+            )
         os.scandir(root).close()
     except OSError as error:
         raise ConfigError(f"source {printable(str(root))}: {error.strerror}") from error
