@@ -182,7 +182,7 @@ def page(result: Result, arguments: argparse.Namespace) -> list[str]:
         f"{arguments.steps} steps, one thread",
         "- Time and MSE + λ · bpp beside those of a fit at the last λ",
         f"- {sum(each.is_met for each in met)} of {len(met)} targets are met by no more than 0.1 dB or 2 %, "
-        f"{sum(each.n_fits == 1 for each in met)} with one fit",
+        f"{sum(each.is_met and each.n_fits == 1 for each in met)} of them with one fit",
         f"- Time: {math.fsum(times) / len(met):.2f} in the mean, at most {max(times):.2f}; "
         f"cost: {100 * math.fsum(costs) / len(met):+.2f} % in the mean",
         *table(head, rows),

@@ -33,7 +33,7 @@ def test_a_target_is_met_by_no_less_and_by_little_more(found: float, is_rate: bo
 def test_the_page_counts_what_is_met_and_says_what_it_took():
     arguments = argparse.Namespace(side=256, model="cnn", steps=300)
     lines = page(Result([met(30.05), met(0.505, is_rate=True, n_fits=2)]), arguments)
-    assert "- 1 of 2 targets are met by no more than 0.1 dB or 2 %, 1 with one fit" in lines
+    assert "- 1 of 2 targets are met by no more than 0.1 dB or 2 %, 1 of them with one fit" in lines
     assert "- Time: 1.10 in the mean, at most 1.10; cost: +1.00 % in the mean" in lines
     assert lines[-2:] == [
         "| a | 30 dB | 30.050 | +0.050 dB | 1 | 0.002 | 0.001 | 1.10 | +1.00 % |",

@@ -9,11 +9,14 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 def edges_of(run_id: object, n_tasks: int) -> dict[str, set[str]]:
     """The names of the tasks that each of the tasks of a run, so many, is said to depend on.
 
-    Prefect's server learns of tasks some time after they were run.
+    Prefect's server learns of tasks some time after they were run, and of their names while they run.
     """
     wanted, until = FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), time.monotonic() + 60
     with get_client(sync_client=True) as client:
-        while len(tasks := client.read_task_runs(flow_run_filter=wanted)) < n_tasks:
+        while True:
+            tasks = client.read_task_runs(flow_run_filter=wanted)
+            if len(tasks) >= n_tasks and all(task.state and task.state.is_final() for task in tasks):
+                break
             assert time.monotonic() < until, [task.name for task in tasks]
             time.sleep(0.2)
     names = {task.id: task.name for task in tasks}
