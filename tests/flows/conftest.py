@@ -144,7 +144,7 @@ def store(tmp_path: Path) -> LocalStore:
 def rows_of(store: Path) -> dict[str, parts.Row]:
     """The latest row of every image, by path."""
     rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist(), {})
-    return {row["source_path"]: row for row in rows}
+    return {row["source_path"]: row for row in sorted(rows, key=lambda row: row["recorded_at"])}
 
 
 def check_photos(summary: RunSummary, store: LocalStore) -> None:
