@@ -50,7 +50,7 @@ class Target:
 
 
 def _channels_first(samples: NDArray[np.uint8] | NDArray[np.float32]) -> torch.Tensor:
-    return torch.tensor(np.moveaxis(samples, -1, 0))
+    return torch.from_numpy(np.moveaxis(samples, -1, 0).copy())
 
 
 class Losses(Protocol):

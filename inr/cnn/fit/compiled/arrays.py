@@ -1,6 +1,7 @@
 """Arrays as the compiled loops take them, and matrices on their way to these loops and back."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,3 +61,13 @@ def joined(weight: Floats, constants: Floats, like: torch.Tensor) -> torch.Tenso
     """The gradient of a matrix from those of its padded weights and constants."""
     rows, columns = like.shape
     return torch.from_numpy(np.concatenate([weight[:rows, : columns - 1], constants[:rows, None]], axis=1))
+
+
+def released(ctx: Any) -> Any:
+    """What a function of torch's kept for its gradients, and now keeps no longer.
+
+    A context lives as long as the graph does, and what a large image leaves there would add up.
+    """
+    kept = ctx.kept
+    del ctx.kept
+    return kept

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from inr.cnn.fit.compiled.arrays import Floats, empty, joined, split, zeros
+from inr.cnn.fit.compiled.arrays import Floats, empty, joined, released, split, zeros
 from inr.cnn.fit.compiled.jobs import Jobs, Span, blocks
 from inr.cnn.fit.compiled.kernels import plane, synthesis
 from inr.cnn.fit.compiled.kernels.elementary import LANES
+
+_Layer = tuple[Floats, Floats]  # weights and constants
 
 
 @dataclass(frozen=True)
@@ -57,35 +59,40 @@ class Pixelwise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         """Gradients of the latents, of both kinds of taps, and of the two layers' matrices."""
-        jobs, stacks, taps, first, second, layers = ctx.kept
-        inputs = stacks.stacks[0].reshape(len(stacks.stacks[0]), -1)
-        by_sample = np.ascontiguousarray(upstream[0].numpy()).reshape(len(upstream[0]), -1)
-        by_input = empty(*inputs.shape)
-        transposed = [np.ascontiguousarray(layer[0].T) for layer in (first, second)]
-        none = zeros(max(first[0].shape))
-
-        def job(pixels: Span) -> tuple[Floats, ...]:
-            gradients = tuple(zeros(*array.shape) for array in (*first, *second))
-            neurons, padded = first[0].shape
-            sizes = (padded, neurons, 4, neurons, padded)
-            synthesis.synthesis_rows_back(
-                inputs, by_sample, by_input, *pixels, first[0], transposed[0], first[1],
-                transposed[1], none, *gradients, _runs(jobs, "synthesis back", *sizes),
-            )  # fmt: skip
-            return gradients
-
-        sums = [sum(parts) for parts in zip(*jobs.run(job, jobs.of_pixels), strict=True)]
-        by_latent, by_filter, by_upsampling = _stacks_back(
-            jobs, stacks, by_input.reshape(stacks.stacks[0].shape), *taps
-        )
+        jobs, stacks, taps, first, second, layers = released(ctx)
+        by_first, by_second = _layers_back(jobs, stacks.stacks[0], upstream[0], first, second)
+        by_latent, by_filter, by_upsampling = _stacks_back(jobs, stacks, *taps)
         return (
             None,
             torch.from_numpy(by_latent),
             torch.from_numpy(by_filter),
             torch.from_numpy(by_upsampling),
-            joined(sums[0], sums[1], layers[0]),
-            joined(sums[2], sums[3], layers[1]),
+            joined(*by_first, layers[0]),
+            joined(*by_second, layers[1]),
         )
+
+
+def _layers_back(
+    jobs: Jobs, stack: Floats, upstream: torch.Tensor, first: _Layer, second: _Layer
+) -> tuple[_Layer, _Layer]:
+    """Gradients of weights and constants of both layers; that of the stack takes the stack's place."""
+    inputs = stack.reshape(len(stack), -1)
+    by_sample = np.ascontiguousarray(upstream.numpy()).reshape(len(upstream), -1)
+    transposed = [np.ascontiguousarray(layer[0].T) for layer in (first, second)]
+    none = zeros(max(first[0].shape))
+
+    def job(pixels: Span) -> tuple[Floats, ...]:
+        gradients = tuple(zeros(*array.shape) for array in (*first, *second))
+        neurons, padded = first[0].shape
+        sizes = (padded, neurons, 4, neurons, padded)
+        synthesis.synthesis_rows_back(
+            inputs, by_sample, inputs, *pixels, first[0], transposed[0], first[1],
+            transposed[1], none, *gradients, _runs(jobs, "synthesis back", *sizes),
+        )  # fmt: skip
+        return gradients
+
+    sums = [sum(parts) for parts in zip(*jobs.run(job, jobs.of_pixels), strict=True)]
+    return (sums[0], sums[1]), (sums[2], sums[3])
 
 
 def _runs(jobs: Jobs, name: str, *sizes: int) -> tuple[Floats, ...]:
@@ -125,17 +132,20 @@ def _double(jobs: Jobs, source: Floats, stack: Floats, taps: Floats) -> None:
 
 
 def _stacks_back(
-    jobs: Jobs, stacks: _Stacks, by_stack: Floats, filters: Floats, upsampling: Floats
+    jobs: Jobs, stacks: _Stacks, filters: Floats, upsampling: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Gradients of the latents and of both kinds of taps; `by_stack` is worked on in place."""
-    by_latent = zeros(int(jobs.starts[-1]))
+    """Gradients of the latents and of both kinds of taps; the first stack holds its own gradient by now.
+
+    Stacks are let go one by one.
+    """
+    by_latent, by_stack = zeros(int(jobs.starts[-1])), stacks.stacks.pop(0)
     by_filter, by_upsampling = np.zeros_like(filters), np.zeros_like(upsampling)
     for n, own in enumerate(stacks.own):
         target = jobs.part(by_latent, n)
         if n + 1 == len(stacks.own):
             target[:] = by_stack[0]
             break
-        by_source, by_upsampling[n] = _double_back(jobs, stacks.stacks[n + 1], by_stack, upsampling[n])
+        by_source, by_upsampling[n] = _double_back(jobs, stacks.stacks.pop(0), by_stack, upsampling[n])
         by_filter[n] = _filter_back(jobs, own, by_stack[0], target, filters[n])
         by_stack = by_source
     return by_latent, by_filter, by_upsampling
@@ -189,17 +199,16 @@ class Residual(torch.autograd.Function):
             lambda rows: synthesis.head_forward(before, after, kernel, bias, rectify, *rows),
             blocks(height),
         )
-        ctx.kept = jobs, before, after, kernel, rectify, matrix
+        ctx.kept = jobs, before, after > 0 if rectify else 1, kernel, matrix
         return torch.from_numpy(after)
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         """Gradients of the samples and of the matrix."""
-        jobs, before, after, kernel, rectify, matrix = ctx.kept
-        channels, height, width = after.shape
+        jobs, before, mask, kernel, matrix = released(ctx)
+        channels, height, width = upstream[0].shape
         outer = zeros(channels, height + 4, width + 4)
-        np.multiply(upstream[0].numpy(), after > 0 if rectify else 1, out=outer[:, 2:-2, 2:-2])
-        by_padded = empty(*before.shape)
+        np.multiply(upstream[0].numpy(), mask, out=outer[:, 2:-2, 2:-2])
         turned = np.ascontiguousarray(kernel[:, :, ::-1, ::-1].swapaxes(0, 1))
 
         def taps(rows: Span) -> tuple[Floats, Floats]:
@@ -207,11 +216,12 @@ class Residual(torch.autograd.Function):
             synthesis.head_taps_back(before, outer, by_kernel, by_bias, *rows)
             return by_kernel, by_bias
 
+        answers = jobs.run(taps, blocks(height))
+        by_padded = before  # in its place, for nothing needs it any more
         jobs.run(
             lambda rows: synthesis.head_samples_back(outer, by_padded, turned, *rows),
             blocks(height + 2),
         )
-        answers = jobs.run(taps, blocks(height))
         by_kernel = np.sum([part for part, _ in answers], axis=0)
         by_bias = np.sum([part for _, part in answers], axis=0)
         return (
@@ -237,4 +247,4 @@ def _edges_folded(padded: Floats) -> Floats:
     for planes in (padded, padded.swapaxes(1, 2)):
         planes[:, 1] += planes[:, 0]
         planes[:, -2] += planes[:, -1]
-    return np.ascontiguousarray(padded[:, 1:-1, 1:-1])
+    return padded[:, 1:-1, 1:-1]

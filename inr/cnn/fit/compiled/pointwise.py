@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from inr.cnn.fit.common.losses import Target
-from inr.cnn.fit.compiled.arrays import Floats, empty, zeros
+from inr.cnn.fit.compiled.arrays import Floats, empty, released, zeros
 from inr.cnn.fit.compiled.jobs import Jobs, Span, parts
 from inr.cnn.fit.compiled.kernels import pointwise
 from inr.cnn.fit.compiled.kernels.elementary import LANES
@@ -56,14 +56,14 @@ class Distortion(torch.autograd.Function):
             return total
 
         total = sum(jobs.run(job, parts(len(given))))
-        ctx.save_for_backward(torch.from_numpy(gradient.reshape(samples.shape)))
+        ctx.kept = torch.from_numpy(gradient.reshape(samples.shape))
         return torch.tensor(total / len(given), dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> Any:
         """Gradient of the samples."""
-        (gradient,) = ctx.saved_tensors
-        return None, gradient * (upstream[0] * (2 / gradient.numel())), None
+        gradient = released(ctx)
+        return None, gradient.mul_(upstream[0] * (2 / gradient.numel())), None
 
 
 def _flat(samples: torch.Tensor) -> Floats:

@@ -1,14 +1,17 @@
 """The compiled loops of a fit against the plain operations of torch in twice the precision."""
 
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from inr.cnn.architecture import CONTEXT_MATRICES
+from inr.cnn.fit.common.losses import Target
 from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.compiled.losses import CompiledLosses
 from inr.cnn.prior import priors
@@ -84,3 +87,23 @@ def test_numbers_of_neurons_that_the_loops_cannot_take_are_refused() -> None:
             CompiledLosses(replace(pyramid, prior=made_up_prior(1, **sizes)), None)
     for known in priors():
         CompiledLosses(architecture(known.channels, 8, 8, 2), None)
+
+
+def test_a_step_keeps_few_planes_of_a_large_image_at_once() -> None:
+    pyramid = architecture(3, 700, 800, 9)
+    n_pixels = pyramid.height * pyramid.width
+    losses, at = CompiledLosses(pyramid, None), point(pyramid, 0).to(torch.float32)
+    target = Target.of(np.zeros((pyramid.height, pyramid.width, 3), np.uint8), None)
+
+    def step() -> torch.Tensor:
+        noise = torch.zeros_like(at.latents)
+        latents = losses.soften(at.latents, noise, 0.3)
+        return losses.bits(latents, at.matrices) + losses.distortion(latents, at.matrices, target)
+
+    torch.autograd.backward(step())  # what loops keep to work in is there now
+    tracemalloc.start()
+    torch.autograd.backward(step())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Twelve planes are the stacks. A layer keeps its samples and a mask, and works on three planes more.
+    assert 12 < peak / (4 * n_pixels) < 30
