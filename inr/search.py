@@ -2,9 +2,10 @@
 
 λ itself takes one fit. So does a target PSNR or rate, as a rule, where the fits of a family steer: λ moves
 while they are on their way (fit/steering.py). Where a fit misses its target all the same, others follow: log
-bpp and PSNR are close to linear in log λ, so the secant through the last two leads nearer. At most MAX_FITS
-are made. A contract, at least a PSNR, is met by further fits with a smaller λ. Since a search is a
-generator, one driver advances the searches of many images in step.
+bpp and PSNR are close to linear in log λ, so the secant through the last two leads nearer. A fit that steers
+goes on from the one before where that missed by little (fit/encoding.py). At most MAX_FITS are made. A
+contract, at least a PSNR, is met by further fits with a smaller λ. Since a search is a generator, one driver
+advances the searches of many images in step.
 """
 
 import math

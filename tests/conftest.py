@@ -1,5 +1,7 @@
 import fcntl
+import hashlib
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +16,15 @@ if TYPE_CHECKING:
     from tests.browser import Browser
     from tests.s3_server import Access, Server
 
+ROOT = Path(__file__).parents[1]
+
 # Which of the workers of `pytest -n` this is, if any. They share the cores: libraries read these when they
 # are imported, and so do the processes that tests start; a test of threads asks for as many as it wants.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER is not None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # Of its own: two that compile at once can take the same file for different machine code.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "numba" / WORKER))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "build" / "numba" / WORKER))
 
 # Where there is no graphics card, Triton interprets its kernels; it looks at this when it is first imported.
 if not list(Path("/dev").glob("nvidia[0-9]*")):
@@ -37,6 +41,18 @@ settings.register_profile(
     "thorough", deadline=None, max_examples=5000, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_configure() -> None:
+    """Gives a worker the machine code that `make install` has left beside the sources."""
+    if WORKER is None:
+        return
+    for compiled in [*ROOT.glob("inr/**/__pycache__"), *ROOT.glob("tasks/**/__pycache__")]:
+        sources = compiled.parent  # numba tells folders of one name apart by a hash of their paths
+        name = f"{sources.name}_{hashlib.sha1(str(sources).encode()).hexdigest()}"
+        mine = Path(os.environ["NUMBA_CACHE_DIR"]) / name
+        if not mine.exists() and any(compiled.glob("*.nbi")):
+            shutil.copytree(compiled, mine, ignore=shutil.ignore_patterns("*.pyc"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,8 +20,10 @@ from inr.errors import ConfigError, FitDiverged, InrError, SelfCheckFailed, TooM
 from inr.fit.aims import aim_of, begin_lambda
 from inr.fit.candidates import Candidate, Subject
 from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter
-from inr.network import digest_pixels, digest_symbols
+from inr.network import Network, digest_pixels, digest_symbols
 from inr.search import Attempt, ContractMissed, Progress, Reached, search
+
+_NEAR = 0.7  # in log λ: from a fit that is so near another one goes on
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,16 @@ class Encoding:
             preset=config.preset,
             n_steps=self._request.n_steps,
             aim=None if beyond is None else aim_of(self._subject, config, beyond),
+            begin=self._goes_on_from(),
         )
+
+    def _goes_on_from(self) -> Network | None:
+        """The network of the fit before, if that missed its target by little; None to begin anew."""
+        if self._asked.beyond is None or self._collapsed or not self._candidates:
+            return None
+        candidate, attempt, _ = self._candidates[-1]
+        is_near = abs(math.log(self._asked.rd_lambda / attempt.rd_lambda)) < _NEAR
+        return candidate.network if is_near else None
 
     def report(self, report: FitReport) -> Progress:
         """Keep a report of the running fit."""

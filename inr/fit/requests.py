@@ -37,6 +37,8 @@ class FitRequest:
         sized_by: uint8 [height, width, channels] of an image of which `pixels` are some rows: the network is
             as large as that image's. None: `pixels` are the whole image.
         aim: Where the fit is to end, for a family that steers; λ is then the one to begin with.
+        begin: The network of a fit to this image that missed its aim by a little, for a family that steers:
+            the fit goes on from it and takes only the last of its steps. None: it begins anew.
     """
 
     pixels: NDArray[np.uint8]
@@ -48,6 +50,7 @@ class FitRequest:
     report_steps: int | None = None
     sized_by: NDArray[np.uint8] | None = None
     aim: Aim | None = None
+    begin: Network | None = None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from dataclasses import replace
 import torch
 
 from inr.cnn.architecture import MAX_PIXELS, LatentPyramid
+from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.presets import choose_pyramid, choose_settings
 from inr.cnn.fit.trainer import fit_pyramid
+from inr.cnn.network import CnnNetwork
 from inr.errors import ConfigError, InrError
 from inr.fit.requests import FitReport, FitRequest, Fitted, GoesOn, OnReports, one_by_one
 
@@ -36,16 +38,29 @@ def _fit_one(request: FitRequest, _device: str, goes_on: GoesOn) -> Fitted | Non
     return fit_pyramid(
         request.pixels,
         _pyramid_of(request),
-        choose_settings(request.preset, request.n_steps, request.report_steps),
+        _settings_of(request),
         rd_lambda=request.rd_lambda,
         seed=request.seed,
         goes_on=goes_on,
         visible=request.visible,
         aim=request.aim,
+        begin=_begin_of(request),
     )
 
 
+def _begin_of(request: FitRequest) -> CnnNetwork | None:
+    return request.begin if isinstance(request.begin, CnnNetwork) else None
+
+
+def _settings_of(request: FitRequest) -> PyramidSettings:
+    goes_on = request.begin is not None
+    return choose_settings(request.preset, request.n_steps, request.report_steps, goes_on=goes_on)
+
+
 def _pyramid_of(request: FitRequest) -> LatentPyramid:
+    begin = _begin_of(request)
+    if begin is not None:
+        return begin.shape
     whole = request.pixels if request.sized_by is None else request.sized_by
     height, width, _ = request.pixels.shape
     return replace(choose_pyramid(whole, request.rd_lambda), height=height, width=width)
@@ -68,7 +83,7 @@ def _alike(requests: Sequence[FitRequest]) -> list[list[int]]:
     room = min(MAX_PIXELS, _pixels_with_room())
     groups: dict[object, list[int]] = {}
     for place, request in enumerate(requests):
-        settings = choose_settings(request.preset, request.n_steps, request.report_steps)
+        settings = _settings_of(request)
         pyramid, is_steered = _pyramid_of(request), request.aim is not None
         network = (request.pixels.shape, pyramid.prior.rd_lambda, pyramid.n_levels, pyramid.gain)
         groups.setdefault((network, settings, is_steered), []).append(place)
@@ -105,13 +120,14 @@ def _fit_alike(
     fitted = fit_together(
         [request.pixels for request in requests.values()],
         _pyramid_of(first),
-        choose_settings(first.preset, first.n_steps, first.report_steps),
+        _settings_of(first),
         rd_lambdas=[request.rd_lambda for request in requests.values()],
         seeds=[request.seed for request in requests.values()],
         device=device,
         goes_on=goes_on,
         visible=[request.visible for request in requests.values()],
         aims=[request.aim for request in requests.values()],
+        begins=[_begin_of(request) for request in requests.values()],
     )
     found: dict[int, Fitted | InrError] = dict(dropped)
     if fitted is not None:

@@ -12,6 +12,7 @@ from inr.cnn.prior import N_GAINS, NO_GAIN, priors
 
 PRESET_STEPS = {"draft": 1000, "standard": 5000, "best": 20000}
 LEAST_STEPS = 50  # with fewer, a JPEG is better by far
+SKIPPED = 0.7  # share of the steps that a fit leaves out which goes on from another
 TIME_AFTER_STEPS = 0.1  # of moves of symbols and latents, as a share of the steps' time
 
 
@@ -45,7 +46,7 @@ def choose_pyramid(pixels: NDArray[np.uint8], rd_lambda: float) -> LatentPyramid
 
 
 def choose_settings(
-    preset: str, n_steps: int | None = None, report_steps: int | None = None
+    preset: str, n_steps: int | None = None, report_steps: int | None = None, *, goes_on: bool = False
 ) -> PyramidSettings:
     """Length and rates of a fit.
 
@@ -53,6 +54,9 @@ def choose_settings(
         preset: One of `config.PRESETS`.
         n_steps: Steps in place of the preset's, if given.
         report_steps: Steps between two reports in place of the usual ones, if given.
+        goes_on: Whether the fit goes on from another one.
     """
-    usual = PyramidSettings(n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps)
+    usual = PyramidSettings(
+        n_steps=PRESET_STEPS[preset] if n_steps is None else n_steps, skipped=SKIPPED if goes_on else 0.0
+    )
     return usual if report_steps is None else replace(usual, report_steps=report_steps)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.common.beginning import begun
 from inr.cnn.fit.common.finish import payload_aim, rounded_network
 from inr.cnn.fit.common.losses import Losses, Target
 from inr.cnn.fit.common.moving import Measured
@@ -27,9 +28,10 @@ from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.schedule import LATENT_BETAS, LATENT_EPSILON, NETWORK_SHARES, PyramidSettings
 from inr.cnn.fit.common.settling import Answer, Asked, advance, settle
 from inr.cnn.fit.common.trimming import move_towards
-from inr.cnn.fit.common.weights import NetworkWeights, cheapest_exponent, symbol_bits
+from inr.cnn.fit.common.weights import cheapest_exponent, symbol_bits
 from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.soap import Soap
+from inr.cnn.network import CnnNetwork
 from inr.fit.process import kept_memory
 from inr.fit.requests import FitReport, Fitted, GoesOn
 from inr.fit.steering import Aim, Steering, is_look
@@ -48,13 +50,14 @@ class PyramidFit:
         seed: int,
         goes_on: GoesOn,
         visible: NDArray[np.bool_] | None = None,
+        begin: CnnNetwork | None = None,
     ) -> None:
         self._architecture, self._settings, self._losses = architecture, settings, losses
         self._goes_on = goes_on
         self._target = Target.of(pixels, visible)
         self._steering, self._is_steered = steering, steering.aim is not None
-        self.latents = torch.zeros(architecture.n_latents, requires_grad=True)
-        self.weights = NetworkWeights(architecture)
+        self.latents, self.weights = begun(architecture, begin)
+        self.latents.requires_grad_()
         self._noise = Noise(architecture.n_latents, seed)
         self._adam = torch.optim.Adam([self.latents], betas=LATENT_BETAS, fused=True)
         shares = [NETWORK_SHARES.get(name, 1.0) for name in architecture.matrices]
@@ -102,7 +105,7 @@ class PyramidFit:
     def together(self) -> bool:
         """Fit latents and networks, the rate decaying along a cosine; return whether the fit goes on."""
         n_steps = self._settings.n_together
-        for index in range(n_steps):
+        for index in range(self._settings.first_step, n_steps):
             progress = index / n_steps
             noise = self._noise.draw(index) * self._settings.width(progress)
             latents = self._losses.soften(self.latents, noise, self._settings.temperature(progress))
@@ -250,6 +253,7 @@ def fit_pyramid(
     goes_on: GoesOn,
     visible: NDArray[np.bool_] | None = None,
     aim: Aim | None = None,
+    begin: CnnNetwork | None = None,
     plain: bool = False,
 ) -> Fitted | None:
     """Fit a latent pyramid to an image, on a CPU.
@@ -263,6 +267,7 @@ def fit_pyramid(
         goes_on: Takes a report every so many steps; its answer decides whether the fit goes on.
         visible: See `FitRequest`.
         aim: See `FitRequest`.
+        begin: See `FitRequest`; the architecture is then that of this network.
         plain: Do without the compiled loops.
 
     Returns:
@@ -271,7 +276,7 @@ def fit_pyramid(
     """
     steering = Steering(rd_lambda, payload_aim(aim, architecture))
     with kept_memory(), losses_of(architecture, plain=plain) as losses:
-        fit = PyramidFit(pixels, architecture, settings, losses, steering, seed, goes_on, visible)
+        fit = PyramidFit(pixels, architecture, settings, losses, steering, seed, goes_on, visible, begin)
         if not fit.together():
             return None
         fit.round_latents()

@@ -100,23 +100,23 @@ def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore
 def test_the_progress_of_a_run_moves_with_every_image_of_its_batches_on_other_hosts(
     tmp_path: Path, store: LocalStore, served: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """One batch of eight images, done in another process: its parent sees some of them before its end."""
-    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_UPDATES", 0.5)
+    """One batch of six images, done in another process: its parent sees some of them before its end."""
+    monkeypatch.setattr(dispatch, "SECONDS_BETWEEN_UPDATES", 0.2)
     photos = tmp_path / "photos"
     photos.mkdir()
-    for n in range(8):
+    for n in range(6):
         (photos / f"{n}.png").write_bytes(file_of(photograph(24, 24 + n)))
     heard: list[tuple[int, float]] = []
     options = RunOptions(device="cpu", workers=1, deployment=served)
     with listening(lambda summary: heard.append((summary.n_done, summary.fit_seconds))):
-        summary = archive(str(photos), store.url, DRAFT, options, n_steps=1500)
-    assert (heard[0], heard[-1][0]) == ((0, 0.0), 8)
-    on_the_way = [seen for seen in heard if 0 < seen[0] < 8]
+        summary = archive(str(photos), store.url, DRAFT, options, n_steps=600)
+    assert (heard[0], heard[-1][0]) == ((0, 0.0), 6)
+    on_the_way = [seen for seen in heard if 0 < seen[0] < 6]
     assert on_the_way != []
     assert all(seconds > 0 for _, seconds in on_the_way)
     assert [n for n, _ in heard] == sorted(n for n, _ in heard)  # and it never goes back
     run = read_run(summary.run_id)
-    assert {"model:mlp", "preset:1500 steps", f"store:{store.url}"} <= set(run.tags)
+    assert {"model:mlp", "preset:600 steps", f"store:{store.url}"} <= set(run.tags)
     [batch] = batches_into(store)
     assert "device:cpu" in batch.tags
 

@@ -3,6 +3,7 @@
 import math
 import re
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -78,6 +79,30 @@ def test_a_search_goes_on_after_a_fit_that_diverged(photograph: np.ndarray) -> N
     assert (encoded.fallback, encoded.restarts) == (None, 1)
     assert len(encoded.attempts) > 1
     assert encoded.n_parameters > 0
+
+
+def test_a_fit_goes_on_from_the_one_before_where_that_missed_by_little(photograph: np.ndarray) -> None:
+    """Not where it missed by much, nor for λ or a contract, nor once a fit has collapsed."""
+    seen: list[FitRequest] = []
+
+    def noted(request: FitRequest) -> bool:
+        seen.append(request)
+        return len(seen) == 3
+
+    with toy_family(ToyFitter(noted)):
+        encoded = encode(photograph, CodecConfig(model="toy", target_bpp=0.5), device="cpu")
+        again, tried = seen.pop(3), [attempt.rd_lambda for attempt in encoded.attempts]
+        assert again.begin is None
+        assert (again.seed, seen[2].seed) == (1 << 32, 0)
+        assert len(seen) == len(tried) > 2
+        near = [abs(math.log(one / other)) < 0.7 for one, other in pairwise(tried)]
+        assert [request.begin is not None for request in seen] == [False, *near]
+        assert True in near
+        assert False in near
+        seen.clear()
+        encode(photograph, CodecConfig(**TOY | {"rd_lambda": 0.01}), device="cpu", contract=Contract(12.7))
+    assert [request.begin for request in seen if request.begin is not None] == []
+    assert len(seen) > 1
 
 
 @pytest.mark.parametrize(

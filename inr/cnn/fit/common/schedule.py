@@ -27,6 +27,7 @@ class PyramidSettings:
         latent_trial_share: Trials of latents that move, one in each block, for each step.
         report_steps: Steps between progress reports.
         check_steps: Steps between looks at the rounded state, in the last third before the tail.
+        skipped: Share of the steps before the tail that are left out, by a fit that goes on from another.
     """
 
     n_steps: int
@@ -42,6 +43,12 @@ class PyramidSettings:
     latent_trial_share: float = 0.08
     report_steps: int = 50
     check_steps: int = 50
+    skipped: float = 0.0
+
+    @property
+    def first_step(self) -> int:
+        """The first step that is taken; it is even, as noise wants it."""
+        return round(self.skipped * self.n_together) // 2 * 2
 
     @property
     def n_together(self) -> int:

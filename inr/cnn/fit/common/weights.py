@@ -25,6 +25,7 @@ class NetworkWeights:
 
     Attributes:
         matrices: The matrices, which a fit changes.
+        known: The prior's weights, those of one matrix after another's: float32 [weights].
     """
 
     def __init__(self, architecture: LatentPyramid) -> None:
@@ -34,7 +35,7 @@ class NetworkWeights:
             for name in self._names
         ]
         self.matrices = [matrix.clone().requires_grad_() for matrix in self._known]
-        self._all_known = torch.cat([matrix.flatten() for matrix in self._known])
+        self.known = torch.cat([matrix.flatten() for matrix in self._known])
         self._sizes = [matrix.numel() for matrix in self._known]
         self._counts = torch.tensor(self._sizes)
         rows, columns = (max(matrix.shape[axis] for matrix in self._known) for axis in (0, 1))
@@ -56,7 +57,7 @@ class NetworkWeights:
         units = torch.tensor([2.0**k if k else 0.0 for k in exponents]).repeat_interleave(self._counts)
         steps = torch.tensor([2.0**-k for k in exponents]).repeat_interleave(self._counts)
         symbols = round_straight_through(self._all_symbols(units))
-        parts = torch.split(self._all_known + symbols * steps, self._sizes)
+        parts = torch.split(self.known + symbols * steps, self._sizes)
         matrices = [part.view(known.shape) for part, known in zip(parts, self._known, strict=True)]
         return matrices, self._bits(symbols)
 
@@ -66,7 +67,7 @@ class NetworkWeights:
 
     def _all_symbols(self, units: torch.Tensor | float) -> torch.Tensor:
         """Symbols of all matrices, one after another, not rounded."""
-        return (torch.cat([matrix.flatten() for matrix in self.matrices]) - self._all_known) * units
+        return (torch.cat([matrix.flatten() for matrix in self.matrices]) - self.known) * units
 
     def _bits(self, symbols: torch.Tensor) -> torch.Tensor:
         """See `symbol_bits`; of all matrices' symbols, one after another."""

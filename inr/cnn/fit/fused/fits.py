@@ -17,6 +17,7 @@ from inr.cnn.fit.compiled.choice import losses_of
 from inr.cnn.fit.fused.moving import move_together
 from inr.cnn.fit.fused.settling import settle_together
 from inr.cnn.fit.fused.trainer import FusedFits
+from inr.cnn.network import CnnNetwork
 from inr.fit.process import threads_available
 from inr.fit.requests import FitReport, Fitted
 from inr.fit.steering import Aim
@@ -35,6 +36,7 @@ def fit_together(
     goes_on: OnStep,
     visible: Sequence[NDArray[np.bool_] | None] | None = None,
     aims: Sequence[Aim | None] | None = None,
+    begins: Sequence[CnnNetwork | None] | None = None,
     exact: bool = False,
 ) -> list[Fitted] | None:
     """Fit latent pyramids to images of one size in step.
@@ -49,6 +51,7 @@ def fit_together(
         goes_on: Takes the reports of all images every so many steps; its answer decides whether they go on.
         visible: For each image, see `FitRequest`.
         aims: For each image, see `FitRequest`.
+        begins: For each image, see `FitRequest`.
         exact: Multiply in float32 throughout.
 
     Returns:
@@ -63,6 +66,7 @@ def fit_together(
         device=torch.device(device),
         visible=visible,
         aims=aims,
+        begins=begins,
         exact=exact,
     )
     return fitted(fits, goes_on)

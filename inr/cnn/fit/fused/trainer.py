@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.arithmetic import MAX_LATENT
+from inr.cnn.fit.common.beginning import begun
 from inr.cnn.fit.common.moving import Measured
 from inr.cnn.fit.common.schedule import LATENT_BETAS, NETWORK_SHARES, PyramidSettings
-from inr.cnn.fit.common.weights import ASSUMED_EXPONENT
+from inr.cnn.fit.common.weights import ASSUMED_EXPONENT, NetworkWeights
 from inr.cnn.fit.fused import latent_kernels as kernels
 from inr.cnn.fit.fused.context.bits import FusedContext
 from inr.cnn.fit.fused.image.samples import FusedImage
@@ -25,6 +26,7 @@ from inr.cnn.fit.fused.recorder import Recorder
 from inr.cnn.fit.fused.rows import rows_of
 from inr.cnn.fit.fused.weights.soap import FusedSoap
 from inr.cnn.fit.fused.weights.weight_bits import WeightBits
+from inr.cnn.network import CnnNetwork
 from inr.fit.hidden import sample_weights
 from inr.fit.steering import Aim, is_look
 
@@ -43,6 +45,7 @@ class FusedFits:
         device: The device.
         visible: For each image bool [height, width], or None; see `FitRequest`.
         aims: For each image, see `FitRequest`.
+        begins: For each image, see `FitRequest`.
         exact: Multiply in float32 throughout.
 
     Attributes:
@@ -60,6 +63,7 @@ class FusedFits:
         device: torch.device,
         visible: Sequence[NDArray[np.bool_] | None] | None = None,
         aims: Sequence[Aim | None] | None = None,
+        begins: Sequence[CnnNetwork | None] | None = None,
         exact: bool = False,
     ) -> None:
         self.architecture, self.settings, self._device = architecture, settings, device
@@ -71,26 +75,23 @@ class FusedFits:
         self._context = FusedContext(architecture, device, batch=len(images), exact=exact)
         self._image = FusedImage(architecture, device, exact=exact)
         self._seeds = torch.tensor(self.seeds, dtype=torch.int64, device=device)
-        self.latents = torch.zeros(self.n_images, architecture.n_latents, device=device)
+        begun_each = [begun(architecture, begin) for begin in begins or [None] * len(images)]
+        self.latents = torch.stack([latents for latents, _ in begun_each]).to(device)
         self._moments = [torch.zeros_like(self.latents) for _ in range(2)]
         self._softened = torch.zeros_like(self.latents)
-        self._begin_networks()
+        self._begin_networks([weights for _, weights in begun_each])
         self._schedule = torch.tensor(rows_of(settings), dtype=torch.float32, device=device)
-        self._counter = torch.zeros(1, dtype=torch.int64, device=device)
+        self._counter = torch.full((1,), settings.first_step, dtype=torch.int64, device=device)
         self._begin_costs()
         self.recorder = Recorder(device)
 
-    def _begin_networks(self) -> None:
-        """Let the networks of all images be the prior's."""
+    def _begin_networks(self, begun_weights: Sequence[NetworkWeights]) -> None:
+        """Let the networks of all images be those that they begin with."""
         matrices, batch, device = self.architecture.matrices, self.n_images, self._device
         names, self._shapes = list(matrices), list(matrices.values())
-        known = [
-            torch.tensor(self.architecture.known(name)).float().flatten()
-            * 2.0 ** -self.architecture.exponent(name)
-            for name in names
-        ]
-        self.known = torch.cat(known).to(device)
-        self.weights = self.known.repeat(batch, 1)
+        self.known = begun_weights[0].known.to(device)
+        flat = [torch.cat([matrix.detach().flatten() for matrix in each.matrices]) for each in begun_weights]
+        self.weights = torch.stack(flat).to(device)
         self.by_weight = torch.zeros_like(self.weights)  # gradients of cost by way of what the networks do
         self._tried = torch.zeros_like(self.weights)
         blocks = [(grid.columns.start, grid.columns.stop) for grid in self.architecture.grids]
@@ -131,7 +132,8 @@ class FusedFits:
 
     def take_step(self, index: int) -> None:
         """Take step `index` of the stretch in which latents and networks are fitted together."""
-        self._play("together", self._together_step, self._soap.refreshes(index))
+        refresh = self._soap.refreshes(index - self.settings.first_step)
+        self._play("together", self._together_step, refresh)
 
     def _play(self, kind: str, step: Callable[[bool], None], refresh: bool) -> None:
         self.recorder.play(f"{kind}, bases refreshed" if refresh else kind, lambda: step(refresh))
@@ -245,7 +247,7 @@ class FusedFits:
     def together(self, on_report: Callable[[int], bool]) -> bool:
         """Fit latents and networks; return whether the fits go on."""
         settings, n_steps = self.settings, self.settings.n_together
-        for index in range(n_steps):
+        for index in range(settings.first_step, n_steps):
             self.take_step(index)
             if (index + 1) % settings.report_steps == 0 and not on_report(index + 1):
                 return False

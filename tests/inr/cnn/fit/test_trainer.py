@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from inr.cnn.fit.trainer import fit_pyramid
 from inr.fit.process import torch_threads
 from inr.fit.requests import FitReport, Fitted, GoesOn
 from inr.fit.steering import Aim
-from inr.metrics import psnr_db
+from inr.metrics import mse, psnr_db
 
 PIXELS = np.ascontiguousarray(data.astronaut()[20:44, 150:182])
 
@@ -85,6 +86,31 @@ def test_a_fit_that_is_steered_ends_at_its_aim_and_says_its_lambda() -> None:
     assert abs(plain.estimated_bits / known.estimated_bits - 1) > 0.15
     for steered in (by_error, by_bits):
         assert steered.rd_lambda != begin
+
+
+def test_a_fit_goes_on_from_a_network_by_the_last_of_its_steps_and_gains() -> None:
+    architecture, whole = choose_pyramid(PIXELS, 1e-3), PyramidSettings(100, report_steps=5)
+    steps: list[int] = []
+
+    def goes_on(report: FitReport) -> bool:
+        steps.append(report.step)
+        return True
+
+    def cost(of: Fitted) -> float:
+        network = of.network
+        n_bits = 8 * len(network.sections().payload)
+        return mse(reference=PIXELS, decoded=network.render()) + 1e-3 * n_bits / (24 * 32)
+
+    before = fit(whole, goes_on)
+    assert before is not None
+    steps.clear()
+    after = fit_pyramid(
+        PIXELS, architecture, replace(whole, skipped=0.7), rd_lambda=1e-3, seed=1, goes_on=goes_on,
+        begin=before.network,
+    )  # fmt: skip
+    assert after is not None
+    assert steps[:6] == [70, 75, 80, 85, 90, 95]
+    assert cost(after) < cost(before)
 
 
 def test_samples_at_the_ends_of_the_scale_are_met_by_all_that_is_beyond() -> None:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from skimage import data
 
+from inr.cnn.fit.common.noise import Noise
 from inr.cnn.fit.common.plain_losses import PlainLosses
 from inr.cnn.fit.common.schedule import PyramidSettings
 from inr.cnn.fit.fused import latent_kernels, trainer
 from inr.cnn.fit.fused.trainer import FusedFits
-from inr.cnn.fit.trainer import PyramidFit
+from inr.cnn.fit.trainer import PyramidFit, fit_pyramid
 from inr.fit.steering import Steering
 from tests.inr.cnn.fit.drawn import DEVICE
 from tests.inr.cnn.fit.fused.doubles import PlainStep, take_doubles
@@ -45,6 +46,31 @@ def test_a_step_by_kernels_is_one_by_plain_operations(monkeypatch: pytest.Monkey
     for name in ("costs", "bits", "mse", "latents", "weights", "by_weight"):
         mine, known = getattr(by_kernels, name), getattr(plain, name)
         torch.testing.assert_close(mine, known, rtol=1e-3, atol=1e-4 * float(known.abs().max()))
+
+
+def test_fits_go_on_from_networks_by_the_last_of_their_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of these steps is that of a fit on a CPU, but for its noise, of which there is none here."""
+    take_doubles(monkeypatch)
+    monkeypatch.setattr(Noise, "draw", lambda *_: torch.zeros(SHAPE.n_latents))
+    settings = PyramidSettings(20, report_steps=1, skipped=0.7, widest=0, narrowest=0)
+    known = fit_pyramid(
+        IMAGES[0], SHAPE, settings, rd_lambda=LAMBDA, seed=0, goes_on=lambda _: True, plain=True
+    )
+    assert known is not None
+    fits, losses = begun(settings, begins=[known.network, None]), PlainLosses(SHAPE)
+    one = PyramidFit(
+        IMAGES[0], SHAPE, settings, losses, Steering(LAMBDA, None), 0, lambda _: False, None, known.network
+    )
+    torch.testing.assert_close(fits.latents[0].cpu(), one.latents.detach(), rtol=0, atol=0)
+    assert not fits.latents[1].any()
+    assert torch.equal(fits.weights[1], fits.known)
+    steps: list[int] = []
+    assert not fits.together(lambda step: steps.append(step) is not None)
+    assert not one.together()
+    assert steps == [settings.first_step + 1] == [13]
+    torch.testing.assert_close(fits.latents[0].cpu(), one.latents.detach(), rtol=1e-3, atol=1e-4)
+    flat = torch.cat([matrix.detach().flatten() for matrix in one.weights.matrices])
+    assert float((fits.weights[0].cpu() - flat).abs().max()) < 2e-2
 
 
 def test_steps_lower_the_cost_of_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
