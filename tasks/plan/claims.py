@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from pydantic import TypeAdapter, ValidationError
 
 from inr import Progress
+from tasks.catalogue import lookup
 from tasks.catalogue.keys import object_keys
 from tasks.catalogue.records import Planned, Stored
 from tasks.errors import ObjectMissing
@@ -108,9 +109,16 @@ def forget(store: ObjectStore, planned: Planned) -> None:
 
 
 def discard(store: ObjectStore, stored: Stored) -> None:
-    """Remove an object that failed verification, and its claims, so that a rerun makes it again."""
-    store.delete(stored.file.key)
-    forget(store, stored.planned)
+    """Remove an object that failed verification, and its claims, so that a rerun makes it again.
+
+    An object that is as another run has archived it meanwhile stays: that run verified these bytes.
+    """
+    key, planned = stored.file.key, stored.planned
+    recorded = lookup.find(store, planned.image.digest, planned.setting.archive_digest)
+    file = None if recorded is None else recorded.stored.file
+    if file is None or (file.key, file.bitstream_digest) != (key, _stored_digest(store, key)):
+        store.delete(key)
+    forget(store, planned)
 
 
 def _names(claim: Claim) -> tuple[str, str, str]:

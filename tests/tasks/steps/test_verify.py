@@ -26,6 +26,7 @@ from tasks.originals.opening import Picture, open_original, open_picture, read_h
 from tasks.originals.writing import to_jxl, to_png, to_webp
 from tasks.plan.claims import Claim, write_claim
 from tasks.settings import RunOptions
+from tasks.steps.commit import record_batch
 from tasks.steps.jobs import ArchiveJob
 from tasks.steps.verify import read_intact, verify_image, verify_stored
 from tasks.store.folder import LocalStore
@@ -141,6 +142,19 @@ def test_a_damaged_object_is_found_and_removed(kept: Kept, damage: str):
     with pytest.raises(VerificationMismatch, match=r"SHA-256: expected|no such object"):
         verify_image(kept.stored, kept.job)
     assert kept.store.objects("bitstreams") == kept.store.objects("journal") == []
+
+
+def test_an_object_that_another_run_has_archived_meanwhile_stays(kept: Kept):
+    """This run made other bytes of the image, which the other run replaced and then verified."""
+    record_batch(kept.job.store, [verify_image(kept.stored, kept.job)])
+    mine = with_file(kept.stored, bitstream_digest="0" * 64)
+    with pytest.raises(VerificationMismatch, match="SHA-256: expected 000"):
+        verify_image(mine, kept.job)
+    assert kept.path.read_bytes() == BITSTREAM
+    kept.path.write_bytes(BITSTREAM[:-1])  # damaged since: no row can keep it
+    with pytest.raises(VerificationMismatch, match="SHA-256: expected 000"):
+        verify_image(mine, kept.job)
+    assert not kept.path.exists()
 
 
 @pytest.mark.parametrize(
