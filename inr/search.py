@@ -47,8 +47,8 @@ class Progress:
 
     Attributes:
         attempt: Number of the fit of this image, from 1: searches and restarts run several.
-        step: Steps done in this fit.
-        n_steps: Steps it will take.
+        step: Steps done in this fit, counted with those that it leaves out where it goes on from another.
+        n_steps: Steps in all, counted likewise.
         rd_lambda: Its λ, or the one that it began with if it steers.
         estimated_bpp: Bits per pixel that the rounded weights would take.
         psnr_db: PSNR of the rounded weights on the last batch, in dB.

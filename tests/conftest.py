@@ -24,7 +24,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER is not None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # Of its own: two that compile at once can take the same file for different machine code.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "build" / "numba" / WORKER))
+    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / "build" / "numba" / WORKER)
 
 # Where there is no graphics card, Triton interprets its kernels; it looks at this when it is first imported.
 if not list(Path("/dev").glob("nvidia[0-9]*")):

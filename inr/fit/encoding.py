@@ -23,7 +23,7 @@ from inr.fit.requests import FitReport, FitRequest, Fitted, Fitter
 from inr.network import Network, digest_pixels, digest_symbols
 from inr.search import Attempt, ContractMissed, Progress, Reached, search
 
-_NEAR = 0.7  # in log λ: from a fit that is so near another one goes on
+_NEAR, _SIZED = 0.7, 1.4  # in log λ: see `Encoding._goes_on_from`
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,7 @@ class Encoding:
             self._flat = self._subject.flat()
             self._search = search(config, request.contract, begin_lambda(self._subject, config))
             self._asked = next(self._search)
+            self._begun_lambda = self._asked.rd_lambda  # with which the fit began that others go on from
             if self._flat_is_enough():
                 self.outcome = self._encoded(self._flat, self._asked.rd_lambda)
         except InrError as error:
@@ -123,7 +124,9 @@ class Encoding:
     def next_fit(self) -> FitRequest:
         """The fit that the search asks for."""
         self._n_fits += 1
-        config, beyond = self._request.config, self._asked.beyond
+        config, beyond, begin = self._request.config, self._asked.beyond, self._goes_on_from()
+        if begin is None:
+            self._begun_lambda = self._asked.rd_lambda
         return FitRequest(
             pixels=self._subject.coded,
             visible=self._subject.visible,
@@ -132,16 +135,21 @@ class Encoding:
             preset=config.preset,
             n_steps=self._request.n_steps,
             aim=None if beyond is None else aim_of(self._subject, config, beyond),
-            begin=self._goes_on_from(),
+            begin=begin,
         )
 
     def _goes_on_from(self) -> Network | None:
-        """The network of the fit before, if that missed its target by little; None to begin anew."""
+        """The network of the fit before, if that missed its target by little; None to begin anew.
+
+        It has to be near, and not far from the λ to whose size and scale it was begun.
+        """
         if self._asked.beyond is None or self._collapsed or not self._candidates:
             return None
         candidate, attempt, _ = self._candidates[-1]
-        is_near = abs(math.log(self._asked.rd_lambda / attempt.rd_lambda)) < _NEAR
-        return candidate.network if is_near else None
+        asked = self._asked.rd_lambda
+        is_near = abs(math.log(asked / attempt.rd_lambda)) < _NEAR
+        is_sized = abs(math.log(asked / self._begun_lambda)) < _SIZED
+        return candidate.network if is_near and is_sized else None
 
     def report(self, report: FitReport) -> Progress:
         """Keep a report of the running fit."""

@@ -58,8 +58,8 @@ class FitReport:
     """A report of one fit on its way.
 
     Attributes:
-        step: Steps done.
-        n_steps: Steps that the fit takes in all.
+        step: Steps done, counted with those that a fit leaves out which goes on from another.
+        n_steps: Steps in all, counted likewise.
         estimated_bpp: Bits per pixel that its rounded symbols would take.
         psnr_db: PSNR in dB of the last step's pixels.
     """

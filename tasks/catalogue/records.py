@@ -140,7 +140,7 @@ class Effort:
         encode_seconds: Time in the encoder, shared likewise.
         device: Device of the fits, ``cpu`` or ``cuda``; None if no fit came to its end.
         n_threads: Threads of each fit.
-        n_steps: Optimiser steps of each fit; None where no fit was begun.
+        n_steps: Optimiser steps of a whole fit; None where no fit was begun.
         budget_seconds: Time of the image, in seconds, for which these were chosen; None if they were not.
     """
 

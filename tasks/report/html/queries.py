@@ -88,8 +88,12 @@ BINS = f"""
 select model, floor({{value}} / {{width}})::int as bin, count(*)
 from picked where {LOSSY} group by all order by 1, 2
 """
+# A fit that goes on from another has the last steps alone, so that those count which begin first.
 HISTORY = """
-with last as (select image_digest, archive_digest, max(attempt) as attempt from history group by all),
+with whole as (select image_digest, archive_digest, attempt, min(step) as first_step
+        from history group by image_digest, archive_digest, attempt
+        qualify first_step = min(first_step) over (partition by image_digest, archive_digest)),
+    last as (select image_digest, archive_digest, max(attempt) as attempt from whole group by all),
     fits as (select * from picked join measured using (image_digest, archive_digest)
         join goals using (goal, goal_value)),
     shown as (select archive_digest from fits group by archive_digest, model, preset, goal, goal_value

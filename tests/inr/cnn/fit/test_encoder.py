@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from skimage import data
 from inr import CodecConfig, ConfigError, DeadlineExceeded, Encoded, InrError, Progress, decode, encode
 from inr.cnn.fit import encoder
 from inr.cnn.fit.encoder import fit_cnn
-from inr.fit.requests import FitReport, FitRequest
+from inr.fit.requests import FitReport, FitRequest, Fitted
 
 STEPS = 150  # where a test is not about the quality of fits
 DRAFT = CodecConfig(model="cnn", preset="draft", rd_lambda=1e-3)
@@ -127,6 +128,40 @@ def test_on_a_card_images_of_one_size_are_fitted_together_and_results_keep_their
     assert fit_cnn(requests, device="cuda", on_reports=on_reports) == [0, 1, 2, 0]
     assert fitted_together == [((8, 8, 3), [0, 2]), ((8, 9, 3), [1]), ((8, 8, 3), [0])]
     assert seen == [(0, 2), (0, 2), (1,), (1,), (3,), (3,)]
+
+
+def test_a_fit_goes_on_from_a_network_of_its_own_architecture(photograph: np.ndarray) -> None:
+    pixels = np.ascontiguousarray(photograph[:24, :32])
+    steps: list[int] = []
+
+    def on_reports(reports: Mapping[int, FitReport]) -> dict[int, InrError]:
+        steps.append(reports[0].step)
+        return {}
+
+    first = FitRequest(pixels=pixels, rd_lambda=1e-3, seed=0, preset="draft", n_steps=80, report_steps=8)
+    [before] = fit_cnn([first], device="cpu", on_reports=on_reports)
+    assert isinstance(before, Fitted)
+    assert steps[0] == 8
+    steps.clear()
+    later = replace(first, rd_lambda=1.9e-3, begin=before.network)
+    [after] = fit_cnn([later], device="cpu", on_reports=on_reports)
+    assert isinstance(after, Fitted)
+    assert steps[0] == 56
+    assert after.network.architecture == before.network.architecture
+    [anew] = fit_cnn([replace(later, begin=None, n_steps=1)], device="cpu", on_reports=on_reports)
+    assert isinstance(anew, Fitted)
+    assert anew.network.architecture != before.network.architecture
+
+
+def test_on_a_card_a_fit_that_goes_on_is_not_in_step_with_one_that_begins(
+    fitted_together: list[tuple[tuple[int, ...], list[int]]],
+) -> None:
+    requests = requests_of((8, 8), (8, 8), (8, 8), (8, 8))
+    [network] = fit_cnn([replace(requests[0], n_steps=1)], device="cpu", on_reports=lambda _: {})
+    assert isinstance(network, Fitted)
+    requests[1:3] = [replace(request, begin=network.network) for request in requests[1:3]]
+    assert fit_cnn(requests, device="cuda", on_reports=lambda _: {}) == [0, 1, 2, 3]
+    assert [seeds for _, seeds in fitted_together] == [[0, 3], [1, 2]]
 
 
 def test_on_a_card_a_group_is_no_larger_than_the_largest_image(
