@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flows.cli.printing import line, table
 from flows.engine.listening import duration
 from tasks.originals.names import printable
-from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
+from tasks.report.summary import COLUMNS, RunSummary, missed_target, reason, table_row
 from tasks.wording import counted
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def show_run(summary: RunSummary) -> None:
         left = ("image", "model", "verified")
         table(COLUMNS, rows, left=left, red=lambda n: bool(reason(records[n])))
     for record in records:
-        if why := reason(record):
+        if why := reason(record) or missed_target(record):
             line(f"{record.path}: {why}")
     for path, why in summary.known_bad:
         line(f"{path}: {why}")
@@ -47,7 +47,7 @@ def show_estimate(found: "Estimate") -> None:
         line(f"{path}: {why}")
     line(f"plan: {found.plan}")
     if found.n_refused:
-        line(f"{found.n_refused} of them cannot be archived, by their headers alone")
+        line(f"{counted(found.n_refused, 'file')} cannot be archived, by the headers alone")
     if not found.n_images:
         return
     is_small = found.n_pixels < 1e5  # which would be 0.0 megapixels

@@ -18,8 +18,9 @@ def show_encoded(made: dict[str, Any]) -> None:
     unit = {"target_psnr_db": "dB", "target_bpp": "bpp"}.get(made["goal"])
     if unit:
         off = made["goal_reached"] - made["goal_value"]
+        missed = "missed, " if (off > 0 if unit == "bpp" else off < 0) else ""
         line(
-            f"target {made['goal_value']:g} {unit}: reached {made['goal_reached']:.4g} {unit} "
+            f"target {made['goal_value']:g} {unit}: {missed}reached {made['goal_reached']:.4g} {unit} "
             f"({off:+.3g}) in {counted(len(made['attempts']), 'fit')}"
         )
     for note in made["notes"]:

@@ -54,7 +54,7 @@ def encode_file(
     from tasks.steps.threads import use_threads
 
     use_threads(min(torch.get_num_threads(), n_cores()), with_torch=True)
-    check_output(output, image)
+    check_output(output, image, suffixes=[".inr"])
     data = read_named(image, max_bytes=options.max_file_bytes)
     picture = open_picture(data, max_pixels=options.max_pixels)
     watch = FitWatch(
@@ -232,7 +232,7 @@ def report_file(store: str, output: Path, n_worst: int, run_id: str | None = Non
     from tasks.settings import load_settings
     from tasks.steps.threads import use_threads
 
-    check_output(output)
+    check_output(output, suffixes=[".html"])
     use_threads(1)  # threads that wait for a busy core cost a small picture four times its decoding
     archive = open_archive(store)
     made = make_report(archive, load_settings().options(), n_worst=n_worst, run_id=run_id)

@@ -20,7 +20,7 @@ from prefect.runtime import flow_run
 from flows.engine.listening import duration
 from tasks.errors import Summary
 from tasks.report.markdown import markdown_cell
-from tasks.report.summary import RunSummary, reason, table_row
+from tasks.report.summary import RunSummary, missed_target, reason, table_row
 from tasks.wording import counted
 
 SECONDS_BETWEEN_UPDATES = 5.0
@@ -212,7 +212,10 @@ def failures(name: str, found: Sequence[tuple[str, str]], n_failed: int) -> Tabl
 
 def images(summary: RunSummary) -> Table:
     """The table of a run's images, failures first."""
-    rows = [{**table_row(record), "reason": reason(record)} for record in summary.records()[:MAX_ROWS]]
+    rows = [
+        {**table_row(record), "reason": reason(record) or missed_target(record)}
+        for record in summary.records()[:MAX_ROWS]
+    ]
     return Table("images", rows, summary.n_done)
 
 

@@ -3,6 +3,7 @@
 BITSTREAM_SUFFIX = ".inr"
 SUFFIXES = (BITSTREAM_SUFFIX, ".webp", ".png", ".jxl")
 FOLDER = "bitstreams"
+STORE_FOLDERS = (FOLDER, "catalogue", "journal", "runs", "reports", ".tmp")  # all that a store writes to
 
 
 def object_key(image_digest: str, archive_digest: str, suffix: str) -> str:

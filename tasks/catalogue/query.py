@@ -80,6 +80,8 @@ class Tables:
 
         try:
             answer = self._connection.execute(sql, parameters or None)
+            if answer is None:
+                raise ConfigError("query: expected a statement, found none")
             columns = tuple(column[0] for column in answer.description or ())
             return Answer(columns, answer.fetchall())
         except duckdb.Error as error:

@@ -107,6 +107,6 @@ def _opened(uri: str, max_bytes: int) -> Iterator[BinaryIO]:
                 raise UnsuitableFile(f"expected at most {max_bytes} bytes, found {status.st_size}")
             yield file
     except OSError as error:
-        reason = "a folder that cannot be listed" if error.errno == errno.EISDIR else error.strerror
+        reason = "it is a folder" if error.errno == errno.EISDIR else error.strerror
         kind = UnsuitableFile if error.errno in LEADS_NOWHERE else SourceError
         raise kind(f"{printable(local_path(uri).name)} cannot be read: {reason}") from error

@@ -67,8 +67,11 @@ def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: float = 1) 
     needed = rest + n_fits * bounds.least * pace.step_seconds
     fits = f"{n_fits:g} fits" if n_fits > 1 else "a fit"
     more = math.ceil(10 * (needed - seconds)) / 10
+    begun = "the start and the timing of first steps"
+    left = f"{seconds:.1f} s are left of it after {begun}"
+    if seconds < 0:
+        left = f"{begun} took {-seconds:.1f} s more than it"
     raise BudgetTooSmall(
-        f"the time is too short: {seconds:.1f} s are left of it after the start and the timing of first "
-        f"steps, and {needed:.1f} s are needed, for {fits} of {bounds.least} steps of "
-        f"{pace.step_seconds:.3g} s and {rest:.1f} s of other work; give at least {more:.1f} s more"
+        f"the time is too short: {left}, and {needed:.1f} s are needed, for {fits} of "
+        f"{bounds.least} steps of {pace.step_seconds:.3g} s and {rest:.1f} s of other work; give at least {more:.1f} s more"
     )

@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 
 from inr.errors import ConfigError
 from tasks.catalogue import lookup
+from tasks.catalogue.keys import STORE_FOLDERS
 from tasks.catalogue.lookup import Bad, Known
 from tasks.catalogue.records import MAX_MESSAGE
 from tasks.catalogue.versions import has_its_names, named_today
@@ -28,6 +29,7 @@ from tasks.originals.opening import read_header
 from tasks.originals.patterns import Patterns
 from tasks.originals.reading import digest_source
 from tasks.settings import RunOptions
+from tasks.store.locations import place_within
 from tasks.store.objects import ObjectStore
 from tasks.wording import counted
 
@@ -146,7 +148,7 @@ def make_plan(
         ConfigError: The source cannot be listed, or has fewer files.
         CatalogueError, StorageError: The store's catalogue cannot be read.
     """
-    listing = list_source(source, patterns)
+    listing = _without_the_stores(list_source(source, patterns), place_within(store.url, source))
     if len(listing.files) < expect_at_least:
         least = counted(expect_at_least, "original")
         raise ConfigError(
@@ -175,6 +177,17 @@ def make_plan(
         sizes=sizes,
         renamed=tuple(i for i in before if not has_its_names(i, known.named[i.digest], known.held)),
     )
+
+
+def _without_the_stores(listing: Listing, place: str | None) -> Listing:
+    """A listing without the files of a store whose place lies within the source."""
+    if place is None or listing.is_one_file:
+        return listing
+    own = tuple(f"{place}/{folder}/" for folder in STORE_FOLDERS)
+    files = tuple(file for file in listing.files if not file.uri.startswith(own))
+    n_own = len(listing.files) - len(files)
+    left_out = {**listing.left_out, **({"of the archive itself": n_own} if n_own else {})}
+    return replace(listing, files=files, left_out=left_out)
 
 
 def _contents(

@@ -94,6 +94,8 @@ def _lost(store: ObjectStore, records: Sequence[Archived]) -> set[str]:
 
 def select(store: ObjectStore, where: str) -> list[Archived]:
     """The archived images that a predicate selects, by path and time. Raises as `plan_restore`."""
+    if not where.strip():
+        raise ConfigError("query: expected a condition, found none")
     archived = f"(select * from images where status = '{Status.ARCHIVED}')"
     sql = f"select * from {archived} where (\n{where}\n) order by source_path, recorded_at, key"
     return [archived_of(row) for row in query(store, sql).records()]

@@ -5,7 +5,7 @@ File names and messages come from outside: nothing in them may be Markdown or HT
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.report.summary import COLUMNS, RunSummary, reason, table_row
+from tasks.report.summary import COLUMNS, RunSummary, missed_target, reason, table_row
 from tasks.store.objects import ObjectStore, put_anew
 from tasks.wording import counted
 
@@ -33,7 +33,9 @@ def markdown(summary: RunSummary) -> str:
     rows = summary.records()
     lines = [f"# {summary.headline()}", "", *run_facts(summary), *size_facts(summary)]
     if rows:
-        cells = [(*table_row(outcome).values(), reason(outcome)) for outcome in rows]
+        cells = [
+            (*table_row(outcome).values(), reason(outcome) or missed_target(outcome)) for outcome in rows
+        ]
         lines += ["", *markdown_table((*COLUMNS, "reason"), cells)]
     if len(rows) < summary.n_done:
         lines += ["", f"The catalogue has {counted(summary.n_done - len(rows), 'more row')}."]

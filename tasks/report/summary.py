@@ -38,6 +38,7 @@ class RunSummary:
         n_renamed: Those of them that were found under other names than those of their rows.
         n_excluded: Originals that were left out by include and exclude.
         n_archived: Images archived and verified by this run.
+        n_missed: Those of them whose files miss the target.
         n_failed: Rows with status ``failed``.
         n_bad: Those of them that failed by their own fault.
         n_known_bad: Files that were left alone, since they had failed by their own fault before.
@@ -64,6 +65,7 @@ class RunSummary:
     n_renamed: int = 0
     n_excluded: int = 0
     n_archived: int = 0
+    n_missed: int = 0
     n_failed: int = 0
     n_bad: int = 0
     n_known_bad: int = 0
@@ -109,6 +111,7 @@ class RunSummary:
             return
         stored, psnr_db = outcome.stored, outcome.verification.psnr_db
         self.n_archived += 1
+        self.n_missed += bool(missed_target(outcome))
         self.n_stored_lossless += stored.network is None
         self.n_pixels += stored.picture.width * stored.picture.height
         self.source_n_bytes += outcome.origin.image.n_bytes
@@ -178,9 +181,11 @@ class RunSummary:
             return f"nothing to do: {self._there_are()}{known}"
         done = f"{self.n_archived} of {counted(self.n_planned, 'image')} archived and verified"
         before = f", {self.n_before} archived before{self._renamed()}" if self.n_before else ""
+        misses = "misses its target" if self.n_missed == 1 else "miss their target"
+        missed = f", {self.n_missed} of them {misses}" if self.n_missed else ""
         lossless = f", {self.n_stored_lossless} without loss" if self.n_stored_lossless else ""
         failed = f", {self.n_failed} failed" if self.n_failed else ""
-        return f"{done}{lossless}{before}{failed}{self._own_fault()}{known}"
+        return f"{done}{missed}{lossless}{before}{failed}{self._own_fault()}{known}"
 
     def _own_fault(self) -> str:
         """How many of those that failed did so by their own fault, as the rest of a clause."""
@@ -231,6 +236,22 @@ def _measures(stored: Stored) -> dict[str, str]:
 def reason(outcome: Outcome) -> str:
     """The error that an image failed with; empty if it did not fail."""
     return "" if isinstance(outcome, Archived) else f"{outcome.error_type}: {outcome.error_message}"
+
+
+def missed_target(outcome: Outcome) -> str:
+    """By what the file of an archived image misses the target; empty where there is none, or it is met."""
+    if not isinstance(outcome, Archived):
+        return ""
+    setting, rate_bpp, psnr_db = (
+        outcome.origin.setting,
+        outcome.stored.file.rate_bpp,
+        outcome.verification.psnr_db,
+    )
+    if setting.goal == "target_psnr_db" and psnr_db < setting.goal_value:
+        return f"the target of {setting.goal_value:g} dB is missed, {psnr_db:.3f} dB was reached"
+    if setting.goal == "target_bpp" and rate_bpp > setting.goal_value:
+        return f"the target of {setting.goal_value:g} bpp is missed, {rate_bpp:.4f} bpp was reached"
+    return ""
 
 
 def in_a_line(outcome: Outcome) -> str:

@@ -28,6 +28,20 @@ def open_store(url: str) -> ObjectStore:
     return LocalStore(local_path(url, PLACES))
 
 
+def place_within(store_url: str, source: str) -> str | None:
+    """The URI, as listings of a source have it, of a store that lies within the source; None elsewhere.
+
+    Args:
+        store_url: URL of the store.
+        source: A folder or file, or ``s3://bucket/prefix``.
+    """
+    if source.startswith(S3_SCHEME) or store_url.startswith(S3_SCHEME):
+        return store_url if store_url.startswith(source.rstrip("/")) else None
+    root = local_path(source, PLACES).absolute()
+    inside = os.path.relpath(os.path.realpath(local_path(store_url, PLACES)), os.path.realpath(root))
+    return None if Path(inside).parts[:1] == (os.pardir,) else (root / inside).as_uri()
+
+
 def local_path(url: str, expected: str = FOLDERS) -> Path:
     """The path that a path or a ``file:`` URI names.
 

@@ -35,6 +35,14 @@ def test_encode_fits_into_a_time_and_says_with_how_many_steps(photo: Path, tmp_p
     assert "BudgetTooSmall: the time is too short: " in short.stderr
 
 
+def test_encode_writes_over_no_photograph(photo: Path, tmp_path: Path):
+    (tmp_path / "cam.png").write_bytes(b"another photograph")
+    refused = invoke("encode", photo, "-o", tmp_path / "cam.png", "--device", "cpu")
+    assert refused.exit_code == exits.USAGE
+    assert "output: expected a name ending in .inr" in refused.stderr
+    assert (tmp_path / "cam.png").read_bytes() == b"another photograph"
+
+
 def test_decode_writes_the_image_with_its_metadata(encoded: dict[str, Any], bitstream: Path, tmp_path: Path):
     result = invoke("decode", bitstream, "-o", tmp_path / "out.png", "--json")
     assert result.exit_code == 0

@@ -60,6 +60,7 @@ def test_what_cannot_be_reported_is_one_line(archived_once: Archived, tmp_path: 
     for store, output, reason in (
         (archived_once.store, tmp_path, "output: expected a file"),
         (archived_once.store, tmp_path / "none" / "report.html", "output: expected an existing folder"),
+        (archived_once.store, tmp_path / "photo.png", "output: expected a name ending in .html"),
         (tmp_path / "none", tmp_path / "report.html", "expected an archive, found no row"),
         ("ftp://store", tmp_path / "report.html", "ftp://store"),
     ):

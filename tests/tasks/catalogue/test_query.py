@@ -54,6 +54,8 @@ def test_parts_with_fewer_or_more_columns_are_one_table(store: ObjectStore):
 @pytest.mark.parametrize(
     "sql",
     [
+        "",
+        " ; ",
         "selec 1",
         "select nothing from images",
         "select * from nowhere",

@@ -82,7 +82,7 @@ def test_an_empty_file_has_a_digest_too(tmp_path: Path):
 def test_what_cannot_be_read_is_named_without_a_traceback_of_the_system(tmp_path: Path, read):
     with pytest.raises(SourceError, match=r"none\.png cannot be read: No such file"):
         read((tmp_path / "none.png").as_uri(), max_bytes=1)
-    with pytest.raises(SourceError, match="cannot be read: a folder that cannot be listed") as refused:
+    with pytest.raises(SourceError, match="cannot be read: it is a folder") as refused:
         read(tmp_path.as_uri(), max_bytes=1)
     assert not isinstance(refused.value, UnsuitableFile)  # somebody else's fault, and it may be mended
     for name, leads_to in (("loop.png", "loop.png"), ("broken.png", "nowhere")):

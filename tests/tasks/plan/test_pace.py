@@ -23,7 +23,7 @@ def test_steps_fill_the_time_less_what_else_there_is_to_do(seconds: float, n_fit
     ("seconds", "n_fits", "found"),
     [
         (9.0, 1, "9.0 s are left .* 14.0 s are needed, for a fit of .*; give at least 5.0 s more"),
-        (-3.0, 1, "-3.0 s are left .* 14.0 s are needed, .*; give at least 17.0 s more"),
+        (-3.0, 1, "the start and .* took 3.0 s more than it, and 14.0 s are needed, .* at least 17.0 s more"),
         (
             39.0,
             3,

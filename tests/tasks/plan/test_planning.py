@@ -65,6 +65,24 @@ def test_what_is_archived_is_not_planned(photos: Path, store: LocalStore):
     assert plan_of(photos, store).n_to_do == 0
 
 
+@pytest.mark.parametrize("place", ["photos", "photos/kept/here"])
+def test_the_files_of_a_store_within_the_source_are_no_originals(photos: Path, place: str):
+    """By whatever name: the source is given by a link here. Photographs beside them are."""
+    store = LocalStore(photos.parent / place)
+    store.put("bitstreams/4a/4a51/9b1c.webp", b"stored without loss")
+    store.put("reports/run.png", b"a figure")
+    (store.root / "beside.png").write_bytes(b"4")
+    (photos.parent / "link").symlink_to(photos, target_is_directory=True)
+    for source in (photos, photos.parent / "link"):
+        plan = plan_of(source, store)
+        assert {image.path for image in plan.images} == {
+            *("a.png", "b.png"),
+            (store.root / "beside.png").relative_to(photos).as_posix(),
+        }
+        assert "2 of the archive itself" in plan.describe()
+    assert plan_of(store.root / "bitstreams/4a/4a51/9b1c.webp", store).n_to_do == 1  # if it is asked for
+
+
 def run(source: Path, store: LocalStore, *include: str) -> Plan:
     """Archive what there is, as a run does, without fits."""
     options, patterns = RunOptions(max_file_bytes=1000), Patterns(include)

@@ -57,7 +57,7 @@ def test_an_image_that_failed_later_is_selected_unless_its_file_was_found_lost(s
     assert select(store, "true") == []
 
 
-@pytest.mark.parametrize("where", ["nonsense", "true; drop table images", "exists (select 1"])
+@pytest.mark.parametrize("where", ["", " \n", "nonsense", "true; drop table images", "exists (select 1"])
 def test_a_wrong_predicate_is_the_callers_error(store: LocalStore, where: str):
     append(store, [archived("a.png")])
     with pytest.raises(ConfigError, match="query"):

@@ -9,7 +9,8 @@ from tasks.catalogue.columns import IMAGES_COLUMNS
 from tasks.catalogue.records import LOSSLESS, Failed
 from tasks.errors import UnsuitableFile, VerificationMismatch
 from tasks.report import summary as report
-from tasks.report.summary import RunSummary, as_values, in_a_line, reason, table_row
+from tasks.report.markdown import markdown
+from tasks.report.summary import RunSummary, as_values, in_a_line, missed_target, reason, table_row
 from tests.tasks.rows import archived, digest, failed, listed, planned, stored_of
 
 
@@ -45,6 +46,27 @@ def test_what_is_stored_without_loss_is_told():
     summary.add(archived("a", model="lossless", psnr_db=math.inf, rd_lambda=None))
     assert summary.headline() == "1 of 3 images archived and verified, 1 without loss"
     assert list(table_row(summary.records()[0]).values())[2:4] == ["lossless", ""]
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "told"),
+    [
+        ("target_psnr_db", 31.5, "the target of 31.5 dB is missed, 31.250 dB was reached"),
+        ("target_psnr_db", 31.25, ""),
+        ("target_bpp", 0.37, "the target of 0.37 bpp is missed, 0.3750 bpp was reached"),
+        ("target_bpp", 0.375, ""),
+        ("rd_lambda", 9.0, ""),
+    ],
+)
+def test_a_target_that_is_missed_is_told(goal: str, value: float, told: str):
+    summary, image = summary_of(2), archived("a", goal=goal, goal_value=value)
+    summary.add(image)
+    assert missed_target(image) == told
+    misses = ", 1 of them misses its target" if told else ""
+    assert summary.headline() == f"1 of 2 images archived and verified{misses}"
+    assert told in markdown(summary)
+    assert as_values(summary)["n_missed"] == bool(told)
+    assert missed_target(failed()) == ""
 
 
 def test_images_that_were_renamed_are_told():

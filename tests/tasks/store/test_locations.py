@@ -7,7 +7,7 @@ import pytest
 from inr.errors import ConfigError
 from tasks.originals.listing import list_source
 from tasks.store.folder import LocalStore
-from tasks.store.locations import local_path, open_store
+from tasks.store.locations import local_path, open_store, place_within
 from tasks.store.s3 import S3Store
 
 OTHER_FILES = (
@@ -57,6 +57,23 @@ def test_the_address_of_a_server_is_no_place_and_the_error_says_where_it_goes(
 def test_the_scheme_says_which_kind_of_store_it_is(tmp_path: Path):
     assert isinstance(open_store("s3://bucket/prefix"), S3Store)
     assert isinstance(open_store(str(tmp_path)), LocalStore)
+
+
+@pytest.mark.parametrize(
+    ("store", "source", "found"),
+    [
+        ("s3://bucket/photos/store", "s3://bucket/photos/", "s3://bucket/photos/store"),
+        ("s3://bucket/store", "s3://bucket/photos", None),
+        ("s3://bucket/store", "photos", None),
+        ("photos/store", "s3://bucket/photos", None),
+        ("/photos/a store", "file:///photos", "file:///photos/a%20store"),
+        ("/photos", "/photos", "file:///photos"),
+        ("/photos/../store", "/photos", None),
+        ("/", "/photos", None),
+    ],
+)
+def test_a_store_may_lie_within_a_source(store: str, source: str, found: str | None):
+    assert place_within(store, source) == found
 
 
 def test_a_uri_names_the_path_that_it_was_made_of():
