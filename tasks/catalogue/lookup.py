@@ -26,7 +26,10 @@ _KNOWN_COLUMNS = (
     *("image_digest", "archive_digest", "source_uri", "source_path", "also_at", "source_n_bytes"),
     *("recorded_at", "verified_at", "status", "key", "n_bytes", "error_type", "error_message"),
 )
+NAMING_COLUMNS = ("image_digest", "source_uri", "archive_digest", "recorded_at")
 LISTED_ALONE = 8  # objects that are looked for one by one; for more the whole archive is listed, in order
+
+Name = tuple[str, str]  # digest of an image, or the URI of a file that has none, and digest of a setting
 
 
 def open_archive(url: str) -> ObjectStore:
@@ -65,11 +68,10 @@ def latest(rows: Iterable[Row], audits: Mapping[str, AuditRow]) -> list[Row]:
         rows: The rows.
         audits: The latest audit of each key.
     """
-    newest: dict[tuple[str, str], Row] = {}
-    last_file: dict[tuple[str, str], Row] = {}  # the latest row that says whether there is one
+    newest: dict[Name, Row] = {}
+    last_file: dict[Name, Row] = {}  # the latest row that says whether there is one
     for row in rows:
-        image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
-        name = (image, row["archive_digest"])
+        name = name_of(row)
         for found in (newest,) if row["status"] == Status.FAILED else (newest, last_file):
             if name not in found or row["recorded_at"] >= found[name]["recorded_at"]:
                 found[name] = row
@@ -77,6 +79,21 @@ def latest(rows: Iterable[Row], audits: Mapping[str, AuditRow]) -> list[Row]:
         if row["status"] == Status.ARCHIVED and not is_lost(audits.get(row["key"]), row["verified_at"]):
             newest[name] = row
     return [row for row in newest.values() if row["status"] != Status.DROPPED]
+
+
+def name_of(row: Row) -> Name:
+    """The image and the setting that a row is about."""
+    image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
+    return image, row["archive_digest"]
+
+
+def newest_times(rows: Iterable[Row]) -> dict[Name, datetime]:
+    """The time of the newest row of each image under each setting, whether that row counts or not."""
+    newest: dict[Name, datetime] = {}
+    for row in rows:
+        name, at = name_of(row), row["recorded_at"]
+        newest[name] = max(at, newest.get(name, at))
+    return newest
 
 
 @dataclass(frozen=True)
