@@ -96,6 +96,20 @@ def newest_times(rows: Iterable[Row]) -> dict[Name, datetime]:
     return newest
 
 
+def renewed(store: ObjectStore, record: Archived, since: datetime) -> Archived | None:
+    """The record of an image as rows written since a time have it, or as it was; None if it was given up."""
+    planned, table = record.origin, read_images(store, since=since)
+    same = pc.and_(
+        pc.equal(table["image_digest"], planned.image.digest),
+        pc.equal(table["archive_digest"], planned.setting.archive_digest),
+    )
+    rows = [row for row in table.filter(same).to_pylist() if row["status"] != Status.FAILED]
+    last = max(rows, key=lambda row: row["recorded_at"], default=None)
+    if last is None or last["recorded_at"] <= record.recorded_at:
+        return record
+    return archived_of(last) if last["status"] == Status.ARCHIVED else None
+
+
 @dataclass(frozen=True)
 class Bad:
     """A file that failed by its own fault, as its latest row has it.

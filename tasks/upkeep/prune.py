@@ -294,7 +294,7 @@ def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: dat
             by_name[name].append(each)
     with Leases(store) as held:
         ours = [name for name in by_name if held.take(*name)]
-        used = _used_by_others(store, ours, before)
+        used = {name for name in ours if claims.is_needed(store, *name, before)}
         named = _named(parts.read_images(store, _NAMING).to_pylist())
         going = [
             each for name in ours if name not in used for each in by_name[name] if named.get(name) != each.key
@@ -302,13 +302,3 @@ def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: dat
         for each in going:
             store.delete(each.key)
     return len(files) - len(going)
-
-
-def _used_by_others(store: ObjectStore, names: Iterable[Name], before: datetime) -> set[Name]:
-    """Of images that are held here, those that a run has claimed."""
-    return {
-        name
-        for name in names
-        for found in store.objects(claims.folder_of(*name))
-        if found.key.endswith((claims.SUFFIX, claims.TAKEN)) and found.stored_at >= before
-    }
