@@ -165,7 +165,8 @@ def plan_audit(
     planned_at, stored = now(), [found.key for found in store.objects(FOLDER)]
     in_flight = claims.claimed_keys(store)
     found, audits = read_images(store).to_pylist(), lookup.last_audits(store)
-    rows = [row for row in lookup.latest(found, audits) if row["status"] == Status.ARCHIVED]
+    # Also of an image that was found lost and failed then: its file may be back, and counts if it is.
+    rows = lookup.latest([row for row in found if row["status"] != Status.FAILED], audits)
     known = {row["key"] for row in rows}
     orphans = tuple(key for key in stored if key not in known and key not in in_flight)
     read_at = {row["key"]: _read_at(row, audits.get(row["key"])) for row in rows}

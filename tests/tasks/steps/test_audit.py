@@ -13,6 +13,7 @@ from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.records import Archived, now
 from tasks.errors import StorageUnavailable
 from tasks.plan import claims
+from tasks.plan.restoring import plan_restore
 from tasks.steps.audit import AuditJob, AuditSummary, Finding, audit_object, orphan_row, plan_audit
 from tasks.steps.commit import append, append_audits, record_batch, rename
 from tasks.store.folder import LocalStore
@@ -194,6 +195,33 @@ def test_what_is_lost_or_unread_for_long_comes_first_and_what_was_read_lately_ca
     assert len(plan_audit(store, sample=2).records) == 2
     assert len(plan_audit(store, sample=9).records) == 3
     assert plan_audit(store, sample=1).n_archived == 3
+
+
+def test_a_file_that_is_back_after_a_failure_is_read_and_counts_again(store: LocalStore):
+    """Its disk was away as it was audited, and while it was tried anew."""
+    record = record_in(store)
+    path = store.path(record.stored.file.key)
+    away = path.rename(path.with_name("away"))
+    append_audits(store, [audited(store, record)])
+    record_batch(store.url, [failed("a.png")])
+    away.rename(path)
+    assert plan_restore(store, "true", ".png") == []
+    plan = plan_audit(store, unread_days=30)
+    assert (plan.records, plan.orphans, plan.n_archived) == ((record,), (), 1)
+    append_audits(store, [audited(store, record)])
+    assert len(plan_restore(store, "true", ".png")) == 1
+    record_batch(store.url, [failed("a.png")])  # it counts whatever fails later
+    assert lookup.find(store, record.origin.image.digest, ARCHIVE) == record
+
+
+def test_what_was_given_up_is_not_read(store: LocalStore):
+    record = record_in(store)
+    append_audits(store, [dataclasses.replace(audited(store, record), status=AuditStatus.MISSING)])
+    record_batch(store.url, [failed("a.png")])
+    prune(store, plan_prune(store, drop=[ARCHIVE], even_last=True))
+    store.put(record.stored.file.key, BITSTREAM)
+    plan = plan_audit(store)
+    assert (plan.records, plan.orphans) == ((), (record.stored.file.key,))
 
 
 def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: LocalStore):
