@@ -105,9 +105,16 @@ class PruneSummary:
     @classmethod
     def of(cls, store: ObjectStore, plan: PrunePlan) -> "PruneSummary":
         """What a plan would remove."""
-        counts = {kind: len(objects) for kind, objects in plan.objects.items() if objects}
-        n_bytes = sum(each.n_bytes for objects in plan.objects.values() for each in objects)
-        return cls(store.url, plan.settings, len(plan.given_up.rows), plan.given_up.n_last, counts, n_bytes)
+        summary = cls(store.url, plan.settings, len(plan.given_up.rows), plan.given_up.n_last)
+        for kind, objects in plan.objects.items():
+            summary.add(kind, objects)
+        return summary
+
+    def add(self, kind: Kind, objects: Iterable[StoredObject]) -> None:
+        """Count objects."""
+        for each in objects:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self.n_bytes += each.n_bytes
 
     def headline(self) -> str:
         """One line that says what is removed."""
@@ -245,18 +252,22 @@ def prune(store: ObjectStore, plan: PrunePlan) -> PruneSummary:
         CatalogueError, StorageError: The store cannot be read or written, or another prune gives up settings
             now; the next time goes on.
     """
-    summary = PruneSummary.of(store, plan)
-    if plan.given_up.rows:
-        done = _give_up(store, plan)
-        summary.n_given_up, summary.n_last = len(done.rows), done.n_last
-    files = [each for kind in (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM) for each in plan.objects[kind]]
+    done = _give_up(store, plan) if plan.given_up.rows else plan.given_up
+    summary = PruneSummary(store.url, plan.settings, len(done.rows), done.n_last, is_done=True)
+    stay = set(map(name_of, plan.given_up.rows)) - set(map(name_of, done.rows))
+    kinds = (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM)
+    files = [(kind, each) for kind in kinds for each in plan.objects[kind] if _owner(each.key) not in stay]
     for start in range(0, len(files), FILES_AT_ONCE):
-        summary.n_in_use += _remove_files(store, files[start : start + FILES_AT_ONCE], plan.before)
+        some = files[start : start + FILES_AT_ONCE]
+        removed = _remove_files(store, [each for _, each in some], plan.before)
+        summary.n_in_use += len(some) - len(removed)
+        for kind, each in some:
+            summary.add(kind, [each] if each.key in removed else [])
     for kind in (Kind.LEASE, Kind.BATCH, Kind.PART):
         for each in plan.objects[kind]:
             store.delete(each.key)
+        summary.add(kind, plan.objects[kind])
     store.clean()
-    summary.is_done = True
     return summary
 
 
@@ -286,8 +297,8 @@ def _give_up(store: ObjectStore, plan: PrunePlan) -> GivenUp:
     return GivenUp(tuple(theirs), found.n_last)
 
 
-def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: datetime) -> int:
-    """Remove files and claims that nobody uses or names by now; returns the number of those that stay."""
+def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: datetime) -> set[str]:
+    """Remove files and claims that nobody uses or names by now; returns their keys."""
     by_name: dict[Name, list[StoredObject]] = defaultdict(list)
     for each in files:
         if name := _owner(each.key):
@@ -296,9 +307,8 @@ def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: dat
         ours = [name for name in by_name if held.take(*name)]
         used = {name for name in ours if claims.is_needed(store, *name, before)}
         named = _named(parts.read_images(store, _NAMING).to_pylist())
-        going = [
-            each for name in ours if name not in used for each in by_name[name] if named.get(name) != each.key
-        ]
-        for each in going:
-            store.delete(each.key)
-    return len(files) - len(going)
+        free = ((name, each.key) for name in ours if name not in used for each in by_name[name])
+        going = [key for name, key in free if named.get(name) != key]
+        for key in going:
+            store.delete(key)
+    return set(going)

@@ -182,8 +182,8 @@ def test_what_a_run_came_to_use_after_it_was_listed_stays(store: LocalStore):
     with Leases(store) as others:
         assert others.take(digest("held"), ARCHIVE)
         done = prune(store, plan)
-    assert done.n_in_use == 3
-    assert "kept, since a run uses them: 3 files" in done.headline()
+    assert done.headline() == "1 object of 9 bytes removed; kept, since a run uses them: 3 files"
+    assert (done.n_in_use, done.counts) == (3, {Kind.ORPHAN: 1})
     assert {key for key in keys(store) if digest("a.png") not in key} == {
         found[name].file.key for name in names if name != "free"
     }
@@ -265,7 +265,8 @@ def test_two_prunes_at_once_leave_an_image_one_of_its_files(store: LocalStore, a
     done = [each for each in found if isinstance(each, PruneSummary)]
     assert sum(each.n_given_up for each in done) == 1
     if not at_once:
-        assert done[1].n_last == 1
+        kept = "; kept for want of another setting: 1 image"
+        assert done[1].headline() == f"nothing to remove{kept}"
 
 
 def test_a_prune_gives_up_nothing_while_another_one_does(store: LocalStore):
@@ -353,7 +354,7 @@ def test_parts_that_others_replace_are_removed(store: LocalStore, monkeypatch: p
     for name in ("a", "b"):
         put(store, name)
     monkeypatch.setattr("tasks.steps.compact._remove_replaced", lambda store, day: 0)  # as if killed before
-    for day in plan_compaction(store):
+    for day in plan_compaction(store)[0]:
         compact_day(store, day)
     rows = parts.read_images(store).to_pylist()
     plan = plan_prune(store)
