@@ -37,7 +37,7 @@ def audit_all(
         run: The run that does it.
         plan: The objects to read, and those without a record.
         summary: Counts every object; names the store.
-        audit: Reads an object: `audit_object`, or a task that calls it.
+        audit: Reads an object: `audit_object`, or a task that calls it; what gives None is not counted.
         record: Writes a part of the findings: `record_audits`, or what has a task call it.
         told: Called with everything that is not intact, as it is found.
 
@@ -45,7 +45,7 @@ def audit_all(
         StorageError: The findings cannot be written.
         HandedBack: The worker of this process stops; what was read by then is recorded.
     """
-    job = AuditJob(run.run_id, summary.store, run.n_threads)
+    job = AuditJob(run.run_id, summary.store, run.n_threads, plan.planned_at)
 
     def step(record: Archived) -> Step:
         return Step(audit, {"record": record, "job": job})
@@ -58,6 +58,9 @@ def audit_all(
             keep(finding.row)
 
     def count(record: Archived, result: Any) -> None:
+        if result is None:
+            summary.leave_out()
+            return
         failed = isinstance(result, Exception)
         row = unavailable_row(run.run_id, record, result) if failed else result
         found(Finding(row, record.path))

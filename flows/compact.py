@@ -47,9 +47,9 @@ def compact(store: str) -> Any:  # CompactSummary, or a failed state; Prefect un
         summary.fail(day, result) if isinstance(result, Exception) else summary.add(result)
 
     with handing_back():
-        days = plan_compaction(target)
+        days, too_large = plan_compaction(target)
         get_run_logger().info("%s to compact", counted(len(days), "day"))
-        summary = CompactSummary(run.run_id, target.url, len(days))
+        summary = CompactSummary(run.run_id, target.url, len(days), n_too_large=len(too_large))
         run.each(days, step, count, summary)
     return ended(summary, _page(summary), failures("day", summary.failures, summary.n_failed))
 
@@ -61,5 +61,6 @@ def _page(summary: CompactSummary) -> str:
         "days": f"{summary.n_done} of {summary.n_planned}, {summary.n_failed} failed",
         "parts": f"{summary.n_parts} became {summary.n_made}, with {counted(summary.n_rows, 'row')}",
         "objects removed": summary.n_removed,
+        **({"days too large, left alone": summary.n_too_large} if summary.n_too_large else {}),
     }
     return "\n".join(markdown_list(facts))

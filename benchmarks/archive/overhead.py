@@ -136,7 +136,7 @@ class Archive:
         prefect = empty_flow()
         cost = archive(chosen, str(source), str(store), variables)
         each += [bare() for _ in range(chosen.bare_runs - 1)]
-        rows = read_rows(store, ("recorded_at", "encode_seconds", "verify_seconds"))
+        rows = read_rows(store, ("verified_at", "encode_seconds", "verify_seconds"))
         return Run(
             n_images=self.n_images,
             seconds=cost.seconds,
@@ -146,7 +146,7 @@ class Archive:
             flow_seconds=json.loads(cost.printed)["wall_seconds"],
             encode_seconds=sum(row["encode_seconds"] for row in rows) / chosen.workers,
             verify_seconds=sum(row["verify_seconds"] for row in rows) / chosen.workers,
-            memory=memory_over_time(cost, [row["recorded_at"].timestamp() for row in rows]),
+            memory=memory_over_time(cost, [row["verified_at"].timestamp() for row in rows]),
             peak_mib=(max(own for _, own, _ in cost.samples), max(others for *_, others in cost.samples)),
             prefect_mib=database_mib(home / "prefect.db"),
             store_mib=sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / 2**20,

@@ -161,8 +161,9 @@ def compact(store: Store, as_json: Json = False) -> None:
     from tasks.steps.compact import CompactSummary, plan_compaction
 
     place = location(store)
-    summary = CompactSummary("", place)
-    if plan_compaction(open_archive(place)):
+    days, too_large = plan_compaction(open_archive(place))
+    summary = CompactSummary("", place, n_too_large=len(too_large))
+    if days:
 
         def in_a_flow() -> Any:
             from flows.compact import compact as flow

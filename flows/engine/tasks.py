@@ -66,8 +66,8 @@ def record_batch(store_url: str, outcomes: Sequence[Outcome], n_outcomes: int) -
 
 
 @task(task_run_name="audit {record.path}")
-def audit(record: Archived, job: audits.AuditJob) -> AuditRow:
-    """Audit an object."""
+def audit(record: Archived, job: audits.AuditJob) -> AuditRow | None:
+    """Audit an object; None if it is none of the archive any more."""
     return audits.audit_object(record, job)
 
 

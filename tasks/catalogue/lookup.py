@@ -26,7 +26,10 @@ _KNOWN_COLUMNS = (
     *("image_digest", "archive_digest", "source_uri", "source_path", "also_at", "source_n_bytes"),
     *("recorded_at", "verified_at", "status", "key", "n_bytes", "error_type", "error_message"),
 )
+NAMING_COLUMNS = ("image_digest", "source_uri", "archive_digest", "recorded_at")
 LISTED_ALONE = 8  # objects that are looked for one by one; for more the whole archive is listed, in order
+
+Name = tuple[str, str]  # digest of an image, or the URI of a file that has none, and digest of a setting
 
 
 def open_archive(url: str) -> ObjectStore:
@@ -65,11 +68,10 @@ def latest(rows: Iterable[Row], audits: Mapping[str, AuditRow]) -> list[Row]:
         rows: The rows.
         audits: The latest audit of each key.
     """
-    newest: dict[tuple[str, str], Row] = {}
-    last_file: dict[tuple[str, str], Row] = {}  # the latest row that says whether there is one
+    newest: dict[Name, Row] = {}
+    last_file: dict[Name, Row] = {}  # the latest row that says whether there is one
     for row in rows:
-        image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
-        name = (image, row["archive_digest"])
+        name = name_of(row)
         for found in (newest,) if row["status"] == Status.FAILED else (newest, last_file):
             if name not in found or row["recorded_at"] >= found[name]["recorded_at"]:
                 found[name] = row
@@ -77,6 +79,35 @@ def latest(rows: Iterable[Row], audits: Mapping[str, AuditRow]) -> list[Row]:
         if row["status"] == Status.ARCHIVED and not is_lost(audits.get(row["key"]), row["verified_at"]):
             newest[name] = row
     return [row for row in newest.values() if row["status"] != Status.DROPPED]
+
+
+def name_of(row: Row) -> Name:
+    """The image and the setting that a row is about."""
+    image = row["source_uri"] if row["image_digest"] is None else row["image_digest"]
+    return image, row["archive_digest"]
+
+
+def newest_times(rows: Iterable[Row]) -> dict[Name, datetime]:
+    """The time of the newest row of each image under each setting, whether that row counts or not."""
+    newest: dict[Name, datetime] = {}
+    for row in rows:
+        name, at = name_of(row), row["recorded_at"]
+        newest[name] = max(at, newest.get(name, at))
+    return newest
+
+
+def renewed(store: ObjectStore, record: Archived, since: datetime) -> Archived | None:
+    """The record of an image as rows written since a time have it, or as it was; None if it was given up."""
+    planned, table = record.origin, read_images(store, since=since)
+    same = pc.and_(
+        pc.equal(table["image_digest"], planned.image.digest),
+        pc.equal(table["archive_digest"], planned.setting.archive_digest),
+    )
+    rows = [row for row in table.filter(same).to_pylist() if row["status"] != Status.FAILED]
+    last = max(rows, key=lambda row: row["recorded_at"], default=None)
+    if last is None or last["recorded_at"] <= record.recorded_at:
+        return record
+    return archived_of(last) if last["status"] == Status.ARCHIVED else None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
@@ -64,9 +65,9 @@ AUDITS_SCHEMA = _schema("audits", AUDITS_COLUMNS)
 SCHEMAS = {IMAGES: IMAGES_SCHEMA, HISTORY: HISTORY_SCHEMA, AUDITS: AUDITS_SCHEMA}
 
 
-def new_part_name() -> str:
-    """A name that no other part has."""
-    return f"{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex}.parquet"
+def new_part_name(*recorded: datetime) -> str:
+    """A name that no other part has; its time is now, or that of the latest of its rows if that is later."""
+    return f"{_second(max([now(), *recorded]))}-{uuid.uuid4().hex}.parquet"
 
 
 def write_rows(store: ObjectStore, prefix: str, name: str, rows: list[Row]) -> None:
@@ -83,14 +84,24 @@ def read_audits(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.
     return _read(store, AUDITS, columns)
 
 
-def read_images(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
-    """Every row of ``images``, in the order of part names, with the columns named or all of them."""
-    return _read(store, IMAGES, columns)
+def read_images(
+    store: ObjectStore, columns: Sequence[str] | None = None, *, since: datetime | None = None
+) -> pa.Table:
+    """Every row of ``images``, in the order of part names, with the columns named or all of them.
+
+    Where a time is given, only parts are read whose names are of that time or later: all rows are among
+    these that were recorded since. They are few, unless the time is long ago.
+    """
+    return _read(store, IMAGES, columns, "" if since is None else f"{IMAGES}/{_second(since)}")
 
 
 def read_history(store: ObjectStore, columns: Sequence[str] | None = None) -> pa.Table:
     """Every row of ``history``."""
     return _read(store, HISTORY, columns)
+
+
+def _second(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def undisturbed(read: Callable[P, Read]) -> Callable[P, Read]:
@@ -259,12 +270,11 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 @undisturbed
-def _read(store: ObjectStore, prefix: str, columns: Sequence[str] | None) -> pa.Table:
+def _read(store: ObjectStore, prefix: str, columns: Sequence[str] | None, first: str = "") -> pa.Table:
     schema = SCHEMAS[prefix]
     fields = [schema.field(name) for name in columns or schema.names]
-    tables = [
-        _read_part(data, key, schema, fields) for key, data in _last_first(store, list_parts(store, prefix))
-    ]
+    keys = [key for key in list_parts(store, prefix) if key >= first]
+    tables = [_read_part(data, key, schema, fields) for key, data in _last_first(store, keys)]
     return pa.concat_tables(tables[::-1]) if tables else pa.schema(fields).empty_table()
 
 

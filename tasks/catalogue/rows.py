@@ -30,6 +30,8 @@ from tasks.catalogue.records import (
 from tasks.errors import CatalogueError
 from tasks.originals.listing import SourceImage
 
+TICK = timedelta(microseconds=1)  # by which a row is later than another one, after which it is to count
+
 # In the row of an archived image.
 MAY_BE_NULL = frozenset({"min_psnr_db", "refits", "device", "ms_ssim", "n_steps", "budget_seconds"})
 
@@ -58,21 +60,23 @@ def row_of(outcome: Outcome) -> Row:
     return {**row, "error_type": outcome.error_type, "error_message": outcome.error_message}
 
 
-def dropped_row(row: Row, run_id: str, at: datetime) -> Row:
+def dropped_row(row: Row, run_id: str, newest: datetime) -> Row:
     """The row by which an image is given up under its setting: of its latest row, what is known before a fit.
+
+    It is just later than the rows that were known as this was decided. Another row that is written meanwhile,
+    as by a run that has archived the image anew, is later and counts.
 
     Args:
         row: The latest row.
         run_id: Name of the run that gives it up.
-        at: Time; the new row is later than the latest one in any case.
+        newest: Time of the newest row of the image under that setting, whether it counts or not.
     """
-    later = row["recorded_at"] + timedelta(microseconds=1)
     return {
         **dict.fromkeys(IMAGES_COLUMNS.names),
         **{name: row[name] for name in _KEPT_OF_DROPPED},
         "schema_version": IMAGES_COLUMNS.version,
         "status": Status.DROPPED.value,
-        "recorded_at": max(at, later),
+        "recorded_at": newest + TICK,
         "run_id": run_id,
         "notes": [],
     }

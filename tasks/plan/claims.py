@@ -10,6 +10,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
@@ -74,6 +75,14 @@ def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim
         if claim is not None and _stored_digest(store, claim.stored.file.key) == digest:
             return claim
     return None
+
+
+def is_needed(store: ObjectStore, image_digest: str, archive_digest: str, before: datetime) -> bool:
+    """True if a run that is not over has a claim for an image: it made or marked one after that time."""
+    return any(
+        found.key.endswith((SUFFIX, TAKEN)) and found.stored_at >= before
+        for found in store.objects(folder_of(image_digest, archive_digest))
+    )
 
 
 def mark_taken(store: ObjectStore, image_digest: str, archive_digest: str) -> None:

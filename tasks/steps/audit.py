@@ -23,6 +23,7 @@ from tasks.catalogue.rows import archived_of
 from tasks.errors import ChecksumFailed, ObjectMissing, VerificationMismatch
 from tasks.originals.names import escaped
 from tasks.plan import claims
+from tasks.plan.batches import KEPT_DAYS
 from tasks.steps import commit
 from tasks.steps.threads import use_threads
 from tasks.steps.verify import read_intact
@@ -31,15 +32,17 @@ from tasks.store.objects import ObjectStore
 from tasks.wording import counted
 
 KEPT_FINDINGS = 500
+CLOCKS_DIFFER = timedelta(hours=1)  # at most, between hosts, as a rule
 
 
 @dataclass(frozen=True)
 class AuditJob:
-    """The run, the store and the threads that all objects of an audit have in common."""
+    """What all objects of an audit have in common: the run, the store, the threads, the time of the plan."""
 
     run_id: str
     store: str
     n_threads: int
+    planned_at: datetime
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,13 @@ class AuditPlan:
         records: Images whose objects to read, those longest unread first.
         orphans: Keys of objects that no record and no running archive knows.
         n_archived: All archived images of the store.
+        planned_at: Time before the catalogue was read.
     """
 
     records: tuple[Archived, ...]
     orphans: tuple[str, ...]
     n_archived: int
+    planned_at: datetime
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,10 @@ class AuditSummary:
         if status != AuditStatus.INTACT and len(self.findings) < KEPT_FINDINGS:
             self.findings.append(found)
 
+    def leave_out(self) -> None:
+        """Count a bitstream no more that was planned: meanwhile it was given up, or a run makes it anew."""
+        self.n_planned -= 1
+
     @property
     def n_done(self) -> int:
         """Number of bitstreams so far."""
@@ -153,10 +162,11 @@ def plan_audit(
         CatalogueError, StorageError: The store cannot be read.
     """
     # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
-    stored = [found.key for found in store.objects(FOLDER)]
+    planned_at, stored = now(), [found.key for found in store.objects(FOLDER)]
     in_flight = claims.claimed_keys(store)
     found, audits = read_images(store).to_pylist(), lookup.last_audits(store)
-    rows = [row for row in lookup.latest(found, audits) if row["status"] == Status.ARCHIVED]
+    # Also of an image that was found lost and failed then: its file may be back, and counts if it is.
+    rows = lookup.latest([row for row in found if row["status"] != Status.FAILED], audits)
     known = {row["key"] for row in rows}
     orphans = tuple(key for key in stored if key not in known and key not in in_flight)
     read_at = {row["key"]: _read_at(row, audits.get(row["key"])) for row in rows}
@@ -166,7 +176,7 @@ def plan_audit(
     if sample is not None:
         rows = random.sample(rows, min(sample, len(rows)))
     rows.sort(key=lambda row: read_at[row["key"]])
-    return AuditPlan(tuple(archived_of(row) for row in rows), orphans, len(known))
+    return AuditPlan(tuple(archived_of(row) for row in rows), orphans, len(known), planned_at)
 
 
 def _read_at(row: Row, audit: AuditRow | None) -> datetime:
@@ -200,8 +210,11 @@ def _row(run_id: str, record: Archived, status: AuditStatus, error: BaseExceptio
     )
 
 
-def audit_object(record: Archived, job: AuditJob) -> AuditRow:
+def audit_object(record: Archived, job: AuditJob) -> AuditRow | None:
     """Read and decode the stored object of an image, and compare.
+
+    What differs from a record that is out of date is no finding: archives and prunes go on meanwhile. It is
+    compared with the record of now; where there is none any more, or not yet, the result is None.
 
     Raises:
         StorageUnavailable: The store does not answer; that says nothing about the object.
@@ -212,10 +225,24 @@ def audit_object(record: Archived, job: AuditJob) -> AuditRow:
     try:
         _, decode_seconds = read_intact(store, record.stored)
     except (VerificationMismatch, ChecksumFailed) as error:
+        today = lookup.renewed(store, record, job.planned_at - CLOCKS_DIFFER)
+        if today is None or _is_made_anew(store, today):
+            return None
+        if today != record:
+            return audit_object(today, job)
         is_missing = isinstance(error.__cause__, ObjectMissing)
         return _row(job.run_id, record, AuditStatus.MISSING if is_missing else AuditStatus.DAMAGED, error)
     row = _row(job.run_id, record, AuditStatus.INTACT)
     return dataclasses.replace(row, n_bytes=record.stored.file.n_bytes, decode_seconds=decode_seconds)
+
+
+def _is_made_anew(store: ObjectStore, record: Archived) -> bool:
+    """True if a run that is not over has stored an image anew, and its row is still to come."""
+    names = (record.origin.image.digest, record.origin.setting.archive_digest)
+    claim = claims.claimed(store, *names)
+    if claim is None or claim.stored.file.bitstream_digest == record.stored.file.bitstream_digest:
+        return False
+    return claims.is_needed(store, *names, now() - timedelta(days=KEPT_DAYS))
 
 
 def record_audits(store_url: str, rows: Sequence[AuditRow]) -> None:

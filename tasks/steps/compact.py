@@ -61,6 +61,7 @@ class CompactSummary:
         n_made: Parts that they became.
         n_rows: Rows in those.
         n_removed: Objects removed.
+        n_too_large: Days of over `MAX_DAY_BYTES`, which are left alone.
         failures: Days that failed, each with the reason.
         wall_seconds: Time of the run.
     """
@@ -73,6 +74,7 @@ class CompactSummary:
     n_made: int = 0
     n_rows: int = 0
     n_removed: int = 0
+    n_too_large: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
     wall_seconds: float = 0.0
 
@@ -101,15 +103,18 @@ class CompactSummary:
 
     def headline(self) -> str:
         """One line that says what the run did."""
+        alone = f"{counted(self.n_too_large, 'day')} of over {MAX_DAY_BYTES >> 20} MiB left alone"
         if not self.n_planned:
-            return "nothing to compact: no day has more than one part"
+            why = alone if self.n_too_large else "no day has more than one part"
+            return f"nothing to compact: {why}"
+        too_large = f"; {alone}" if self.n_too_large else ""
         failed = f", {counted(self.n_failed, 'day')} failed" if self.failures else ""
         made = f"{counted(self.n_parts, 'part')} became {self.n_made}, with {counted(self.n_rows, 'row')}"
-        return f"{made}; {self.n_removed} removed{failed}"
+        return f"{made}; {self.n_removed} removed{failed}{too_large}"
 
 
-def plan_compaction(store: ObjectStore) -> list[Day]:
-    """The days with more than one part, table by table, less those of over `MAX_DAY_BYTES`.
+def plan_compaction(store: ObjectStore) -> tuple[list[Day], list[Day]]:
+    """The days with more than one part, table by table; those of over `MAX_DAY_BYTES` come apart from them.
 
     Raises:
         StorageError: The store cannot be listed.
@@ -119,7 +124,9 @@ def plan_compaction(store: ObjectStore) -> list[Day]:
         for listed in store.objects(table):
             if date := _date(listed.key):
                 found[Day(table, date)].append(0 if is_compacted(listed.key) else listed.n_bytes)
-    return [day for day, sizes in found.items() if len(sizes) > 1 and sum(sizes) <= MAX_DAY_BYTES]
+    several = {day: sum(sizes) for day, sizes in found.items() if len(sizes) > 1}
+    too_large = [day for day, n_bytes in several.items() if n_bytes > MAX_DAY_BYTES]
+    return [day for day in several if day not in too_large], too_large
 
 
 def compact_day(store: ObjectStore, day: Day) -> Compacted:

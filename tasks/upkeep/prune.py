@@ -20,11 +20,14 @@ from enum import StrEnum
 from typing import Any
 
 from tasks.catalogue import lookup, parts
+from tasks.catalogue.audits import AuditRow
 from tasks.catalogue.columns import Row
 from tasks.catalogue.keys import FOLDER, SUFFIXES
+from tasks.catalogue.lookup import Name, name_of
 from tasks.catalogue.parts import IMAGES, SCHEMAS, undisturbed
 from tasks.catalogue.records import Status, now
 from tasks.catalogue.rows import dropped_row
+from tasks.errors import StorageError
 from tasks.plan import claims, leases
 from tasks.plan.batches import KEPT_DAYS, old_batches
 from tasks.plan.leases import Leases
@@ -35,12 +38,12 @@ from tasks.wording import counted
 FILES_AT_ONCE = 500  # that are held by leases, so that the catalogue is read once for all of them
 ROWS_OF_PART = 10_000
 
-_NAMING = ("image_digest", "archive_digest", "recorded_at", "status", "key")
+GIVING_UP = ("prune", "settings")  # held, as images are, by the one prune that gives up settings
+
+_NAMING = (*lookup.NAMING_COLUMNS, "status", "key")
 _SUFFIX = "|".join(map(re.escape, SUFFIXES))
 _JOURNAL = re.compile(rf"{claims.FOLDER}/([0-9a-f]{{64}})/([0-9a-f]{{64}})/[^/]+")
 _KEY = re.compile(rf"{FOLDER}/[0-9a-f]{{2}}/([0-9a-f]{{64}})/([0-9a-f]{{64}})(?:{_SUFFIX})")
-
-Name = tuple[str, str]  # digests of an image and of the setting that it is archived under
 
 
 class Kind(StrEnum):
@@ -60,12 +63,16 @@ class PrunePlan:
 
     Attributes:
         settings: The settings of the archive.
+        dropped: Digests of those that are given up.
+        even_last: True where images are given up, too, that no other setting has.
         given_up: The rows of the images that are given up.
         objects: The objects to remove, by kind.
         before: What is younger than this may be of a run that is not over.
     """
 
     settings: list[SettingInUse]
+    dropped: frozenset[str]
+    even_last: bool
     given_up: GivenUp
     objects: Mapping[Kind, Sequence[StoredObject]]
     before: datetime
@@ -98,9 +105,16 @@ class PruneSummary:
     @classmethod
     def of(cls, store: ObjectStore, plan: PrunePlan) -> "PruneSummary":
         """What a plan would remove."""
-        counts = {kind: len(objects) for kind, objects in plan.objects.items() if objects}
-        n_bytes = sum(each.n_bytes for objects in plan.objects.values() for each in objects)
-        return cls(store.url, plan.settings, len(plan.given_up.rows), plan.given_up.n_last, counts, n_bytes)
+        summary = cls(store.url, plan.settings, len(plan.given_up.rows), plan.given_up.n_last)
+        for kind, objects in plan.objects.items():
+            summary.add(kind, objects)
+        return summary
+
+    def add(self, kind: Kind, objects: Iterable[StoredObject]) -> None:
+        """Count objects."""
+        for each in objects:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self.n_bytes += each.n_bytes
 
     def headline(self) -> str:
         """One line that says what is removed."""
@@ -144,33 +158,40 @@ def plan_prune(
     # In this order: an archive that runs meanwhile claims, stores, records, and only then drops its claim.
     stored, before = store.objects(FOLDER), now() - timedelta(days=days)
     journal = store.objects(claims.FOLDER)
-    rows = parts.read_images(store).to_pylist()
-    there, audits = {found.key: found.n_bytes for found in stored}, lookup.last_audits(store)
-    latest, named = lookup.latest(rows, audits), _named(rows)
-    settings = settings_in_use(latest)
+    rows, audits = parts.read_images(store).to_pylist(), lookup.last_audits(store)
+    settings = settings_in_use(lookup.latest(rows, audits))
+    dropped = chosen(settings, drop, keep)
+    theirs = _decided(stored, rows, audits, dropped, even_last=even_last)
+    named, used = _named(rows) | dict.fromkeys(map(name_of, theirs.rows)), _used(journal, before)
+    found: dict[Kind, Sequence[StoredObject]] = {**_files(stored, named, used, before)}
+    found[Kind.CLAIM] = [
+        each for each in journal if not each.key.endswith(leases.SUFFIX) and _owner(each.key) not in used
+    ]
+    found[Kind.LEASE] = [each for each in journal if leases.is_over(each.key)]
+    found[Kind.BATCH] = old_batches(store, days)
+    found[Kind.PART] = [each for table in SCHEMAS for each in _replaced(store, table)]
+    return PrunePlan(settings, dropped, even_last, theirs, found, before)
+
+
+def _decided(
+    stored: Iterable[StoredObject],
+    rows: Sequence[Row],
+    audits: Mapping[str, AuditRow],
+    dropped: frozenset[str],
+    *,
+    even_last: bool,
+) -> GivenUp:
+    """What giving up some settings takes, by what is in the archive."""
+    there, named = {found.key: found.n_bytes for found in stored}, _named(rows)
 
     def is_there(row: Row) -> bool:
         is_lost = lookup.is_lost(audits.get(row["key"]), row["verified_at"])
         return there.get(row["key"]) == row["n_bytes"] and not is_lost
 
     def has_file(row: Row) -> bool:
-        return row["status"] == Status.ARCHIVED or named.get(_name(row)) in there
+        return row["status"] == Status.ARCHIVED or named.get(name_of(row)) in there
 
-    theirs = given_up(latest, chosen(settings, drop, keep), is_there, has_file, even_last=even_last)
-    named |= dict.fromkeys(map(_name, theirs.rows))
-    used = _used(journal, before)
-    found: dict[Kind, Sequence[StoredObject]] = {**_files(stored, named, used, before)}
-    found[Kind.CLAIM] = [
-        each for each in journal if not each.key.endswith(leases.SUFFIX) and _name_of(each.key) not in used
-    ]
-    found[Kind.LEASE] = [each for each in journal if leases.is_over(each.key)]
-    found[Kind.BATCH] = old_batches(store, days)
-    found[Kind.PART] = [each for table in SCHEMAS for each in _replaced(store, table)]
-    return PrunePlan(settings, theirs, found, before)
-
-
-def _name(row: Row) -> Name:
-    return row["image_digest"], row["archive_digest"]
+    return given_up(lookup.latest(rows, audits), dropped, is_there, has_file, even_last=even_last)
 
 
 def _named(rows: Iterable[Row]) -> dict[Name, str | None]:
@@ -181,11 +202,11 @@ def _named(rows: Iterable[Row]) -> dict[Name, str | None]:
     found: dict[Name, str | None] = {}
     for row in sorted(rows, key=lambda row: row["recorded_at"]):
         if row["status"] != Status.FAILED:
-            found[_name(row)] = row["key"]
+            found[name_of(row)] = row["key"]
     return found
 
 
-def _name_of(key: str) -> Name | None:
+def _owner(key: str) -> Name | None:
     """The image and the setting of a file, or of what the journal has; None for what is not ours."""
     match = _KEY.fullmatch(key) or _JOURNAL.fullmatch(key)
     return None if match is None else (match[1], match[2])
@@ -200,7 +221,7 @@ def _files(
     """The files that no row names; without a row that gives their image up only those that are old."""
     found: dict[Kind, list[StoredObject]] = {Kind.GIVEN_UP: [], Kind.ORPHAN: []}
     for each in stored:
-        name = _name_of(each.key)
+        name = _owner(each.key)
         if name is None or name in used or named.get(name) == each.key:
             continue
         if name in named and named[name] is None:
@@ -213,7 +234,7 @@ def _files(
 def _used(journal: Iterable[StoredObject], before: datetime) -> set[Name]:
     """The images that a run may hold or have claimed, each with its setting."""
     lively = (each for each in journal if not leases.is_over(each.key) and each.stored_at >= before)
-    return {name for each in lively if (name := _name_of(each.key))}
+    return {name for each in lively if (name := _owner(each.key))}
 
 
 @undisturbed
@@ -228,47 +249,66 @@ def prune(store: ObjectStore, plan: PrunePlan) -> PruneSummary:
     """Give up what is to be given up, then remove what no row names.
 
     Raises:
-        CatalogueError, StorageError: The store cannot be read or written; the next time goes on.
+        CatalogueError, StorageError: The store cannot be read or written, or another prune gives up settings
+            now; the next time goes on.
     """
-    summary = PruneSummary.of(store, plan)
-    run_id, at = str(uuid.uuid4()), now()
-    rows = [dropped_row(row, run_id, at) for row in plan.given_up.rows]
-    for start in range(0, len(rows), ROWS_OF_PART):
-        parts.write_rows(store, IMAGES, parts.new_part_name(), rows[start : start + ROWS_OF_PART])
-    files = [each for kind in (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM) for each in plan.objects[kind]]
+    done = _give_up(store, plan) if plan.given_up.rows else plan.given_up
+    summary = PruneSummary(store.url, plan.settings, len(done.rows), done.n_last, is_done=True)
+    stay = set(map(name_of, plan.given_up.rows)) - set(map(name_of, done.rows))
+    kinds = (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM)
+    files = [(kind, each) for kind in kinds for each in plan.objects[kind] if _owner(each.key) not in stay]
     for start in range(0, len(files), FILES_AT_ONCE):
-        summary.n_in_use += _remove_files(store, files[start : start + FILES_AT_ONCE], plan.before)
+        some = files[start : start + FILES_AT_ONCE]
+        removed = _remove_files(store, [each for _, each in some], plan.before)
+        summary.n_in_use += len(some) - len(removed)
+        for kind, each in some:
+            summary.add(kind, [each] if each.key in removed else [])
     for kind in (Kind.LEASE, Kind.BATCH, Kind.PART):
         for each in plan.objects[kind]:
             store.delete(each.key)
+        summary.add(kind, plan.objects[kind])
     store.clean()
-    summary.is_done = True
     return summary
 
 
-def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: datetime) -> int:
-    """Remove files and claims that nobody uses or names by now; returns the number of those that stay."""
+def _give_up(store: ObjectStore, plan: PrunePlan) -> GivenUp:
+    """Write the rows that give up what is planned, as far as another setting has the images still.
+
+    One prune does this at a time, and sees what those before it have given up. Two at once could each leave
+    an image to the setting that the other one gives up.
+    """
+    with Leases(store) as alone:
+        if not alone.take(*GIVING_UP):
+            raise StorageError(
+                f"store {store.url}: another prune gives up settings of it; try again once that has ended, "
+                "or four minutes after it was killed"
+            )
+        # In the order of a plan.
+        stored, rows = store.objects(FOLDER), parts.read_images(store).to_pylist()
+        audits = lookup.last_audits(store)
+        found = _decided(stored, rows, audits, plan.dropped, even_last=plan.even_last)
+        planned, newest = set(map(name_of, plan.given_up.rows)), lookup.newest_times(rows)
+        theirs = [row for row in found.rows if name_of(row) in planned]
+        run_id = str(uuid.uuid4())
+        for start in range(0, len(theirs), ROWS_OF_PART):
+            some = theirs[start : start + ROWS_OF_PART]
+            new = [dropped_row(row, run_id, newest[name_of(row)]) for row in some]
+            parts.write_rows(store, IMAGES, parts.new_part_name(*(row["recorded_at"] for row in new)), new)
+    return GivenUp(tuple(theirs), found.n_last)
+
+
+def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: datetime) -> set[str]:
+    """Remove files and claims that nobody uses or names by now; returns their keys."""
     by_name: dict[Name, list[StoredObject]] = defaultdict(list)
     for each in files:
-        if name := _name_of(each.key):
+        if name := _owner(each.key):
             by_name[name].append(each)
     with Leases(store) as held:
         ours = [name for name in by_name if held.take(*name)]
-        used = _used_by_others(store, ours, before)
+        used = {name for name in ours if claims.is_needed(store, *name, before)}
         named = _named(parts.read_images(store, _NAMING).to_pylist())
-        going = [
-            each for name in ours if name not in used for each in by_name[name] if named.get(name) != each.key
-        ]
-        for each in going:
-            store.delete(each.key)
-    return len(files) - len(going)
-
-
-def _used_by_others(store: ObjectStore, names: Iterable[Name], before: datetime) -> set[Name]:
-    """Of images that are held here, those that a run has claimed."""
-    return {
-        name
-        for name in names
-        for found in store.objects(claims.folder_of(*name))
-        if found.key.endswith((claims.SUFFIX, claims.TAKEN)) and found.stored_at >= before
-    }
+        free = ((name, each.key) for name in ours if name not in used for each in by_name[name])
+        going = [key for name, key in free if named.get(name) != key]
+        for key in going:
+            store.delete(key)
+    return set(going)

@@ -5,8 +5,20 @@ from flows.engine.plain import begin_plainly
 from tasks.catalogue import parts
 from tasks.steps.audit import AuditSummary, Finding, plan_audit
 from tasks.store.folder import LocalStore
+from tasks.upkeep.prune import plan_prune, prune
 from tests.flows.conftest import GOOD, OPTIONS, Archived
 from tests.flows.test_restore import stored
+
+
+def test_what_was_given_up_meanwhile_is_neither_counted_nor_recorded(archived: Archived):
+    store = LocalStore(archived.store)
+    rows = stored(archived)
+    run, plan = begin_plainly(OPTIONS), plan_audit(store)
+    summary = AuditSummary(run.run_id, store.url, len(plan.records), plan.n_archived)
+    prune(store, plan_prune(store, drop=[rows["grey.png"]["archive_digest"]], even_last=True))
+    audit_all(run, plan, summary)
+    assert (summary.n_planned, summary.n_done, summary.n_failed, summary.counts) == (0, 0, 0, {})
+    assert len(parts.read_audits(store)) == 0
 
 
 def test_every_object_is_read_and_what_is_found_is_recorded(archived: Archived):

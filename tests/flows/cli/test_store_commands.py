@@ -7,11 +7,14 @@ from PIL import Image
 
 from flows.cli import exits
 from flows.compact import compact
+from tasks.catalogue.parts import IMAGES, write_rows
+from tasks.catalogue.rows import row_of
 from tasks.store.locations import open_store
 from tests.flows.command import invoke
 from tests.flows.conftest import BAD, GOOD, ON_A_CPU, Archived
 from tests.s3_gateway import gateway_before
 from tests.s3_server import Access, Server
+from tests.tasks.rows import failed
 
 
 def test_query_answers_as_a_table_as_json_and_as_csv(archived_once: Archived):
@@ -98,6 +101,16 @@ def test_where_nothing_is_to_compact_no_run_is_started(archived: Archived):
     result = invoke("compact", archived.store)
     assert result.exit_code == exits.OK, result.output
     assert result.output == "nothing to compact: no day has more than one part\n"
+
+
+def test_days_that_are_too_large_to_compact_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for number in range(2):
+        name = f"20260101T000000Z-{number:032}.parquet"
+        write_rows(open_store(str(tmp_path)), IMAGES, name, [row_of(failed("a.png"))])
+    monkeypatch.setattr("tasks.steps.compact.MAX_DAY_BYTES", 1 << 10)
+    result = invoke("compact", tmp_path)
+    assert result.exit_code == exits.OK, result.output
+    assert result.output == "nothing to compact: 1 day of over 0 MiB left alone\n"
 
 
 def test_prune_lists_settings_and_what_would_go_and_removes_it_when_told(archived: Archived):

@@ -278,7 +278,7 @@ def test_a_store_that_does_not_answer_is_tried_as_often_as_it_says_and_no_more(
     """The store repeats what may go better the next time; Prefect repeats nothing besides."""
     for _ in range(2):
         append_audits(store, [AUDIT])
-    [day] = plan_compaction(store)
+    [day], _ = plan_compaction(store)
     steps = {
         "record a batch": lambda: images.commit(store.url, [failed()]),
         "record audits": lambda: tasks.record_audits(store.url, [AUDIT], 1),

@@ -17,6 +17,7 @@ from tasks.catalogue.lookup import (
     last_audits,
     latest,
     open_archive,
+    renewed,
 )
 from tasks.catalogue.parts import IMAGES, new_part_name, write_rows
 from tasks.catalogue.query import query
@@ -191,6 +192,22 @@ def test_a_file_that_could_not_be_read_stands_for_itself():
         row_of(Failed.of(listed(name), OSError(text))) for name, text in (("a", "1"), ("b", "2"), ("a", "3"))
     ]
     assert [row["error_message"] for row in latest(rows, {})] == ["3", "2"]
+
+
+def test_a_record_is_renewed_by_what_was_written_since(store: LocalStore):
+    first, other = archived("a"), archived("b")
+    append(store, [first, other])
+    at, since = first.recorded_at, first.recorded_at - timedelta(hours=1)
+    append(store, [dataclasses.replace(failed("a"), recorded_at=at + timedelta(seconds=1))])
+    assert renewed(store, first, since) == first  # a failure says nothing of a file
+    second = archived("a", b"other", recorded_at=at + timedelta(seconds=2))
+    append(store, [second])
+    assert renewed(store, first, since) == second
+    assert renewed(store, first, now() + timedelta(hours=1)) == first  # that is not looked at
+    row = dropped_row(row_of(second), "prune", second.recorded_at)
+    write_rows(store, IMAGES, new_part_name(), [row])
+    assert renewed(store, first, since) is None
+    assert renewed(store, other, since) == other
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

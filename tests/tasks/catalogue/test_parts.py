@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tasks.catalogue import parts
 from tasks.catalogue.columns import AUDITS_COLUMNS, HISTORY_COLUMNS, IMAGES_COLUMNS, TableColumns
 from tasks.catalogue.parts import IMAGES, IMAGES_SCHEMA, new_part_name
+from tasks.catalogue.records import now
 from tasks.catalogue.rows import row_of
 from tasks.errors import CatalogueError, ObjectMissing
 from tasks.steps.commit import append
@@ -54,6 +56,19 @@ def test_columns_that_are_asked_for_are_read_alone(store: LocalStore):
         {"source_path": "a", "status": "archived"},
         {"source_path": "b", "status": "failed"},
     ]
+
+
+def test_rows_since_a_time_are_those_of_the_parts_named_later(store: LocalStore):
+    at = now()
+    for days in (-2, -1, 0, 1):
+        name = f"{at + timedelta(days=days):%Y%m%dT%H%M%SZ}-{days + 2:032}.parquet"
+        parts.write_rows(store, IMAGES, name, [row_of(archived(f"{days}"))])
+    found = parts.read_images(store, ("source_path",), since=at).to_pylist()
+    assert [row["source_path"] for row in found] == ["0", "1"]
+    ahead = at + timedelta(days=3)
+    append(store, [archived("ahead", recorded_at=ahead)])  # its part is named so, too
+    found = parts.read_images(store, since=ahead).to_pylist()
+    assert [row["source_path"] for row in found] == ["ahead"]
 
 
 class Vanishing(LocalStore):

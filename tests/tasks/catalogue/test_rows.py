@@ -55,14 +55,15 @@ def test_what_is_null_was_not_known(kind: str, null: set[str]):
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
-@pytest.mark.parametrize("hours", [-1, 1])
-def test_what_is_given_up_keeps_what_was_known_before_a_fit_and_is_later(outcome: Outcome, hours: int):
+def test_what_is_given_up_keeps_what_was_known_before_a_fit_and_is_just_later(outcome: Outcome):
     row = row_of(outcome)
-    at = row["recorded_at"] + timedelta(hours=hours)
-    found = dropped_row(row, "pruned", at)
+    newest = row["recorded_at"] + timedelta(
+        hours=1
+    )  # as of a failure, after which a file counts all the same
+    found = dropped_row(row, "pruned", newest)
     assert tuple(found) == IMAGES_COLUMNS.names
     assert (found["status"], found["run_id"], found["notes"]) == ("dropped", "pruned", [])
-    assert found["recorded_at"] == max(at, row["recorded_at"] + timedelta(microseconds=1))
+    assert found["recorded_at"] == newest + timedelta(microseconds=1)
     null = {name for name, value in found.items() if value is None}
     assert null - {"image_digest", "min_psnr_db"} == (UNFITTED | ERROR) - {"min_psnr_db"}
     changed = {"status", "recorded_at", "run_id", "notes", *null}

@@ -1,6 +1,8 @@
 import dataclasses
 import hashlib
 import math
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,10 @@ import pytest
 
 from inr import Progress
 from tasks.catalogue.keys import SUFFIXES, object_key
-from tasks.catalogue.records import Stored
+from tasks.catalogue.records import Stored, now
 from tasks.plan import claims
 from tasks.plan.claims import Claim, claimed, claimed_keys, discard, forget, read_claim, write_claim
+from tasks.plan.leases import Leases
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import ARCHIVE, digest, planned, stored_of
 
@@ -128,6 +131,20 @@ def test_however_often_a_claim_is_taken_over_there_is_one_mark_of_it(store: Loca
     assert read_claim(store, *NAMES) == CLAIM
     forget(store, CLAIM.stored.planned)
     assert store.objects("journal") == []
+
+
+def test_a_claim_is_needed_as_long_as_its_run_makes_or_marks_it(store: LocalStore):
+    at = now()
+    names = NAMES[:2]
+    with Leases(store) as leases:
+        assert leases.take(*names)
+        assert not claims.is_needed(store, *names, at - timedelta(days=7))  # a lease alone claims nothing
+    write_claim(store, CLAIM)
+    assert claims.is_needed(store, *names, at - timedelta(days=7))
+    os.utime(store.path(store.objects("journal")[0].key), (at.timestamp() - 8 * 86_400,) * 2)
+    assert not claims.is_needed(store, *names, at - timedelta(days=7))
+    claims.mark_taken(store, *names)
+    assert claims.is_needed(store, *names, at - timedelta(days=7))
 
 
 def test_of_several_claims_the_one_counts_whose_object_is_stored(store: LocalStore):

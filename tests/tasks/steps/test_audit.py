@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -12,16 +13,18 @@ from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.records import Archived, now
 from tasks.errors import StorageUnavailable
 from tasks.plan import claims
+from tasks.plan.restoring import plan_restore
 from tasks.steps.audit import AuditJob, AuditSummary, Finding, audit_object, orphan_row, plan_audit
-from tasks.steps.commit import append, append_audits
+from tasks.steps.commit import append, append_audits, record_batch, rename
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, StoredObject
+from tasks.upkeep.prune import plan_prune, prune
 from tests.inr.conftest import VECTORS
 from tests.s3_server import Access, proxy_before
-from tests.tasks.rows import ARCHIVE, archived, changed
+from tests.tasks.rows import ARCHIVE, archived, changed, failed
 
-BITSTREAM = (VECTORS / "rgb.inr").read_bytes()
+BITSTREAM, OTHER = ((VECTORS / name).read_bytes() for name in ("rgb.inr", "grey.inr"))
 
 
 @pytest.fixture
@@ -29,19 +32,28 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path)
 
 
-def record_in(store: ObjectStore, name: str = "a.png") -> Archived:
-    """A record of the golden file, whose bytes are in the store."""
-    decoded = inr.decode(BITSTREAM)
-    record = archived(
-        name, BITSTREAM, symbols_digest=decoded.symbols_digest, pixels_digest=decoded.pixels_digest
-    )
-    store.put(record.stored.file.key, BITSTREAM)
+def image_of(name: str = "a.png", data: bytes = BITSTREAM) -> Archived:
+    """A record of a golden file."""
+    decoded = inr.decode(data)
+    return archived(name, data, symbols_digest=decoded.symbols_digest, pixels_digest=decoded.pixels_digest)
+
+
+def record_in(store: ObjectStore, name: str = "a.png", data: bytes = BITSTREAM) -> Archived:
+    """A record of a golden file, whose bytes are in the store."""
+    record = image_of(name, data)
+    store.put(record.stored.file.key, data)
     append(store, [record])
     return record
 
 
+def found_of(store: ObjectStore, record: Archived) -> AuditRow | None:
+    return audit_object(record, AuditJob("run", store.url, 1, now()))
+
+
 def audited(store: ObjectStore, record: Archived) -> AuditRow:
-    return audit_object(record, AuditJob("run", store.url, 1))
+    found = found_of(store, record)
+    assert found is not None
+    return found
 
 
 def test_what_is_as_it_was_is_intact(store: LocalStore):
@@ -69,6 +81,50 @@ def test_a_bitstream_that_decodes_to_something_else_is_damage(store: LocalStore,
 
 def test_a_lost_object_is_missing(store: LocalStore):
     record = record_in(store)
+    store.delete(record.stored.file.key)
+    assert audited(store, record).status == "missing"
+
+
+def test_a_file_that_was_made_anew_is_compared_with_its_new_record(store: LocalStore):
+    """It was gone as the audit was planned, and an archive was over its original meanwhile."""
+    before = record_in(store)
+    store.delete(before.stored.file.key)
+    after = record_in(store, data=OTHER)
+    assert after.stored.file.key == before.stored.file.key
+    row = audited(store, before)
+    assert (row.status, row.n_bytes) == ("intact", len(OTHER))
+    store.path(after.stored.file.key).write_bytes(OTHER[:-1])
+    assert audited(store, before).status == "damaged"
+    rename(store, ARCHIVE, [dataclasses.replace(after.origin.image, path="b.png")])
+    assert audited(store, before).status == "damaged"  # by a row under another name, too
+
+
+def test_a_file_whose_row_is_still_to_come_is_no_finding_of_its_former_record(store: LocalStore):
+    """A run has verified it, and its row waits for its part; one that was killed days ago writes none."""
+    before, after = record_in(store), image_of(data=OTHER)
+    store.delete(before.stored.file.key)
+    claims.write_claim(store, claims.Claim(after.stored, ()))
+    assert audited(store, before).status == "missing"  # it is not stored yet
+    store.put(after.stored.file.key, OTHER)
+    assert found_of(store, before) is None
+    for found in store.objects(claims.FOLDER):
+        os.utime(store.path(found.key), (time.time() - 8 * 86_400.0,) * 2)
+    assert audited(store, before).status == "damaged"
+
+
+def test_a_file_that_was_given_up_meanwhile_is_no_finding(store: LocalStore):
+    record = record_in(store)
+    prune(store, plan_prune(store, drop=[ARCHIVE], even_last=True))
+    assert store.objects("bitstreams") == []
+    assert found_of(store, record) is None
+    record_batch(store.url, [failed("a.png")])
+    assert found_of(store, record) is None
+
+
+def test_a_failure_meanwhile_says_nothing_of_a_file(store: LocalStore):
+    record = record_in(store)
+    record_batch(store.url, [failed("a.png")])
+    assert audited(store, record).status == "intact"
     store.delete(record.stored.file.key)
     assert audited(store, record).status == "missing"
 
@@ -139,6 +195,33 @@ def test_what_is_lost_or_unread_for_long_comes_first_and_what_was_read_lately_ca
     assert len(plan_audit(store, sample=2).records) == 2
     assert len(plan_audit(store, sample=9).records) == 3
     assert plan_audit(store, sample=1).n_archived == 3
+
+
+def test_a_file_that_is_back_after_a_failure_is_read_and_counts_again(store: LocalStore):
+    """Its disk was away as it was audited, and while it was tried anew."""
+    record = record_in(store)
+    path = store.path(record.stored.file.key)
+    away = path.rename(path.with_name("away"))
+    append_audits(store, [audited(store, record)])
+    record_batch(store.url, [failed("a.png")])
+    away.rename(path)
+    assert plan_restore(store, "true", ".png") == []
+    plan = plan_audit(store, unread_days=30)
+    assert (plan.records, plan.orphans, plan.n_archived) == ((record,), (), 1)
+    append_audits(store, [audited(store, record)])
+    assert len(plan_restore(store, "true", ".png")) == 1
+    record_batch(store.url, [failed("a.png")])  # it counts whatever fails later
+    assert lookup.find(store, record.origin.image.digest, ARCHIVE) == record
+
+
+def test_what_was_given_up_is_not_read(store: LocalStore):
+    record = record_in(store)
+    append_audits(store, [dataclasses.replace(audited(store, record), status=AuditStatus.MISSING)])
+    record_batch(store.url, [failed("a.png")])
+    prune(store, plan_prune(store, drop=[ARCHIVE], even_last=True))
+    store.put(record.stored.file.key, BITSTREAM)
+    plan = plan_audit(store)
+    assert (plan.records, plan.orphans) == ((), (record.stored.file.key,))
 
 
 def test_what_an_audit_finds_lost_is_archived_no_more_until_it_is_again(store: LocalStore):

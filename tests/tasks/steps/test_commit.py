@@ -16,6 +16,7 @@ from tasks.catalogue.rows import row_of
 from tasks.plan.claims import Claim, read_claim, write_claim
 from tasks.steps import commit
 from tasks.steps.commit import append, append_audits, record_batch, rename
+from tasks.steps.compact import compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tests.tasks.rows import ARCHIVE, archived, digest, failed, listed, planned, stored_of
 
@@ -66,6 +67,31 @@ def test_claims_of_what_is_archived_go_and_those_of_failures_stay(store: LocalSt
     assert read_claim(store, digest("a"), ARCHIVE, done.stored.file.bitstream_digest) is None
     assert read_claim(store, digest("b"), ARCHIVE, again.file.bitstream_digest) is not None
     assert len(read_history(store)) == 1
+
+
+@pytest.mark.parametrize("is_compacted", [True, False])
+def test_a_row_counts_after_those_that_are_there_as_it_is_committed(store: LocalStore, is_compacted: bool):
+    """One was written while it waited for its part; two are from a host whose clock is an hour ahead."""
+    image, ahead = archived("a", b"new"), now() + timedelta(hours=1)
+    unread = Failed.of(listed("d"), OSError("no"))
+    record_batch(store.url, [failed("a")])
+    append(store, [archived("b", recorded_at=ahead), dataclasses.replace(unread, recorded_at=ahead)])
+    for day in plan_compaction(store)[0] if is_compacted else ():
+        compact_day(store, day)
+    other = archived("c")
+    for new in ([image, archived("b", b"new"), other, unread], [failed("b"), unread]):
+        record_batch(store.url, new)
+    rows = sorted(read_images(store).to_pylist(), key=lambda row: row["recorded_at"])
+    assert [row["status"] for row in rows if row["source_path"] == "a"] == ["failed", "archived"]
+    assert [row["status"] for row in rows if row["source_path"] == "b"] == ["archived", "archived", "failed"]
+    for name in ("b", "d"):
+        times = [row["recorded_at"] for row in rows if row["source_path"] == name]
+        assert times == [ahead + n * timedelta(microseconds=1) for n in range(3)]
+    found = find(store, digest("b"), ARCHIVE)
+    assert found is not None
+    assert found.stored.file.bitstream_digest == archived("b", b"new").stored.file.bitstream_digest
+    [row] = [row for row in rows if row["source_path"] == "c"]
+    assert other.recorded_at < row["recorded_at"] <= now()
 
 
 def test_a_row_under_other_names_says_all_else_as_it_was(store: LocalStore, monkeypatch: pytest.MonkeyPatch):

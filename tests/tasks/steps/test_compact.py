@@ -53,7 +53,7 @@ def write(store: ObjectStore, name: str, date: str = "20260101") -> str:
 
 
 def compact_all(store: ObjectStore) -> list[Compacted]:
-    return [compact_day(store, day) for day in plan_compaction(store)]
+    return [compact_day(store, day) for day in plan_compaction(store)[0]]
 
 
 DAY = Day(IMAGES, "20260101")
@@ -75,7 +75,7 @@ def test_every_table_keeps_its_rows_in_one_part(store: ObjectStore):
     history = parts.read_history(store).to_pylist()
     assert {row["image_digest"] for row in history} == {digest(name) for name in "abc"}
     assert all(math.isnan(row["estimated_bpp"]) for row in history)
-    assert plan_compaction(store) == []
+    assert plan_compaction(store) == ([], [])
 
 
 @IN_A_FOLDER
@@ -83,7 +83,7 @@ def test_each_day_becomes_a_part_and_a_day_of_one_part_stays(store: LocalStore):
     for name, date in (("a", "20260101"), ("b", "20260102"), ("c", "20260101"), ("d", "20260103")):
         write(store, name, date)
     append_audits(store, [AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus.ORPHAN)])
-    assert plan_compaction(store) == [DAY]
+    assert plan_compaction(store) == ([DAY], [])
     assert compact_all(store) == [Compacted(n_parts=2, n_rows=2, n_removed=2)]
     assert sorted(paths(store)) == ["a", "b", "c", "d"]
     assert len(list_parts(store, IMAGES)) == 3
@@ -105,7 +105,7 @@ def test_what_comes_later_to_a_day_joins_its_part(store: LocalStore):
 def test_parts_of_other_names_are_read_and_left_alone(store: LocalStore):
     write_rows(store, IMAGES, "by hand.parquet".replace(" ", "-"), [row_of(archived("a"))])
     write_rows(store, IMAGES, "20260101.parquet", [row_of(archived("b"))])
-    assert plan_compaction(store) == []
+    assert plan_compaction(store) == ([], [])
     assert sorted(paths(store)) == ["a", "b"]
 
 
@@ -115,9 +115,9 @@ def test_a_day_too_large_for_memory_stays_as_it_is(store: LocalStore, monkeypatc
     write(store, "b")
     size = sum(found.n_bytes for found in store.objects(IMAGES))
     monkeypatch.setattr(compact, "MAX_DAY_BYTES", size - 1)
-    assert plan_compaction(store) == []
+    assert plan_compaction(store) == ([], [DAY])
     monkeypatch.setattr(compact, "MAX_DAY_BYTES", size)
-    assert plan_compaction(store) == [DAY]
+    assert plan_compaction(store) == ([DAY], [])
 
 
 class Killed(BaseException):
@@ -325,7 +325,9 @@ PARQUET = parts._parquet
 def test_the_headline_counts_what_was_done():
     summary = CompactSummary("run", "store")
     assert summary.headline() == "nothing to compact: no day has more than one part"
-    summary.n_planned = 3
+    summary.n_too_large = 2
+    assert summary.headline() == "nothing to compact: 2 days of over 256 MiB left alone"
+    summary.n_planned, summary.n_too_large = 3, 0
     for done in (Compacted(5, 100, 5), Compacted(0, 0, 2)):
         summary.add(done)
     assert summary.headline() == "5 parts became 1, with 100 rows; 7 removed"
@@ -333,3 +335,5 @@ def test_the_headline_counts_what_was_done():
     assert summary.failures == [("images of 20260101", "ValueError: no")]
     assert (summary.n_done, summary.n_failed) == (3, 1)
     assert summary.headline().endswith("; 7 removed, 1 day failed")
+    summary.n_too_large = 1
+    assert summary.headline().endswith("; 7 removed, 1 day failed; 1 day of over 256 MiB left alone")

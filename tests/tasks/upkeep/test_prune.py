@@ -2,9 +2,11 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -12,6 +14,7 @@ from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue import lookup, parts
 from tasks.catalogue.audits import AuditRow, AuditStatus
+from tasks.catalogue.columns import Row
 from tasks.catalogue.query import query
 from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, now
@@ -21,13 +24,13 @@ from tasks.plan.batches import new_folder, write_batches
 from tasks.plan.claims import Claim, write_claim
 from tasks.plan.leases import Leases
 from tasks.plan.restoring import select
-from tasks.steps.commit import append, append_audits
+from tasks.steps.commit import append, append_audits, record_batch
 from tasks.steps.compact import compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
 from tasks.store.s3 import S3Store
 from tasks.upkeep import prune as prune_module
-from tasks.upkeep.prune import Kind, PruneSummary, plan_prune, prune
+from tasks.upkeep.prune import Kind, PrunePlan, PruneSummary, plan_prune, prune
 from tests.s3_server import Access
 from tests.tasks.rows import ARCHIVE, archived_from, digest, failed, planned, stored_of
 
@@ -179,8 +182,8 @@ def test_what_a_run_came_to_use_after_it_was_listed_stays(store: LocalStore):
     with Leases(store) as others:
         assert others.take(digest("held"), ARCHIVE)
         done = prune(store, plan)
-    assert done.n_in_use == 3
-    assert "kept, since a run uses them: 3 files" in done.headline()
+    assert done.headline() == "1 object of 9 bytes removed; kept, since a run uses them: 3 files"
+    assert (done.n_in_use, done.counts) == (3, {Kind.ORPHAN: 1})
     assert {key for key in keys(store) if digest("a.png") not in key} == {
         found[name].file.key for name in names if name != "free"
     }
@@ -240,6 +243,107 @@ def test_a_row_that_gives_up_is_later_than_what_it_gives_up_whatever_the_clocks_
     assert (select(store, "true"), keys(store)) == ([], set())
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_two_prunes_at_once_leave_an_image_one_of_its_files(store: LocalStore, at_once: bool):
+    """Each gives up another setting of the two, and was planned before the other one wrote a row."""
+    put(store, "a")
+    put(store, "a", recipe=OTHER)
+    plans = [plan_prune(store, drop=[setting]) for setting in (ARCHIVE, OTHER.archive_digest())]
+    barrier = Barrier(1 + at_once)
+
+    def pruned(plan: PrunePlan) -> PruneSummary | StorageError:
+        barrier.wait()
+        try:
+            return prune(store, plan)
+        except StorageError as error:
+            return error
+
+    with ThreadPoolExecutor(1 + at_once) as pool:
+        found = list(pool.map(pruned, plans))
+    assert len(select(store, "true")) == len(keys(store)) == 1
+    assert named_files_are_there(store)
+    done = [each for each in found if isinstance(each, PruneSummary)]
+    assert sum(each.n_given_up for each in done) == 1
+    if not at_once:
+        kept = "; kept for want of another setting: 1 image"
+        assert done[1].headline() == f"nothing to remove{kept}"
+
+
+def test_a_prune_gives_up_nothing_while_another_one_does(store: LocalStore):
+    put(store, "a")
+    put(store, "a", recipe=OTHER)
+    age(store, stray(store, "old"))
+    plan = plan_prune(store, drop=[ARCHIVE])
+    with Leases(store) as others:
+        assert others.take(*prune_module.GIVING_UP)
+        with pytest.raises(StorageError, match="another prune gives up settings of it; try again once"):
+            prune(store, plan)
+        assert len(select(store, "true")) == 2
+        prune(store, plan_prune(store))  # what gives up none goes on
+        assert len(keys(store)) == 2
+    assert prune(store, plan).n_given_up == 1
+
+
+def test_an_image_whose_row_waits_as_its_setting_is_given_up_stays(store: LocalStore):
+    """It failed last night. Tonight it is archived and verified, and the part of its row is not full yet."""
+    put(store, "kept", recipe=OTHER)
+    append(store, [failed("a.png")])
+    image = archived_from(planned("a.png"))
+    write_claim(store, Claim(image.stored, ()))
+    store.put(image.stored.file.key, b"bitstream")
+    assert prune(store, plan_prune(store, drop=[ARCHIVE])).n_given_up == 1  # that is the failure
+    record_batch(store.url, [image])
+    assert image.stored.file.key in {record.stored.file.key for record in select(store, "true")}
+    prune(store, plan_prune(store, days=0))
+    assert image.stored.file.key in keys(store)
+
+
+@pytest.mark.parametrize("is_decided", [True, False])
+def test_a_row_that_comes_as_its_setting_is_given_up_counts(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, is_decided: bool
+):
+    """A run commits its row after the prune was planned, or just before that writes the rows of its own."""
+    put(store, "kept", recipe=OTHER)
+    append(store, [failed("a.png")])
+    plan, written = plan_prune(store, drop=[ARCHIVE]), parts.write_rows
+    if not is_decided:
+        put(store, "a.png")
+
+    def late(store: ObjectStore, prefix: str, name: str, rows: list[Row]) -> None:
+        with monkeypatch.context() as then:
+            then.setattr(parts, "write_rows", written)
+            put(store, "a.png")
+        written(store, prefix, name, rows)
+
+    monkeypatch.setattr(parts, "write_rows", late)
+    assert prune(store, plan).n_given_up == is_decided
+    monkeypatch.undo()
+    assert {record.path for record in select(store, "true")} == {"kept", "a.png"}
+    prune(store, plan_prune(store, days=0))
+    assert named_files_are_there(store)
+
+
+def test_the_failures_after_a_file_are_given_up_with_it(store: LocalStore):
+    put(store, "a")
+    put(store, "a", recipe=OTHER)
+    append(store, [failed("a")])
+    prune(store, plan_prune(store, drop=[ARCHIVE]))
+    assert len(query(store, "select * from images").rows) == 1
+
+
+def test_what_was_given_up_counts_again_where_a_clock_was_ahead(store: LocalStore):
+    ahead = now() + timedelta(hours=1)
+    first = archived_from(planned("a"), recorded_at=ahead, verified_at=ahead)
+    store.put(first.stored.file.key, b"bitstream")
+    append(store, [first])
+    prune(store, plan_prune(store, drop=[ARCHIVE], even_last=True))
+    again = archived_from(planned("a"))
+    store.put(again.stored.file.key, b"bitstream")
+    record_batch(store.url, [again])
+    prune(store, plan_prune(store, days=0))
+    assert (len(select(store, "true")), keys(store)) == (1, {again.stored.file.key})
+
+
 def test_a_setting_that_nobody_has_is_refused_before_anything_is_done(store: LocalStore):
     put(store, "a.png")
     with pytest.raises(ConfigError, match="setting: expected the beginning of the digest of one, found 'ff'"):
@@ -250,7 +354,7 @@ def test_parts_that_others_replace_are_removed(store: LocalStore, monkeypatch: p
     for name in ("a", "b"):
         put(store, name)
     monkeypatch.setattr("tasks.steps.compact._remove_replaced", lambda store, day: 0)  # as if killed before
-    for day in plan_compaction(store):
+    for day in plan_compaction(store)[0]:
         compact_day(store, day)
     rows = parts.read_images(store).to_pylist()
     plan = plan_prune(store)
