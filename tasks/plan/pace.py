@@ -73,5 +73,6 @@ def steps_within(seconds: float, pace: Pace, bounds: Bounds, n_fits: float = 1) 
         left = f"{begun} took {-seconds:.1f} s more than it"
     raise BudgetTooSmall(
         f"the time is too short: {left}, and {needed:.1f} s are needed, for {fits} of "
-        f"{bounds.least} steps of {pace.step_seconds:.3g} s and {rest:.1f} s of other work; give at least {more:.1f} s more"
+        f"{bounds.least} steps of {pace.step_seconds:.3g} s and {rest:.1f} s of other work; "
+        f"give at least {more:.1f} s more"
     )
