@@ -16,7 +16,7 @@ from pathlib import Path
 from inr.errors import ConfigError
 from tasks.errors import ObjectTooLarge, StorageError, StorageUnavailable
 from tasks.store.files import NO_LINKS, about_a_file, read_up_to, sync_folder, write_through
-from tasks.store.objects import StoredObject, checked_key, retried
+from tasks.store.objects import StoredObject, checked_key, is_key, retried
 
 TEMPORARY = ".tmp"
 
@@ -110,6 +110,8 @@ class LocalStore:
         except FileNotFoundError:
             return
         for entry in entries:
+            if not is_key(entry.name):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
@@ -139,6 +141,8 @@ def _remove_if_abandoned(path: Path) -> bool:
         with path.open("r+b") as file:  # to be written: NFS gives no other one a lock of its own
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-    except (BlockingIOError, FileNotFoundError, PermissionError):
-        return False  # its writer lives, or just finished, or is another user, who will clean up
+    except (BlockingIOError, FileNotFoundError, PermissionError, IsADirectoryError):
+        return (
+            False  # its writer lives, has just finished, or is another user, who cleans up; or it is a folder
+        )
     return True

@@ -61,7 +61,7 @@ class ObjectStore(Protocol):
         """The object's bytes. Raises `ObjectMissing`, or `StorageError` if it is larger than `max_bytes`."""
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        """All objects whose key starts with ``prefix/``, sorted by key."""
+        """All objects whose key starts with ``prefix/``, sorted by key; other names there are left out."""
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
@@ -76,13 +76,18 @@ def put_anew(store: ObjectStore, key: str, data: bytes) -> None:
     store.put(key, data)
 
 
+def is_key(name: str) -> bool:
+    """Return whether a name is a key; a system that shares the folder or bucket may put other names there."""
+    return KEY.fullmatch(name) is not None
+
+
 def checked_key(key: str) -> str:
     """The key.
 
     Raises:
         StorageError: It is not one.
     """
-    if not KEY.fullmatch(key):
+    if not is_key(key):
         raise StorageError(f"key: expected a relative path of plain names, found {key!r}")
     return key
 

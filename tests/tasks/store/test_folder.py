@@ -29,6 +29,22 @@ def test_listing_leaves_out_links_and_temporary_files(store: LocalStore):
     assert [found.key for found in store.objects("a")] == ["a/1"]
 
 
+def test_listing_leaves_out_what_other_systems_put_beside_objects(store: LocalStore):
+    """A desktop's notes, a share's forks and snapshots, what NFS keeps of an open file, a copy by hand."""
+    store.put("a/b/1", b"x")
+    for name in ("._1", ".nfs0001", ".snapshot/b/1", "@eaDir/1", "1 (copy)", os.fsdecode(b"caf\xe9")):
+        for path in (store.root / "a" / name, store.root / "a" / "b" / name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"not ours")
+    assert [found.key for found in store.objects("a")] == ["a/b/1"]
+
+
+def test_a_folder_that_another_system_put_among_temporary_files_stops_nobody(store: LocalStore):
+    (store.root / ".tmp" / "@eaDir").mkdir(parents=True)
+    (store.root / ".tmp" / "left").write_bytes(b"half")
+    assert store.clean() == 1
+
+
 def test_an_object_that_is_deleted_during_a_listing_is_left_out(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ):

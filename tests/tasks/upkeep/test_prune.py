@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from inr import Progress
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue import lookup, parts
@@ -17,11 +18,11 @@ from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, now
 from tasks.errors import StorageError
 from tasks.plan import claims, leases
-from tasks.plan.batches import new_folder, write_batches
+from tasks.plan.batches import batches_of, forget_old_batches, new_folder, write_batches
 from tasks.plan.claims import Claim, write_claim
 from tasks.plan.leases import Leases
 from tasks.plan.restoring import select
-from tasks.steps.commit import append, append_audits
+from tasks.steps.commit import append, append_audits, record_batch
 from tasks.steps.compact import compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
@@ -29,10 +30,11 @@ from tasks.store.s3 import S3Store
 from tasks.upkeep import prune as prune_module
 from tasks.upkeep.prune import Kind, PruneSummary, plan_prune, prune
 from tests.s3_server import Access
-from tests.tasks.rows import ARCHIVE, archived_from, digest, failed, planned, stored_of
+from tests.tasks.rows import ARCHIVE, archived_from, digest, failed, planned, source_image, stored_of
 
 OTHER = Recipe(CodecConfig(model="mlp", preset="best"))
 OLD = 8 * 86_400.0
+FOLDERS = ("bitstreams", *parts.SCHEMAS, "journal", "runs")
 
 
 @pytest.fixture
@@ -89,6 +91,34 @@ def test_what_no_row_names_is_listed_and_then_removed(store: LocalStore):
     assert prune(store, plan_prune(store)).headline() == "nothing to remove"
     prune(store, plan_prune(store, days=0))
     assert keys(store) == {kept.stored.file.key, "bitstreams/readme.txt"}
+
+
+def test_names_of_other_systems_stop_neither_readers_nor_writers_nor_this(store: LocalStore):
+    """They lie in every folder of an archive, and are eight days old."""
+    put(store, "a", "b")
+    append_audits(store, [AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus.ORPHAN)])
+    write_batches(store, "runs/20260101-run-1", batches_of([source_image()], {}, 1))
+    waits = archived_from(planned("waits"))
+    write_claim(store, Claim(waits.stored, (Progress(1, 1, 1, 0.1, 1.0, 30.0),)))
+    append(store, [waits])
+    objects = [found.key for folder in FOLDERS for found in store.objects(folder)]
+    assert {key.rpartition("/")[0] for key in objects} >= {*parts.SCHEMAS, "runs/20260101-run-1"}
+    foreign = [path.with_name(f"._{path.name}") for path in map(store.path, objects)]
+    foreign += [store.root / folder / name for folder in FOLDERS for name in (".DS_Store", "a copy.parquet")]
+    for path in foreign:
+        path.write_bytes(b"not ours")
+        os.utime(path, (time.time() - OLD,) * 2)
+    assert [found.key for folder in FOLDERS for found in store.objects(folder)] == objects
+    assert len(parts.read_images(store)) == 3
+    assert (len(parts.read_history(store)), len(parts.read_audits(store))) == (1, 1)
+    forget_old_batches(store)
+    record_batch(store.url, [waits])
+    assert keys(store, "journal") == set()
+    for day in plan_compaction(store):
+        compact_day(store, day)
+    prune(store, plan_prune(store, days=0))
+    assert (len(keys(store)), len(parts.read_images(store))) == (2, 4)
+    assert all(path.exists() for path in foreign)
 
 
 def test_a_file_stays_whose_last_row_is_a_failure(store: LocalStore):
