@@ -199,16 +199,19 @@ def write_compacted(store: ObjectStore, prefix: str, name: str, rows: pa.Table, 
     """Create a part that replaces others, and compare it with its rows; False if the name is taken.
 
     Raises:
-        CatalogueError: It does not read back as it was written; it is removed again.
+        CatalogueError: It does not read back as it was written; it is removed, as it stops readers.
         StorageError: The store refused.
     """
     key = f"{prefix}/{name}"
     metadata = {**SCHEMAS[prefix].metadata, _REPLACES: json.dumps(sorted(replaces)).encode()}
     if not store.put(key, _parquet(rows.replace_schema_metadata(metadata))):
         return False
-    if not _comparable(contents(store, prefix, [key]).rows).equals(_comparable(rows)):
+    try:
+        if not _comparable(contents(store, prefix, [key]).rows).equals(_comparable(rows)):
+            raise CatalogueError(f"{key}: does not read back as it was written")
+    except CatalogueError:
         store.delete(key)
-        raise CatalogueError(f"{key}: does not read back as it was written")
+        raise
     return True
 
 

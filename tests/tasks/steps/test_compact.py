@@ -319,6 +319,26 @@ def test_what_does_not_read_back_is_removed_and_replaces_nothing(
     assert sorted(paths(store)) == ["a", "b"]
 
 
+class FlippingStore(LocalStore):
+    """Its disk flips a bit of each compacted part that it writes."""
+
+    def put(self, key: str, data: bytes) -> bool:
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        return super().put(key, flipped if parts.is_compacted(key) else data)
+
+
+@IN_A_FOLDER
+def test_a_part_that_is_damaged_as_it_is_written_stops_no_reader(store: LocalStore):
+    keys = [write(store, "a"), write(store, "b")]
+    with pytest.raises(CatalogueError, match=r"20260101Z-000001"):
+        compact_day(FlippingStore(store.root), DAY)
+    assert list_parts(store, IMAGES) == sorted(keys)
+    assert sorted(paths(store)) == ["a", "b"]
+    assert compact_all(store) == [Compacted(2, 2, 2)]
+    assert sorted(paths(store)) == ["a", "b"]
+
+
 PARQUET = parts._parquet
 
 
