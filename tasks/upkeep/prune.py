@@ -17,12 +17,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from tasks.catalogue import lookup, parts
 from tasks.catalogue.columns import Row
 from tasks.catalogue.keys import FOLDER, SUFFIXES
-from tasks.catalogue.parts import IMAGES, SCHEMAS, undisturbed
+from tasks.catalogue.parts import IMAGES, SCHEMAS
 from tasks.catalogue.records import Status, now
 from tasks.catalogue.rows import dropped_row
 from tasks.plan import claims, leases
@@ -216,11 +217,9 @@ def _used(journal: Iterable[StoredObject], before: datetime) -> set[Name]:
     return {name for each in lively if (name := _name_of(each.key))}
 
 
-@undisturbed
 def _replaced(store: ObjectStore, table: str) -> list[StoredObject]:
     """The parts of a table that do not count any more."""
-    listed = parts.list_parts(store, table)
-    replaced = set(listed) - set(parts.counting(store, listed))
+    replaced = parts.not_counting(store, partial(parts.list_parts, store, table))
     return [found for found in store.objects(table) if found.key in replaced]
 
 
