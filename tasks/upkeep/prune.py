@@ -6,8 +6,9 @@ claim, and a claim, like a file without one, is left alone until it is some days
 lives marks it anew. While a file is removed its image is held by a lease, as if it was being fitted, so no
 run can take the file over meanwhile.
 
-The catalogue is changed first: an image that is given up has a row that says so from then on, and its file is
-one that no row names. So this may be killed at any moment, and the next one goes on.
+What can be removed without writing anything goes first, since the disk may be full. The catalogue is changed
+before a file is given up: its image has a row that says so from then on, and the file is one that no row
+names. So this may be killed at any moment, and the next one goes on.
 """
 
 import re
@@ -28,20 +29,17 @@ from tasks.catalogue.records import Status, now
 from tasks.catalogue.rows import dropped_row
 from tasks.plan import claims, leases
 from tasks.plan.batches import KEPT_DAYS, old_batches
-from tasks.plan.leases import Leases
 from tasks.store.objects import ObjectStore, StoredObject
 from tasks.upkeep.giving_up import GivenUp, SettingInUse, chosen, given_up, settings_in_use
+from tasks.upkeep.removing import Name, remove_held
 from tasks.wording import counted
 
-FILES_AT_ONCE = 500  # that are held by leases, so that the catalogue is read once for all of them
 ROWS_OF_PART = 10_000
 
 _NAMING = ("image_digest", "archive_digest", "recorded_at", "status", "key")
 _SUFFIX = "|".join(map(re.escape, SUFFIXES))
 _JOURNAL = re.compile(rf"{claims.FOLDER}/([0-9a-f]{{64}})/([0-9a-f]{{64}})/[^/]+")
 _KEY = re.compile(rf"{FOLDER}/[0-9a-f]{{2}}/([0-9a-f]{{64}})/([0-9a-f]{{64}})(?:{_SUFFIX})")
-
-Name = tuple[str, str]  # digests of an image and of the setting that it is archived under
 
 
 class Kind(StrEnum):
@@ -224,43 +222,41 @@ def _replaced(store: ObjectStore, table: str) -> list[StoredObject]:
 
 
 def prune(store: ObjectStore, plan: PrunePlan) -> PruneSummary:
-    """Give up what is to be given up, then remove what no row names.
+    """Remove what no row names, give up what is to be given up, and remove that, too.
 
     Raises:
         CatalogueError, StorageError: The store cannot be read or written; the next time goes on.
     """
     summary = PruneSummary.of(store, plan)
+    store.clean()
+    for kind in (Kind.LEASE, Kind.BATCH, Kind.PART):
+        for each in plan.objects[kind]:
+            store.delete(each.key)
+    summary.n_in_use += _remove_files(store, plan, Kind.ORPHAN, Kind.CLAIM)
     run_id, at = str(uuid.uuid4()), now()
     rows = [dropped_row(row, run_id, at) for row in plan.given_up.rows]
     for start in range(0, len(rows), ROWS_OF_PART):
         parts.write_rows(store, IMAGES, parts.new_part_name(), rows[start : start + ROWS_OF_PART])
-    files = [each for kind in (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM) for each in plan.objects[kind]]
-    for start in range(0, len(files), FILES_AT_ONCE):
-        summary.n_in_use += _remove_files(store, files[start : start + FILES_AT_ONCE], plan.before)
-    for kind in (Kind.LEASE, Kind.BATCH, Kind.PART):
-        for each in plan.objects[kind]:
-            store.delete(each.key)
-    store.clean()
+    summary.n_in_use += _remove_files(store, plan, Kind.GIVEN_UP)
     summary.is_done = True
     return summary
 
 
-def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: datetime) -> int:
+def _remove_files(store: ObjectStore, plan: PrunePlan, *kinds: Kind) -> int:
     """Remove files and claims that nobody uses or names by now; returns the number of those that stay."""
+    files = [each for kind in kinds for each in plan.objects[kind]]
     by_name: dict[Name, list[StoredObject]] = defaultdict(list)
     for each in files:
         if name := _name_of(each.key):
             by_name[name].append(each)
-    with Leases(store) as held:
-        ours = [name for name in by_name if held.take(*name)]
-        used = _used_by_others(store, ours, before)
+
+    def going(held: Sequence[Name]) -> list[str]:
+        used = _used_by_others(store, held, plan.before)
         named = _named(parts.read_images(store, _NAMING).to_pylist())
-        going = [
-            each for name in ours if name not in used for each in by_name[name] if named.get(name) != each.key
-        ]
-        for each in going:
-            store.delete(each.key)
-    return len(files) - len(going)
+        keys = ((name, each.key) for name in held if name not in used for each in by_name[name])
+        return [key for name, key in keys if named.get(name) != key]
+
+    return len(files) - remove_held(store, list(by_name), going)
 
 
 def _used_by_others(store: ObjectStore, names: Iterable[Name], before: datetime) -> set[Name]:

@@ -27,9 +27,10 @@ from tasks.steps.compact import compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
 from tasks.store.s3 import S3Store
-from tasks.upkeep import prune as prune_module
+from tasks.upkeep import removing
 from tasks.upkeep.prune import Kind, PruneSummary, plan_prune, prune
 from tests.s3_server import Access
+from tests.tasks.disks import SmallDisk
 from tests.tasks.rows import ARCHIVE, archived_from, digest, failed, planned, source_image, stored_of
 
 OTHER = Recipe(CodecConfig(model="mlp", preset="best"))
@@ -345,11 +346,29 @@ def test_it_may_be_killed_at_any_moment_and_the_next_one_goes_on(tmp_path: Path,
 
 
 def test_many_files_are_removed_in_parts(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prune_module, "FILES_AT_ONCE", 2)
+    monkeypatch.setattr(removing, "IMAGES_AT_ONCE", 2)
     put(store, "a.png")
     age(store, *(stray(store, str(n)) for n in range(5)))
     assert prune(store, plan_prune(store)).counts == {Kind.ORPHAN: 5}
     assert len(keys(store)) == 1
+
+
+def test_on_a_full_disk_what_needs_no_room_goes_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    """Then there is room for a lease, after each file for more, and in the end for rows that give up."""
+    put(store, "both", "alone")
+    put(store, "both", recipe=OTHER)
+    age(store, *(stray(store, str(n)) for n in range(3)))
+    monkeypatch.setattr("tasks.steps.compact._remove_replaced", lambda store, day: 0)  # as if killed before
+    for day in plan_compaction(store):
+        compact_day(store, day)
+    (store.root / ".tmp" / "left").write_bytes(b"half")
+    n_files = sum(path.is_file() for path in store.root.rglob("*"))
+    disk = SmallDisk(store.root, n_files - 1)
+    done = prune(disk, plan_prune(disk, drop=[ARCHIVE]))
+    assert (done.n_in_use, done.n_given_up) == (0, 1)
+    assert done.counts == {Kind.GIVEN_UP: 1, Kind.ORPHAN: 3, Kind.PART: 2}
+    assert (len(keys(store)), list((store.root / ".tmp").iterdir())) == (2, [])
+    assert named_files_are_there(store)
 
 
 def test_it_is_the_same_in_s3(s3_access: Access):
