@@ -27,7 +27,7 @@ from tasks.catalogue.columns import (
 )
 from tasks.catalogue.records import now
 from tasks.catalogue.undisturbed import undisturbed
-from tasks.errors import CatalogueError
+from tasks.errors import CatalogueError, ChecksumFailed
 from tasks.store.objects import ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
 
@@ -170,7 +170,7 @@ def write_compacted(store: ObjectStore, prefix: str, name: str, rows: pa.Table, 
     """Create a part that replaces others, and compare it with its rows; False if the name is taken.
 
     Raises:
-        CatalogueError: It does not read back as it was written; it is removed, as it stops readers.
+        CatalogueError, ChecksumFailed: It does not read back as it was written; it is removed again.
         StorageError: The store refused.
     """
     key = f"{prefix}/{name}"
@@ -180,7 +180,7 @@ def write_compacted(store: ObjectStore, prefix: str, name: str, rows: pa.Table, 
     try:
         if not _comparable(contents(store, prefix, lambda: [key]).rows).equals(_comparable(rows)):
             raise CatalogueError(f"{key}: does not read back as it was written")
-    except CatalogueError:
+    except (CatalogueError, ChecksumFailed):
         store.delete(key)
         raise
     return True

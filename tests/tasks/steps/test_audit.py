@@ -10,15 +10,19 @@ import inr
 from tasks.catalogue import lookup
 from tasks.catalogue.audits import AuditRow, AuditStatus
 from tasks.catalogue.records import Archived, now
-from tasks.errors import StorageUnavailable
+from tasks.errors import ChecksumFailed, StorageUnavailable
 from tasks.plan import claims
+from tasks.plan.claims import Claim
+from tasks.plan.planning import archived_in
 from tasks.steps.audit import AuditJob, AuditSummary, Finding, audit_object, orphan_row, plan_audit
 from tasks.steps.commit import append, append_audits
+from tasks.steps.storing import store_claimed
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tasks.store.objects import ObjectStore, StoredObject
 from tests.inr.conftest import VECTORS
 from tests.s3_server import Access, proxy_before
+from tests.tasks.disks import spoil
 from tests.tasks.rows import ARCHIVE, archived, changed
 
 BITSTREAM = (VECTORS / "rgb.inr").read_bytes()
@@ -59,6 +63,21 @@ def test_a_flipped_bit_is_damage(store: LocalStore, position: int):
     assert (row.status, row.error_type) == ("damaged", "VerificationMismatch")
     assert "SHA-256" in (row.error_message or "")
     assert store.path(record.stored.file.key).read_bytes() == damaged  # nothing is repaired in silence
+
+
+def test_a_bad_sector_is_damage_and_the_next_archive_makes_the_file_anew(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    record = record_in(store)
+    spoil(monkeypatch, store.path(record.stored.file.key))
+    row = audited(store, record)
+    assert (row.status, row.error_type) == ("damaged", "ChecksumFailed")
+    with pytest.raises(ChecksumFailed):  # it counts as archived until the audit is recorded
+        store_claimed(store, Claim(record.stored, ()), BITSTREAM)
+    append_audits(store, [row])
+    assert archived_in(store, ARCHIVE) == set()
+    assert store_claimed(store, Claim(record.stored, ()), BITSTREAM) == record.stored
+    assert audited(store, record).status == "intact"
 
 
 @pytest.mark.parametrize("digest", ["symbols_digest", "pixels_digest"])

@@ -23,13 +23,14 @@ from tasks.catalogue.query import query
 from tasks.catalogue.records import now
 from tasks.catalogue.rows import row_of
 from tasks.catalogue.undisturbed import READS
-from tasks.errors import CatalogueError
+from tasks.errors import CatalogueError, ChecksumFailed
 from tasks.plan.claims import Claim, write_claim
 from tasks.steps import compact
 from tasks.steps.commit import append, append_audits
 from tasks.steps.compact import Compacted, CompactSummary, Day, compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore, StoredObject
+from tests.tasks.disks import spoil
 from tests.tasks.rows import archived, digest
 
 POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=math.nan, psnr_db=30.0)
@@ -388,6 +389,25 @@ def test_a_part_that_is_damaged_as_it_is_written_stops_no_reader(store: LocalSto
     assert list_parts(store, IMAGES) == sorted(keys)
     assert sorted(paths(store)) == ["a", "b"]
     assert compact_all(store) == [Compacted(2, 2, 2)]
+    assert sorted(paths(store)) == ["a", "b"]
+
+
+@IN_A_FOLDER
+def test_a_part_that_the_disk_cannot_read_back_stops_no_reader(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    keys, put = [write(store, "a"), write(store, "b")], LocalStore.put
+
+    def putting(self: LocalStore, key: str, data: bytes) -> bool:
+        is_created = put(self, key, data)
+        if parts.is_compacted(key):
+            spoil(monkeypatch, self.path(key))
+        return is_created
+
+    monkeypatch.setattr(LocalStore, "put", putting)
+    with pytest.raises(ChecksumFailed, match=r"20260101Z-000001"):
+        compact_day(store, DAY)
+    assert list_parts(store, IMAGES) == sorted(keys)
     assert sorted(paths(store)) == ["a", "b"]
 
 

@@ -10,12 +10,13 @@ from typing import BinaryIO, NoReturn
 
 import pytest
 
-from tasks.errors import StorageError, StorageUnavailable
+from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
 from tasks.store import folder as local_store
 from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tests.permissions import permissions_hold
+from tests.tasks.disks import spoil
 
 
 @pytest.fixture
@@ -141,6 +142,40 @@ def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monk
     failures += [errno.EIO] * objects.ATTEMPTS
     with pytest.raises(StorageUnavailable, match="write other"):
         store.put("other", b"1")
+
+
+def test_a_file_that_the_disk_cannot_read_is_damaged_and_a_disk_that_is_gone_is_no_damage(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    store.put("key", b"1")
+    store.put("other", b"2")
+    spoil(monkeypatch, store.path("key"))
+    with pytest.raises(ChecksumFailed, match=r"read key .*Input/output error; the disk takes other files"):
+        store.get("key", max_bytes=1)
+    assert store.get("other", max_bytes=1) == b"2"
+    assert list((store.root / ".tmp").iterdir()) == []
+
+    def away(file: BinaryIO, data: bytes) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(local_store, "write_through", away)
+    with pytest.raises(StorageUnavailable) as caught:
+        store.get("key", max_bytes=1)
+    assert not isinstance(caught.value, ChecksumFailed)
+
+
+def test_a_disk_that_is_back_gives_its_files(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    """It was away in the first attempt alone."""
+    store.put("key", b"1")
+    read, failures = local_store.read_up_to, [errno.EIO]
+
+    def reading(file: BinaryIO, max_bytes: int) -> bytes:
+        if failures:
+            raise OSError(failures.pop(), "")
+        return read(file, max_bytes)
+
+    monkeypatch.setattr(local_store, "read_up_to", reading)
+    assert store.get("key", max_bytes=1) == b"1"
 
 
 def test_a_folder_that_may_not_be_searched_is_an_error_of_the_store(
