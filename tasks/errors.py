@@ -12,7 +12,7 @@ InrError
 │   ├── ObjectMissing      there is no object under this key
 │   ├── ObjectTooLarge     the object has more bytes than are taken
 │   └── StorageUnavailable the store may answer the next time; the only one that is retried
-│       └── ChecksumFailed what came over the wire, time and again, is not what was stored
+│       └── ChecksumFailed of one object, time and again, other bytes come than were stored, or none
 ├── CatalogueError         a part of the catalogue is damaged, or newer than this program
 ├── BatchLost              a batch of a run ended without saying what became of its images
 ├── ServerNotStarted       Prefect's embedded server does not start
@@ -97,7 +97,7 @@ class StorageUnavailable(StorageError):
 
 
 class ChecksumFailed(StorageUnavailable):
-    """The store sent bytes that do not have the checksum they were stored with."""
+    """A store that works sent bytes that do not have their checksum, or its disk cannot read them."""
 
 
 class CatalogueError(InrError):

@@ -5,15 +5,15 @@ of its own, and never changed. Readers leave out parts that a compacted one repl
 from outside: their size is bounded, and what is not a part raises `CatalogueError`.
 """
 
-import functools
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -27,7 +27,8 @@ from tasks.catalogue.columns import (
     TableColumns,
 )
 from tasks.catalogue.records import now
-from tasks.errors import CatalogueError, ObjectMissing
+from tasks.catalogue.undisturbed import undisturbed
+from tasks.errors import CatalogueError, ChecksumFailed
 from tasks.store.objects import ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
 
@@ -36,10 +37,8 @@ HISTORY = "catalogue/history"
 AUDITS = "catalogue/audits"
 MAX_PART_BYTES = 1 << 30
 ROWS_PER_GROUP = 65_536
-READS = 5  # attempts to read a table while compactions remove its parts
 
-Read = TypeVar("Read")
-P = ParamSpec("P")
+Made = TypeVar("Made")
 
 _REPLACES = b"inr.replaces"
 _SHA256 = b"inr.sha256"
@@ -104,30 +103,10 @@ def _second(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def undisturbed(read: Callable[P, Read]) -> Callable[P, Read]:
-    """Begin a read again, at most `READS` times, where a part went away after it was listed."""
-
-    @functools.wraps(read)
-    def attempt(*args: P.args, **kwargs: P.kwargs) -> Read:
-        for _ in range(READS - 1):
-            try:
-                return read(*args, **kwargs)
-            except ObjectMissing:  # a compaction has replaced it meanwhile
-                continue
-        return read(*args, **kwargs)
-
-    return attempt
-
-
-@undisturbed
 def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
-    """A table that is unpacked column by column as it is scanned; its parts are held as they are stored.
+    """`IMAGES`, `HISTORY` or `AUDITS`, to be unpacked column by column; parts are held as they are stored.
 
     Times are UTC, without a zone. A column that a part lacks is null.
-
-    Args:
-        store: The store that holds the parts.
-        prefix: `IMAGES`, `HISTORY` or `AUDITS`.
 
     Raises:
         CatalogueError: A part is damaged, or newer than this program.
@@ -137,15 +116,17 @@ def dataset(store: ObjectStore, prefix: str) -> ds.Dataset:
     layout = ds.ParquetFileFormat(
         default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     )
-    fragments = []
-    for key, data in _last_first(store, list_parts(store, prefix)):
+
+    def fragment(data: bytes, key: str) -> ds.Fragment:
         with _readable(key):
             _opened(data, key, schema)
-            fragments.append(layout.make_fragment(pa.BufferReader(data)))
+            return layout.make_fragment(pa.BufferReader(data))
+
+    _, fragments, _ = undisturbed(partial(list_parts, store, prefix), partial(_part, store, fragment))
     without_zone = [
         pa.field(field.name, pa.timestamp("us") if field.type == _TIME else field.type) for field in schema
     ]
-    return ds.FileSystemDataset(fragments[::-1], pa.schema(without_zone), layout)
+    return ds.FileSystemDataset(list(fragments.values()), pa.schema(without_zone), layout)
 
 
 def list_parts(store: ObjectStore, prefix: str) -> list[str]:
@@ -162,7 +143,7 @@ def list_parts(store: ObjectStore, prefix: str) -> list[str]:
 
 def is_compacted(key: str) -> bool:
     """Return whether a compaction made a part."""
-    return _COMPACTED.fullmatch(key.rpartition("/")[2]) is not None
+    return _COMPACTED.fullmatch(_name(key)) is not None
 
 
 @dataclass(frozen=True)
@@ -170,56 +151,49 @@ class Contents:
     """The rows that some parts of a table hold together.
 
     Attributes:
-        keys: Keys of the parts that count, sorted.
+        listed: Keys of all parts that were listed, sorted.
+        keys: Keys of those that count, sorted.
         replaced: Names of the parts that they replace, whether those are still there or not.
         rows: Every row, in the order of part names, in today's columns.
     """
 
+    listed: tuple[str, ...]
     keys: tuple[str, ...]
     replaced: frozenset[str]
     rows: pa.Table
 
 
-def contents(store: ObjectStore, prefix: str, keys: Sequence[str]) -> Contents:
-    """Read parts, less those that others of them replace.
-
-    Args:
-        store: The store that holds them.
-        prefix: Prefix of their table.
-        keys: Keys of the parts, sorted.
-
-    Raises:
-        ObjectMissing: A part is gone.
-        CatalogueError, StorageError: A part cannot be read.
-    """
-    schema, read, replaced = SCHEMAS[prefix], [], set[str]()
-    for key, data in _last_first(store, keys):
-        read.append((key, _read_part(data, key, schema, list(schema))))
-        replaced.update(_replaces(data, key))
-    tables = [table for _, table in reversed(read)]
-    rows = pa.concat_tables(tables) if tables else schema.empty_table()
-    return Contents(tuple(key for key, _ in reversed(read)), frozenset(replaced), rows)
+def contents(store: ObjectStore, prefix: str, listing: Callable[[], list[str]]) -> Contents:
+    """Read the parts of a table that a listing names and that count. Raises as `undisturbed`."""
+    schema = SCHEMAS[prefix]
+    read = partial(_read_part, schema, list(schema))
+    listed, tables, replaced = undisturbed(listing, partial(_part, store, read))
+    return Contents(tuple(listed), tuple(tables), frozenset(replaced), _joined(tables, schema))
 
 
-def counting(store: ObjectStore, keys: Sequence[str]) -> list[str]:
-    """The keys, sorted, of those parts that no other of them replaces. Raises as `contents`."""
-    return [key for key, _ in _last_first(store, keys)][::-1]
+def not_counting(store: ObjectStore, listing: Callable[[], list[str]]) -> set[str]:
+    """The keys of those parts of a listing that others of them replace. Raises as `undisturbed`."""
+    listed, counting, _ = undisturbed(listing, partial(_part, store, lambda data, key: None))
+    return set(listed) - set(counting)
 
 
 def write_compacted(store: ObjectStore, prefix: str, name: str, rows: pa.Table, replaces: set[str]) -> bool:
     """Create a part that replaces others, and compare it with its rows; False if the name is taken.
 
     Raises:
-        CatalogueError: It does not read back as it was written; it is removed again.
+        CatalogueError, ChecksumFailed: It does not read back as it was written; it is removed again.
         StorageError: The store refused.
     """
     key = f"{prefix}/{name}"
     metadata = {**SCHEMAS[prefix].metadata, _REPLACES: json.dumps(sorted(replaces)).encode()}
     if not store.put(key, _parquet(rows.replace_schema_metadata(metadata))):
         return False
-    if not _comparable(contents(store, prefix, [key]).rows).equals(_comparable(rows)):
+    try:
+        if not _comparable(contents(store, prefix, lambda: [key]).rows).equals(_comparable(rows)):
+            raise CatalogueError(f"{key}: does not read back as it was written")
+    except (CatalogueError, ChecksumFailed):
         store.delete(key)
-        raise CatalogueError(f"{key}: does not read back as it was written")
+        raise
     return True
 
 
@@ -232,15 +206,12 @@ def _comparable(rows: pa.Table) -> pa.Table:
     return pa.table(columns, names=rows.column_names)
 
 
-def _last_first(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Key and bytes of each part that counts: a replacement comes before what it replaces."""
-    replaced: set[str] = set()
-    for key in reversed(keys):
-        if key.rpartition("/")[2] not in replaced:
-            data = store.get(key, max_bytes=MAX_PART_BYTES)
-            _check(data, key)
-            replaced.update(_replaces(data, key))
-            yield key, data
+def _part(store: ObjectStore, made: Callable[[bytes, str], Made], key: str) -> tuple[Made, list[str]]:
+    """What is made of the bytes and the key of a part, and the names that it replaces."""
+    data = store.get(key, max_bytes=MAX_PART_BYTES)
+    _check(data, key)
+    replaces = _replaces(data, key)
+    return made(data, key), replaces
 
 
 def _check(data: bytes, key: str) -> None:
@@ -269,16 +240,19 @@ def _parquet(table: pa.Table) -> bytes:
     return sealed(sink.getvalue().to_pybytes())
 
 
-@undisturbed
 def _read(store: ObjectStore, prefix: str, columns: Sequence[str] | None, first: str = "") -> pa.Table:
     schema = SCHEMAS[prefix]
     fields = [schema.field(name) for name in columns or schema.names]
-    keys = [key for key in list_parts(store, prefix) if key >= first]
-    tables = [_read_part(data, key, schema, fields) for key, data in _last_first(store, keys)]
-    return pa.concat_tables(tables[::-1]) if tables else pa.schema(fields).empty_table()
+    read = partial(_part, store, partial(_read_part, schema, fields))
+    _, tables, _ = undisturbed(lambda: [key for key in list_parts(store, prefix) if key >= first], read)
+    return _joined(tables, pa.schema(fields))
 
 
-def _read_part(data: bytes, key: str, schema: pa.Schema, fields: list[pa.Field]) -> pa.Table:
+def _joined(tables: Mapping[str, pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(tables.values()) if tables else schema.empty_table()
+
+
+def _read_part(schema: pa.Schema, fields: list[pa.Field], data: bytes, key: str) -> pa.Table:
     """One part in today's columns: those it lacks are null, those it has beyond ours are left out."""
     with _readable(key):
         table = _opened(data, key, schema).read(columns=[field.name for field in fields])
@@ -289,6 +263,10 @@ def _read_part(data: bytes, key: str, schema: pa.Schema, fields: list[pa.Field])
             for field in fields
         ]
     return pa.table(arrays, schema=pa.schema([field.with_nullable(True) for field in fields]))
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 def _listed(store: ObjectStore, prefix: str) -> list[str]:

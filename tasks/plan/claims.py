@@ -19,7 +19,7 @@ from inr import Progress
 from tasks.catalogue import lookup
 from tasks.catalogue.keys import object_keys
 from tasks.catalogue.records import Planned, Stored
-from tasks.errors import ObjectMissing
+from tasks.errors import ChecksumFailed, ObjectMissing
 from tasks.store.objects import MAX_BITSTREAM_BYTES, ObjectStore
 from tasks.store.seal import BLANK, is_intact, sealed
 
@@ -57,7 +57,11 @@ def read_claim(
     try:
         data = store.get(_key(*names), max_bytes=MAX_CLAIM_BYTES)
         claim = _CLAIM.validate_json(data)
-    except (ObjectMissing, ValidationError):  # damaged is as good as none: the image is fitted again
+    except (
+        ObjectMissing,
+        ChecksumFailed,
+        ValidationError,
+    ):  # damaged is as good as none: the image is fitted again
         return None
     if not is_intact(data, str(json.loads(data).get("sha256")).encode()):
         return None
@@ -66,13 +70,13 @@ def read_claim(
 
 
 def claimed(store: ObjectStore, image_digest: str, archive_digest: str) -> Claim | None:
-    """The claim for an object that is stored for an image, if there are both."""
+    """The claim for an object that is stored for an image, if there are both, and both can be read."""
     for found in store.objects(folder_of(image_digest, archive_digest)):
         if not found.key.endswith(SUFFIX):
             continue  # a lease, or a mark
         digest = PurePosixPath(found.key).stem
         claim = read_claim(store, image_digest, archive_digest, digest)
-        if claim is not None and _stored_digest(store, claim.stored.file.key) == digest:
+        if claim is not None and _is_stored(store, claim):
             return claim
     return None
 
@@ -95,6 +99,13 @@ def mark_taken(store: ObjectStore, image_digest: str, archive_digest: str) -> No
     store.put(f"{folder}/{uuid.uuid4().hex}{TAKEN}", b"{}")
     for key in earlier:
         store.delete(key)
+
+
+def _is_stored(store: ObjectStore, claim: Claim) -> bool:
+    try:
+        return _stored_digest(store, claim.stored.file.key) == claim.stored.file.bitstream_digest
+    except ChecksumFailed:
+        return False
 
 
 def _stored_digest(store: ObjectStore, key: str) -> str | None:

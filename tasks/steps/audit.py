@@ -7,7 +7,6 @@ image whose bitstream is damaged or missing counts as not archived from then on,
 """
 
 import dataclasses
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from tasks.catalogue.parts import read_images
 from tasks.catalogue.records import MAX_MESSAGE, Archived, Status, now
 from tasks.catalogue.rows import archived_of
 from tasks.errors import ChecksumFailed, ObjectMissing, VerificationMismatch
-from tasks.originals.names import escaped
 from tasks.plan import claims
 from tasks.plan.batches import KEPT_DAYS
 from tasks.steps import commit
@@ -188,8 +186,8 @@ def _read_at(row: Row, audit: AuditRow | None) -> datetime:
 
 
 def orphan_row(run_id: str, key: str) -> AuditRow:
-    """The row of an object that nothing knows; a file that somebody put there may have any name."""
-    return AuditRow(run_id=run_id, checked_at=now(), key=escaped(os.fsencode(key)), status=AuditStatus.ORPHAN)
+    """The row of an object that nothing knows."""
+    return AuditRow(run_id=run_id, checked_at=now(), key=key, status=AuditStatus.ORPHAN)
 
 
 def unavailable_row(run_id: str, record: Archived, error: BaseException) -> AuditRow:

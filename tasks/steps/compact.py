@@ -8,15 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tasks.catalogue.parts import (
     SCHEMAS,
-    Contents,
     contents,
-    counting,
     is_compacted,
     list_parts,
-    undisturbed,
+    not_counting,
     write_compacted,
 )
 from tasks.store.objects import ObjectStore
@@ -136,26 +135,18 @@ def compact_day(store: ObjectStore, day: Day) -> Compacted:
         CatalogueError: A part is damaged, newer than this program, or does not read back.
         StorageError: The store cannot be read or written.
     """
-    listed, found = _read_day(store, day)
+    found = contents(store, day.table, partial(_list_day, store, day))
+    replaces = {*map(_name, found.listed), *found.replaced}
     made = len(found.keys) > 1 and write_compacted(
-        store, day.table, _next_name(day, listed), found.rows, {*map(_name, listed), *found.replaced}
+        store, day.table, _next_name(day, found.listed), found.rows, replaces
     )
     n_removed = _remove_replaced(store, day)
     return Compacted(len(found.keys), found.rows.num_rows, n_removed) if made else Compacted(0, 0, n_removed)
 
 
-@undisturbed
-def _read_day(store: ObjectStore, day: Day) -> tuple[list[str], Contents]:
-    """Keys of a day's parts, and what they hold."""
-    listed = _list_day(store, day)
-    return listed, contents(store, day.table, listed)
-
-
-@undisturbed
 def _remove_replaced(store: ObjectStore, day: Day) -> int:
     """Remove the parts that do not count, by a fresh listing; returns their number."""
-    listed = _list_day(store, day)
-    removed = set(listed) - set(counting(store, listed))
+    removed = not_counting(store, partial(_list_day, store, day))
     for key in sorted(removed):
         store.delete(key)
     return len(removed)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from tasks.catalogue import lookup
 from tasks.catalogue.keys import object_keys
 from tasks.catalogue.records import Planned, Stored
-from tasks.errors import ObjectMissing, StorageError
+from tasks.errors import ChecksumFailed, ObjectMissing, StorageError
 from tasks.plan import claims
 from tasks.plan.claims import Claim
 from tasks.store.folder import LocalStore
@@ -43,18 +43,28 @@ def _store_claimed(store: ObjectStore, claim: Claim, data: bytes) -> Stored:
     claims.write_claim(store, claim)
     if store.put(key, data):
         return stored
-    found = hashlib.sha256(store.get(key, max_bytes=MAX_BITSTREAM_BYTES)).hexdigest()
+    found = _digest(store, key, *names)
     if found == stored.file.bitstream_digest:
         return stored
-    if other := claims.read_claim(store, *names, found):
+    if found and (other := claims.read_claim(store, *names, found)):
         return taken_over(other.stored, stored.planned)
     recorded = lookup.find(store, *names)
     if recorded is not None and recorded.stored.file.bitstream_digest == found:
         return taken_over(recorded.stored, stored.planned)
-    store.delete(key)  # neither claimed nor recorded: nobody can say what it is
+    store.delete(key)  # neither claimed nor recorded, or unreadable: nobody can say what it is
     if not store.put(key, data):
         raise StorageError(f"{key}: another writer is replacing it")
     return stored
+
+
+def _digest(store: ObjectStore, key: str, image: str, archive: str) -> str | None:
+    """SHA-256 of an object; None where it cannot be read, and the image does not count as archived."""
+    try:
+        return hashlib.sha256(store.get(key, max_bytes=MAX_BITSTREAM_BYTES)).hexdigest()
+    except ChecksumFailed:
+        if lookup.archived_among(store, archive, [image]):
+            raise
+        return None
 
 
 def taken_over(stored: Stored, planned: Planned) -> Stored:
@@ -122,7 +132,7 @@ def _data(place: LocalStore, claim: Claim) -> bytes | None:
     """The bytes that a claim is about, if they are there as they were."""
     try:
         data = place.get(claim.stored.file.key, max_bytes=MAX_BITSTREAM_BYTES)
-    except ObjectMissing:
+    except (ObjectMissing, ChecksumFailed):
         return None
     return data if hashlib.sha256(data).hexdigest() == claim.stored.file.bitstream_digest else None
 

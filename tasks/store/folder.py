@@ -6,6 +6,7 @@ is known by its lock being free.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import uuid
@@ -14,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inr.errors import ConfigError
-from tasks.errors import ObjectTooLarge, StorageError, StorageUnavailable
+from tasks.errors import ChecksumFailed, ObjectTooLarge, StorageError, StorageUnavailable
 from tasks.store.files import NO_LINKS, about_a_file, read_up_to, sync_folder, write_through
-from tasks.store.objects import StoredObject, checked_key, retried
+from tasks.store.objects import StoredObject, checked_key, is_key, retried
 
 TEMPORARY = ".tmp"
 
@@ -75,7 +76,24 @@ class LocalStore:
 
     @retried
     def get(self, key: str, *, max_bytes: int) -> bytes:
-        """See `ObjectStore.get`."""
+        """See `ObjectStore.get`.
+
+        Raises:
+            ChecksumFailed: The disk cannot read this file, as where a sector is bad, and takes another one.
+        """
+        try:
+            return self._read(key, max_bytes)
+        except StorageUnavailable as error:
+            if not (_is_unreadable(error) and self._takes_a_file()):
+                raise
+        try:
+            return self._read(key, max_bytes)  # the disk may have been away, and be back by now
+        except StorageUnavailable as error:
+            if not _is_unreadable(error):
+                raise
+            raise ChecksumFailed(f"{error}; the disk takes other files") from error
+
+    def _read(self, key: str, max_bytes: int) -> bytes:
         with about_a_file(f"read {key} from {self.url}"), self.path(key).open("rb") as file:
             data = read_up_to(file, max_bytes)
         if len(data) > max_bytes:
@@ -110,6 +128,8 @@ class LocalStore:
         except FileNotFoundError:
             return
         for entry in entries:
+            if not is_key(entry.name):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
@@ -117,6 +137,12 @@ class LocalStore:
                 with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
                     status = entry.stat(follow_symlinks=False)
                     yield StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def _takes_a_file(self) -> bool:
+        """True if the disk takes bytes now; to read others proves nothing, which may be in memory."""
+        with contextlib.suppress(OSError, StorageError), self._temporary(b"is it there?"):
+            return True
+        return False
 
     @contextlib.contextmanager
     def _temporary(self, data: bytes) -> Iterator[Path]:
@@ -134,11 +160,17 @@ class LocalStore:
                 path.unlink(missing_ok=True)
 
 
+def _is_unreadable(error: StorageUnavailable) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO
+
+
 def _remove_if_abandoned(path: Path) -> bool:
     try:
         with path.open("r+b") as file:  # to be written: NFS gives no other one a lock of its own
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-    except (BlockingIOError, FileNotFoundError, PermissionError):
-        return False  # its writer lives, or just finished, or is another user, who will clean up
+    except (BlockingIOError, FileNotFoundError, PermissionError, IsADirectoryError):
+        return (
+            False  # its writer lives, has just finished, or is another user, who cleans up; or it is a folder
+        )
     return True

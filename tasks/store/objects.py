@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
-from tasks.errors import StorageError, StorageUnavailable
+from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class ObjectStore(Protocol):
         """The object's bytes. Raises `ObjectMissing`, or `StorageError` if it is larger than `max_bytes`."""
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        """All objects whose key starts with ``prefix/``, sorted by key."""
+        """All objects whose key starts with ``prefix/``, sorted by key; other names there are left out."""
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
@@ -76,13 +76,18 @@ def put_anew(store: ObjectStore, key: str, data: bytes) -> None:
     store.put(key, data)
 
 
+def is_key(name: str) -> bool:
+    """Return whether a name is a key; a system that shares the folder or bucket may put other names there."""
+    return KEY.fullmatch(name) is not None
+
+
 def checked_key(key: str) -> str:
     """The key.
 
     Raises:
         StorageError: It is not one.
     """
-    if not KEY.fullmatch(key):
+    if not is_key(key):
         raise StorageError(f"key: expected a relative path of plain names, found {key!r}")
     return key
 
@@ -100,6 +105,8 @@ def patient(seconds: float) -> Iterator[None]:
 def retried(operation: Callable[P, T]) -> Callable[P, T]:
     """Repeat an operation on `StorageUnavailable`: `ATTEMPTS` times, and further where `patient` says so.
 
+    Nobody is patient with an object that fails its checksum, since the store itself answers.
+
     No attempt begins later than `USUAL_SECONDS`, or the seconds of `patient`, after the first one. Pauses
     grow threefold from `FIRST_PAUSE_SECONDS` on, each by a random factor from 0.5 to 1.5, so that workers
     that were refused together do not come back together. A line says at the first of them for how long
@@ -113,7 +120,7 @@ def retried(operation: Callable[P, T]) -> Callable[P, T]:
             try:
                 return operation(*args, **kwargs)
             except StorageUnavailable as error:
-                spent, patience = time.monotonic() - began, _patience.get()
+                spent, patience = time.monotonic() - began, _patience_with(error)
                 if spent >= patience and (spent >= USUAL_SECONDS or n + 1 >= ATTEMPTS):
                     raise
                 _tell(error)
@@ -124,6 +131,10 @@ def retried(operation: Callable[P, T]) -> Callable[P, T]:
     return attempt
 
 
+def _patience_with(error: StorageUnavailable) -> float:
+    return 0.0 if isinstance(error, ChecksumFailed) else _patience.get()
+
+
 def _tell(error: StorageUnavailable) -> None:
     """Say that the store is asked again, and for how long."""
     global _told_at
@@ -132,6 +143,6 @@ def _tell(error: StorageUnavailable) -> None:
         if _told_at is not None and now - _told_at < SECONDS_BETWEEN_LINES:
             return
         _told_at = now
-    seconds = _patience.get()
+    seconds = _patience_with(error)
     bound = f"{seconds:g} s" if seconds > USUAL_SECONDS else f"about {USUAL_SECONDS:g} s"
     log.warning("the store does not answer, and is asked again for %s: %s", bound, error)

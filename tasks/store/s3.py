@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from inr.errors import ConfigError
 from tasks.errors import ObjectTooLarge, StorageUnavailable
 from tasks.settings import S3Options, load_settings
-from tasks.store.objects import StoredObject, checked_key, retried
+from tasks.store.objects import StoredObject, checked_key, is_key, retried
 from tasks.store.s3_client import MISSING_CODES, TAKEN_CODES, about_s3, client, code_of
 from tasks.wording import without_secrets
 
@@ -131,7 +131,11 @@ class S3Store:
         """See `ObjectStore.objects`."""
         below = Location(self._location.bucket, self._location.key(checked_key(prefix)))
         start = len(self._location.key(""))
-        return [StoredObject(found.key[start:], found.n_bytes, found.stored_at) for found in list_keys(below)]
+        return [
+            StoredObject(name, found.n_bytes, found.stored_at)
+            for found in list_keys(below)
+            if is_key(name := found.key[start:])
+        ]
 
     @retried
     def delete(self, key: str) -> None:

@@ -6,8 +6,9 @@ claim, and a claim, like a file without one, is left alone until it is some days
 lives marks it anew. While a file is removed its image is held by a lease, as if it was being fitted, so no
 run can take the file over meanwhile.
 
-The catalogue is changed first: an image that is given up has a row that says so from then on, and its file is
-one that no row names. So this may be killed at any moment, and the next one goes on.
+What can be removed without writing anything goes first, since the disk may be full. The catalogue is changed
+before a file is given up: its image has a row that says so from then on, and the file is one that no row
+names. So this may be killed at any moment, and the next one goes on.
 """
 
 import re
@@ -17,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from tasks.catalogue import lookup, parts
@@ -24,7 +26,7 @@ from tasks.catalogue.audits import AuditRow
 from tasks.catalogue.columns import Row
 from tasks.catalogue.keys import FOLDER, SUFFIXES
 from tasks.catalogue.lookup import Name, name_of
-from tasks.catalogue.parts import IMAGES, SCHEMAS, undisturbed
+from tasks.catalogue.parts import IMAGES, SCHEMAS
 from tasks.catalogue.records import Status, now
 from tasks.catalogue.rows import dropped_row
 from tasks.errors import StorageError
@@ -33,9 +35,9 @@ from tasks.plan.batches import KEPT_DAYS, old_batches
 from tasks.plan.leases import Leases
 from tasks.store.objects import ObjectStore, StoredObject
 from tasks.upkeep.giving_up import GivenUp, SettingInUse, chosen, given_up, settings_in_use
+from tasks.upkeep.removing import remove_held
 from tasks.wording import counted
 
-FILES_AT_ONCE = 500  # that are held by leases, so that the catalogue is read once for all of them
 ROWS_OF_PART = 10_000
 
 GIVING_UP = ("prune", "settings")  # held, as images are, by the one prune that gives up settings
@@ -237,37 +239,34 @@ def _used(journal: Iterable[StoredObject], before: datetime) -> set[Name]:
     return {name for each in lively if (name := _owner(each.key))}
 
 
-@undisturbed
 def _replaced(store: ObjectStore, table: str) -> list[StoredObject]:
     """The parts of a table that do not count any more."""
-    listed = parts.list_parts(store, table)
-    replaced = set(listed) - set(parts.counting(store, listed))
+    replaced = parts.not_counting(store, partial(parts.list_parts, store, table))
     return [found for found in store.objects(table) if found.key in replaced]
 
 
 def prune(store: ObjectStore, plan: PrunePlan) -> PruneSummary:
-    """Give up what is to be given up, then remove what no row names.
+    """Remove what no row names, give up what is to be given up, and remove that, too.
 
     Raises:
         CatalogueError, StorageError: The store cannot be read or written, or another prune gives up settings
             now; the next time goes on.
     """
-    done = _give_up(store, plan) if plan.given_up.rows else plan.given_up
-    summary = PruneSummary(store.url, plan.settings, len(done.rows), done.n_last, is_done=True)
-    stay = set(map(name_of, plan.given_up.rows)) - set(map(name_of, done.rows))
-    kinds = (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM)
-    files = [(kind, each) for kind in kinds for each in plan.objects[kind] if _owner(each.key) not in stay]
-    for start in range(0, len(files), FILES_AT_ONCE):
-        some = files[start : start + FILES_AT_ONCE]
-        removed = _remove_files(store, [each for _, each in some], plan.before)
-        summary.n_in_use += len(some) - len(removed)
-        for kind, each in some:
-            summary.add(kind, [each] if each.key in removed else [])
+    store.clean()
     for kind in (Kind.LEASE, Kind.BATCH, Kind.PART):
         for each in plan.objects[kind]:
             store.delete(each.key)
-        summary.add(kind, plan.objects[kind])
-    store.clean()
+    removed = _remove_files(store, [*plan.objects[Kind.ORPHAN], *plan.objects[Kind.CLAIM]], plan.before)
+    done = _give_up(store, plan) if plan.given_up.rows else plan.given_up
+    stay = set(map(name_of, plan.given_up.rows)) - set(map(name_of, done.rows))
+    going = [each for each in plan.objects[Kind.GIVEN_UP] if _owner(each.key) not in stay]
+    removed |= _remove_files(store, going, plan.before)
+    summary = PruneSummary(store.url, plan.settings, len(done.rows), done.n_last, is_done=True)
+    for kind, objects in {**plan.objects, Kind.GIVEN_UP: going}.items():
+        is_held = kind in (Kind.GIVEN_UP, Kind.ORPHAN, Kind.CLAIM)
+        gone = [each for each in objects if each.key in removed] if is_held else objects
+        summary.n_in_use += len(objects) - len(gone)
+        summary.add(kind, gone)
     return summary
 
 
@@ -303,12 +302,11 @@ def _remove_files(store: ObjectStore, files: Sequence[StoredObject], before: dat
     for each in files:
         if name := _owner(each.key):
             by_name[name].append(each)
-    with Leases(store) as held:
-        ours = [name for name in by_name if held.take(*name)]
-        used = {name for name in ours if claims.is_needed(store, *name, before)}
+
+    def going(held: Sequence[Name]) -> list[str]:
+        used = {name for name in held if claims.is_needed(store, *name, before)}
         named = _named(parts.read_images(store, _NAMING).to_pylist())
-        free = ((name, each.key) for name in ours if name not in used for each in by_name[name])
-        going = [key for name, key in free if named.get(name) != key]
-        for key in going:
-            store.delete(key)
-    return set(going)
+        keys = ((name, each.key) for name in held if name not in used for each in by_name[name])
+        return [key for name, key in keys if named.get(name) != key]
+
+    return remove_held(store, list(by_name), going)

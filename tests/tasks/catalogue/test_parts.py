@@ -15,6 +15,7 @@ from tasks.catalogue.columns import AUDITS_COLUMNS, HISTORY_COLUMNS, IMAGES_COLU
 from tasks.catalogue.parts import IMAGES, IMAGES_SCHEMA, new_part_name
 from tasks.catalogue.records import now
 from tasks.catalogue.rows import row_of
+from tasks.catalogue.undisturbed import READS
 from tasks.errors import CatalogueError, ObjectMissing
 from tasks.steps.commit import append
 from tasks.store.folder import LocalStore
@@ -87,9 +88,9 @@ class Vanishing(LocalStore):
 
 def test_a_read_begins_again_where_a_part_went_away_but_not_for_ever(store: LocalStore):
     append(store, [archived()])
-    assert parts.read_images(Vanishing(store.root, parts.READS - 1)).num_rows == 1
+    assert parts.read_images(Vanishing(store.root, READS - 1)).num_rows == 1
     with pytest.raises(ObjectMissing):
-        parts.read_images(Vanishing(store.root, parts.READS))
+        parts.read_images(Vanishing(store.root, READS))
 
 
 def test_a_failure_is_a_row_with_its_reason(store: LocalStore):
@@ -135,7 +136,7 @@ def test_parts_of_every_schema_version_are_read(store: LocalStore, table: str):
         store.put(f"{table}/{version}.parquet", golden.with_suffix(".parquet").read_bytes())
         rows = json.loads(golden.with_suffix(".json").read_text())
         expected += [{**dict.fromkeys(schema.names), **row} for row in rows]
-    found = parts.contents(store, table, parts.list_parts(store, table)).rows
+    found = parts.contents(store, table, lambda: parts.list_parts(store, table)).rows
     assert json.loads(json.dumps(found.to_pylist(), default=str)) == expected
     assert parts.dataset(store, table).to_table().num_rows == len(expected)
 

@@ -15,6 +15,7 @@ from tasks.plan import claims
 from tasks.plan.claims import Claim, claimed, claimed_keys, discard, forget, read_claim, write_claim
 from tasks.plan.leases import Leases
 from tasks.store.folder import LocalStore
+from tests.tasks.disks import spoil
 from tests.tasks.rows import ARCHIVE, digest, planned, stored_of
 
 
@@ -51,6 +52,21 @@ def test_a_claim_counts_only_with_the_bitstream_that_it_names(store: LocalStore)
     store.delete(CLAIM.stored.file.key)
     store.put(CLAIM.stored.file.key, b"another")
     assert claimed(store, *NAMES[:2]) is None
+
+
+def test_a_claim_that_the_disk_cannot_read_or_of_such_a_file_is_as_good_as_none(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    write_claim(store, CLAIM)
+    store.put(CLAIM.stored.file.key, BITSTREAM)
+    with monkeypatch.context() as then:
+        spoil(then, store.path(CLAIM.stored.file.key))
+        assert claimed(store, *NAMES[:2]) is None
+    with monkeypatch.context() as then:
+        spoil(then, store.path(claim_key(store)))
+        assert claimed(store, *NAMES[:2]) is None
+        write_claim(store, CLAIM)
+        assert claimed(store, *NAMES[:2]) == CLAIM
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"stored": 1, "history": []}', b"\xff"])

@@ -22,13 +22,15 @@ from tasks.catalogue.parts import (
 from tasks.catalogue.query import query
 from tasks.catalogue.records import now
 from tasks.catalogue.rows import row_of
-from tasks.errors import CatalogueError
+from tasks.catalogue.undisturbed import READS
+from tasks.errors import CatalogueError, ChecksumFailed
 from tasks.plan.claims import Claim, write_claim
 from tasks.steps import compact
 from tasks.steps.commit import append, append_audits
 from tasks.steps.compact import Compacted, CompactSummary, Day, compact_day, plan_compaction
 from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore, StoredObject
+from tests.tasks.disks import spoil
 from tests.tasks.rows import archived, digest
 
 POINT = Progress(attempt=1, step=100, n_steps=200, rd_lambda=0.002, estimated_bpp=math.nan, psnr_db=30.0)
@@ -259,6 +261,56 @@ def test_a_part_that_goes_before_it_is_read_is_looked_for_again(
     assert len(read(VanishingStore(store.root))) == 2
 
 
+class BusyStore(LocalStore):
+    """A compaction does the day of each part just before it is read; and parts that are read are noted."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.read: list[str] = []
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        others = LocalStore(self.root)
+        for day in plan_compaction(others):
+            if f"/{day.date}" in key:
+                compact_day(others, day)
+        data = super().get(key, max_bytes=max_bytes)
+        self.read.append(key)
+        return data
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        paths,
+        lambda store: query(store, "select source_path from all_images").rows,
+        lambda store: parts.contents(store, IMAGES, lambda: list_parts(store, IMAGES)).rows.to_pylist(),
+    ],
+)
+@IN_A_FOLDER
+def test_a_compaction_of_many_days_stops_no_reader_and_each_part_is_read_once(
+    store: LocalStore, read: Callable[[ObjectStore], list[object]]
+):
+    n_days = 2 * READS
+    for n in range(n_days):
+        for name in "ab":
+            write(store, f"{n} {name}", f"202601{n + 1:02}")
+    busy = BusyStore(store.root)
+    assert len(read(busy)) == 2 * n_days
+    assert busy.read == sorted(list_parts(store, IMAGES), reverse=True)
+    assert len(busy.read) == n_days
+
+
+@IN_A_FOLDER
+def test_a_part_that_is_read_by_then_is_not_read_again(store: LocalStore):
+    """It is of a day of its own, and is read before a compaction removes the others."""
+    alone = write(store, "alone", "20260102")
+    for name in "ab":
+        write(store, name)
+    busy = BusyStore(store.root)
+    assert sorted(paths(busy)) == ["a", "alone", "b"]
+    assert busy.read == [alone, f"{IMAGES}/20260101Z-000001.parquet"]
+
+
 @IN_A_FOLDER
 def test_of_two_compactions_one_creates_the_part(store: LocalStore):
     for name in "abcdef":
@@ -274,7 +326,7 @@ def test_of_two_compactions_one_creates_the_part(store: LocalStore):
 def test_a_compaction_that_slept_through_two_others_changes_nothing(store: LocalStore):
     """It creates the name of the first one again, which the second one has replaced and removed."""
     old = [write(store, "a"), write(store, "b")]
-    stale = parts.contents(store, IMAGES, sorted(old))
+    stale = parts.contents(store, IMAGES, lambda: sorted(old))
     compact_all(store)
     late = write(store, "c")
     compact_all(store)
@@ -298,7 +350,8 @@ def test_a_damaged_part_stops_its_day_and_removes_nothing(store: LocalStore):
 @pytest.mark.parametrize("names", [b"{", b"[1]", b'{"a": 1}'])
 @IN_A_FOLDER
 def test_a_compacted_part_that_does_not_name_what_it_replaces_is_refused(store: LocalStore, names: bytes):
-    rows = parts.contents(store, IMAGES, [write(store, "a")]).rows
+    key = write(store, "a")
+    rows = parts.contents(store, IMAGES, lambda: [key]).rows
     metadata = {**parts.IMAGES_SCHEMA.metadata, b"inr.replaces": names}
     part = parts._parquet(rows.replace_schema_metadata(metadata))
     store.put(f"{IMAGES}/20260101Z-000001.parquet", part)
@@ -312,10 +365,49 @@ def test_what_does_not_read_back_is_removed_and_replaces_nothing(
 ):
     write(store, "a")
     write(store, "b")
-    rows = parts.contents(store, IMAGES, list_parts(store, IMAGES)).rows
+    rows = parts.contents(store, IMAGES, lambda: list_parts(store, IMAGES)).rows
     monkeypatch.setattr(parts, "_parquet", lambda table: PARQUET(table.slice(1)))
     with pytest.raises(CatalogueError, match="does not read back"):
         write_compacted(store, IMAGES, "20260101Z-000001.parquet", rows, set())
+    assert sorted(paths(store)) == ["a", "b"]
+
+
+class FlippingStore(LocalStore):
+    """Its disk flips a bit of each compacted part that it writes."""
+
+    def put(self, key: str, data: bytes) -> bool:
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        return super().put(key, flipped if parts.is_compacted(key) else data)
+
+
+@IN_A_FOLDER
+def test_a_part_that_is_damaged_as_it_is_written_stops_no_reader(store: LocalStore):
+    keys = [write(store, "a"), write(store, "b")]
+    with pytest.raises(CatalogueError, match=r"20260101Z-000001"):
+        compact_day(FlippingStore(store.root), DAY)
+    assert list_parts(store, IMAGES) == sorted(keys)
+    assert sorted(paths(store)) == ["a", "b"]
+    assert compact_all(store) == [Compacted(2, 2, 2)]
+    assert sorted(paths(store)) == ["a", "b"]
+
+
+@IN_A_FOLDER
+def test_a_part_that_the_disk_cannot_read_back_stops_no_reader(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    keys, put = [write(store, "a"), write(store, "b")], LocalStore.put
+
+    def putting(self: LocalStore, key: str, data: bytes) -> bool:
+        is_created = put(self, key, data)
+        if parts.is_compacted(key):
+            spoil(monkeypatch, self.path(key))
+        return is_created
+
+    monkeypatch.setattr(LocalStore, "put", putting)
+    with pytest.raises(ChecksumFailed, match=r"20260101Z-000001"):
+        compact_day(store, DAY)
+    assert list_parts(store, IMAGES) == sorted(keys)
     assert sorted(paths(store)) == ["a", "b"]
 
 

@@ -10,12 +10,13 @@ from typing import BinaryIO, NoReturn
 
 import pytest
 
-from tasks.errors import StorageError, StorageUnavailable
+from tasks.errors import ChecksumFailed, StorageError, StorageUnavailable
 from tasks.store import folder as local_store
 from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
 from tests.permissions import permissions_hold
+from tests.tasks.disks import spoil
 
 
 @pytest.fixture
@@ -27,6 +28,22 @@ def test_listing_leaves_out_links_and_temporary_files(store: LocalStore):
     store.put("a/1", b"x")
     (store.root / "a" / "loop").symlink_to(store.root)
     assert [found.key for found in store.objects("a")] == ["a/1"]
+
+
+def test_listing_leaves_out_what_other_systems_put_beside_objects(store: LocalStore):
+    """A desktop's notes, a share's forks and snapshots, what NFS keeps of an open file, a copy by hand."""
+    store.put("a/b/1", b"x")
+    for name in ("._1", ".nfs0001", ".snapshot/b/1", "@eaDir/1", "1 (copy)", os.fsdecode(b"caf\xe9")):
+        for path in (store.root / "a" / name, store.root / "a" / "b" / name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"not ours")
+    assert [found.key for found in store.objects("a")] == ["a/b/1"]
+
+
+def test_a_folder_that_another_system_put_among_temporary_files_stops_nobody(store: LocalStore):
+    (store.root / ".tmp" / "@eaDir").mkdir(parents=True)
+    (store.root / ".tmp" / "left").write_bytes(b"half")
+    assert store.clean() == 1
 
 
 def test_an_object_that_is_deleted_during_a_listing_is_left_out(
@@ -125,6 +142,40 @@ def test_transient_errors_are_retried_and_others_are_not(store: LocalStore, monk
     failures += [errno.EIO] * objects.ATTEMPTS
     with pytest.raises(StorageUnavailable, match="write other"):
         store.put("other", b"1")
+
+
+def test_a_file_that_the_disk_cannot_read_is_damaged_and_a_disk_that_is_gone_is_no_damage(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+):
+    store.put("key", b"1")
+    store.put("other", b"2")
+    spoil(monkeypatch, store.path("key"))
+    with pytest.raises(ChecksumFailed, match=r"read key .*Input/output error; the disk takes other files"):
+        store.get("key", max_bytes=1)
+    assert store.get("other", max_bytes=1) == b"2"
+    assert list((store.root / ".tmp").iterdir()) == []
+
+    def away(file: BinaryIO, data: bytes) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(local_store, "write_through", away)
+    with pytest.raises(StorageUnavailable) as caught:
+        store.get("key", max_bytes=1)
+    assert not isinstance(caught.value, ChecksumFailed)
+
+
+def test_a_disk_that_is_back_gives_its_files(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    """It was away in the first attempt alone."""
+    store.put("key", b"1")
+    read, failures = local_store.read_up_to, [errno.EIO]
+
+    def reading(file: BinaryIO, max_bytes: int) -> bytes:
+        if failures:
+            raise OSError(failures.pop(), "")
+        return read(file, max_bytes)
+
+    monkeypatch.setattr(local_store, "read_up_to", reading)
+    assert store.get("key", max_bytes=1) == b"1"
 
 
 def test_a_folder_that_may_not_be_searched_is_an_error_of_the_store(

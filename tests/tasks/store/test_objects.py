@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tasks.errors import ObjectMissing, StorageError, StorageUnavailable
+from tasks.errors import ChecksumFailed, ObjectMissing, StorageError, StorageUnavailable
 from tasks.store import objects
 from tasks.store.folder import LocalStore
 from tasks.store.locations import open_store
@@ -92,14 +92,14 @@ def test_a_store_opens_from_its_own_url(store: ObjectStore):
 class Away:
     """A store that answers at the n-th attempt."""
 
-    def __init__(self, answers_at: int) -> None:
-        self.n_attempts, self._answers_at = 0, answers_at
+    def __init__(self, answers_at: int, error: type[StorageUnavailable] = StorageUnavailable) -> None:
+        self.n_attempts, self._answers_at, self._error = 0, answers_at, error
 
     @retried
     def get(self) -> bytes:
         self.n_attempts += 1
         if self.n_attempts < self._answers_at:
-            raise StorageUnavailable("read a from here: 503")
+            raise self._error("read a from here: 503")
         return b"here"
 
 
@@ -149,6 +149,14 @@ def test_a_run_has_patience_until_its_time_is_over(
     with patient(3600), pytest.raises(StorageUnavailable):
         store.get()
     assert store.n_attempts == 1 + 3600 // 15
+
+
+def test_nobody_is_patient_with_an_object_that_fails_its_checksum(lines: pytest.LogCaptureFixture):
+    store = Away(2 * objects.ATTEMPTS, ChecksumFailed)
+    with patient(3600), pytest.raises(ChecksumFailed):
+        store.get()
+    assert store.n_attempts == objects.ATTEMPTS
+    assert "is asked again for about 40 s" in lines.text
 
 
 def test_a_store_that_answers_says_nothing(lines: pytest.LogCaptureFixture):

@@ -112,6 +112,16 @@ def test_a_bucket_that_is_not_there(s3_access: Access):
         S3Store("s3://nowhere/x").objects("a")
 
 
+def test_listing_leaves_out_what_other_programs_put_beside_objects(s3_access: Access, store: S3Store):
+    """A console makes objects whose names end in a slash, for folders."""
+    store.put("a/1", b"1")
+    place = parse_url(store.url)
+    for name in ("a/", "a/.DS_Store", "a/1 (copy)"):
+        s3_client.client().put_object(Bucket=place.bucket, Key=place.key(name), Body=b"")
+    assert "a/.DS_Store" in {found.key[len(place.key("")) :] for found in s3.list_keys(place)}
+    assert [found.key for found in store.objects("a")] == ["a/1"]
+
+
 def test_a_key_that_is_deleted_just_after_it_was_in_the_way_is_created_after_all(store: S3Store):
     def delete(**_: object) -> None:
         s3_client.client().meta.events.unregister("before-call.s3.HeadObject", delete)

@@ -10,6 +10,7 @@ from threading import Barrier
 
 import pytest
 
+from inr import Progress
 from inr.config import CodecConfig
 from inr.errors import ConfigError
 from tasks.catalogue import lookup, parts
@@ -20,7 +21,7 @@ from tasks.catalogue.recipe import Recipe
 from tasks.catalogue.records import Archived, now
 from tasks.errors import StorageError
 from tasks.plan import claims, leases
-from tasks.plan.batches import new_folder, write_batches
+from tasks.plan.batches import batches_of, forget_old_batches, new_folder, write_batches
 from tasks.plan.claims import Claim, write_claim
 from tasks.plan.leases import Leases
 from tasks.plan.restoring import select
@@ -30,12 +31,15 @@ from tasks.store.folder import LocalStore
 from tasks.store.objects import ObjectStore
 from tasks.store.s3 import S3Store
 from tasks.upkeep import prune as prune_module
+from tasks.upkeep import removing
 from tasks.upkeep.prune import Kind, PrunePlan, PruneSummary, plan_prune, prune
 from tests.s3_server import Access
-from tests.tasks.rows import ARCHIVE, archived_from, digest, failed, planned, stored_of
+from tests.tasks.disks import SmallDisk
+from tests.tasks.rows import ARCHIVE, archived_from, digest, failed, planned, source_image, stored_of
 
 OTHER = Recipe(CodecConfig(model="mlp", preset="best"))
 OLD = 8 * 86_400.0
+FOLDERS = ("bitstreams", *parts.SCHEMAS, "journal", "runs")
 
 
 @pytest.fixture
@@ -92,6 +96,34 @@ def test_what_no_row_names_is_listed_and_then_removed(store: LocalStore):
     assert prune(store, plan_prune(store)).headline() == "nothing to remove"
     prune(store, plan_prune(store, days=0))
     assert keys(store) == {kept.stored.file.key, "bitstreams/readme.txt"}
+
+
+def test_names_of_other_systems_stop_neither_readers_nor_writers_nor_this(store: LocalStore):
+    """They lie in every folder of an archive, and are eight days old."""
+    put(store, "a", "b")
+    append_audits(store, [AuditRow(run_id="run", checked_at=now(), key="k", status=AuditStatus.ORPHAN)])
+    write_batches(store, "runs/20260101-run-1", batches_of([source_image()], {}, 1))
+    waits = archived_from(planned("waits"))
+    write_claim(store, Claim(waits.stored, (Progress(1, 1, 1, 0.1, 1.0, 30.0),)))
+    append(store, [waits])
+    objects = [found.key for folder in FOLDERS for found in store.objects(folder)]
+    assert {key.rpartition("/")[0] for key in objects} >= {*parts.SCHEMAS, "runs/20260101-run-1"}
+    foreign = [path.with_name(f"._{path.name}") for path in map(store.path, objects)]
+    foreign += [store.root / folder / name for folder in FOLDERS for name in (".DS_Store", "a copy.parquet")]
+    for path in foreign:
+        path.write_bytes(b"not ours")
+        os.utime(path, (time.time() - OLD,) * 2)
+    assert [found.key for folder in FOLDERS for found in store.objects(folder)] == objects
+    assert len(parts.read_images(store)) == 3
+    assert (len(parts.read_history(store)), len(parts.read_audits(store))) == (1, 1)
+    forget_old_batches(store)
+    record_batch(store.url, [waits])
+    assert keys(store, "journal") == set()
+    for day in plan_compaction(store):
+        compact_day(store, day)
+    prune(store, plan_prune(store, days=0))
+    assert (len(keys(store)), len(parts.read_images(store))) == (2, 4)
+    assert all(path.exists() for path in foreign)
 
 
 def test_a_file_stays_whose_last_row_is_a_failure(store: LocalStore):
@@ -419,11 +451,29 @@ def test_it_may_be_killed_at_any_moment_and_the_next_one_goes_on(tmp_path: Path,
 
 
 def test_many_files_are_removed_in_parts(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prune_module, "FILES_AT_ONCE", 2)
+    monkeypatch.setattr(removing, "IMAGES_AT_ONCE", 2)
     put(store, "a.png")
     age(store, *(stray(store, str(n)) for n in range(5)))
     assert prune(store, plan_prune(store)).counts == {Kind.ORPHAN: 5}
     assert len(keys(store)) == 1
+
+
+def test_on_a_full_disk_what_needs_no_room_goes_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch):
+    """Then there is room for a lease, after each file for more, and in the end for rows that give up."""
+    put(store, "both", "alone")
+    put(store, "both", recipe=OTHER)
+    age(store, *(stray(store, str(n)) for n in range(3)))
+    monkeypatch.setattr("tasks.steps.compact._remove_replaced", lambda store, day: 0)  # as if killed before
+    for day in plan_compaction(store):
+        compact_day(store, day)
+    (store.root / ".tmp" / "left").write_bytes(b"half")
+    n_files = sum(path.is_file() for path in store.root.rglob("*"))
+    disk = SmallDisk(store.root, n_files - 1)
+    done = prune(disk, plan_prune(disk, drop=[ARCHIVE]))
+    assert (done.n_in_use, done.n_given_up) == (0, 1)
+    assert done.counts == {Kind.GIVEN_UP: 1, Kind.ORPHAN: 3, Kind.PART: 2}
+    assert (len(keys(store)), list((store.root / ".tmp").iterdir())) == (2, [])
+    assert named_files_are_there(store)
 
 
 def test_it_is_the_same_in_s3(s3_access: Access):
