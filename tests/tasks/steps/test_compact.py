@@ -270,7 +270,7 @@ class BusyStore(LocalStore):
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         others = LocalStore(self.root)
-        for day in plan_compaction(others):
+        for day in plan_compaction(others)[0]:
             if f"/{day.date}" in key:
                 compact_day(others, day)
         data = super().get(key, max_bytes=max_bytes)

@@ -119,7 +119,7 @@ def test_names_of_other_systems_stop_neither_readers_nor_writers_nor_this(store:
     forget_old_batches(store)
     record_batch(store.url, [waits])
     assert keys(store, "journal") == set()
-    for day in plan_compaction(store):
+    for day in plan_compaction(store)[0]:
         compact_day(store, day)
     prune(store, plan_prune(store, days=0))
     assert (len(keys(store)), len(parts.read_images(store))) == (2, 4)
@@ -464,7 +464,7 @@ def test_on_a_full_disk_what_needs_no_room_goes_first(store: LocalStore, monkeyp
     put(store, "both", recipe=OTHER)
     age(store, *(stray(store, str(n)) for n in range(3)))
     monkeypatch.setattr("tasks.steps.compact._remove_replaced", lambda store, day: 0)  # as if killed before
-    for day in plan_compaction(store):
+    for day in plan_compaction(store)[0]:
         compact_day(store, day)
     (store.root / ".tmp" / "left").write_bytes(b"half")
     n_files = sum(path.is_file() for path in store.root.rglob("*"))

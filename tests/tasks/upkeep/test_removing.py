@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.catalogue.lookup import Name
 from tasks.errors import StorageError
 from tasks.plan.leases import Leases
 from tasks.upkeep import removing
-from tasks.upkeep.removing import Name, remove_held
+from tasks.upkeep.removing import remove_held
 from tests.tasks.disks import SmallDisk
 from tests.tasks.rows import ARCHIVE, digest
 
@@ -38,7 +39,7 @@ def test_as_many_images_are_held_as_there_is_room_for_leases(
         seen.append(len(held))
         return keys(held)
 
-    assert remove_held(store, NAMES, going) == len(NAMES)
+    assert len(remove_held(store, NAMES, going)) == len(NAMES)
     assert seen == at_once
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -58,5 +59,5 @@ def test_what_another_run_holds_stays(tmp_path: Path):
     store = filled(tmp_path, 100)
     with Leases(store) as others:
         assert others.take(*NAMES[1])
-        assert remove_held(store, NAMES, keys) == len(NAMES) - 1
+        assert len(remove_held(store, NAMES, keys)) == len(NAMES) - 1
     assert [found.key for found in store.objects("bitstreams")] == keys(NAMES[1:2])
