@@ -46,14 +46,14 @@ def check_output(output: Path, *sources: Path, suffixes: Sequence[str] = ()) -> 
     if is_standard_output(output):
         return
     found = _status(output)
+    if found is not None and (stat.S_ISDIR(found.st_mode) or _is_one_of(found, sources)):
+        raise ConfigError(f"output: expected a file of its own, found {str(output)!r}")
     if found is None or stat.S_ISREG(found.st_mode):
         if suffixes and output.suffix.lower() not in suffixes:
             expected = " or ".join(suffixes)
             raise ConfigError(f"output: expected a name ending in {expected}, found {str(output)!r}")
         if not _target(output).parent.is_dir():
             raise ConfigError(f"output: expected an existing folder, found {str(output.parent)!r}")
-    if found is not None and (stat.S_ISDIR(found.st_mode) or _is_one_of(found, sources)):
-        raise ConfigError(f"output: expected a file of its own, found {str(output)!r}")
 
 
 def write_output(output: Path, data: bytes) -> None:

@@ -63,7 +63,7 @@ def test_an_estimate_says_what_is_known(shown: Callable[[], list[str]]):
     assert shown() == [
         "a.png: why",
         "plan: 3 to archive",
-        "1 of them cannot be archived, by their headers alone",
+        "1 file cannot be archived, by the headers alone",
         "1.5 megapixels in 9 bytes",
         "about 60 min with 2 at a time",
         "about 7 bytes, and 31.2 dB in the mean",
