@@ -53,7 +53,7 @@ def _begin_of(request: FitRequest) -> CnnNetwork | None:
 
 
 def _settings_of(request: FitRequest) -> PyramidSettings:
-    goes_on = request.begin is not None
+    goes_on = _begin_of(request) is not None
     return choose_settings(request.preset, request.n_steps, request.report_steps, goes_on=goes_on)
 
 

@@ -71,3 +71,9 @@ def released(ctx: Any) -> Any:
     kept = ctx.kept
     del ctx.kept
     return kept
+
+
+def applied(function: type[torch.autograd.Function], *given: Any) -> torch.Tensor:
+    """What a function of torch's makes of what it is given."""
+    made: torch.Tensor = function.apply(*given)  # type: ignore[no-untyped-call]  # torch gives it no types
+    return made

@@ -7,6 +7,7 @@ import torch
 
 from inr.cnn.architecture import CONTEXT_MATRICES, LatentPyramid
 from inr.cnn.fit.common.losses import Target
+from inr.cnn.fit.compiled.arrays import applied
 from inr.cnn.fit.compiled.bits import Bits, latent_bits
 from inr.cnn.fit.compiled.image import Pixelwise, Residual
 from inr.cnn.fit.compiled.jobs import Jobs
@@ -37,9 +38,7 @@ class CompiledLosses:
 
     def bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """See `PlainLosses.bits`."""
-        # torch leaves `Function.apply` without types, here and below.
-        result: torch.Tensor = Bits.apply(self._jobs, latents, *matrices[: len(CONTEXT_MATRICES)])  # type: ignore[no-untyped-call]
-        return result
+        return applied(Bits, self._jobs, latents, *matrices[: len(CONTEXT_MATRICES)])
 
     def latent_bits(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """See `PlainLosses.latent_bits`; not differentiable."""
@@ -47,22 +46,21 @@ class CompiledLosses:
 
     def soften(self, latents: torch.Tensor, noise: torch.Tensor, temperature: float) -> torch.Tensor:
         """See `PlainLosses.soften`."""
-        softened: torch.Tensor = Soften.apply(self._jobs, latents, noise, temperature)  # type: ignore[no-untyped-call]
-        return softened
+        return applied(Soften, self._jobs, latents, noise, temperature)
 
     def distortion(
         self, latents: torch.Tensor, matrices: Sequence[torch.Tensor], target: Target
     ) -> torch.Tensor:
         """See `PlainLosses.distortion`."""
         samples = self.image(latents, matrices)
-        mean: torch.Tensor = Distortion.apply(self._jobs, samples, target)  # type: ignore[no-untyped-call]
-        return mean
+        return applied(Distortion, self._jobs, samples, target)
 
     def image(self, latents: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         """See `PlainLosses.image`."""
         named = dict(zip(self._architecture.matrices, matrices, strict=True))
         none = torch.zeros(0, 4)
-        samples: torch.Tensor = Pixelwise.apply(  # type: ignore[no-untyped-call]
+        samples = applied(
+            Pixelwise,
             self._jobs,
             latents,
             named.get("filters", none),
@@ -72,5 +70,5 @@ class CompiledLosses:
         )
         residuals = self._architecture.residual_matrices
         for n, name in enumerate(residuals, 1):
-            samples = Residual.apply(self._jobs, samples, named[name], n < len(residuals))  # type: ignore[no-untyped-call]
+            samples = applied(Residual, self._jobs, samples, named[name], n < len(residuals))
         return samples
