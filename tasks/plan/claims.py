@@ -57,11 +57,7 @@ def read_claim(
     try:
         data = store.get(_key(*names), max_bytes=MAX_CLAIM_BYTES)
         claim = _CLAIM.validate_json(data)
-    except (
-        ObjectMissing,
-        ChecksumFailed,
-        ValidationError,
-    ):  # damaged is as good as none: the image is fitted again
+    except (ObjectMissing, ChecksumFailed, ValidationError):  # damaged is as good as none: it is fitted again
         return None
     if not is_intact(data, str(json.loads(data).get("sha256")).encode()):
         return None

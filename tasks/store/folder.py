@@ -170,7 +170,5 @@ def _remove_if_abandoned(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
     except (BlockingIOError, FileNotFoundError, PermissionError, IsADirectoryError):
-        return (
-            False  # its writer lives, has just finished, or is another user, who cleans up; or it is a folder
-        )
+        return False  # its writer lives, has just finished, or is another user; or it is a folder
     return True
