@@ -74,7 +74,7 @@ def archive_with_steps(source: str, store: str, recipe: Recipe, runner: str, n_w
 
     given = (source, store, recipe.config, options, recipe.contract, recipe.n_steps)
     with handing(Purpose(source, target.url, digest), plan):
-        summary: RunSummary = started(lambda: archive(*given), bar=False)
+        summary: RunSummary = started(lambda: archive(*given), module="flows.archive", bar=False)
     return summary
 
 

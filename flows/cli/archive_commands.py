@@ -194,7 +194,9 @@ def sweep(
 
         return flow(origin, target, rd_lambda, model or None, preset, sample or DEFAULT_SAMPLE, options)
 
-    concluded(started(in_a_flow, bar=not as_json), SweepReport.as_values, show_sweep, as_json)
+    concluded(
+        started(in_a_flow, module="flows.sweep", bar=not as_json), SweepReport.as_values, show_sweep, as_json
+    )
 
 
 def worker(
@@ -281,7 +283,7 @@ def _archived(wanted: _Wanted, *, bar: bool) -> "RunSummary":
         return flow(*given, recipe.seconds_per_image, wanted.hours, *asked)
 
     with handing(purpose, plan):
-        summary: RunSummary = started(in_a_flow, bar=bar)
+        summary: RunSummary = started(in_a_flow, module="flows.archive", bar=bar)
     return summary
 
 

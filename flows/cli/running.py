@@ -11,7 +11,8 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -94,6 +95,7 @@ def either(
     plainly: Callable[[], AnySummary],
     options: "RunOptions",
     *,
+    module: str,
     bar: bool,
 ) -> AnySummary:
     """Do without Prefect what can do without: no server is started, and nothing of Prefect is imported.
@@ -105,6 +107,7 @@ def either(
         in_a_flow: Imports the flow, and calls it.
         plainly: Does the same by itself.
         options: The way of working.
+        module: Name of the flow's module.
         bar: Show a progress bar, where standard error is a terminal.
 
     Returns:
@@ -114,19 +117,20 @@ def either(
     from flows.engine.listening import listening
 
     if os.environ.get("PREFECT_API_URL") or options.runner != "threads":
-        summary: AnySummary = started(in_a_flow, bar=bar)
+        summary: AnySummary = started(in_a_flow, module=module, bar=bar)
         return summary
     with run_bar(bar) as listener, listening(listener):
         return plainly()
 
 
-def started(run: Callable[[], Any], *, bar: bool) -> Any:
+def started(run: Callable[[], Any], *, module: str, bar: bool) -> Any:
     """Start a flow, with Prefect's own server where no other is named.
 
     That takes many seconds, so a command refuses what it can, and ends where nothing is to do, before.
 
     Args:
         run: Imports the flow, and calls it.
+        module: Name of the flow's module, which is imported while the server starts.
         bar: Show a progress bar, where standard error is a terminal.
 
     Returns:
@@ -139,7 +143,7 @@ def started(run: Callable[[], Any], *, bar: bool) -> Any:
     _silence_the_end()
     with run_bar(bar) as listener:
         prepare_prefect()
-        with embedded_server(), listening(listener):
+        with embedded_server(partial(import_module, module)), listening(listener):
             try:
                 return run()
             except ImagesFailed as failure:

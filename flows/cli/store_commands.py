@@ -96,7 +96,7 @@ def verify(
         audit_all(run, plan, found)
         return found
 
-    summary = either(in_a_flow, plainly, options, bar=not as_json)
+    summary = either(in_a_flow, plainly, options, module="flows.verify", bar=not as_json)
     concluded(summary, dataclasses.asdict, show_audit, as_json)
 
 
@@ -150,7 +150,7 @@ def restore(
     summary = RestoreSummary("", place, folder)
     wanted = plan_restore(source, where, f".{format_}", all_versions=all_versions, best=best)
     if wanted:
-        summary = either(in_a_flow, plainly, options, bar=not as_json)
+        summary = either(in_a_flow, plainly, options, module="flows.restore", bar=not as_json)
     concluded(summary, dataclasses.asdict, show_restored, as_json)
 
 
@@ -170,7 +170,7 @@ def compact(store: Store, as_json: Json = False) -> None:
 
             return flow(place)
 
-        summary = started(in_a_flow, bar=False)
+        summary = started(in_a_flow, module="flows.compact", bar=False)
     concluded(summary, dataclasses.asdict, show_compacted, as_json)
 
 

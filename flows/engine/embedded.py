@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import IO
@@ -120,24 +120,44 @@ def _why_not_written(folder: Path) -> str:
 
 
 @contextmanager
-def embedded_server() -> Iterator[None]:
+def embedded_server(meanwhile: Callable[[], object]) -> Iterator[None]:
     """Start Prefect's embedded server, if Prefect would; should this process be killed, it ends as well.
+
+    Args:
+        meanwhile: Done in any case, and while the server starts if one does, since that takes seconds.
 
     Raises:
         ServerNotStarted: It did not start, or the server that is named does not answer; says why.
     """
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        temporary_settings,
+    )
 
-    if named := PREFECT_API_URL.value():
-        _check_named(named)
-    elif PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
-        from prefect.server.api.server import SubprocessASGIServer
+    if PREFECT_API_URL.value() or not PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
+        if named := PREFECT_API_URL.value():
+            _check_named(named)
+        meanwhile()
+        yield
+        return
 
-        server = SubprocessASGIServer()  # the one of this process, which Prefect will find started
-        server.server_process, server.port = _started()
-        server.running = True
-        atexit.register(server.stop)
-    yield
+    def prepare() -> None:
+        import prefect.server.api.server  # noqa: F401  it takes seconds, too
+
+        meanwhile()
+
+    process, port = _started(prepare)
+    from prefect.server.api.server import SubprocessASGIServer
+
+    server = SubprocessASGIServer()  # the one of this process, which Prefect will find started
+    server.server_process, server.port = process, port
+    server.running = True
+    atexit.register(server.stop)
+    # Nobody listens for the signs of life of a run whose server ends with it; it would wait for their thread.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def _check_named(url: str) -> None:
@@ -158,7 +178,7 @@ def _check_named(url: str) -> None:
             raise ServerNotStarted(f"{said}refuses us with status {status}; {expected}") from refused
 
 
-def _started() -> "tuple[subprocess.Popen[bytes], int]":
+def _started(meanwhile: Callable[[], object]) -> "tuple[subprocess.Popen[bytes], int]":
     """The process of a server that answers, and its port."""
     _reach_without_proxy()
     why_not = ""
@@ -166,6 +186,7 @@ def _started() -> "tuple[subprocess.Popen[bytes], int]":
         try:
             with tempfile.TemporaryFile() as log:
                 process, port = _begun(log)
+                meanwhile()
                 why_not = _why_not_answering(process, port, log)
         except OSError as error:  # no port, no memory for a process, no temporary file
             raise ServerNotStarted(f"{error.strerror or error}") from error

@@ -5,13 +5,11 @@ and PSNR in dB of what it decodes to. Interpolation is over the logarithm of the
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-import bjontegaard
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 
 @dataclass(frozen=True, order=True)
@@ -87,7 +85,7 @@ def psnr_at(curve: Sequence[Point], bpp: float) -> float | None:
     front = pareto(curve)
     if len(front) < 2 or not front[0].bpp <= bpp <= front[-1].bpp:
         return None
-    psnr_db = PchipInterpolator([math.log(p.bpp) for p in front], [p.psnr_db for p in front])
+    psnr_db = _through([math.log(p.bpp) for p in front], [p.psnr_db for p in front])
     return float(psnr_db(math.log(bpp)))
 
 
@@ -96,8 +94,16 @@ def rate_at(curve: Sequence[Point], psnr_db: float) -> float | None:
     front = pareto(curve)
     if len(front) < 2 or not front[0].psnr_db <= psnr_db <= front[-1].psnr_db:
         return None
-    log_rate = PchipInterpolator([p.psnr_db for p in front], [math.log(p.bpp) for p in front])
+    log_rate = _through([p.psnr_db for p in front], [math.log(p.bpp) for p in front])
     return float(np.exp(log_rate(psnr_db)))
+
+
+def _through(positions: list[float], values: list[float]) -> Callable[[float], float]:
+    """The piecewise cubic Hermite interpolation of values."""
+    from scipy.interpolate import PchipInterpolator  # slow to import: a report of one curve does without
+
+    found: Callable[[float], float] = PchipInterpolator(positions, values)
+    return found
 
 
 def bd_rate(*, anchor: Sequence[Point], test: Sequence[Point]) -> BDRate | None:
@@ -126,6 +132,8 @@ def bd_rate(*, anchor: Sequence[Point], test: Sequence[Point]) -> BDRate | None:
 
 
 def _bjontegaard(anchor: list[Point], test: list[Point], *, method: str) -> float:
+    import bjontegaard  # slow to import, since Matplotlib comes with it
+
     value = bjontegaard.bd_rate(
         [point.bpp for point in anchor],
         [point.psnr_db for point in anchor],

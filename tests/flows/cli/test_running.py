@@ -54,8 +54,8 @@ def test_a_flow_that_ends_with_failures_gives_its_summary():
     def failing() -> Any:
         raise ImagesFailed("1 failed", summary_of(1))
 
-    assert started(failing, bar=False).n_failed == 1
-    assert started(summary_of, bar=True) == summary_of()
+    assert started(failing, module="flows.archive", bar=False).n_failed == 1
+    assert started(summary_of, module="flows.archive", bar=True) == summary_of()
 
 
 def test_a_flow_is_listened_to_and_its_other_errors_are_the_commands():
@@ -64,7 +64,7 @@ def test_a_flow_is_listened_to_and_its_other_errors_are_the_commands():
         raise ConfigError("source: none")
 
     with pytest.raises(ConfigError, match="source"):
-        started(run, bar=True)
+        started(run, module="flows.archive", bar=True)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_prefect_has_no_part_in_what_can_do_without_unless_it_is_asked_for(
     url: str, runner: Any, in_a_flow: bool, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PREFECT_API_URL", url)
-    monkeypatch.setattr("flows.cli.running.started", lambda run, *, bar: run())
+    monkeypatch.setattr("flows.cli.running.started", lambda run, *, module, bar: run())
     flow, plain = summary_of(1), summary_of(2)
-    found = either(lambda: flow, lambda: plain, RunOptions(runner=runner), bar=False)
+    found = either(lambda: flow, lambda: plain, RunOptions(runner=runner), module="flows.verify", bar=False)
     assert found is (flow if in_a_flow else plain)
 
 

@@ -25,8 +25,10 @@ from tests.tasks.pictures import file_of, image, photograph
 def test_no_server_is_started_where_one_is_named(server: str):
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     before = children.read_text()
-    with embedded_server():
+    done = list[str]()
+    with embedded_server(lambda: done.append("meanwhile")):
         assert children.read_text() == before
+        assert done == ["meanwhile"]
 
 
 def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path, home: Path):
