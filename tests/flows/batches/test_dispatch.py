@@ -65,7 +65,7 @@ archive_batch.serve("test", limit=2, print_starting_message=False)
 ELSEWHERE, UNWATCHED = RunOptions(deployment="a/b"), Watch(print, set, lambda number, _: None)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A process that takes the runs of a deployment, as a worker of a pool does; gives its name."""
     told = getattr(request, "param", {})
