@@ -31,6 +31,29 @@ def test_no_server_is_started_where_one_is_named(server: str):
         assert done == ["meanwhile"]
 
 
+# Prints whether a server has begun, and whether it answers: meanwhile, and in the body.
+MEANWHILE = """
+import os
+from pathlib import Path
+from flows.engine.embedded import embedded_server, prepare_prefect
+prepare_prefect()
+def look():
+    from prefect.server.api.server import SubprocessASGIServer
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    print(len(children), SubprocessASGIServer().running)
+with embedded_server(look):
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+    look()
+    print(PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
+"""
+
+
+def test_what_is_done_meanwhile_is_done_while_the_server_starts(home: Path):
+    environment = {"PREFECT_API_URL": "", "PREFECT_HOME": str(home)}
+    done = inr_run(program=[sys.executable, "-c", MEANWHILE], **environment)
+    assert done.stdout.splitlines() == ["1 False", "1 True", "None"], done.stderr
+
+
 def test_the_server_of_a_run_that_is_killed_ends_too(tmp_path: Path, home: Path):
     """While a fit is on its way: the image of one colour before it needs none."""
     source, store = tmp_path / "photos", tmp_path / "store"
