@@ -102,7 +102,7 @@ def test_an_interrupt_ends_a_fit_on_its_way(tmp_path: Path):
     long = ("--model", "mlp", "--preset", "best", "--device", "cpu", "--workers", 1, "--json")
     process = inr_started("archive", photos, store, *long)
     wait_for(lambda: len(written(store)) == 1, process)
-    time.sleep(1.5)
+    time.sleep(3)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -123,7 +123,7 @@ def test_in_a_terminal_an_archive_ends_at_once_with_one_line_and_keeps_what_was_
     terminal = Terminal("archive", photos, store, *long, PREFECT_API_URL="", PREFECT_HOME=str(home))
     terminal.wait_for(lambda: len(written(store)) == 1)
     [server] = servers_below(terminal.pid)
-    time.sleep(1.5)
+    time.sleep(3)
     check_end(terminal.end(how), how)
     rows = lookup.latest(parts.read_images(LocalStore(store)).to_pylist(), {})
     assert [(row["source_path"], row["status"]) for row in rows] == [("0.png", "archived")]

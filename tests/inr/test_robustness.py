@@ -43,12 +43,12 @@ def survives(data: bytes, limits: Limits = SMALL) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_change_of_any_bit_or_byte_is_noticed(name: str) -> None:
+def test_every_change_of_one_byte_is_noticed(name: str) -> None:
     original = (VECTORS / f"{name}.inr").read_bytes()
     assert survives(original, Limits())
     data = bytearray(original)
     for position, byte in enumerate(original):
-        for change in (1, 2, 4, 8, 16, 32, 64, 128, 255):
+        for change in range(1, 256):
             data[position] = byte ^ change
             assert not survives(bytes(data), Limits()), (position, change)
         data[position] = byte
@@ -79,7 +79,7 @@ def generated(rng: random.Random) -> bytes:
     return sealed(bytes(golden))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(10))
 def test_generated_bytes_decode_or_are_refused(seed: int) -> None:
     rng = random.Random(seed)
     outcomes = [survives(generated(rng)) for _ in range(1000)]
