@@ -103,7 +103,7 @@ def _here(numbers: Iterable[int], parameters: Parameters, heard: Heard) -> Gener
         try:
             with listening(hear):
                 archive_batch(**parameters(number))
-        except (ImagesFailed, exceptions.MissingResult) as ending:  # its rows say so; or its server lost it
+        except (ImagesFailed, exceptions.MissingResult) as ending:  # its rows say what came of it
             yield number, str(ending)
         else:
             yield number, "completed"
