@@ -29,7 +29,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect import exceptions, get_run_logger
+from prefect import get_run_logger
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Cancelling
 
@@ -103,8 +103,8 @@ def _here(numbers: Iterable[int], parameters: Parameters, heard: Heard) -> Gener
         try:
             with listening(hear):
                 archive_batch(**parameters(number))
-        except (ImagesFailed, exceptions.MissingResult) as ending:  # its rows say what came of it
-            yield number, str(ending)
+        except ImagesFailed as failure:  # its rows say so
+            yield number, str(failure)
         else:
             yield number, "completed"
 

@@ -27,7 +27,6 @@ from prefect.client.schemas.filters import (
     FlowFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.exceptions import MissingResult
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import (
     Cancelled,
@@ -96,20 +95,6 @@ def test_the_runs_of_a_deployment_do_the_batches(photos: Path, store: LocalStore
     options = OPTIONS.model_copy(update={"batch_images": 3, "deployment": served})
     check_photos(archive(str(photos), store.url, DRAFT, options), store)
     assert len(list_parts(store, IMAGES)) == 3
-
-
-def test_a_batch_whose_result_prefect_has_lost_is_counted_by_its_rows(
-    photos: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
-):
-    def lose(**parameters: Any) -> None:
-        with contextlib.suppress(ImagesFailed):
-            archive_batch(**parameters)
-        raise MissingResult("State data is missing.")
-
-    monkeypatch.setattr(dispatch, "archive_batch", lose)
-    check_photos(
-        archive(str(photos), store.url, DRAFT, OPTIONS.model_copy(update={"batch_images": 3})), store
-    )
 
 
 def test_the_progress_of_a_run_moves_with_every_image_of_its_batches_on_other_hosts(

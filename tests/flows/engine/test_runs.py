@@ -4,8 +4,10 @@ import logging
 import time
 from typing import Any
 
+import httpx
 import pytest
 from prefect import flow, tags, task
+from prefect.client.base import PrefectHttpxSyncClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.states import State, StateType
@@ -70,6 +72,31 @@ def test_an_item_that_fails_stops_no_other_and_the_final_state_says_so():
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(summary.run_id)
     assert (run.state.type, run.state.message) == (StateType.FAILED, summary.headline())
+
+
+@pytest.mark.parametrize(("n_bad", "ends_as"), [(0, "Failed"), (2, BAD)])
+def test_a_run_whose_last_state_reached_the_server_twice_gives_its_summary_all_the_same(
+    n_bad: int, ends_as: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As a client sends it that waited too long for an answer; the second one has what the server keeps."""
+    send = PrefectHttpxSyncClient.send
+
+    def send_twice(self: PrefectHttpxSyncClient, request: httpx.Request, *given: Any, **by_name: Any) -> Any:
+        if request.url.path.endswith("/set_state"):
+            send(self, request, *given, **by_name)
+        return send(self, request, *given, **by_name)
+
+    monkeypatch.setattr(PrefectHttpxSyncClient, "send", send_twice)
+
+    @flow(name="judged")
+    def judged() -> Any:
+        return ended(Counted(3, begin(OPTIONS).run_id, 3, n_failed=2, n_bad=n_bad))
+
+    state = judged(return_state=True)
+    carried = state.result(raise_on_failure=False)
+    summary = carried.summary if isinstance(carried, ImagesFailed) else carried
+    assert (state.name, summary.n_failed, summary.n_bad) == (ends_as, 2, n_bad)
+    assert not any("hook" in line.message.lower() for line in log_of(summary.run_id))
 
 
 def test_a_traceback_is_logged_for_a_bug_and_not_for_an_error_that_is_expected():
