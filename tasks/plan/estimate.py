@@ -209,6 +209,8 @@ def predicted(rates: Rates, config: CodecConfig, sizes: Sequence[int]) -> Predic
     pixels, at = np.asarray(sizes, dtype=np.float64), math.log(first_lambda(config))
 
     def at_lambda(value: Callable[[Measured], float]) -> float:
+        if not len(pixels):
+            return 0.0
         totals = [
             _line([made.n_pixels for made in groups[each]], [value(made) for made in groups[each]], pixels)
             for each in lambdas
