@@ -87,14 +87,18 @@ def _show_lines_from_below() -> None:
 
 
 class _InALine(logging.Filter):
-    """Takes the traceback off an error that has a name of ours: its message says all, and it is no bug."""
+    """Takes the traceback off an error that has a name of ours: its message says all, and it is no bug.
+
+    It leaves out the line that calls such an error, which was told before, unexpected; and Prefect's lines of
+    our own hook, which only puts right what Prefect has lost.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a line pass but of our own hook, and one that calls such an error, told before, unexpected."""
+        """Say whether a line is to be logged."""
         if record.exc_info and isinstance(record.exc_info[1], InrError):
             record.exc_info = record.exc_text = None
             return "unexpected exception" not in record.getMessage()
-        return "as_it_ended" not in record.getMessage()  # Prefect tells of every hook, before and after
+        return as_it_ended.__name__ not in record.getMessage()
 
 
 def _log_expected_errors_in_a_line() -> None:
