@@ -26,6 +26,7 @@ LAMBDAS = {"mlp": (0.0015, 0.006, 0.025), "cnn": (0.0003, 0.001, 0.004)}
 SIDES = {"draft": (64, 192), "standard": (64, 192), "best": (64, 128)}
 # Fitted by these; nobody waits for the others: `cnn` with `standard` takes a quarter of an hour.
 WHOLE = "coffee.png"
+WARMING_STEPS = 50  # of a fit that does not count: the first one of a process loads what others find loaded
 FITTED_WHOLE = (("mlp", "draft"), ("mlp", "standard"), ("cnn", "draft"))
 
 
@@ -102,8 +103,11 @@ def main(words: Sequence[str] | None = None) -> None:
     file = result_file(arguments.out, ".json")
     known = json.loads(file.read_text(encoding="utf-8"))["points"] if file.exists() else []
     usual = ((*fit, None) for fit in fits(arguments.models, arguments.presets, arguments.work))
-    found = []
+    found, warm = [], set[str]()
     for config, path, n_steps in short_fits(arguments.models, arguments.work) if arguments.short else usual:
+        if config.model not in warm:
+            measure(config, path, WARMING_STEPS)
+            warm.add(config.model)
         preset = f"{n_steps} steps" if n_steps else None
         found.append(measure(config, path, arguments.steps or n_steps, preset=preset))
         print(json.dumps(asdict(found[-1])), flush=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import rates
-from benchmarks.rates import LAMBDAS, Rate, fits, main, measure, merged
+from benchmarks.rates import LAMBDAS, WARMING_STEPS, Rate, fits, main, measure, merged
 from inr.config import MODELS, CodecConfig
 from tests.tasks.pictures import file_of, image
 
@@ -51,6 +51,24 @@ def test_the_table_is_written_with_where_it_is_from(tmp_path: Path, capsys: pyte
     report = json.loads((tmp_path / "rates.json").read_text())
     assert len(report["points"]) == 2 * len(LAMBDAS["mlp"]) == len(capsys.readouterr().out.splitlines()) // 2
     assert report["command"].startswith("python -m benchmarks.rates --models mlp --presets draft")
+
+
+def test_the_first_fit_of_a_family_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made: list[tuple[str, int | None]] = []
+
+    def noted(
+        config: CodecConfig, path: Path, n_steps: int | None = None, *, preset: str | None = None
+    ) -> Rate:
+        made.append((config.model, n_steps))
+        return Rate(config.model, config.preset, config.rd_lambda, 64, float(len(made)), 1, 30.0)
+
+    monkeypatch.setattr(rates, "measure", noted)
+    main(["--presets", "draft", "--work", str(tmp_path), "--out", str(tmp_path / "rates")])
+    points = json.loads((tmp_path / "rates.json").read_text())["points"]
+    for model in MODELS:
+        first = made.index((model, WARMING_STEPS))
+        assert first == min(n for n, (its, _) in enumerate(made) if its == model)
+        assert len([point for point in points if point["model"] == model]) == 2 * len(LAMBDAS[model])
 
 
 def test_the_table_that_the_package_carries_can_be_read():
